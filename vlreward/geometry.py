@@ -1,0 +1,184 @@
+"""Validated, frozen shapes: `Size`, `Box`, `Polygon`.
+
+Coordinates: x grows to the right, y downward, both continuous (the pixel in the corner covers
+[0, 1] x [0, 1]); a box is (x1, y1, x2, y2) and its width is x2 - x1, without the +-1 of integer
+pixel arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+__all__ = ["Box", "Polygon", "Size"]
+
+_INF = math.inf
+
+
+class Size(NamedTuple):
+    """(width, height) in pixels, both positive whole numbers. Note the order: width first."""
+
+    width: int
+    height: int
+
+    @classmethod
+    def from_sequence(cls, value: Sequence[Any]) -> Size:
+        """Check and build a size.
+
+        Args:
+            value: Two positive whole numbers, width first; integral floats are accepted.
+
+        Raises:
+            ValueError: If there are not two of them or one is not a positive whole number.
+        """
+        if len(value) != 2 or not all(_is_positive_whole(v) for v in value):
+            raise ValueError(
+                f"expected (width, height) as two positive whole numbers, got {value!r}"
+            )
+        return cls(int(value[0]), int(value[1]))
+
+
+def _is_positive_whole(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 < value < _INF and value == int(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned box with positive area: x1 < x2 and y1 < y2, all finite.
+
+    Example:
+        >>> Box(10, 20, 110, 70).area
+        5000
+        >>> Box(10, 20, 10, 70)
+        Traceback (most recent call last):
+        ...
+        ValueError: expected finite x1 < x2 and y1 < y2, got (10, 20, 10, 70)
+    """
+
+    x1: float
+    """Left edge."""
+    y1: float
+    """Top edge."""
+    x2: float
+    """Right edge."""
+    y2: float
+    """Bottom edge."""
+
+    def __post_init__(self) -> None:
+        # One chained comparison each also refuses NaN and infinities.
+        if not (-_INF < self.x1 < self.x2 < _INF and -_INF < self.y1 < self.y2 < _INF):
+            raise ValueError(
+                "expected finite x1 < x2 and y1 < y2, got "
+                f"({self.x1!r}, {self.y1!r}, {self.x2!r}, {self.y2!r})"
+            )
+
+    @classmethod
+    def from_sequence(cls, value: Sequence[Any]) -> Box:
+        """Check and build a box from four numbers, (x1, y1, x2, y2).
+
+        Raises:
+            ValueError: If there are not four numbers, or they are no box.
+        """
+        if len(value) != 4 or not all(
+            isinstance(v, (int, float)) and not isinstance(v, bool) for v in value
+        ):
+            raise ValueError(f"expected four numbers (x1, y1, x2, y2), got {value!r}")
+        return cls(*value)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.x1, self.y1, self.x2, self.y2))
+
+    @property
+    def width(self) -> float:
+        """x2 - x1."""
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        """y2 - y1."""
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> float:
+        """Width times height."""
+        return (self.x2 - self.x1) * (self.y2 - self.y1)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """(x, y) of the middle."""
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    def clipped(self, width: float, height: float) -> Box | None:
+        """The part inside [0, width] x [0, height], or None if no area is left."""
+        x1, y1 = max(self.x1, 0.0), max(self.y1, 0.0)
+        x2, y2 = min(self.x2, width), min(self.y2, height)
+        return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """A simple polygon with positive area; the ring closes itself.
+
+    Args:
+        points: At least three (x, y) vertices in order, either orientation, finite.
+
+    Raises:
+        ValueError: If there are fewer than three distinct vertices, a coordinate is not finite,
+            the ring crosses itself (a bow-tie) or its area is zero. shapely decides validity.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    """Vertices (x, y) in order, the first not repeated at the end."""
+
+    def __post_init__(self) -> None:
+        from shapely import Polygon as ShapelyPolygon
+        from shapely.validation import explain_validity
+
+        points = self.points
+        if len(points) > 1 and points[0] == points[-1]:
+            object.__setattr__(self, "points", points := points[:-1])
+        if len(set(points)) < 3 or not all(len(p) == 2 for p in points):
+            raise ValueError(f"expected at least three distinct (x, y) vertices, got {points!r}")
+        if not all(math.isfinite(c) for p in points for c in p):
+            raise ValueError(f"expected finite coordinates, got {points!r}")
+        shape = ShapelyPolygon(points)
+        if not shape.is_valid or not shape.area > 0:
+            reason = explain_validity(shape) if not shape.is_valid else "zero area"
+            raise ValueError(f"expected a simple polygon with area, got {points!r}: {reason}")
+
+    @classmethod
+    def from_box(cls, box: Box) -> Polygon:
+        """The four corners of an axis-aligned box, clockwise on the screen from the top left."""
+        x1, y1, x2, y2 = box
+        return cls(((x1, y1), (x2, y1), (x2, y2), (x1, y2)))
+
+    @classmethod
+    def from_rotated_box(
+        cls, cx: float, cy: float, width: float, height: float, angle: float
+    ) -> Polygon:
+        """A rotated box as a polygon.
+
+        Args:
+            cx: x of the centre.
+            cy: y of the centre.
+            width: Side along the box's own x axis, positive.
+            height: Side along the box's own y axis, positive.
+            angle: Rotation in radians from the x axis towards the y axis, which is clockwise on
+                the screen because y points down.
+
+        Raises:
+            ValueError: If a side is not positive or a number is not finite.
+        """
+        if not (0 < width < _INF and 0 < height < _INF and math.isfinite(angle)):
+            raise ValueError(
+                "expected positive finite sides and a finite angle, got "
+                f"width={width!r}, height={height!r}, angle={angle!r}"
+            )
+        cos, sin = math.cos(angle), math.sin(angle)
+        dx, dy = width / 2, height / 2
+        corners = ((-dx, -dy), (dx, -dy), (dx, dy), (-dx, dy))
+        return cls(tuple((cx + x * cos - y * sin, cy + x * sin + y * cos) for x, y in corners))
