@@ -1,0 +1,186 @@
+"""Prompt templates and the named presets of published trainers and evaluations.
+
+A preset is data, identified by its hash: two runs with equal hashes asked in the same words. It
+also says where the answer stands in the completion, because that depends on what was asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from vlreward.registry import unknown_name
+from vlreward.types import Sample
+
+__all__ = ["PRESETS", "Message", "PromptTemplate", "get_prompt"]
+
+Message = dict[str, Any]
+"""A chat message: a role and a content list of `{"type": "image"}` and `{"type": "text", ...}`."""
+
+_FIELD = re.compile(r"\{(question|expression)\}")
+_STRAY_FIELD = re.compile(r"\{(\w*)\}")
+
+
+class PromptTemplate(BaseModel):
+    """How a sample is put to a model.
+
+    Example:
+        >>> from vlreward.types import CountGold
+        >>> template = PromptTemplate(name="t", text="{question} Answer with a number.")
+        >>> sample = Sample(id="1", question="How many cups?", gold=CountGold(count=2))
+        >>> template.text_for(sample)
+        'How many cups? Answer with a number.'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    """Name of the preset."""
+    text: str
+    """User text; `{question}` and `{expression}` stand for the sample's fields of that name."""
+    answer_in: Literal["tag", "whole"] = "tag"
+    """Where the answer stands: inside `<answer>`, or anywhere in the completion."""
+    system: str | None = None
+    """System message, or None for none (the model's chat template may still add its own)."""
+    source: str = ""
+    """Where the wording comes from."""
+
+    @field_validator("text")
+    @classmethod
+    def _fields_are_known(cls, value: str) -> str:
+        if unknown := set(_STRAY_FIELD.findall(value)) - {"question", "expression"}:
+            raise ValueError(
+                f"expected only the fields {{question}} and {{expression}}, got {sorted(unknown)}"
+            )
+        if not _FIELD.search(value):
+            raise ValueError(f"expected {{question}} or {{expression}} in the text, got {value!r}")
+        return value
+
+    @cached_property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of everything that the model is shown."""
+        shown = json.dumps([self.system, self.text], ensure_ascii=False)
+        return hashlib.sha256(shown.encode()).hexdigest()[:12]
+
+    def text_for(self, sample: Sample) -> str:
+        """The user text for one sample. Braces inside the sample's fields are left alone.
+
+        Raises:
+            ValueError: If the template uses a field that the sample lacks.
+        """
+
+        def fill(match: re.Match[str]) -> str:
+            value = getattr(sample, match.group(1))
+            if not value:
+                raise ValueError(
+                    f"prompt {self.name!r} needs the field {match.group(1)!r}, but sample "
+                    f"{sample.id!r} has {value!r}; use another prompt preset or add the field"
+                )
+            return str(value)
+
+        return _FIELD.sub(fill, self.text)
+
+    def render(self, sample: Sample) -> list[Message]:
+        """The chat messages for one sample, the image before the text.
+
+        The image is a bare `{"type": "image"}` entry, as processors' chat templates and TRL
+        expect it; there is none if the sample has no image.
+        """
+        content: list[Message] = [{"type": "image"}] if sample.image is not None else []
+        content.append({"type": "text", "text": self.text_for(sample)})
+        messages: list[Message] = [{"role": "user", "content": content}]
+        if self.system is not None:
+            messages.insert(0, {"role": "system", "content": self.system})
+        return messages
+
+
+_R1V_EVAL = "PaddleMIX r1_mllm eval/test_r1-v.py and R1-V src/eval"
+
+PRESETS: dict[str, PromptTemplate] = {
+    preset.name: preset
+    for preset in (
+        PromptTemplate(
+            name="rec-r1",
+            text="{question} First output the thinking process in <think> </think> tags and then "
+            "output the final answer in <answer> </answer> tags. Output the final answer in JSON "
+            "format.",
+            source="VLM-R1 and PaddleMIX r1_mllm, training and evaluation (method r1)",
+        ),
+        PromptTemplate(
+            name="rec-baseline",
+            text="Locate {expression}, output its bbox coordinates using JSON format.",
+            answer_in="whole",
+            source="PaddleMIX r1_mllm eval/test_rec.py (method baseline)",
+        ),
+        PromptTemplate(
+            name="rec-baseline-vlm-r1",
+            text="{question} Please provide the bounding box coordinate in JSON format.",
+            answer_in="whole",
+            source="VLM-R1 evaluation of its baseline and SFT models",
+        ),
+        PromptTemplate(
+            name="r1-v",
+            text="{question} First output the thinking process in <think> </think> and final "
+            "answer (number) in <answer> </answer> tags.",
+            source=f"{_R1V_EVAL}; the same for methods r1 and baseline",
+        ),
+        PromptTemplate(
+            name="r1-v-train",
+            text="{question}  Output the thinking process in <think> </think> and final answer "
+            "(number) in <answer> </answer> tags.",
+            source="R1-V and PaddleMIX r1_mllm train/grpo_r1-v.py (the two spaces are theirs)",
+        ),
+        PromptTemplate(
+            name="qwen-vl",
+            text="<ref>{expression}</ref><box>",
+            answer_in="whole",
+            source="Qwen-VL grounding evaluation; the image tag is the chat template's",
+        ),
+        PromptTemplate(
+            name="qwen2-vl",
+            text="Please provide the bounding box coordinate of the region this sentence "
+            "describes: {expression}",
+            answer_in="whole",
+            source="Qwen2-VL grounding evaluation",
+        ),
+        PromptTemplate(
+            name="qwen2.5-vl",
+            text="Locate {expression} in this image and output the bbox coordinates in JSON "
+            "format.",
+            answer_in="whole",
+            source="Qwen2.5-VL grounding evaluation",
+        ),
+        PromptTemplate(
+            name="qwen3-vl",
+            text='Locate every object that matches the description "{expression}" in the image. '
+            "Report bbox coordinates in JSON format.",
+            answer_in="whole",
+            source="Qwen3-VL grounding evaluation",
+        ),
+        PromptTemplate(
+            name="internvl",
+            text="Please provide the bounding box coordinate of the region this sentence "
+            "describes: <ref>{expression}</ref>",
+            answer_in="whole",
+            source="InternVL grounding evaluation",
+        ),
+    )
+}
+"""The presets by name."""
+
+
+def get_prompt(name: str) -> PromptTemplate:
+    """The preset called `name`.
+
+    Raises:
+        KeyError: If there is none; names near matches and all presets.
+    """
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise KeyError(unknown_name("prompt preset", name, PRESETS)) from None
