@@ -92,7 +92,8 @@ def convert(
         input_size: (width, height) of the resized image in pixels.
 
     Raises:
-        ValueError: If a size that one of the frames needs is None.
+        ValueError: If a size that one of the frames needs is None, or if scaling takes a corner
+            out of the range of a double or two edges onto one.
 
     Example:
         >>> convert(Box(100, 250, 500, 1000), Frame.NORM1000, Frame.ORIGINAL_PX,
@@ -146,8 +147,8 @@ def smart_resize(
         max_pixels: Largest area in pixels.
 
     Raises:
-        ValueError: If the longer side is more than 200 times the shorter one, as the image
-            processors refuse such an image.
+        ValueError: If a side is not positive, or if the longer side is more than 200 times the
+            shorter one, as the image processors refuse such an image.
 
     Source: Wang et al. 2024, Qwen2-VL, section 2.1, and the image processor released with it.
 
@@ -156,6 +157,8 @@ def smart_resize(
         Size(width=644, height=420)
     """
     width, height = size
+    if width <= 0 or height <= 0:
+        raise ValueError(f"expected positive sides, got width={width}, height={height}")
     if max(width, height) > 200 * min(width, height):
         raise ValueError(
             f"expected an aspect ratio of at most 200, got width={width}, height={height}"

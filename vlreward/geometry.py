@@ -8,13 +8,14 @@ pixel arithmetic.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 __all__ = ["Box", "Polygon", "Size"]
 
-_INF = math.inf
+_MAX = sys.float_info.max  # also refuses integers that no float can hold
 
 
 class Size(NamedTuple):
@@ -43,7 +44,7 @@ class Size(NamedTuple):
 def _is_positive_whole(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return 0 < value < _INF and value == int(value)
+    return 0 < value <= _MAX and value == int(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Box:
 
     def __post_init__(self) -> None:
         # One chained comparison each also refuses NaN and infinities.
-        if not (-_INF < self.x1 < self.x2 < _INF and -_INF < self.y1 < self.y2 < _INF):
+        if not (-_MAX <= self.x1 < self.x2 <= _MAX and -_MAX <= self.y1 < self.y2 <= _MAX):
             raise ValueError(
                 "expected finite x1 < x2 and y1 < y2, got "
                 f"({self.x1!r}, {self.y1!r}, {self.x2!r}, {self.y2!r})"
@@ -138,14 +139,19 @@ class Polygon:
         from shapely import Polygon as ShapelyPolygon
         from shapely.validation import explain_validity
 
-        points = self.points
+        points = tuple(tuple(p) for p in self.points)
         if len(points) > 1 and points[0] == points[-1]:
-            object.__setattr__(self, "points", points := points[:-1])
+            points = points[:-1]
         if len(set(points)) < 3 or not all(len(p) == 2 for p in points):
             raise ValueError(f"expected at least three distinct (x, y) vertices, got {points!r}")
-        if not all(math.isfinite(c) for p in points for c in p):
+        if not all(-_MAX <= c <= _MAX for p in points for c in p):
             raise ValueError(f"expected finite coordinates, got {points!r}")
-        shape = ShapelyPolygon(points)
+        object.__setattr__(self, "points", points)
+        # Validity does not depend on the scale, but shapely's products over- and underflow.
+        exponent = math.frexp(max(abs(c) for p in points for c in p))[1]
+        shape = ShapelyPolygon(
+            [(math.ldexp(x, -exponent), math.ldexp(y, -exponent)) for x, y in points]
+        )
         if not shape.is_valid or not shape.area > 0:
             reason = explain_validity(shape) if not shape.is_valid else "zero area"
             raise ValueError(f"expected a simple polygon with area, got {points!r}: {reason}")
@@ -173,7 +179,7 @@ class Polygon:
         Raises:
             ValueError: If a side is not positive or a number is not finite.
         """
-        if not (0 < width < _INF and 0 < height < _INF and math.isfinite(angle)):
+        if not (0 < width <= _MAX and 0 < height <= _MAX and math.isfinite(angle)):
             raise ValueError(
                 "expected positive finite sides and a finite angle, got "
                 f"width={width!r}, height={height!r}, angle={angle!r}"
