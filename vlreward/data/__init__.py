@@ -1,0 +1,1 @@
+"""Loaders for the data sets that the tasks are measured on, and synthetic scenes."""

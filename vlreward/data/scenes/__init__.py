@@ -1,0 +1,33 @@
+"""Synthetic scenes: pictures with a question and a gold answer, drawn from a seed.
+
+Three tasks - find an object by its description (`rec`), count objects of a kind (`counting`) and
+compute a quantity of a drawn figure (`geometry`) - at three levels of difficulty, in images whose
+sides are mostly no multiples of 28, so that the resizing of the Qwen-VL processors matters.
+
+    >>> from vlreward.data.scenes import make_scene
+    >>> scene = make_scene("rec", "test", 0, level="easy")
+    >>> scene.question, scene.gold, scene.image.size
+    ('Where is the purple cross?', (10, 10, 36, 36), (120, 120))
+
+The same arguments give the same bytes everywhere: all drawing is integer arithmetic. Training,
+validation and test scenes never share a picture; see `vlreward.data.scenes.seeds`.
+"""
+
+from vlreward.data.scenes.baselines import Baseline, baselines
+from vlreward.data.scenes.scene import SIZES, TASKS, Scene, make_scene, more_questions, scenes
+from vlreward.data.scenes.seeds import LEVELS, Level, SceneSeed, Split
+
+__all__ = [
+    "LEVELS",
+    "SIZES",
+    "TASKS",
+    "Baseline",
+    "Level",
+    "Scene",
+    "SceneSeed",
+    "Split",
+    "baselines",
+    "make_scene",
+    "more_questions",
+    "scenes",
+]
