@@ -178,9 +178,9 @@ def get_prompt(name: str) -> PromptTemplate:
     """The preset called `name`.
 
     Raises:
-        KeyError: If there is none; names near matches and all presets.
+        UnknownNameError: If there is none; names near matches and all presets.
     """
     try:
         return PRESETS[name]
     except KeyError:
-        raise KeyError(unknown_name("prompt preset", name, PRESETS)) from None
+        raise unknown_name("prompt preset", name, PRESETS) from None

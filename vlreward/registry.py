@@ -10,13 +10,20 @@ imported first by an entry point in the registry's group, e.g. in its `pyproject
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import Generic, TypeVar
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "UnknownNameError", "unknown_name"]
 
 T = TypeVar("T")
+
+
+class UnknownNameError(KeyError):
+    """A name that nothing is registered under; the message lists near matches and all names."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Registry(Generic[T]):
@@ -34,7 +41,7 @@ class Registry(Generic[T]):
         >>> colours.get("rad")
         Traceback (most recent call last):
         ...
-        KeyError: "unknown colour 'rad'; did you mean 'red'? Known: red"
+        vlreward.registry.UnknownNameError: unknown colour 'rad'; did you mean 'red'? Known: red
     """
 
     def __init__(self, kind: str, group: str) -> None:
@@ -71,14 +78,14 @@ class Registry(Generic[T]):
         """The item called `name`.
 
         Raises:
-            KeyError: If there is none; names near matches and all known names.
+            UnknownNameError: If there is none; names near matches and all known names.
         """
         if name not in self._items:
             self._load_entry_points()
         try:
             return self._items[name]
         except KeyError:
-            raise KeyError(unknown_name(self.kind, name, self._items)) from None
+            raise unknown_name(self.kind, name, self._items) from None
 
     def names(self) -> list[str]:
         """All names, built-in ones first, plug-ins included."""
@@ -106,8 +113,9 @@ class Registry(Generic[T]):
             self.register(entry.name, item)
 
 
-def unknown_name(kind: str, name: str, known: Mapping[str, object]) -> str:
-    """The message for a name that is not known: near matches first, then all names."""
-    near = difflib.get_close_matches(name, known, n=3)
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for a name that is not among the known ones."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-    return f"unknown {kind} {name!r}{hint} Known: {', '.join(known) or 'none'}"
+    return UnknownNameError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")

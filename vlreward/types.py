@@ -11,11 +11,21 @@ import math
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
-from vlreward.frames import Frame
+from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 
 __all__ = [
@@ -25,6 +35,7 @@ __all__ = [
     "FailureCode",
     "Gold",
     "MathGold",
+    "OtherGold",
     "ParseFailure",
     "Parsed",
     "Sample",
@@ -126,6 +137,10 @@ class BoxGold(_Gold):
             return Box.from_sequence(value)
         return value
 
+    @field_serializer("box")
+    def _to_list(self, box: Box) -> list[float]:
+        return list(box)
+
 
 class CountGold(_Gold):
     """Gold of item counting: a non-negative whole number."""
@@ -152,7 +167,37 @@ class MathGold(_Gold):
         return value.strip()
 
 
-Gold = Annotated[BoxGold | CountGold | MathGold, Field(discriminator="task")]
+class OtherGold(_Gold):
+    """Gold of a task that a plug-in defines; the plug-in's judge and terms know its shape."""
+
+    task: str = Field(min_length=1)
+    """Name of the plug-in's task; none of the built-in ones."""
+    value: Any
+    """What the plug-in compares answers with; it must survive JSON."""
+
+    @field_validator("task")
+    @classmethod
+    def _not_built_in(cls, value: str) -> str:
+        if value in _BUILT_IN:
+            raise ValueError(f"expected the name of a plug-in's task, got {value!r}")
+        return value
+
+
+_BUILT_IN = ("rec", "counting", "geometry")
+
+
+def _kind_of(value: Any) -> str:
+    task = value.get("task") if isinstance(value, dict) else getattr(value, "task", None)
+    return task if task in _BUILT_IN else "other"
+
+
+Gold = Annotated[
+    Annotated[BoxGold, Tag("rec")]
+    | Annotated[CountGold, Tag("counting")]
+    | Annotated[MathGold, Tag("geometry")]
+    | Annotated[OtherGold, Tag("other")],
+    Discriminator(_kind_of),
+]
 """Any gold; `task` tells which."""
 
 _ID = re.compile(r"\S(.*\S)?\Z", re.DOTALL)
@@ -207,6 +252,17 @@ class Sample(BaseModel):
         """Name of the task that the gold belongs to."""
         return self.gold.task
 
+    @cached_property
+    def target(self) -> Any:
+        """The gold's value as answers are compared with it; a box in original pixels."""
+        gold = self.gold
+        if isinstance(gold, BoxGold):
+            sizes = {"image_size": self.image_size, "input_size": self.input_size}
+            return to_original(gold.box, gold.frame, **sizes)
+        if isinstance(gold, CountGold):
+            return gold.count
+        return gold.expression if isinstance(gold, MathGold) else gold.value
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -221,9 +277,9 @@ class Score:
     failure: ParseFailure | None = None
     """Why there was no usable answer; None if there was one (right or wrong)."""
     answer: Any = None
-    """The typed answer in the gold's terms (a `Box` in original pixels, an int, a text)."""
-    raw_answer: Any = None
-    """The typed answer as the model wrote it (a `Box` in the prediction frame, ...)."""
+    """The typed answer as the model wrote it: a `Box` in the prediction frame, an int, a text."""
+    judged: Any = None
+    """What the task's judge made of the answer: a `Box` in original pixels, an int, a `Verdict`."""
     span: tuple[int, int] | None = None
     """Half-open character range of the answer in the completion."""
 

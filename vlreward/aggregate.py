@@ -1,0 +1,92 @@
+"""From scores to a report: means with intervals, and how many items failed, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from vlreward.metrics.intervals import Interval, bootstrap_mean, wilson_interval
+from vlreward.spec import TaskSpec
+from vlreward.types import Score
+
+__all__ = ["Report", "aggregate"]
+
+
+class Report(BaseModel):
+    """What a set of scores amounts to. A mean never stands without its count of failures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    task: str
+    """Name of the task."""
+    primary: str
+    """Name of the metric that `acc` is the mean of."""
+    acc: float
+    """Mean of the primary metric, failures counted as 0; in [0, 1]."""
+    acc_ci: Interval
+    """Wilson interval of `acc`, for samples that are independent."""
+    acc_ci_clustered: Interval | None
+    """Bootstrap interval of `acc` that resamples whole images; None where images are not named."""
+    n: int
+    """Number of scores, failures included."""
+    parse_rate: float
+    """Share of scores without a failure; in [0, 1]."""
+    failures: dict[str, int]
+    """Number of failures by code, the most frequent first."""
+    metrics: dict[str, float]
+    """Mean of each metric over the items that have it."""
+    metrics_n: dict[str, int]
+    """Number of items that each metric's mean is over; below `n` where failures have no value."""
+    reward: float
+    """Mean of the weighted sum of the terms."""
+    terms: dict[str, float]
+    """Mean of each reward term."""
+
+
+def aggregate(
+    task: TaskSpec, scores: Sequence[Score], groups: Sequence[str | None] | None = None
+) -> Report:
+    """Summarise scores.
+
+    Args:
+        task: The task that gave the scores.
+        scores: At least one score.
+        groups: What each score's sample shares with others, normally its image; None, or a None
+            among them, leaves out the clustered interval.
+
+    Raises:
+        ValueError: If there are no scores, or not as many groups.
+    """
+    if not scores:
+        raise ValueError("expected at least one score, got none: an empty mean has no value")
+    if groups is not None and len(groups) != len(scores):
+        raise ValueError(f"expected {len(scores)} groups, got {len(groups)}")
+    n = len(scores)
+    primary = [score.metrics[task.primary] for score in scores]
+    failed = Counter(score.failure.code.value for score in scores if score.failure is not None)
+    clustered = None
+    if groups is not None and all(group is not None for group in groups):
+        clustered = bootstrap_mean(primary, groups=[str(group) for group in groups])
+    metrics: dict[str, float] = {}
+    metrics_n: dict[str, int] = {}
+    for metric in task.metrics:
+        values = [s.metrics[metric.name] for s in scores if metric.name in s.metrics]
+        metrics_n[metric.name] = len(values)
+        if values:
+            metrics[metric.name] = sum(values) / len(values)
+    return Report(
+        task=task.name,
+        primary=task.primary,
+        acc=sum(primary) / n,
+        acc_ci=wilson_interval(round(sum(primary)), n),
+        acc_ci_clustered=clustered,
+        n=n,
+        parse_rate=1 - sum(failed.values()) / n,
+        failures=dict(failed.most_common()),
+        metrics=metrics,
+        metrics_n=metrics_n,
+        reward=sum(score.value for score in scores) / n,
+        terms={t.name: sum(s.terms.get(t.name, 0.0) for s in scores) / n for t in task.terms},
+    )

@@ -1,0 +1,202 @@
+"""Scores samples with their completions and keeps how the number was made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlreward.aggregate import Report, aggregate
+from vlreward.bench.suites import Suite
+from vlreward.frames import Frame
+from vlreward.geometry import Box
+from vlreward.prompts import PromptTemplate
+from vlreward.scoring import score_batch
+from vlreward.spec import TaskSpec
+from vlreward.types import Completion, FailureCode, Sample, Score
+from vlreward.verify import Verdict
+
+__all__ = ["Evaluation", "evaluate"]
+
+_OUTSIDE_WARNING = 0.05
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One suite's scores, and everything that the number depends on."""
+
+    suite: Suite
+    """The suite."""
+    name: str
+    """Name of the task in results; a subset shows in it, e.g. `refcoco_val[500@42]`."""
+    spec: TaskSpec
+    """Task, protocol and method that scored."""
+    prompt: PromptTemplate
+    """Prompt preset that was asked, or is declared to have been."""
+    samples: Sequence[Sample]
+    """The samples, in order."""
+    completions: Sequence[Completion]
+    """What the model wrote for each."""
+    scores: Sequence[Score]
+    """What each earned."""
+    report: Report
+    """Means, intervals and failure counts."""
+    frame: Frame | None = None
+    """Declared frame of predicted boxes."""
+    frame_declared_by: str | None = None
+    """Who declared it: `option`, `model family`, `file`, `default`."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """`file`, `file_sha256`, `data_sha256`, `model` and whatever else identifies the inputs."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the number should know."""
+
+    def summary(self) -> dict[str, Any]:
+        """The entry of this suite in `results.json`."""
+        report = self.report
+        clustered = report.acc_ci_clustered
+        summary = {
+            "suite": self.suite.name,
+            "task": report.task,
+            "acc": report.acc,
+            "acc_ci": [report.acc_ci.low, report.acc_ci.high],
+            "acc_ci_method": report.acc_ci.method,
+            "acc_ci_clustered": [clustered.low, clustered.high] if clustered else None,
+            "n": report.n,
+            "parse_rate": report.parse_rate,
+            "failures": report.failures,
+            "primary": report.primary,
+            "metrics": report.metrics,
+            "metrics_n": report.metrics_n,
+            "reward": report.reward,
+            "terms": report.terms,
+            "protocol": self.spec.protocol,
+            "method": self.spec.method,
+            "task_version": self.spec.version,
+            "prompt": self.prompt.name,
+            "prompt_hash": self.prompt.hash,
+            "frame": self.frame.value if self.frame else None,
+            "frame_declared_by": self.frame_declared_by,
+            "references": [r.model_dump() for r in self.suite.references],
+            "notes": list(self.notes),
+            **self.provenance,
+        }
+        verdicts = [s.judged for s in self.scores if isinstance(s.judged, Verdict)]
+        if verdicts:
+            summary["verdicts"] = dict(Counter(v.outcome for v in verdicts).most_common())
+            summary["verdict_tiers"] = dict(sorted(Counter(str(v.tier) for v in verdicts).items()))
+        return summary
+
+    def sample_rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of `samples_<suite>.jsonl`."""
+        for sample, completion, score in zip(self.samples, self.completions, self.scores):
+            fields = sample.model_dump(mode="json", exclude={"metadata"})
+            failure = score.failure
+            yield {
+                "id": fields.pop("id"),
+                "task": sample.task,
+                **fields,
+                "completion": completion.text,
+                "truncated": completion.truncated,
+                "token_count": completion.token_count,
+                "answer": _plain(score.answer if score.judged is None else score.judged, score),
+                "raw_answer": _plain(score.answer, score),
+                "span": score.span,
+                "failure": None
+                if failure is None
+                else {"code": failure.code.value, "detail": failure.detail, "span": failure.span},
+                "value": score.value,
+                "terms": score.terms,
+                "metrics": score.metrics,
+            }
+
+
+def _plain(value: Any, score: Score) -> Any:
+    if isinstance(value, Verdict):
+        return score.answer
+    return list(value) if isinstance(value, (Box, tuple)) else value
+
+
+def evaluate(
+    suite: Suite,
+    spec: TaskSpec,
+    samples: Sequence[Sample],
+    completions: Sequence[Completion],
+    *,
+    prompt: PromptTemplate,
+    name: str | None = None,
+    frame: Frame | None = None,
+    frame_declared_by: str | None = None,
+    provenance: dict[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """Score the completions of one suite.
+
+    Args:
+        suite: The suite.
+        spec: Task, protocol and method.
+        samples: At least one sample.
+        completions: As many completions.
+        prompt: Prompt preset that was asked.
+        name: Name in results, if not the suite's.
+        frame: Declared frame of predicted boxes.
+        frame_declared_by: Who declared it.
+        provenance: What identifies the inputs; goes into the summary as it is.
+        notes: Remarks on the inputs; remarks on the frame are added.
+
+    Raises:
+        ValueError: If there are no samples, or the numbers differ.
+    """
+    scores = score_batch(spec, completions, samples)
+    images = [sample.image for sample in samples]
+    report = aggregate(spec, scores, images if any(images) else None)
+    return Evaluation(
+        suite=suite,
+        name=name or suite.name,
+        spec=spec,
+        prompt=prompt,
+        samples=samples,
+        completions=completions,
+        scores=scores,
+        report=report,
+        frame=frame,
+        frame_declared_by=frame_declared_by,
+        provenance=dict(provenance or {}),
+        notes=(*notes, *_frame_notes(scores, samples, frame, frame_declared_by)),
+    )
+
+
+def _frame_notes(
+    scores: Sequence[Score],
+    samples: Sequence[Sample],
+    frame: Frame | None,
+    declared_by: str | None,
+) -> list[str]:
+    notes = []
+    if frame is None:
+        return notes
+    if declared_by == "default":
+        notes.append(
+            f"no frame is declared: boxes were read as {frame.value}, the default; declare one "
+            "with --frame or --family"
+        )
+    if any(frame.extent(s.image_size, s.input_size) is None for s in samples):
+        notes.append(
+            "image sizes are not known, so boxes beyond the right or bottom edge cannot be told"
+        )
+    outside = sum(
+        s.failure is not None and s.failure.code is FailureCode.OUT_OF_FRAME for s in scores
+    )
+    boxes = sum(s.answer is not None for s in scores)
+    if boxes and outside / boxes > _OUTSIDE_WARNING:
+        notes.append(
+            f"WARNING: {outside} of {boxes} boxes ({outside / boxes:.0%}) lie outside the declared "
+            f"frame {frame.value}: is it the frame that this model writes?"
+        )
+    return notes
+
+
+def file_fields(path: Path, sha256: str) -> dict[str, str]:
+    """`file` and `file_sha256` for a provenance; the name alone, since paths differ by machine."""
+    return {"file": path.name, "file_sha256": sha256}

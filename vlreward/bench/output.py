@@ -1,0 +1,84 @@
+"""Writes what a run found: `results.json` and `samples_<suite>.jsonl`, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any
+
+from vlreward.bench.evaluate import Evaluation
+
+__all__ = ["RESULTS_SCHEMA", "results_document", "write_results"]
+
+RESULTS_SCHEMA = "vlreward.results/1"
+"""Format of `results.json`; changes when a reader would have to."""
+
+_VERSIONED = ("vlreward", "numpy", "shapely", "math-verify", "sympy", "torch", "transformers")
+
+
+def results_document(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """The contents of `results.json`."""
+    return {
+        "schema": RESULTS_SCHEMA,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "results": {evaluation.name: evaluation.summary() for evaluation in evaluations},
+    }
+
+
+def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Path]:
+    """Write all files of a run into a directory, which is made if need be.
+
+    Every file is written beside its place first; only when all are complete are they renamed, so
+    that an error or a kill leaves nothing half-written.
+
+    Returns:
+        The paths written, `results.json` first.
+
+    Raises:
+        OSError: If the directory cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    summary = directory / "results.json"
+    targets = []
+    with ExitStack() as stack:  # left in reverse order: the summary takes its place last
+        summary_file = stack.enter_context(_replacing(summary))
+        for evaluation in evaluations:
+            target = directory / f"samples_{evaluation.name}.jsonl"
+            file = stack.enter_context(_replacing(target))
+            for row in evaluation.sample_rows():
+                file.write(json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n")
+            targets.append(target)
+        document = results_document(evaluations)
+        json.dump(document, summary_file, ensure_ascii=False, allow_nan=False, indent=2)
+        summary_file.write("\n")
+    return [summary, *targets]
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[IO[str]]:
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _VERSIONED:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,124 @@
+"""Judges: from a parsed answer to the gold's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vlreward.frames import Frame, to_original
+from vlreward.geometry import Box
+from vlreward.types import FailureCode, ParseFailure, Sample
+from vlreward.verify import Policy, Verdict
+
+__all__ = ["BoxJudge", "CornersJudge", "MathJudge", "PlainJudge"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJudge:
+    """Takes every answer as it is."""
+
+    def many(self, answers: Sequence[Any], samples: Sequence[Sample]) -> list[Any]:
+        """The answers, unchanged."""
+        return list(answers)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxJudge:
+    """Converts a box from the sample's declared frame to pixels of the original image."""
+
+    clip: bool = False
+    """Clip boxes to the frame. By default a box that leaves it is a failure, `out_of_frame`."""
+
+    def many(self, answers: Sequence[Box], samples: Sequence[Sample]) -> list[Box | ParseFailure]:
+        """A box in original pixels, or `out_of_frame`, for each answer.
+
+        Raises:
+            ValueError: If a sample declares no frame, or lacks a size that its frame needs.
+        """
+        return [self._one(box, sample) for box, sample in zip(answers, samples)]
+
+    def _one(self, box: Box, sample: Sample) -> Box | ParseFailure:
+        frame = declared_frame(sample)
+        extent = frame.extent(sample.image_size, sample.input_size)
+        # Original pixels of an image of unknown size: only the origin bounds them.
+        right, bottom = extent or (float("inf"), float("inf"))
+        if box.x1 < 0 or box.y1 < 0 or box.x2 > right or box.y2 > bottom:
+            inside = box.clipped(right, bottom) if self.clip else None
+            if inside is None:
+                return ParseFailure(
+                    FailureCode.OUT_OF_FRAME,
+                    f"expected a box within {frame.value} (0, 0, {right:g}, {bottom:g}), got "
+                    f"({box.x1:g}, {box.y1:g}, {box.x2:g}, {box.y2:g})",
+                )
+            box = inside
+        if frame is Frame.ORIGINAL_PX:
+            return box
+        try:
+            return to_original(
+                box, frame, image_size=sample.image_size, input_size=sample.input_size
+            )
+        except ValueError as error:  # a box so thin that it vanishes when scaled
+            return ParseFailure(FailureCode.INVALID_BOX, str(error)[:200])
+
+
+@dataclass(frozen=True, slots=True)
+class CornersJudge:
+    """Scales four plain numbers, which need not be a valid box, to original pixels.
+
+    For the protocols that reproduce published code; nothing is checked or clipped there.
+    """
+
+    def many(
+        self, answers: Sequence[tuple[float, ...]], samples: Sequence[Sample]
+    ) -> list[tuple[float, ...]]:
+        """Four numbers in original pixels for each answer."""
+        judged = []
+        for corners, sample in zip(answers, samples):
+            frame = declared_frame(sample)
+            if frame is not Frame.ORIGINAL_PX and sample.image_size is not None:
+                extent = frame.extent(sample.image_size, sample.input_size)
+                if extent is not None:
+                    x, y = (to / side for to, side in zip(sample.image_size, extent))
+                    x1, y1, x2, y2 = corners
+                    corners = (x1 * x, y1 * y, x2 * x, y2 * y)
+            judged.append(corners)
+        return judged
+
+
+@dataclass(frozen=True, slots=True)
+class MathJudge:
+    """Asks the verifier whether an answer equals the gold expression."""
+
+    policy: Policy = field(default_factory=Policy)
+    """What counts as equal, and how long a verification may take."""
+
+    def many(
+        self, answers: Sequence[str], samples: Sequence[Sample]
+    ) -> list[Verdict | ParseFailure]:
+        """A verdict `correct` or `wrong`, or why there is none, for each answer."""
+        from vlreward.verify import verify_batch
+
+        pairs = [(sample.target, answer) for answer, sample in zip(answers, samples)]
+        return [_settled(verdict) for verdict in verify_batch(pairs, self.policy)]
+
+
+def _settled(verdict: Verdict) -> Verdict | ParseFailure:
+    if verdict.outcome in ("correct", "wrong"):
+        return verdict
+    return ParseFailure(FailureCode(verdict.outcome), verdict.detail)
+
+
+def declared_frame(sample: Sample) -> Frame:
+    """The frame that the sample declares for predicted boxes, with the sizes that it needs.
+
+    Raises:
+        ValueError: If none is declared or a size is missing.
+    """
+    if sample.frame is None:
+        raise ValueError(
+            f"sample {sample.id!r} declares no frame for predicted boxes; expected one of "
+            f"{', '.join(f.value for f in Frame)} (see vlreward.frames.FAMILIES)"
+        )
+    sample.frame.check_sizes(sample.image_size, sample.input_size)
+    return sample.frame

@@ -1,0 +1,150 @@
+"""`TaskReward`: a task, or some of its terms, as a reward function for trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from vlreward.frames import Frame, ModelFamily
+from vlreward.rewards._inputs import RowReader, as_family, to_completions
+from vlreward.scoring import score_batch
+from vlreward.spec import TaskSpec
+from vlreward.types import FailureCode, Score
+
+__all__ = ["TaskReward"]
+
+_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+
+
+@dataclass(frozen=True)
+class TaskReward:
+    """A reward function with the signature that TRL and its relatives call.
+
+    Instances are frozen, picklable and callable from any thread. A batch may mix tasks: rows whose
+    `task` column, or gold envelope, names another task give None, as do rows without a gold where
+    there is no `task` column. None means that and nothing else (but see `on_timeout`).
+
+    Args:
+        task: Name of a registered task, or a `TaskSpec`.
+        terms: Terms to use; None uses all of the task.
+        weights: Weights by term name, in place of the task's own.
+        protocol: Whose rules; `strict` or the name of a published project (`vlreward.tasks`).
+        method: Where answers stand: `r1` in the answer tag, `baseline` anywhere in the text.
+        frame: Frame of predicted boxes, for rows that declare none.
+        family: Model family (name or `ModelFamily`) that gives the frame and, from the image size,
+            the input size, for rows that declare none.
+        clip: Clip boxes to their frame; by default a box that leaves it fails.
+        on_timeout: What a verification that did not finish is worth: `"zero"` for the answer term,
+            or `"none"` to leave the row out.
+        name: Name that logs show, in place of one made of task and terms.
+
+    Raises:
+        UnknownNameError: If the task, protocol or a term is unknown.
+
+    Example:
+        >>> reward = TaskReward("rec", terms=["iou"], frame="original_px")
+        >>> reward(["<answer>[0, 0, 10, 10]</answer>"], solution=[[0, 0, 10, 20]])
+        [0.5]
+    """
+
+    task: str | TaskSpec
+    terms: Sequence[str] | None = None
+    weights: dict[str, float] | None = field(default=None, hash=False)
+    protocol: str = "strict"
+    method: Literal["r1", "baseline", "train"] | None = None
+    frame: Frame | str | None = None
+    family: ModelFamily | str | None = None
+    clip: bool = False
+    on_timeout: Literal["zero", "none"] = "zero"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_timeout not in ("zero", "none"):
+            raise ValueError(f"expected on_timeout 'zero' or 'none', got {self.on_timeout!r}")
+        if self.terms is not None:
+            object.__setattr__(self, "terms", tuple(self.terms))
+        if self.frame is not None:
+            object.__setattr__(self, "frame", Frame(self.frame))
+        object.__setattr__(self, "family", as_family(self.family))
+        if not self.spec.terms:
+            raise ValueError(f"expected at least one term, got terms={self.terms!r}")
+
+    @cached_property
+    def spec(self) -> TaskSpec:
+        """The task with the terms and weights of this reward, and without metrics."""
+        from vlreward.tasks import get_task
+
+        spec = self.task
+        if isinstance(spec, str):
+            method = self.method or ("r1" if self.protocol == "strict" else "train")
+            spec = get_task(spec, protocol=self.protocol, method=method)
+        spec = spec.with_terms(self.terms, weights=self.weights)
+        update: dict[str, Any] = {"metrics": ()}
+        if self.clip:
+            from vlreward.judges import BoxJudge
+
+            update["judge"] = BoxJudge(clip=True)
+        return spec.model_copy(update=update)
+
+    @property
+    def __name__(self) -> str:
+        if self.name is not None:
+            return self.name
+        terms = "_".join(self.terms) if self.terms is not None else ""
+        return "_".join(part for part in (self.spec.name, terms, "reward") if part)
+
+    @cached_property
+    def _reader(self) -> RowReader:
+        frame, family = self.frame, self.family
+        assert frame is None or isinstance(frame, Frame)
+        assert not isinstance(family, str)
+        return RowReader(self.spec.name, frame, family)
+
+    def __call__(
+        self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
+    ) -> list[float | None]:
+        """Reward each completion.
+
+        Args:
+            completions: Strings or message lists.
+            solution: Golds in any form that `vlreward.golds.unpack` reads.
+            columns: The trainer's other keyword arguments. Used are `task`, `image_size`,
+                `input_size`, `frame`, `image`, `images`, `completion_ids` and `truncated`; all
+                others are ignored.
+
+        Returns:
+            One finite number per completion, or None for rows of another task.
+
+        Raises:
+            ValueError: If a gold is bad or a frame or size is missing; names the row and remedy.
+        """
+        scores = self.scores(completions, solution, **columns)
+        return [None if score is None else self._value(i, score) for i, score in enumerate(scores)]
+
+    def scores(
+        self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
+    ) -> list[Score | None]:
+        """Like calling, with the whole `Score`: each term, the answer, the failure code."""
+        samples = self._reader.samples(len(completions), solution, columns)
+        texts = to_completions(completions, columns.get("completion_ids"), columns.get("truncated"))
+        if None not in samples:
+            return list(score_batch(self.spec, texts, [s for s in samples if s is not None]))
+        mine = [(i, sample) for i, sample in enumerate(samples) if sample is not None]
+        found = score_batch(self.spec, [texts[i] for i, _ in mine], [s for _, s in mine])
+        scores: list[Score | None] = [None] * len(texts)
+        for (i, _), score in zip(mine, found):
+            scores[i] = score
+        return scores
+
+    def _value(self, row: int, score: Score) -> float | None:
+        if score.failure is not None:
+            if score.failure.code is FailureCode.UNPARSABLE_GOLD:
+                raise ValueError(
+                    f"row {row} of the batch: the gold cannot be read: {score.failure.detail}; "
+                    "check golds before training with vlreward.verify.check_gold"
+                )
+            if self.on_timeout == "none" and score.failure.code in _UNSETTLED:
+                return None
+        return score.value
