@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
+
+from vlreward.geometry import Box, Polygon
+from vlreward.metrics import RotatedBox, box_iou, polygon_iou, rotated_box_iou
+
+_seeded = settings(deadline=None, derandomize=True, max_examples=60)
+_place = st.floats(0, 500)
+_side = st.floats(1, 300)
+_angle = st.floats(-10, 10)
+rotated = st.builds(RotatedBox, _place, _place, _side, _side, _angle)
+
+L_SHAPE = Polygon(((0, 0), (4, 0), (4, 2), (2, 2), (2, 4), (0, 4)))
+SQUARE = Polygon(((2, 2), (4, 2), (4, 4), (2, 4)))
+
+
+def _scaled(polygon: Polygon, scale: float) -> Polygon:
+    return Polygon(tuple((x * scale, y * scale) for x, y in polygon.points))
+
+
+@_seeded
+@given(st.lists(_place, min_size=4, max_size=4), st.lists(_side, min_size=4, max_size=4))
+def test_axis_aligned_polygons_equal_the_closed_form(xy: list[float], wh: list[float]) -> None:
+    a = Box(xy[0], xy[1], xy[0] + wh[0], xy[1] + wh[1])
+    b = Box(xy[2], xy[3], xy[2] + wh[2], xy[3] + wh[3])
+    value = polygon_iou(Polygon.from_box(a), Polygon.from_box(b))
+    assert value == pytest.approx(box_iou(a, b), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        pytest.param(L_SHAPE, SQUARE, 0.0, id="the notch of an L touches, no area in common"),
+        pytest.param(L_SHAPE, Polygon(((0, 0), (4, 0), (4, 4), (0, 4))), 0.75, id="L in a square"),
+        pytest.param(L_SHAPE, L_SHAPE, 1.0, id="equal"),
+        pytest.param(
+            L_SHAPE, Polygon(tuple(reversed(L_SHAPE.points))), 1.0, id="other orientation"
+        ),
+        pytest.param(
+            Polygon(((0, 0), (4, 0), (0, 4))), Polygon(((4, 4), (4, 0), (0, 4))), 0.0, id="halves"
+        ),
+    ],
+)
+def test_values_worked_out_by_hand(a: Polygon, b: Polygon, expected: float) -> None:
+    assert polygon_iou(a, b) == pytest.approx(expected, abs=1e-12)
+    assert polygon_iou(b, a) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e-9, 1.0, 1e9, 1e200, 4e307])
+def test_scale_does_not_matter(scale: float) -> None:
+    big = Polygon(((0, 0), (4, 0), (4, 4), (0, 4)))
+    assert polygon_iou(_scaled(L_SHAPE, scale), _scaled(big, scale)) == pytest.approx(0.75)
+
+
+def test_a_speck_in_a_giant_overlaps_by_nothing() -> None:
+    assert polygon_iou(_scaled(SQUARE, 1e-300), _scaled(L_SHAPE, 1e300)) == 0.0
+    assert polygon_iou(_scaled(L_SHAPE, 1e300), _scaled(SQUARE, 1e-300)) == 0.0
+
+
+@_seeded
+@given(a=rotated, b=rotated, turn=_angle)
+def test_rotated_boxes_keep_their_iou_when_both_turn(
+    a: RotatedBox, b: RotatedBox, turn: float
+) -> None:
+    def turned(box: RotatedBox) -> RotatedBox:
+        cos, sin = math.cos(turn), math.sin(turn)
+        return RotatedBox(
+            box.cx * cos - box.cy * sin,
+            box.cx * sin + box.cy * cos,
+            box.width,
+            box.height,
+            box.angle + turn,
+        )
+
+    value = rotated_box_iou(a, b)
+    assert 0 <= value <= 1
+    assert value == pytest.approx(rotated_box_iou(b, a), abs=1e-9)
+    assert value == pytest.approx(rotated_box_iou(turned(a), turned(b)), abs=1e-8)
+    assert rotated_box_iou(a, a) == pytest.approx(1.0, abs=1e-12)
+
+
+@_seeded
+@given(a=rotated)
+def test_a_quarter_turn_swaps_the_sides(a: RotatedBox) -> None:
+    swapped = RotatedBox(a.cx, a.cy, a.height, a.width, a.angle + math.pi / 2)
+    assert rotated_box_iou(a, swapped) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_angles_turn_clockwise_on_the_screen() -> None:
+    """A long box turned by a small angle dips at its right end, where y is larger."""
+    bar = RotatedBox(0, 0, 10, 1, math.radians(30))
+    below_right = RotatedBox(4 * math.cos(math.pi / 6), 4 * math.sin(math.pi / 6), 1, 1, 0)
+    above_right = RotatedBox(4 * math.cos(math.pi / 6), -4 * math.sin(math.pi / 6), 1, 1, 0)
+    assert rotated_box_iou(bar, below_right) > 0.05
+    assert rotated_box_iou(bar, above_right) == 0.0
+
+
+def test_equals_rasterised_masks_of_pycocotools() -> None:
+    draw = np.random.default_rng(0)
+    side = 1000
+    for _ in range(20):
+        shapes = [
+            Polygon.from_rotated_box(
+                *draw.uniform([400, 400, 150, 150, 0], [600, 600, 500, 500, 3])
+            )
+            for _ in range(2)
+        ]
+        masks = [
+            coco_mask.frPyObjects([[c for point in shape.points for c in point]], side, side)
+            for shape in shapes
+        ]
+        theirs = coco_mask.iou(masks[0], masks[1], [0])[0, 0]
+        assert polygon_iou(*shapes) == pytest.approx(theirs, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(0, 0, 0, 1, 0), (0, 0, 1, -1, 0), (0, 0, 1, 1, math.inf), (math.nan, 0, 1, 1, 0)],
+)
+def test_invalid_rotated_boxes_are_refused(box: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected .*finite"):
+        rotated_box_iou(RotatedBox(*box), RotatedBox(0, 0, 1, 1, 0))
