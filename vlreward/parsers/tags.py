@@ -1,0 +1,139 @@
+"""Where the answer stands in a completion: `<answer>…</answer>`, or the whole output.
+
+Every function here is linear in the text and cannot be made to backtrack. Tags are the exact,
+lower-case `<think>`, `</think>`, `<answer>` and `</answer>`; with attributes, white space inside or
+other case they are ordinary text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from vlreward.types import FailureCode, Parsed, ParseFailure
+
+__all__ = ["Several", "Where", "answer_region", "think_answer_structure"]
+
+Where = Literal["tag", "whole"]
+"""`tag`: the answer is what `<answer>` holds. `whole`: it is the whole output."""
+Several = Literal["fail", "first", "last"]
+"""What to do with several different answers: refuse them, or take the first or the last."""
+
+_OPEN, _CLOSE = "<answer>", "</answer>"
+# The usual case, without any other "<". Neighbouring parts share no character: no backtracking.
+_PLAIN_STRUCTURE = re.compile(r"\s*<think>[^<]*</think>\s*<answer>[^<]*</answer>\s*\Z")
+_MAX_BLOCKS = 1_000
+
+
+def answer_region(
+    text: str, where: Where = "tag", several: Several = "fail"
+) -> Parsed[str] | ParseFailure:
+    """The text that holds the answer, without white space at its ends.
+
+    A closed block is a `</answer>` and the nearest `<answer>` before it with no other `</answer>`
+    between them. A `<answer>` that is never closed, or that another one follows before the next
+    `</answer>`, is ordinary text (models quote the tag while they think), and so is a `</answer>`
+    that nothing opened. Blocks whose contents are equal after stripping count as one answer.
+
+    Args:
+        text: The completion.
+        where: `tag` for the contents of a closed block, `whole` for the whole text.
+        several: What to do if closed blocks hold different contents: `fail` ends in
+            `multiple_answers`, `first` and `last` choose by position.
+
+    Returns:
+        The contents and their span, or a failure: `no_answer` without a closed block,
+        `empty_answer` if it (or the whole text) holds only white space, `multiple_answers`, or
+        `too_complex` for more than 1,000 blocks under `fail`. Size caps are the caller's.
+
+    Example:
+        >>> answer_region("<think>2 + 2</think><answer> 4 </answer>")
+        Parsed(value='4', span=(29, 30))
+        >>> answer_region("<answer>4</answer> or <answer>5</answer>").code.value
+        'multiple_answers'
+    """
+    if where == "whole":
+        return _stripped(text, 0, len(text))
+    if several == "first":
+        close = text.find(_CLOSE)
+        while close >= 0:
+            start = text.rfind(_OPEN, 0, close)
+            if start >= 0:
+                return _stripped(text, start + len(_OPEN), close)
+            # Nothing opens before this one, so the next block opens after it.
+            start = text.find(_OPEN, close)
+            close = text.find(_CLOSE, start) if start >= 0 else -1
+        return _no_answer(text)
+    return _last_block(text, only=several == "fail")
+
+
+def think_answer_structure(text: str) -> bool:
+    """Whether the text is one `<think>…</think>` and then one `<answer>…</answer>`.
+
+    Outside of them there is only white space, and each of the four tags occurs exactly once.
+    The contents may be empty: what they must hold is the parser's and other terms' business.
+
+    Example:
+        >>> think_answer_structure("<think>two and two</think>\\n<answer>4</answer>")
+        True
+        >>> think_answer_structure("<think>two</think> so <answer>4</answer>")
+        False
+    """
+    if _PLAIN_STRUCTURE.match(text):
+        return True
+    text = text.strip()
+    if not (text.startswith("<think>") and text.endswith(_CLOSE)):
+        return False
+    if any(text.count(tag) != 1 for tag in ("<think>", "</think>", _OPEN, _CLOSE)):
+        return False
+    end, start = text.find("</think>"), text.find(_OPEN)
+    return end < start and not text[end + len("</think>") : start].strip()
+
+
+def _last_block(text: str, only: bool) -> Parsed[str] | ParseFailure:
+    """The last closed block; with `only`, a failure if an earlier one holds something else."""
+    found: Parsed[str] | ParseFailure | None = None
+    content = ""
+    blocks = 0
+    close = text.rfind(_CLOSE)
+    while close >= 0:
+        before = text.rfind(_CLOSE, 0, close)
+        start = text.rfind(_OPEN, before if before >= 0 else 0, close)
+        if start >= 0:
+            start += len(_OPEN)
+            if found is None:
+                found = _stripped(text, start, close)
+                if not only:
+                    return found
+                content = text[start:close].strip()
+            elif text[start:close].strip() != content:
+                return ParseFailure(
+                    FailureCode.MULTIPLE_ANSWERS,
+                    "expected one answer, got several <answer> blocks that differ",
+                    (start, close),
+                )
+            blocks += 1
+            if blocks > _MAX_BLOCKS:
+                return ParseFailure(
+                    FailureCode.TOO_COMPLEX, f"expected at most {_MAX_BLOCKS} <answer> blocks"
+                )
+        close = before
+    return found or _no_answer(text)
+
+
+def _stripped(text: str, start: int, end: int) -> Parsed[str] | ParseFailure:
+    content = text[start:end]
+    value = content.strip()
+    if not value:
+        return ParseFailure(
+            FailureCode.EMPTY_ANSWER, "expected an answer, got nothing", (start, end)
+        )
+    start += len(content) - len(content.lstrip())
+    return Parsed(value, (start, start + len(value)))
+
+
+def _no_answer(text: str) -> ParseFailure:
+    found = "an <answer> that is never closed" if _OPEN in text else "no <answer>"
+    return ParseFailure(
+        FailureCode.NO_ANSWER, f"expected an answer between <answer> and </answer>, got {found}"
+    )
