@@ -8,10 +8,12 @@ where they are used.
 """
 
 from vlreward.parsers.boxes import BoxParser
+from vlreward.parsers.counts import CountParser
 from vlreward.parsers.tags import Several, Where, answer_region, think_answer_structure
 
 __all__ = [
     "BoxParser",
+    "CountParser",
     "Several",
     "Where",
     "answer_region",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import get_args
 
 from vlreward.geometry import Box
 from vlreward.parsers._box_scan import Candidate, TooComplex, candidates
-from vlreward.parsers.tags import Several, Where, answer_region
+from vlreward.parsers.tags import Several, Where, answer_region, check_choices
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["BoxParser"]
@@ -61,16 +60,7 @@ class BoxParser:
     """Longer completions are refused unread, with `too_long`."""
 
     def __post_init__(self) -> None:
-        for name, kind in (
-            ("where", Where),
-            ("several_answers", Several),
-            ("several_boxes", Several),
-        ):
-            if getattr(self, name) not in get_args(kind):
-                raise ValueError(
-                    f"expected {name} to be one of {', '.join(get_args(kind))}, "
-                    f"got {getattr(self, name)!r}"
-                )
+        check_choices(self, where=Where, several_answers=Several, several_boxes=Several)
 
     def __call__(self, text: str) -> Parsed[Box] | ParseFailure:
         """Read the box of one completion; never raises on text.

@@ -8,11 +8,11 @@ other case they are ordinary text.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
-__all__ = ["Several", "Where", "answer_region", "think_answer_structure"]
+__all__ = ["Several", "Where", "answer_region", "check_choices", "think_answer_structure"]
 
 Where = Literal["tag", "whole"]
 """`tag`: the answer is what `<answer>` holds. `whole`: it is the whole output."""
@@ -88,6 +88,18 @@ def think_answer_structure(text: str) -> bool:
         return False
     end, start = text.find("</think>"), text.find(_OPEN)
     return end < start and not text[end + len("</think>") : start].strip()
+
+
+def check_choices(parser: object, **choices: Any) -> None:
+    """Check that each named field of a parser holds one of its literal values.
+
+    Raises:
+        ValueError: If one does not; names the field and its values.
+    """
+    for name, literal in choices.items():
+        value = getattr(parser, name)
+        if value not in get_args(literal):
+            raise ValueError(f"expected {name} to be one of {get_args(literal)}, got {value!r}")
 
 
 def _last_block(text: str, only: bool) -> Parsed[str] | ParseFailure:

@@ -1,0 +1,127 @@
+"""`CountParser`: the one whole number of a completion."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+from vlreward.parsers.numbers import Number, whole_numbers
+from vlreward.parsers.tags import Several, Where, answer_region, check_choices
+from vlreward.types import FailureCode, Parsed, ParseFailure
+
+__all__ = ["CountParser"]
+
+_MAX_ANSWER = 16_384  # characters; an honest answer has a few
+_MAX_NUMBERS = 1_000
+
+# What nearly every completion looks like. The general way gives the same result.
+_USUAL_TAG = re.compile(r"<answer>\s*([0-9]{1,15})\s*</answer>")
+_USUAL_WHOLE = re.compile(r"\s*([0-9]{1,15})\s*\Z")
+# Between two equal numbers, these make arithmetic or a range of them, not a repetition.
+_OPERATOR = re.compile(r"\s*(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\times|\\cdot)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class CountParser:
+    """Reads one non-negative whole number from a completion.
+
+    Digits (also `4.0`, `1,234` and full-width), English number words and Chinese numerals, alone or
+    in a sentence; what counts as a number is told at `whole_numbers`. A number that is stated twice
+    (`4 (four)`) is one number. Names of things to which numbers belong are not understood: "3 cars,
+    one of them red" states two numbers.
+
+    Example:
+        >>> parse = CountParser()
+        >>> parse("<think>a red car, ...</think><answer>4 items</answer>")
+        Parsed(value=4, span=(37, 38))
+        >>> parse("<answer>three or four</answer>").code.value
+        'multiple_answers'
+    """
+
+    where: Where = "tag"
+    """Read the number from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
+    several_answers: Several = "fail"
+    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
+    several_numbers: Several = "fail"
+    """What to do with several numbers that differ. `first` and `last` choose by position, before
+    the chosen one is checked."""
+    max_chars: int = 262_144
+    """Longer completions are refused unread, with `too_long`."""
+
+    def __post_init__(self) -> None:
+        check_choices(self, where=Where, several_answers=Several, several_numbers=Several)
+
+    def __call__(self, text: str) -> Parsed[int] | ParseFailure:
+        """Read the number of one completion; never raises on text.
+
+        Returns:
+            The number with the span that states it. Or a failure: those of `answer_region`;
+            `multiple_answers` for several numbers; `bad_number` if there is none, or it is
+            negative, not whole, malformed or of more than 15 digits; `too_long` for completions
+            over `max_chars` and answers over 16,384 characters; `too_complex` for more than 1,000
+            numbers.
+        """
+        if len(text) > self.max_chars:
+            return ParseFailure(
+                FailureCode.TOO_LONG,
+                f"expected at most {self.max_chars} characters, got {len(text)}",
+            )
+        if self.where == "whole":
+            match = _USUAL_WHOLE.match(text)
+        else:
+            start = text.rfind("<answer>")
+            match = _USUAL_TAG.match(text, start) if start >= 0 else None
+            if match and text.rfind("</answer>", 0, start) >= 0:
+                match = None
+        if match:
+            return Parsed(int(match[1]), match.span(1))
+        return self._read(text)
+
+    def _read(self, text: str) -> Parsed[int] | ParseFailure:
+        region = answer_region(text, self.where, self.several_answers)
+        if isinstance(region, ParseFailure):
+            return region
+        answer, span = region.value, region.span
+        assert span is not None
+        if len(answer) > _MAX_ANSWER:
+            return ParseFailure(
+                FailureCode.TOO_LONG,
+                f"expected an answer of at most {_MAX_ANSWER} characters, got {len(answer)}",
+                span,
+            )
+        numbers = list(islice(whole_numbers(answer), _MAX_NUMBERS + 1))
+        if len(numbers) > _MAX_NUMBERS:
+            return ParseFailure(
+                FailureCode.TOO_COMPLEX, f"expected at most {_MAX_NUMBERS} numbers", span
+            )
+        if not numbers:
+            return ParseFailure(
+                FailureCode.BAD_NUMBER, f"expected a whole number, got {answer[:60]!r}", span
+            )
+        chosen = numbers[-1 if self.several_numbers == "last" else 0]
+        if self.several_numbers == "fail":
+            if any(number.value != chosen.value for number in numbers):
+                found = ", ".join(answer[slice(*number.span)][:20] for number in numbers[:4])
+                return ParseFailure(
+                    FailureCode.MULTIPLE_ANSWERS, f"expected one number, got {found}", span
+                )
+            if _is_arithmetic(answer, numbers):
+                return ParseFailure(
+                    FailureCode.BAD_NUMBER, f"expected a number, got {answer[:60]!r}", span
+                )
+        start, end = (span[0] + place for place in chosen.span)
+        if chosen.value is None:
+            return ParseFailure(
+                FailureCode.BAD_NUMBER,
+                f"expected a whole number of at most 15 digits, got {text[start:end][:40]!r}",
+                (start, end),
+            )
+        return Parsed(chosen.value, (start, end))
+
+
+def _is_arithmetic(answer: str, numbers: list[Number]) -> bool:
+    return any(
+        _OPERATOR.fullmatch(answer, left.span[1], right.span[0])
+        for left, right in pairwise(numbers)
+    )
