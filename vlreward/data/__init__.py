@@ -1,1 +1,39 @@
-"""Loaders for the data sets that the tasks are measured on, and synthetic scenes."""
+"""Loaders for the data sets that the tasks are measured on, and synthetic scenes.
+
+Example:
+    >>> import json, tempfile
+    >>> row = {"image_path": "a.png", "question": "How many cups?", "ground_truth": 3}
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+    ...     _ = file.write(json.dumps(row))
+    ...     file.flush()
+    ...     data = load(file.name)
+    >>> data.provenance.schema, data.provenance.task, data[0].gold.count
+    ('r1-v', 'counting', 3)
+"""
+
+from vlreward.data.dataset import Dataset, Provenance
+from vlreward.data.errors import DataError, MissingImagesError, RowProblem, UnknownSchemaError
+from vlreward.data.loaders import load
+from vlreward.data.manifest import STANDARD_COUNTS, Manifest
+from vlreward.data.missing import check_images
+from vlreward.data.mixture import load_mixture
+from vlreward.data.sampling import Sampler, Strategy
+from vlreward.data.schemas import SCHEMAS, Schema
+
+__all__ = [
+    "SCHEMAS",
+    "STANDARD_COUNTS",
+    "DataError",
+    "Dataset",
+    "Manifest",
+    "MissingImagesError",
+    "Provenance",
+    "RowProblem",
+    "Sampler",
+    "Schema",
+    "Strategy",
+    "UnknownSchemaError",
+    "check_images",
+    "load",
+    "load_mixture",
+]

@@ -1,0 +1,224 @@
+"""Samples of one data set, kept compactly, with where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from vlreward.data.errors import DataError, RowProblem
+from vlreward.types import Sample
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vlreward.data.images import ImageSource
+
+__all__ = ["Dataset", "Provenance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the samples of a data set come from."""
+
+    path: str
+    """File, directory or hub name that was read."""
+    schema: str
+    """Name of the schema; `mixture` for several data sets in one."""
+    sha256: str
+    """Hex digest of the bytes of the file; for a directory or a hub data set of its rows without
+    the pixels, for a mixture of the digests of its parts."""
+    rows: int
+    """Number of rows that were read, before skipping and sampling."""
+    task: str
+    """Task of the golds; `mixed` for a mixture of tasks."""
+    skipped: tuple[RowProblem, ...] = ()
+    """Rows left out on request: missing images, bad golds."""
+    notes: tuple[RowProblem, ...] = ()
+    """Rows that were kept but deserve a look, e.g. a gold box that leaves the image."""
+    remarks: tuple[str, ...] = ()
+    """What is remarkable about the whole file, e.g. an unusual count for a split of that name."""
+    sampling: str | None = None
+    """How the subset was chosen, e.g. `500@42`; None for the whole."""
+    parts: tuple[Provenance, ...] = ()
+    """Of a mixture: where each part comes from."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON-ready values."""
+        return asdict(self)
+
+
+class Dataset(Sequence[Sample]):
+    """A sequence of validated samples with their provenance and images.
+
+    Samples are stored as compact JSON and rebuilt when they are asked for; equal fields give
+    equal samples, but not the same object. Images are opened by `open_image` alone.
+
+    Args:
+        name: Name of the data set; a subset shows in it, e.g. `refcoco_val[500@42]`.
+        samples: Samples with ids that differ.
+        provenance: Where they come from.
+        images: Where their images are; None if they have none or no image root was given.
+
+    Attributes:
+        name: As above.
+        provenance: As above.
+        images: As above.
+        row_numbers: For each sample the number of its row, counted from 1; the rows that were
+            skipped leave gaps.
+
+    Raises:
+        DataError: If there are no samples or two have the same id.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        samples: Iterable[Sample],
+        provenance: Provenance,
+        images: ImageSource | None = None,
+    ) -> None:
+        self.name = name
+        self.provenance = provenance
+        self.images = images
+        self._ids: list[str] = []
+        self._records: list[bytes] = []
+        for sample in samples:
+            self._ids.append(sample.id)
+            self._records.append(sample.model_dump_json().encode())
+        self.row_numbers: Sequence[int] = range(1, len(self._ids) + 1)
+        if not self._ids:
+            raise DataError("expected samples, got none", path=provenance.path)
+        self._index = {sample_id: index for index, sample_id in enumerate(self._ids)}
+        if len(self._index) < len(self._ids):
+            seen: set[str] = set()
+            double = [i for i in self._ids if i in seen or seen.add(i)]  # type: ignore[func-returns-value]
+            raise DataError(
+                f"expected ids that differ, got {len(double)} again: {double[:10]!r}",
+                path=provenance.path,
+            )
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the samples, in order."""
+        return tuple(self._ids)
+
+    @property
+    def ids_sha256(self) -> str:
+        """Hex digest of the ids in order, one per line: equal for equal choices in equal order."""
+        return hashlib.sha256("\n".join(self._ids).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(_rebuild, self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | Dataset:
+        if isinstance(index, slice):
+            chosen = range(len(self))[index]
+            step = "" if chosen.step == 1 else f":{chosen.step}"
+            return self.select(chosen, f"{chosen.start}:{chosen.stop}{step}")
+        return _rebuild(self._records[index])
+
+    def __contains__(self, item: object) -> bool:
+        if isinstance(item, Sample):
+            return item.id in self._index and self.by_id(item.id) == item
+        return item in self._index
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {len(self)} samples of {self.provenance.path!r})"
+
+    def by_id(self, sample_id: str) -> Sample:
+        """The sample with an id.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        if sample_id not in self._index:
+            raise KeyError(f"data set {self.name!r} has no sample {sample_id!r}")
+        return self[self._index[sample_id]]
+
+    def select(self, indices: Iterable[int], label: str | None) -> Dataset:
+        """The samples at some positions, in that order.
+
+        Args:
+            indices: Positions, from 0, each at most once.
+            label: How they were chosen; shown in the name. None keeps the name.
+
+        Raises:
+            DataError: If no position or one twice is given.
+            IndexError: If there is no such position.
+        """
+        subset = Dataset.__new__(Dataset)
+        chosen = list(indices)
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise DataError(
+                f"expected positions that differ, got {len(chosen)} with {len(set(chosen))} values",
+                path=self.provenance.path,
+            )
+        subset.name = self.name if label is None else f"{self.name}[{label}]"
+        subset.provenance = self.provenance
+        if label is not None:
+            before = self.provenance.sampling
+            subset.provenance = replace(
+                self.provenance, sampling=label if before is None else f"{before}, {label}"
+            )
+        subset.images = self.images
+        subset._ids = [self._ids[i] for i in chosen]
+        subset._records = [self._records[i] for i in chosen]
+        subset.row_numbers = [self.row_numbers[i] for i in chosen]
+        subset._index = {sample_id: index for index, sample_id in enumerate(subset._ids)}
+        return subset
+
+    def image_bytes(self, sample: Sample) -> bytes:
+        """The encoded image of a sample, as the file has it.
+
+        Raises:
+            DataError: If it has no image, there is no image root, or the file cannot be read.
+        """
+        return self._source(sample).read(_image_of(sample))
+
+    def image_path(self, sample: Sample) -> Path | None:
+        """The file of a sample's image; None if the image is embedded in the data set."""
+        return self._source(sample).path(_image_of(sample))
+
+    def open_image(self, sample: Sample) -> Image:
+        """The image of a sample: RGB, EXIF orientation applied once.
+
+        Raises:
+            DataError: If it has none, or it cannot be read; names the sample.
+        """
+        from vlreward.data.images import open_image
+
+        source = self._source(sample)
+        name = _image_of(sample)
+        path = source.path(name)
+        return open_image(source.read(name) if path is None else path, where=sample.id)
+
+    def _source(self, sample: Sample) -> ImageSource:
+        if sample.image is None:
+            raise DataError(f"sample {sample.id!r} has no image", path=self.provenance.path)
+        if self.images is None:
+            raise DataError(
+                f"sample {sample.id!r} names the image {sample.image!r}, but no image root is "
+                "known: give image_root=... when loading",
+                path=self.provenance.path,
+            )
+        return self.images
+
+
+def _image_of(sample: Sample) -> str:
+    return sample.image or ""
+
+
+def _rebuild(record: bytes) -> Sample:
+    return Sample.model_validate_json(record)

@@ -1,0 +1,77 @@
+"""What goes wrong with data files, always with the file and the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["BadRow", "DataError", "MissingImagesError", "RowProblem", "UnknownSchemaError", "shown"]
+
+_SHOWN = 10
+_MAX_REPR = 200
+
+
+def shown(value: object) -> str:
+    """The repr of a value of any length, cut for a message."""
+    text = repr(value)
+    return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}..."
+
+
+class BadRow(ValueError):
+    """A row that is no sample; raised while one row is read, and gathered into a `DataError`."""
+
+    def __init__(self, message: str, kind: str = "bad_row") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """One row that is wrong, or that was left out, or that deserves a look."""
+
+    row: int
+    """Number of the row, counted from 1."""
+    message: str
+    """What was expected and what was found."""
+    line: int | None = None
+    """Line of the file, counted from 1, where the format has one row per line."""
+    kind: str = "bad_row"
+    """`bad_row`, `bad_gold`, `missing_image` or `note`."""
+
+    def __str__(self) -> str:
+        where = f"row {self.row}" if self.line is None else f"line {self.line}"
+        return f"{where}: {self.message}"
+
+
+class DataError(ValueError):
+    """A data file, or an image that it names, cannot be used.
+
+    Args:
+        message: What is wrong and what to do about it.
+        path: File that it is about.
+        problems: The rows at fault; the first ten are added to the message, and the count.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | Path | None = None,
+        problems: Sequence[RowProblem] = (),
+    ) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        lines = [f"{path}: {message}" if path is not None else message]
+        lines += [f"  {problem}" for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"  ... and {len(self.problems) - _SHOWN} more")
+        super().__init__("\n".join(lines))
+
+
+class UnknownSchemaError(DataError):
+    """The keys of the first row belong to no known schema, or to more than one."""
+
+
+class MissingImagesError(DataError):
+    """Images that the rows name do not exist under the image root."""

@@ -1,0 +1,202 @@
+"""Images of a data set: where they are, how large they are, and opening them.
+
+Pillow is imported when an image is opened, not before. `open_image` and `image_size` apply the
+EXIF orientation, so their sizes agree and match what a viewer shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+from vlreward.data.errors import DataError
+from vlreward.geometry import Size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = [
+    "ImageFolder",
+    "ImageSource",
+    "image_sha256",
+    "image_size",
+    "open_image",
+    "resolve_image",
+]
+
+MAX_PIXELS = 178_956_970
+"""Largest image that is decoded, in pixels: twice 1 GiB / 4 / 3, where Pillow raises too."""
+
+_PILLOW_RAISES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+_ORIENTATION = 0x0112
+_TRANSPOSED = (5, 6, 7, 8)
+
+
+class ImageSource(Protocol):
+    """Gives the images that the samples of a data set name."""
+
+    def path(self, name: str) -> Path | None:
+        """The file of an image, or None if it is no file of its own."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The encoded image; raises DataError if it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFolder:
+    """Images as files under one directory; see `resolve_image` for how names are resolved."""
+
+    root: Path
+    """The directory."""
+    flat: bool = False
+    """Whether all images lie directly in the directory, under their base names."""
+
+    def path(self, name: str) -> Path:
+        """The file of an image, whether or not it exists."""
+        return resolve_image(name.rpartition("/")[2] if self.flat else name, self.root)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of the file.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        path = self.path(name)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"cannot read the image {name!r}: {error.strerror}", path=path
+            ) from None
+
+
+def resolve_image(name: str, root: str | os.PathLike[str]) -> Path:
+    """The file that an image name means under an image root.
+
+    `root/name` if that exists. Data sets also name images with directories that the root already
+    ends in, such as `train2014/COCO_1.jpg` with the root `coco/train2014`: directories at the
+    start of the name that repeat the end of the root are counted once. Nothing else is tried; in
+    particular a file of the same base name in another directory is another image.
+
+    The name stays inside the root: an absolute name must point into it, and `..` must not leave
+    it. Links inside the root are followed wherever they lead.
+
+    Args:
+        name: Name as the data set gives it, with `/` between directories.
+        root: Directory of the images.
+
+    Returns:
+        The file; where nothing exists, the place `root/name` where it was expected.
+
+    Raises:
+        DataError: If the name is empty, has a NUL, or leaves the root.
+    """
+    root = Path(root)
+    if not name.strip() or "\0" in name:
+        raise DataError(f"expected the name of an image, got {name!r}")
+    if os.path.isabs(name):
+        inside = os.path.relpath(os.path.normpath(name), os.path.abspath(root))
+    else:
+        inside = os.path.normpath(name)
+    if inside == ".." or inside.startswith(".." + os.sep):
+        raise DataError(
+            f"the image {name!r} lies outside the image root {str(root)!r}: give an image root "
+            "that holds all images"
+        )
+    expected = root / inside
+    if expected.is_file():
+        return expected
+    parts = PurePosixPath(inside).parts
+    above = Path(os.path.abspath(root)).parts
+    for length in range(min(len(parts) - 1, len(above) - 1), 0, -1):
+        if parts[:length] == above[-length:]:
+            shorter = root.joinpath(*parts[length:])
+            if shorter.is_file():
+                return shorter
+    return expected
+
+
+def image_size(source: Path | bytes, *, where: str = "") -> Size:
+    """(width, height) in pixels after EXIF orientation, without decoding the pixels.
+
+    Raises:
+        DataError: If it is no image that Pillow knows; names the file and `where`.
+    """
+    with _opened(source, where) as image:
+        size = Size(*image.size)
+        if image.getexif().get(_ORIENTATION) in _TRANSPOSED:
+            size = Size(size.height, size.width)
+    return size
+
+
+def open_image(source: Path | bytes, *, where: str = "", max_pixels: int = MAX_PIXELS) -> Image:
+    """Decode an image to RGB, turned upright by its EXIF orientation.
+
+    Transparency is dropped, as the image processors of transformers drop it.
+
+    Args:
+        source: File, or its bytes.
+        where: What the image belongs to, for errors, e.g. the id of a sample.
+        max_pixels: Larger images are refused before they are decoded.
+
+    Raises:
+        DataError: If the image is missing, unreadable, truncated or too large.
+    """
+    from PIL import ImageOps
+
+    with _opened(source, where) as image:
+        if image.width * image.height > max_pixels:
+            raise ValueError(f"{image.width} x {image.height} is more than {max_pixels} pixels")
+        return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def image_sha256(source: Path | bytes) -> str:
+    """Hex digest of the bytes of the encoded image."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    digest = hashlib.sha256()
+    with source.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(source: Path | bytes, where: str) -> Iterator[Image]:
+    """Open an image; whatever Pillow raises inside the block becomes a DataError."""
+    from PIL import Image
+
+    path = None if isinstance(source, bytes) else source
+    of = f" of {where!r}" if where else ""
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            yield image
+    except FileNotFoundError:
+        raise DataError(f"the image{of} does not exist", path=path) from None
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"the image{of} is too large to decode safely: {error}", path=path
+        ) from None
+    except DataError:
+        raise
+    except _PILLOW_RAISES as error:
+        raise DataError(f"cannot read the image{of}: {error}", path=path) from error

@@ -1,0 +1,79 @@
+"""Which task rows are for, where their schema leaves it open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from vlreward.data.errors import BadRow, DataError, RowProblem, shown
+from vlreward.data.golds import kind_of, untagged
+from vlreward.data.rows import RawRow
+from vlreward.data.schemas import Fields, Schema
+
+__all__ = ["fields_of", "task_of_rows", "task_of_type"]
+
+
+def fields_of(raw: RawRow, schema: Schema) -> Fields:
+    """Read one row by a schema.
+
+    Raises:
+        BadRow: If it is no object, lacks a key, or has a value of another kind.
+    """
+    if not isinstance(raw.value, dict):
+        raise BadRow(f"expected an object, got {shown(raw.value)}")
+    if lacking := [key for key in schema.keys if key not in raw.value]:
+        raise BadRow(
+            f"expected the keys {', '.join(schema.keys)} of schema {schema.name!r}, got no "
+            f"{', '.join(lacking)} among {sorted(map(str, raw.value))}"
+        )
+    try:
+        return schema.read(raw.value)
+    except BadRow:
+        raise
+    except ValueError as error:
+        raise BadRow(str(error)) from None
+
+
+def task_of_type(gold: Any) -> str:
+    """The task of a gold whose type tells: a number is a count, a text is an expression.
+
+    Raises:
+        BadRow: If it is neither.
+    """
+    task = "geometry" if isinstance(gold, str) else kind_of(gold)
+    if task is None:
+        raise BadRow(f"gold: expected a whole number or a text, got {shown(gold)}", "bad_gold")
+    return task
+
+
+def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> str:
+    """The one task that all golds can belong to.
+
+    Raises:
+        DataError: If they belong to several, or if every gold could be a count or an expression.
+    """
+    first_of: dict[str, RawRow] = {}
+    for raw in rows:
+        try:
+            kind = kind_of(untagged(fields_of(raw, schema).gold))
+        except ValueError:
+            continue  # the row is reported when it is read
+        if kind is not None:
+            first_of.setdefault(kind, raw)
+    if len(first_of) == 1:
+        return next(iter(first_of))
+    if first_of:
+        raise DataError(
+            "expected golds of one task, got mixed types; name the task with task=...",
+            path=path,
+            problems=[
+                RowProblem(raw.number, f"a gold for {kind}", raw.line)
+                for kind, raw in first_of.items()
+            ],
+        )
+    raise DataError(
+        "cannot tell the task: every gold is a whole number as text, which could be a count or an "
+        "expression. Name it with task='counting' or task='geometry'",
+        path=path,
+    )

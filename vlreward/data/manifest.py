@@ -1,0 +1,150 @@
+"""Which samples a run used: counts, hashes and ids as one JSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vlreward.data.dataset import Dataset
+from vlreward.data.errors import DataError
+
+__all__ = ["STANDARD_COUNTS", "Manifest", "split_remarks"]
+
+STANDARD_COUNTS: dict[str, int] = {
+    "refcoco_val": 10834,
+    "refcoco_testA": 5657,
+    "refcoco_testB": 5095,
+    "refcocop_val": 10758,
+    "refcocop_testA": 5726,
+    "refcocop_testB": 4889,
+    "refcocog_val": 4896,
+    "refcocog_test": 9602,
+    "superclevr_test200_counting_problems": 200,
+    "geoqa_test_prompts": 754,
+}
+"""Number of expressions or problems in the standard splits, by the name of their file: RefCOCO,
+RefCOCO+ (`refcocop`) and the UMD partition of RefCOCOg; SuperCLEVR-200; the GeoQA test set in
+R1-V's direct-answer form."""
+
+
+def split_remarks(name: str, rows: int) -> tuple[str, ...]:
+    """A remark if a file has the name of a standard split but not its number of rows.
+
+    Example:
+        >>> split_remarks("refcoco_val", 2000)
+        ('refcoco_val has 10834 rows in the standard split, this file has 2000',)
+    """
+    standard = STANDARD_COUNTS.get(name.replace("refcoco+", "refcocop"))
+    if standard is None or standard == rows:
+        return ()
+    return (f"{name} has {standard} rows in the standard split, this file has {rows}",)
+
+
+class Manifest(BaseModel):
+    """The samples of one data set or subset, by id and in order, and the file that they are of.
+
+    Write it beside the results of a run; `apply` chooses the same samples again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vlreward_manifest: Literal[1] = 1
+    """Version of this format."""
+    name: str
+    """Name of the data set, e.g. `refcoco_val[500@42]`."""
+    path: str
+    """File, directory or hub name that was read."""
+    schema_name: str
+    """Schema of its rows."""
+    task: str
+    """Task of its golds."""
+    sha256: str
+    """Digest of the file, see `Provenance.sha256`."""
+    rows: int
+    """Number of rows of the file."""
+    count: int
+    """Number of samples chosen."""
+    standard_count: int | None
+    """Number of rows of the standard split of that name, if it is one."""
+    sampling: str | None
+    """How they were chosen; None for all of them."""
+    skipped: int
+    """Number of rows left out because of missing images or bad golds."""
+    remarks: tuple[str, ...]
+    """What is remarkable about the file."""
+    ids_sha256: str
+    """Digest of the ids, one per line."""
+    ids: tuple[str, ...]
+    """Ids of the samples, in order."""
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Manifest:
+        """The manifest of a data set."""
+        origin = dataset.provenance
+        stem = dataset.name.partition("[")[0]
+        return cls(
+            name=dataset.name,
+            path=origin.path,
+            schema_name=origin.schema,
+            task=origin.task,
+            sha256=origin.sha256,
+            rows=origin.rows,
+            count=len(dataset),
+            standard_count=STANDARD_COUNTS.get(stem.replace("refcoco+", "refcocop")),
+            sampling=origin.sampling,
+            skipped=len(origin.skipped),
+            remarks=origin.remarks,
+            ids_sha256=dataset.ids_sha256,
+            ids=dataset.ids,
+        )
+
+    def write(self, path: str | Path) -> None:
+        """Write as JSON; the file is complete or not there."""
+        path = Path(path)
+        part = path.with_name(path.name + ".part")
+        text = json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
+        part.write_text(text + "\n", encoding="utf-8")
+        os.replace(part, path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            DataError: If the file is no manifest.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise DataError(
+                f"expected a manifest of samples, got {where}: {first['msg']}", path=path
+            ) from None
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Choose the same samples of the same data set again.
+
+        Raises:
+            DataError: If the data set is of a file with another content, or lacks an id.
+        """
+        if dataset.provenance.sha256 != self.sha256:
+            raise DataError(
+                f"the manifest {self.name!r} is of a file with the SHA-256 {self.sha256}, this one "
+                f"has {dataset.provenance.sha256}: use the file that the manifest was made of",
+                path=dataset.provenance.path,
+            )
+        position = {sample_id: index for index, sample_id in enumerate(dataset.ids)}
+        if lacking := [sample_id for sample_id in self.ids if sample_id not in position]:
+            raise DataError(
+                f"the manifest {self.name!r} names {len(lacking)} samples that the data set "
+                f"lacks: {lacking[:10]!r}",
+                path=dataset.provenance.path,
+            )
+        subset = dataset.select((position[sample_id] for sample_id in self.ids), self.sampling)
+        subset.name = self.name
+        return subset

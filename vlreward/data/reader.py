@@ -1,0 +1,255 @@
+"""From raw rows to a data set: golds checked, images looked for, every problem with its row."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from vlreward.data.dataset import Dataset, Provenance
+from vlreward.data.errors import BadRow, DataError, RowProblem, shown
+from vlreward.data.golds import from_json, untagged
+from vlreward.data.images import ImageSource, image_size
+from vlreward.data.inference import fields_of, task_of_rows, task_of_type
+from vlreward.data.manifest import split_remarks
+from vlreward.data.rows import RawRow
+from vlreward.data.schemas import Fields, Schema, schema_of
+from vlreward.geometry import Size
+from vlreward.golds import Envelope, unpack
+from vlreward.types import BoxGold, MathGold, Sample
+
+__all__ = ["RowReader", "RowSource"]
+
+
+class RowSource(Protocol):
+    """Rows, and a digest of them once all have been read."""
+
+    sha256: str
+
+    def __iter__(self) -> Iterator[RawRow]: ...
+
+
+@dataclass(slots=True)
+class RowReader:
+    """Reads one source; see `vlreward.data.load` for the fields. Use it once."""
+
+    path: str | Path
+    name: str
+    schema: Schema | None
+    task: str | None
+    images: ImageSource | None
+    on_bad_gold: Literal["error", "skip"]
+    read_sizes: bool
+    box_tolerance: float
+    check_gold: Callable[[str], object] | None
+    _rows: int = field(default=0, init=False)
+    _problems: list[RowProblem] = field(default_factory=list, init=False)
+    _skipped: list[RowProblem] = field(default_factory=list, init=False)
+    _notes: list[RowProblem] = field(default_factory=list, init=False)
+    _row_of_id: dict[str, int] = field(default_factory=dict, init=False)
+    _kept: array[int] = field(default_factory=lambda: array("q"), init=False)
+    _sizes: dict[str, Size | None] = field(default_factory=dict, init=False)
+    _checked: dict[str, str | None] = field(default_factory=dict, init=False)
+
+    def dataset(self, source: RowSource) -> Dataset:
+        """Read everything.
+
+        Raises:
+            DataError: If the source is bad; see `vlreward.data.load`.
+        """
+        rows = iter(source)
+        first = next(rows, None)
+        if first is None:
+            raise DataError("expected rows, got none", path=self.path)
+        if not isinstance(first.value, dict):
+            bad = BadRow(f"expected an object, got {shown(first.value)}")
+            raise self._error([_problem(first, bad)])
+        schema = self.schema or schema_of(first.value, path=self.path)
+        every: Iterable[RawRow] = chain([first], rows)
+        typed = None
+        task = self.task or schema.task
+        if task is None and schema.task_from_type:
+            try:
+                task = typed = task_of_type(fields_of(first, schema).gold)
+            except BadRow as bad:
+                raise self._error([_problem(first, bad)]) from None
+        elif task is None:
+            every = list(every)
+            task = task_of_rows(schema, every, self.path)
+        dataset = Dataset(
+            self.name,
+            self._samples(every, schema, task, typed is not None),
+            Provenance(str(self.path), schema.name, "", 0, task),
+            self.images,
+        )
+        dataset.row_numbers = self._kept
+        dataset.provenance = replace(
+            dataset.provenance,
+            sha256=source.sha256,
+            rows=self._rows,
+            skipped=tuple(self._skipped),
+            notes=tuple(self._notes),
+            remarks=split_remarks(self.name, self._rows),
+        )
+        return dataset
+
+    def _samples(
+        self, rows: Iterable[RawRow], schema: Schema, task: str, typed: bool
+    ) -> Iterator[Sample]:
+        for raw in rows:
+            self._rows += 1
+            try:
+                sample = self._sample(raw, schema, task, typed)
+            except BadRow as bad:
+                skip = bad.kind == "bad_gold" and self.on_bad_gold == "skip"
+                (self._skipped if skip else self._problems).append(_problem(raw, bad))
+            else:
+                self._kept.append(raw.number)
+                yield sample
+        if self._problems:
+            raise self._error(self._problems)
+        if len(self._skipped) == self._rows:
+            raise DataError(
+                f"no row is left, all {self._rows} were skipped",
+                path=self.path,
+                problems=self._skipped,
+            )
+
+    def _sample(self, raw: RawRow, schema: Schema, task: str, typed: bool) -> Sample:
+        fields = fields_of(raw, schema)
+        if typed and (kind := task_of_type(fields.gold)) != task:
+            raise BadRow(
+                f"mixed types: expected a gold for {task} as in the first row, got "
+                f"{shown(fields.gold)}, which is for {kind}; name the task to accept both",
+                "bad_gold",
+            )
+        envelope = self._gold(fields.gold, task)
+        if fields.image is not None and (
+            not isinstance(fields.image, str) or not fields.image.strip()
+        ):
+            raise BadRow(f"expected the path of an image, got {shown(fields.image)}")
+        sample_id = f"{self.name}/{raw.number}" if fields.id is None else fields.id.strip()
+        before = self._row_of_id.setdefault(sample_id, raw.number)
+        if before != raw.number:
+            raise BadRow(f"expected ids that differ, got {sample_id!r} as in row {before}")
+        size = self._size(raw, fields) or envelope.image_size
+        if size is not None and isinstance(envelope.gold, BoxGold):
+            self._look_at_box(raw, envelope.gold, size)
+        try:
+            sample = Sample(
+                id=sample_id,
+                question=fields.question,
+                expression=fields.expression,
+                gold=envelope.gold,
+                image=fields.image,
+                image_size=size,
+                input_size=envelope.input_size,
+                frame=envelope.frame,
+                metadata=fields.metadata or {},
+            )
+            sample.model_dump_json()  # half of a surrogate pair passes validation, but not this
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BadRow(f"{where}: {first['msg']}, got {shown(first['input'])}") from None
+        except PydanticSerializationError as error:
+            raise BadRow(f"expected Unicode text: {error}") from None
+        return sample
+
+    def _gold(self, value: Any, task: str) -> Envelope:
+        try:
+            value = untagged(value)
+            if isinstance(value, str) and task == "geometry" and '"vlreward"' not in value:
+                envelope = Envelope(gold=MathGold(expression=value))
+            else:
+                envelope = unpack(from_json(value) if isinstance(value, str) else value, task)
+        except ValidationError as error:
+            message = error.errors(include_url=False)[0]["msg"]
+            raise BadRow(f"gold: {message}, got {shown(value)}", "bad_gold") from None
+        except ValueError as error:
+            raise BadRow(f"gold: {error}", "bad_gold") from None
+        gold = envelope.gold
+        if gold.task != task:
+            raise BadRow(f"gold: expected one for {task}, got one for {gold.task}", "bad_gold")
+        if isinstance(gold, MathGold):
+            self._verify(gold)
+        return envelope
+
+    def _verify(self, gold: MathGold) -> None:
+        if gold.expression not in self._checked:
+            check = self.check_gold
+            if check is None:
+                from vlreward.verify import check_gold
+
+                check = check_gold
+            try:
+                check(gold.expression)
+                self._checked[gold.expression] = None
+            except ValueError as error:
+                self._checked[gold.expression] = str(error)
+        if (message := self._checked[gold.expression]) is not None:
+            raise BadRow(f"gold: {message}", "bad_gold")
+
+    def _size(self, raw: RawRow, fields: Fields) -> Size | None:
+        declared = None
+        if fields.image_size is not None:
+            try:
+                declared = Size.from_sequence(fields.image_size)
+            except ValueError as error:
+                raise BadRow(f"width, height: {error}") from None
+        if not self.read_sizes or fields.image is None or self.images is None:
+            return declared
+        name = fields.image
+        if name not in self._sizes:
+            try:
+                path = self.images.path(name)
+                there = path is None or path.is_file()
+                source = self.images.read(name) if path is None else path
+                self._sizes[name] = image_size(source) if there else None  # reported elsewhere
+            except DataError as error:
+                raise BadRow(str(error)) from None
+        size = self._sizes[name]
+        if size is None:
+            return declared
+        if declared is not None and declared != size:
+            self._note(raw, f"declared {tuple(declared)}, but the image {name!r} has {tuple(size)}")
+        return size
+
+    def _look_at_box(self, raw: RawRow, gold: BoxGold, size: Size) -> None:
+        extent = gold.frame.extent(size)
+        if extent is None:
+            return
+        box = gold.box
+        if box.clipped(*extent) is None:
+            raise BadRow(
+                f"gold: expected a box in the image of {size.width} x {size.height} pixels, got "
+                f"{tuple(box)!r}, which does not touch it",
+                "bad_gold",
+            )
+        excess = max(-box.x1, -box.y1, box.x2 - extent[0], box.y2 - extent[1])
+        if excess > self.box_tolerance:
+            self._note(
+                raw,
+                f"the gold box {tuple(box)!r} leaves the image of {size.width} x {size.height} "
+                f"pixels by {excess:g}",
+            )
+
+    def _note(self, raw: RawRow, message: str) -> None:
+        self._notes.append(RowProblem(raw.number, message, raw.line, "note"))
+
+    def _error(self, problems: list[RowProblem]) -> DataError:
+        golds = sum(p.kind == "bad_gold" for p in problems)
+        hint = "; on_bad_gold='skip' leaves bad golds out" if golds else ""
+        return DataError(
+            f"expected good rows, got {len(problems)} bad{hint}", path=self.path, problems=problems
+        )
+
+
+def _problem(raw: RawRow, bad: BadRow) -> RowProblem:
+    return RowProblem(raw.number, str(bad), raw.line, bad.kind)
