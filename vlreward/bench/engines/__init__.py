@@ -1,0 +1,1 @@
+"""Engines: what turns chat messages and an image into a completion."""

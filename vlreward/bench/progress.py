@@ -1,0 +1,156 @@
+"""How far a run is: a bar on a terminal, a line every now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+__all__ = ["RunProgress"]
+
+
+class RunProgress:
+    """Shows count, rate, time left, running accuracy and failures of one suite.
+
+    The rate counts only what was generated now, over the last minute or so: answers of an earlier
+    run come at once and would make the time left look too short.
+
+    Args:
+        total: Number of items.
+        title: Name of the suite.
+        shown: False to print nothing; None and True print.
+        stream: Where to print; None for standard error.
+        interval: Seconds between lines where the stream is no terminal.
+
+    Example:
+        >>> import io
+        >>> out = io.StringIO()
+        >>> with RunProgress(2, "counting", stream=out) as progress:
+        ...     progress.advance(accuracy=1.0, recorded=True)
+        ...     progress.advance(failed=True, recorded=True)
+        >>> print(out.getvalue().strip())
+        counting: 2/2, 2 from an earlier run, accuracy 1.000, 1 failed
+    """
+
+    def __init__(
+        self,
+        total: int,
+        title: str,
+        *,
+        shown: bool | None = None,
+        stream: TextIO | None = None,
+        interval: float = 10.0,
+    ) -> None:
+        self._total, self._title, self._interval = total, title, interval
+        self._stream = sys.stderr if stream is None else stream
+        self._shown = shown is not False
+        self._done = self._recorded = self._failed = self._judged = 0
+        self._sum = 0.0
+        self._started = self._last_line = time.monotonic()
+        self._mark_time, self._mark_count = self._started, 0
+        self._rate: float | None = None
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> RunProgress:
+        self._started = self._last_line = self._mark_time = time.monotonic()
+        if self._shown and self._stream.isatty():
+            self._start_bar()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._done, note=self._note(), refresh=True)
+            self._bar.stop()
+        elif self._shown:
+            self._print_line()
+
+    def advance(
+        self, *, accuracy: float | None = None, failed: bool = False, recorded: bool = False
+    ) -> None:
+        """One more item is settled.
+
+        Args:
+            accuracy: How right the answer is, from 0 to 1; None if that is not judged.
+            failed: True if there is no answer.
+            recorded: True if the answer is from an earlier run.
+        """
+        self._done += 1
+        self._recorded += recorded
+        self._failed += failed
+        if accuracy is not None:
+            self._judged += 1
+            self._sum += accuracy
+        if not self._shown:
+            return
+        now = time.monotonic()
+        self._measure(now)
+        if self._bar is not None and self._task is not None:
+            if now - self._last_line >= 0.1:
+                self._last_line = now
+                self._bar.update(self._task, completed=self._done, note=self._note())
+        elif now - self._last_line >= self._interval:
+            self._last_line = now
+            self._print_line()
+
+    def _measure(self, now: float) -> None:
+        generated = self._done - self._recorded
+        elapsed = now - self._mark_time
+        if elapsed < 1.0 or generated == self._mark_count:
+            return
+        latest = (generated - self._mark_count) / elapsed
+        # Exponential average whose memory is about half a minute.
+        weight = 1.0 if self._rate is None else min(1.0, elapsed / 30.0)
+        self._rate = latest * weight + (self._rate or 0.0) * (1.0 - weight)
+        self._mark_time, self._mark_count = now, generated
+
+    def _note(self) -> str:
+        parts = []
+        if self._rate is not None:
+            parts.append(f"{self._rate:.1f}/s")
+            if self._done < self._total:
+                parts.append(f"{_duration((self._total - self._done) / self._rate)} left")
+        if self._recorded:
+            parts.append(f"{self._recorded} from an earlier run")
+        if self._judged:
+            parts.append(f"accuracy {self._sum / self._judged:.3f}")
+        if self._failed:
+            parts.append(f"{self._failed} failed")
+        return ", ".join(parts)
+
+    def _print_line(self) -> None:
+        note = self._note()
+        line = f"{self._title}: {self._done}/{self._total}" + (f", {note}" if note else "")
+        print(line, file=self._stream, flush=True)
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(file=self._stream),
+        )
+        self._task = self._bar.add_task(escape(self._title), total=self._total, note="")
+        self._bar.start()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
