@@ -1,0 +1,111 @@
+r"""Texts that would keep a computer algebra system busy for good, recognised before they travel.
+
+The list is not meant to be complete: the deadline of the worker catches the rest. It keeps the
+cheap attacks from costing a process each.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["complexity"]
+
+_MAX_EXPONENT_DIGITS = 4
+_MAX_TOWER = 2
+_MAX_FACTORIAL = 500
+_MAX_ELEMENTS = 64
+_MAX_DEPTH = 32
+_MAX_DIGITS = 200
+
+_ITERATED = re.compile(r"\\(?:sum|prod|bigcup|bigcap)(?![a-z])")
+_BIG_OPERATOR = re.compile(r"\\(?:sum|prod|int|iint|iiint|oint|bigcup|bigcap|lim)(?![a-z])")
+_LONG_NUMBER = re.compile(rf"\d{{{_MAX_EXPONENT_DIGITS + 1},}}")
+_VERY_LONG_NUMBER = re.compile(rf"\d{{{_MAX_DIGITS + 1},}}")
+_FACTORIAL = re.compile(r"(\d+)\s*[)}\]]*\s*!")
+_SCIENTIFIC = re.compile(r"\d[eE][-+]?(\d+)")
+_OPENING = "({[⦃"
+_CLOSING = ")}]⦄"
+
+
+def complexity(text: str) -> str | None:
+    """Why canonical text is too complex to hand to a worker, or None.
+
+    Examples:
+        >>> complexity("x+2^{10^{10}}")
+        'an exponent that is a power of numbers'
+        >>> complexity("(x+1)^{2}")
+    """
+    if text.count(",") + text.count("&") + text.count(";") > _MAX_ELEMENTS:
+        return f"more than {_MAX_ELEMENTS} elements"
+    if _VERY_LONG_NUMBER.search(text):
+        return f"an integer of more than {_MAX_DIGITS} digits"
+    depth = deepest = 0
+    for character in text:
+        if character in _OPENING:
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in _CLOSING:
+            depth -= 1
+    if deepest > _MAX_DEPTH:
+        return f"brackets nested deeper than {_MAX_DEPTH}"
+    return _factorials(text) or _powers(text) or _limits(text)
+
+
+def _factorials(text: str) -> str | None:
+    if text.count("!") > 1 and re.search(r"![^,;=+\-*/]*[)}\]]\s*!", text):
+        return "a factorial of a factorial"
+    for found in _FACTORIAL.finditer(text):
+        if len(found[1]) > 3 or int(found[1]) > _MAX_FACTORIAL:
+            return f"the factorial of a number above {_MAX_FACTORIAL}"
+    if "!" in text and re.search(r"\^[^,;=]*[)}\]]\s*!", text):
+        return "the factorial of a power"
+    return None
+
+
+def _powers(text: str) -> str | None:
+    for found in _SCIENTIFIC.finditer(text):
+        if len(found[1]) > 3:
+            return f"an exponent of more than {_MAX_EXPONENT_DIGITS} digits"
+    start = text.find("^")
+    while start >= 0:
+        exponent = _argument(text, start + 1)
+        if _LONG_NUMBER.search(exponent):
+            return f"an exponent of more than {_MAX_EXPONENT_DIGITS} digits"
+        if re.search(r"\d\s*[)}]*\s*\^\s*[({]*\s*\d", exponent):
+            return "an exponent that is a power of numbers"
+        if exponent.count("^") >= _MAX_TOWER or "!" in exponent:
+            return "a tower of powers"
+        start = text.find("^", start + 1)
+    return None
+
+
+def _argument(text: str, start: int) -> str:
+    """What follows a ``^``: a bracketed group with the powers on it, or a run of one term."""
+    end = start
+    depth = 0
+    while end < len(text):
+        character = text[end]
+        if character in _OPENING:
+            depth += 1
+        elif character in _CLOSING:
+            if not depth:
+                break
+            depth -= 1
+        elif not depth and character in "+-*/=,;<>≤≥ |" and end > start:
+            break
+        end += 1
+    return text[start:end]
+
+
+def _limits(text: str) -> str | None:
+    if len(_BIG_OPERATOR.findall(text)) > 3:
+        return "more than three sums, products or integrals"
+    found = _ITERATED.search(text)
+    if not found:
+        return None
+    rest = text[found.end() :]
+    if _LONG_NUMBER.search(rest):
+        return "a sum or product with a large number"
+    if re.search(r"[_^]\s*\{[^{}]*\d\s*\^", rest):
+        return "a sum or product with a power for a limit"
+    return None

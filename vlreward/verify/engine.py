@@ -1,0 +1,288 @@
+"""The three tiers in order."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+from time import perf_counter
+from typing import Literal, NamedTuple
+
+from vlreward.verify.bombs import complexity
+from vlreward.verify.cache import Cache
+from vlreward.verify.compare import equal
+from vlreward.verify.policy import Policy
+from vlreward.verify.reader import Reading, read
+from vlreward.verify.surd import Malformed, TooComplex, Undecided
+from vlreward.verify.text import MAX_CHARACTERS, to_latex
+from vlreward.verify.values import (
+    Choice,
+    Equation,
+    Group,
+    Infinity,
+    Named,
+    Number,
+    Range,
+    Ratio,
+    Symbol,
+    Word,
+)
+from vlreward.verify.verdict import Outcome, Verdict
+
+__all__ = ["CACHE_SIZE", "cache", "check_gold", "settle_exactly", "verify", "verify_batch"]
+
+CACHE_SIZE = 16_384
+"""Comparisons remembered; a comparison is at most two texts of `MAX_CHARACTERS` characters."""
+
+
+class Settled(NamedTuple):
+    """An outcome with its reason."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+EXACT_VERSION = 1
+"""Raised whenever the exact tier decides a pair differently; a part of every cache key."""
+cache: Cache[Settled] = Cache(CACHE_SIZE)
+_DEFAULT = Policy()
+_read_gold = lru_cache(maxsize=CACHE_SIZE)(read)
+
+
+def verify(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict:
+    r"""Whether `answer` equals `gold`.
+
+    Both texts are read alike, with or without LaTeX delimiters: `answer` is the answer that was
+    extracted from a completion, never the completion. Safe to call from any thread; from a
+    coroutine use ``await asyncio.to_thread(verify, gold, answer)``, as a comparison may block
+    until the policy's deadline.
+
+    Args:
+        gold: The right answer.
+        answer: The answer to judge: hostile text of any length.
+        policy: What counts as equal.
+
+    Returns:
+        The verdict. No text raises.
+
+    Raises:
+        TypeError: `gold` or `answer` is no string.
+        RuntimeError: The worker processes cannot be started at all.
+
+    Examples:
+        >>> verify("50%", "0.5").outcome
+        'correct'
+        >>> verify("1/3", "0.33").outcome
+        'wrong'
+        >>> verify("16", "2^(10^10)").outcome
+        'too_complex'
+    """
+    started = perf_counter()
+    return _settle(gold, answer, policy, started) or _ask(gold, answer, policy, started)
+
+
+def verify_batch(pairs: Sequence[tuple[str, str]], policy: Policy = _DEFAULT) -> list[Verdict]:
+    """Verdicts for many pairs: duplicates are settled once, worker jobs run side by side.
+
+    Args:
+        pairs: ``(gold, answer)`` each.
+        policy: What counts as equal, for all of them.
+
+    Returns:
+        One verdict for each pair, in order.
+
+    Raises:
+        TypeError: A gold or an answer is no string.
+        RuntimeError: The worker processes cannot be started at all.
+    """
+    verdicts: dict[tuple[str, str], Verdict] = {}
+    hard: list[tuple[str, str]] = []
+    for gold, answer in dict.fromkeys((gold, answer) for gold, answer in pairs):
+        verdict = _settle(gold, answer, policy, perf_counter())
+        if verdict is None:
+            hard.append((gold, answer))
+        else:
+            verdicts[gold, answer] = verdict
+    if hard:
+        from vlreward.verify.pool import map_in_threads
+
+        found = map_in_threads(lambda pair: _ask(pair[0], pair[1], policy, perf_counter()), hard)
+        verdicts.update(zip(hard, found))
+    return [verdicts[gold, answer] for gold, answer in pairs]
+
+
+def check_gold(gold: str, policy: Policy = _DEFAULT) -> None:
+    """Check when the data is loaded that answers can be compared with `gold`.
+
+    Args:
+        gold: The right answer.
+        policy: What counts as equal; its deadline bounds the check.
+
+    Raises:
+        ValueError: `gold` is empty, too long, or nothing that any tier can read.
+        TypeError: `gold` is no string.
+        RuntimeError: The worker processes cannot be started at all.
+
+    Examples:
+        >>> check_gold("(√{3}+1)小时")
+        >>> check_gold(" ")
+        Traceback (most recent call last):
+        ValueError: expected a gold answer to compare with, got ' ': it is empty
+    """
+    _check_strings(gold, gold)
+    reading = _read_gold(gold)
+    if reading.status == "read":
+        return
+    reason = {
+        "empty": "it is empty",
+        "too_complex": f"it is too complex ({reading.detail})",
+        "malformed": f"it has no mathematical value ({reading.detail})",
+    }.get(reading.status)
+    if reason is None:
+        verdict = _ask(gold, gold, policy, perf_counter())
+        if verdict.outcome == "correct":
+            return
+        reason = f"{verdict.outcome.replace('_', ' ')} ({verdict.detail or reading.detail})"
+    raise ValueError(f"expected a gold answer to compare with, got {_shown(gold)}: {reason}")
+
+
+def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled | None:
+    """The outcome of tier 1 for a pair, or None where a worker has to decide.
+
+    Raises:
+        TypeError: `gold` or `answer` is no string.
+    """
+    _check_strings(gold, answer)
+    right, given = (_read_gold(gold) if len(gold) <= MAX_CHARACTERS else read(gold)), read(answer)
+    if right.status == "read" and given.status == "read":
+        return _compare(right, given, policy)
+    failed = _failure(right, given)
+    if failed is not None:
+        return failed
+    if right.text.replace(" ", "") == given.text.replace(" ", "") and any(
+        character.isalnum() for character in right.text
+    ):
+        return Settled("correct")
+    return _shapes(right, given)
+
+
+def _check_strings(gold: object, answer: object) -> None:
+    for value in (gold, answer):
+        if not isinstance(value, str):
+            raise TypeError(f"expected the gold and the answer as strings, got {value!r}")
+
+
+def _failure(gold: Reading, answer: Reading) -> Settled | None:
+    for reading, side in ((gold, "gold"), (answer, "answer")):
+        if reading.status == "too_complex":
+            return Settled("too_complex", f"{side}: {reading.detail}")
+        if reading.status in ("empty", "malformed"):
+            detail = f"{side}: {reading.detail or 'empty'}"
+            return Settled("unparsable_gold" if reading is gold else "unparsable_answer", detail)
+    return None
+
+
+def _compare(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
+    unknown = False
+    for g in gold.values:
+        for a in answer.values:
+            try:
+                found = equal(g, a, policy)
+            except (Undecided, Malformed):
+                found = None
+            except TooComplex as reason:
+                return Settled("too_complex", str(reason))
+            if found:
+                return Settled("correct")
+            unknown = unknown or found is None
+    if unknown:
+        return None
+    if _is_word(answer) and not any(isinstance(g, (Word, Choice, Symbol)) for g in gold.values):
+        return Settled("unparsable_answer", "answer: words")
+    return Settled("wrong")
+
+
+def _is_word(reading: Reading) -> bool:
+    return any(isinstance(value, Word) for value in reading.values)
+
+
+def _shapes(gold: Reading, answer: Reading) -> Settled | None:
+    """What the shapes alone decide, before math-verify, which overlooks them, sees the pair."""
+    if (answer.prose or _is_word(answer)) and not (gold.prose or _is_word(gold)):
+        return Settled("unparsable_answer", f"answer: {answer.detail or 'words'}")
+    for reading in (gold, answer):
+        reason = complexity(reading.text)
+        if reason:
+            side = "gold" if reading is gold else "answer"
+            return Settled("too_complex", f"{side}: {reason}")
+    closed = (Number, Range, Ratio, Group, Infinity)
+    for known, other in ((gold, answer), (answer, gold)):
+        values = [v.value if isinstance(v, Named) else v for v in known.values]
+        if any(isinstance(value, Equation) for value in values) and "=" not in other.text:
+            return Settled("wrong", "an equation against a value")
+        if other.status == "undecided" and values and all(isinstance(v, closed) for v in values):
+            brackets = {(v.opening, v.closing) for v in values if isinstance(v, Group)}
+            outer = (other.text[0], other.text[-1])
+            if outer in _BRACKETS and brackets and not brackets & {outer, ("", "")}:
+                return Settled("wrong", "different brackets")
+    first, second = ((r.text[0], r.text[-1]) for r in (gold, answer))
+    if first != second and {first, second} <= _BRACKETS and "," in gold.text and "," in answer.text:
+        return Settled("wrong", "different brackets")
+    return None
+
+
+_BRACKETS = {("(", ")"), ("[", "]"), ("⦃", "⦄"), ("(", "]"), ("[", ")")}
+
+
+def _settle(gold: str, answer: str, policy: Policy, started: float) -> Verdict | None:
+    """The verdict of the cache or of the exact tier, or None where a worker has to decide."""
+    key: Hashable = (gold, answer, policy, EXACT_VERSION)
+    known = cache.get(key)
+    tier: Literal[1, 2] = 1 if known is None else 2
+    if known is None:
+        known = settle_exactly(gold, answer, policy)
+        if known is None:
+            key = (gold, answer, policy, _versions())
+            known = cache.get(key)
+            tier = 2
+        else:
+            cache.put(key, known)
+    if known is None:
+        return None
+    return Verdict(known.outcome, tier, (perf_counter() - started) * 1000, known.detail)
+
+
+def _ask(gold: str, answer: str, policy: Policy, started: float) -> Verdict:
+    from vlreward.verify.pool import run
+
+    places = 6 if policy.decimals == "gold" else policy.decimals
+    result = run(
+        {
+            "job": "pair",
+            "gold": to_latex(read(gold).text),
+            "answer": to_latex(read(answer).text),
+            "decimals": places,
+            "ordered_tuples": policy.ordered_tuples,
+        },
+        policy.deadline,
+    )
+    if result.outcome not in ("timeout", "worker_died"):
+        cache.put((gold, answer, policy, _versions()), Settled(result.outcome, result.detail))
+    return Verdict(result.outcome, 3, (perf_counter() - started) * 1000, result.detail)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    """What the verdicts of the workers depend on beside their inputs; a part of the cache key."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for name in ("math-verify", "latex2sympy2_extended", "sympy"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} absent")
+    return ", ".join(found)

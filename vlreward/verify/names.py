@@ -1,0 +1,83 @@
+"""What may stand to the left of an equals sign, and what is prose."""
+
+from __future__ import annotations
+
+from vlreward.verify.lexer import Token
+from vlreward.verify.values import Symbol, Word
+
+__all__ = ["FUNCTIONS", "is_name", "name_of", "words_of"]
+
+_IN_NAMES = frozenset("wth\\_'|(){},:/∠△°[]u")
+
+
+FUNCTIONS = frozenset({
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
+    "log", "ln", "exp", "lim", "max", "min", "gcd", "lcm", "mod", "det", "sgn", "sum", "prod",
+    "int", "frac", "sqrt", "text",
+})  # fmt: skip
+"""Runs of letters that are mathematics, not prose."""
+
+
+def is_name(tokens: list[Token]) -> bool:
+    """Whether `tokens` name a quantity: ``x``, ``AB``, ``∠ABC``, ``S_{ABC}``, ``f(2)``, ``A:B``.
+
+    A digit is part of a name only as a subscript, as an argument or after an angle sign; with any
+    other, as in ``2x``, the tokens are an expression.
+    """
+    letters = False
+    inside = 0
+    before = ""
+    for token in tokens:
+        kind = token.kind
+        if kind == "n":
+            if not (inside or before in "_∠△" or before == "angle"):
+                return False
+        elif kind in ("(", "{"):
+            if inside or before == "_" or (kind == "(" and before == "w"):
+                inside += 1
+        elif kind in (")", "}"):
+            inside -= inside > 0
+        elif kind not in _IN_NAMES and kind != "π":
+            return False
+        elif kind in "wth":
+            letters = True
+        elif kind == "\\":
+            letters = letters or len(token.text) > 2
+        before = "angle" if token.text.lower() == "angle" else kind
+    return letters
+
+
+def name_of(tokens: list[Token]) -> str:
+    """The name, for comparison with another; empty where it is in words."""
+    if any(token.kind in "th" for token in tokens):
+        return ""
+    words = [token.text for token in tokens if token.kind == "w" and token.text != "angle"]
+    if len(words) > 1 and any(len(word) > 3 for word in words):
+        return ""
+    if any(len(word) > 4 for word in words):
+        return ""
+    return "".join(
+        token.text for token in tokens if token.kind in "wn_\\(:" and token.text != "angle"
+    )
+
+
+def words_of(tokens: list[Token]) -> tuple[Word | Symbol] | None:
+    """The prose that `tokens` are, as a tuple of one, or None where they may be mathematics.
+
+    Latin letters are prose when they are set as text or when a run of them is longer than three
+    and no function; Chinese characters always are.
+    """
+    prose = False
+    for token in tokens:
+        if token.kind in "ht":
+            prose = True
+        elif token.kind == "w":
+            prose = prose or (len(token.text) > 3 and token.text.lower() not in FUNCTIONS)
+        elif token.kind not in "'u-":
+            return None
+    if not prose:
+        if len(tokens) == 1 and tokens[0].kind == "w" and len(tokens[0].text) == 1:
+            return (Symbol(tokens[0].text),)
+        return None
+    text = " ".join(token.text.strip() for token in tokens).lower()
+    return (Word(" ".join(text.split())),)

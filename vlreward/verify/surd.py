@@ -1,0 +1,277 @@
+r"""Exact real numbers of the form ``sum of c * sqrt(r) * pi^k``.
+
+``c`` is rational, ``r`` a squarefree positive integer and ``k`` an integer. The numbers
+``sqrt(r) * pi^k`` are linearly independent over the rationals (pi is transcendental, and square
+roots of distinct squarefree integers are independent), so two sums are equal exactly when their
+terms are: equality and inequality are decided, not approximated.
+
+A number is a dict from ``(r, k)`` to a reduced fraction ``(numerator, denominator)`` with a
+positive denominator; zero is the empty dict. Nothing here modifies a number it was given. Every
+operation is bounded by `MAX_TERMS` and `MAX_BITS`.
+"""
+
+from __future__ import annotations
+
+from math import gcd, isqrt
+
+__all__ = [
+    "MAX_BITS",
+    "MAX_TERMS",
+    "Malformed",
+    "Surd",
+    "TooComplex",
+    "Undecided",
+    "add",
+    "divide",
+    "multiply",
+    "negate",
+    "power",
+    "rational",
+    "scaled",
+    "sign",
+    "square_root",
+]
+
+Surd = dict[tuple[int, int], tuple[int, int]]
+
+MAX_TERMS = 24
+MAX_BITS = 4096
+_MAX_PI_POWER = 16
+_MAX_EXPONENT = 4096
+_PI_DIGITS = 120
+_PI = int(
+    "3141592653589793238462643383279502884197169399375105820974944592307816406286208998628034"
+    "825342117067982148086513282306647"
+)
+_PRIMES = tuple(n for n in range(2, 1000) if all(n % p for p in range(2, isqrt(n) + 1)))
+
+
+class TooComplex(Exception):
+    """A cap on size was reached."""
+
+
+class Undecided(Exception):
+    """The text is outside the language of this tier."""
+
+
+class Malformed(Exception):
+    """The text has no mathematical value in any reading."""
+
+
+def rational(numerator: int, denominator: int = 1) -> Surd:
+    """The number ``numerator / denominator``; a denominator of zero is `Malformed`."""
+    if not denominator:
+        raise Malformed("division by zero")
+    if not numerator:
+        return {}
+    if denominator != 1:
+        common = gcd(numerator, denominator)
+        if denominator < 0:
+            common = -common
+        numerator //= common
+        denominator //= common
+    return {(1, 0): (numerator, denominator)}
+
+
+def _check(numerator: int, denominator: int) -> None:
+    if numerator.bit_length() > MAX_BITS or denominator.bit_length() > MAX_BITS:
+        raise TooComplex(f"a number of more than {MAX_BITS} bits")
+
+
+def add(a: Surd, b: Surd) -> Surd:
+    """``a + b``."""
+    if not a:
+        return b
+    total = dict(a)
+    for key, (n, d) in b.items():
+        old = total.get(key)
+        if old is None:
+            total[key] = (n, d)
+            continue
+        top = old[0] * d + n * old[1]
+        if not top:
+            del total[key]
+            continue
+        bottom = old[1] * d
+        common = gcd(top, bottom)
+        top, bottom = top // common, bottom // common
+        _check(top, bottom)
+        total[key] = (top, bottom)
+    if len(total) > MAX_TERMS:
+        raise TooComplex(f"a sum of more than {MAX_TERMS} terms")
+    return total
+
+
+def negate(a: Surd) -> Surd:
+    """``-a``."""
+    return {key: (-n, d) for key, (n, d) in a.items()}
+
+
+def multiply(a: Surd, b: Surd) -> Surd:
+    """``a * b``."""
+    if len(a) * len(b) > MAX_TERMS * 4:
+        raise TooComplex(f"a product of {len(a)} by {len(b)} terms")
+    total: Surd = {}
+    for (r, j), (n, d) in a.items():
+        for (s, k), (m, e) in b.items():
+            common_root = gcd(r, s)
+            top, bottom = n * m * common_root, d * e
+            common = gcd(top, bottom)
+            top, bottom = top // common, bottom // common
+            _check(top, bottom)
+            root = (r // common_root) * (s // common_root)
+            if abs(j + k) > _MAX_PI_POWER or root.bit_length() > 128:
+                raise TooComplex("a power of pi or a radicand that is too large")
+            term = {(root, j + k): (top, bottom)}
+            total = add(total, term) if total else term
+    return total
+
+
+def divide(a: Surd, b: Surd) -> Surd:
+    """``a / b``. A divisor of more than two terms, or with mixed powers of pi, is `Undecided`."""
+    if not b:
+        raise Malformed("division by zero")
+    if len(b) == 1:
+        (((r, k), (n, d)),) = b.items()
+        # 1 / (c sqrt(r) pi^k) = sqrt(r) / (c r pi^k)
+        top, bottom = (d, n * r) if n > 0 else (-d, -n * r)
+        common = gcd(top, bottom)
+        return multiply(a, {(r, -k): (top // common, bottom // common)})
+    if len(b) > 2 or len({k for _, k in b}) > 1:
+        raise Undecided("a divisor that is a long sum")
+    first, (key, value) = tuple(b.items())
+    conjugate: Surd = {first[0]: first[1], key: (-value[0], value[1])}
+    return divide(multiply(a, conjugate), multiply(b, conjugate))
+
+
+def square_root(a: Surd) -> Surd:
+    """The square root of a non-negative rational, or of one times an even power of pi."""
+    if not a:
+        return {}
+    if len(a) > 1:
+        raise Undecided("the root of a sum")
+    (((r, k), (n, d)),) = a.items()
+    if r != 1 or k % 2:
+        raise Undecided("a nested root")
+    if n < 0:
+        raise Undecided("the root of a negative number")
+    outside, inside = _split_square(n * d)
+    common = gcd(outside, d)
+    return {(inside, k // 2): (outside // common, d // common)}
+
+
+def _split_square(n: int) -> tuple[int, int]:
+    """``(s, r)`` with ``n = s^2 r`` and ``r`` squarefree."""
+    outside, inside = 1, 1
+    for p in _PRIMES:
+        if p * p > n:
+            break
+        while n % (p * p) == 0:
+            n //= p * p
+            outside *= p
+        if n % p == 0:
+            n //= p
+            inside *= p
+    root = isqrt(n)
+    if root * root == n:
+        return outside * root, inside
+    # No prime below 1000 is left, so a square factor would make n at least 1009^3.
+    if n >= 1009**3:
+        raise Undecided("a radicand that is too large to factor")
+    return outside, inside * n
+
+
+def power(base: Surd, exponent: Surd) -> Surd:
+    """``base ** exponent`` for an exponent that is an integer or half of one."""
+    if not exponent:
+        if not base:
+            raise Malformed("zero to the power of zero")
+        return {(1, 0): (1, 1)}
+    if len(exponent) > 1 or (1, 0) not in exponent:
+        raise Undecided("an irrational exponent")
+    n, d = exponent[1, 0]
+    if d == 2:
+        base = square_root(base)
+    elif d != 1:
+        return _rational_power(base, n, d)
+    if abs(n) > _MAX_EXPONENT:
+        if base in ({}, {(1, 0): (1, 1)}, {(1, 0): (-1, 1)}):
+            n = n % 2 + 2 * (n > 0)
+        else:
+            raise TooComplex(f"an exponent above {_MAX_EXPONENT}")
+    if n < 0:
+        base, n = divide({(1, 0): (1, 1)}, base), -n
+    if base.keys() <= {(1, 0)}:
+        top, bottom = base.get((1, 0), (0, 1))
+        if max(top.bit_length(), bottom.bit_length()) * n > 2 * MAX_BITS:
+            raise TooComplex(f"a power of more than {MAX_BITS} bits")
+        top, bottom = top**n, bottom**n
+        _check(top, bottom)
+        return {(1, 0): (top, bottom)} if top else {}
+    result: Surd = {(1, 0): (1, 1)}
+    while n:
+        if n & 1:
+            result = multiply(result, base)
+        n >>= 1
+        if n:
+            base = multiply(base, base)
+    return result
+
+
+def _rational_power(base: Surd, n: int, d: int) -> Surd:
+    """``base ** (n / d)`` where `base` is rational and its d-th root is too."""
+    if not base:
+        return power(base, rational(n))
+    if base.keys() != {(1, 0)} or d > 64:
+        raise Undecided("a root that is not a square root")
+    top, bottom = base[1, 0]
+    if top < 0 and d % 2 == 0:
+        raise Undecided("the root of a negative number")
+    a, b = _integer_root(abs(top), d), _integer_root(bottom, d)
+    if a is None or b is None:
+        raise Undecided("a root that is not a square root")
+    return power({(1, 0): (a if top > 0 else -a, b)}, rational(n))
+
+
+def _integer_root(value: int, degree: int) -> int | None:
+    """The exact root of a non-negative integer, or None where there is none."""
+    low, high = 0, 1 << (value.bit_length() // degree + 1)
+    while low < high:
+        middle = (low + high) // 2
+        if middle**degree < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low**degree == value else None
+
+
+def scaled(a: Surd, digits: int) -> int:
+    """``a * 10**digits`` rounded to an integer, off by far less than one part in 10**40."""
+    if a.keys() <= {(1, 0)}:
+        n, d = a.get((1, 0), (0, 1))
+        return (2 * n * _ten(digits) + d) // (2 * d)
+    guard = 50 + max(n.bit_length() for n, _ in a.values()) * 31 // 100
+    one = _ten(digits + guard)
+    total = 0
+    for (r, k), (n, d) in a.items():
+        value = isqrt(r * one * one) if r != 1 else one
+        for _ in range(abs(k)):
+            value = value * _PI // 10**_PI_DIGITS if k > 0 else value * 10**_PI_DIGITS // _PI
+        total += value * n // d
+    return (2 * total + _ten(guard)) // (2 * _ten(guard))
+
+
+def _ten(exponent: int) -> int:
+    power_of_ten: int = 10**exponent
+    return power_of_ten
+
+
+def sign(a: Surd) -> int:
+    """-1, 0 or 1."""
+    if not a:
+        return 0
+    digits = 40 + max(d.bit_length() for _, d in a.values()) * 31 // 100
+    value = scaled(a, digits)
+    if not value:
+        raise Undecided("terms that cancel to many digits")
+    return (value > 0) - (value < 0)
