@@ -136,6 +136,7 @@ class Polygon:
     """Vertices (x, y) in order, the first not repeated at the end."""
 
     def __post_init__(self) -> None:
+        import numpy as np
         from shapely import Polygon as ShapelyPolygon
         from shapely.validation import explain_validity
 
@@ -153,7 +154,8 @@ class Polygon:
             [(math.ldexp(x, -exponent), math.ldexp(y, -exponent)) for x, y in points]
         )
         if not shape.is_valid or not shape.area > 0:
-            reason = explain_validity(shape) if not shape.is_valid else "zero area"
+            with np.errstate(all="ignore"):  # the place of a near-zero crossing divides by zero
+                reason = explain_validity(shape) if not shape.is_valid else "zero area"
             raise ValueError(f"expected a simple polygon with area, got {points!r}: {reason}")
 
     @classmethod

@@ -65,6 +65,12 @@ def test_a_speck_in_a_giant_overlaps_by_nothing() -> None:
     assert polygon_iou(_scaled(L_SHAPE, 1e300), _scaled(SQUARE, 1e-300)) == 0.0
 
 
+def test_slivers_whose_areas_vanish_overlap_by_nothing() -> None:
+    wide = Polygon(((0, 0), (1e300, 0), (0, 5e-20)))
+    tall = Polygon(((0, 0), (0, 1e300), (5e-20, 0)))
+    assert polygon_iou(wide, tall) == 0.0
+
+
 @_seeded
 @given(a=rotated, b=rotated, turn=_angle)
 def test_rotated_boxes_keep_their_iou_when_both_turn(
