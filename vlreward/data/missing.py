@@ -59,8 +59,8 @@ def check_images(dataset: Dataset, on_missing: Literal["error", "skip"] = "error
     dropped = sorted(index for indices in missing.values() for index in indices)
     if on_missing == "error":
         raise MissingImagesError(
-            f"expected every image to exist, got {len(missing)} missing images, which {len(dropped)} "
-            f"of {len(dataset)} samples name. {_remedy(dataset, list(missing))}",
+            f"expected every image to exist, got {len(missing)} missing images, which "
+            f"{len(dropped)} of {len(dataset)} samples name. {_remedy(dataset, list(missing))}",
             path=path_of_data,
             problems=[_problem(dataset, name, indices[0]) for name, indices in missing.items()],
         )

@@ -125,10 +125,9 @@ def _joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
     def samples() -> Iterator[Sample]:
         seen: set[str] = set()
         for number, part in enumerate(parts):
-            double = not seen.isdisjoint(part.ids)
             for sample in part:
                 update: dict[str, Any] = {}
-                if double:  # the same rows may be listed twice on purpose
+                if sample.id in seen:  # the same rows may be listed twice on purpose
                     update["id"] = f"{sample.id}@{number + 1}"
                 if not one_source and sample.image is not None:
                     update["image"] = f"{number}|{sample.image}"

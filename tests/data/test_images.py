@@ -1,0 +1,194 @@
+"""Finding, opening and resizing images."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageOps
+
+from vlreward.data.errors import DataError
+from vlreward.data.images import (
+    ImageFolder,
+    image_sha256,
+    image_size,
+    open_image,
+    resolve_image,
+)
+from vlreward.data.resize import resize_for
+from vlreward.frames import FAMILIES
+from vlreward.geometry import Size
+
+
+def _touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    return path
+
+
+class TestResolve:
+    def test_under_the_root(self, tmp_path: Path) -> None:
+        file = _touch(tmp_path / "train2014" / "a.jpg")
+        assert resolve_image("train2014/a.jpg", tmp_path) == file
+        assert resolve_image("./train2014//a.jpg", str(tmp_path)) == file
+        assert resolve_image(str(file), tmp_path) == file
+
+    def test_directories_that_the_root_ends_in_count_once(self, tmp_path: Path) -> None:
+        file = _touch(tmp_path / "data" / "Geo170K" / "images" / "test" / "0.png")
+        name = "./Geo170K/images/test/0.png"
+        for root in (
+            tmp_path / "data",
+            tmp_path / "data" / "Geo170K",
+            tmp_path / "data" / "Geo170K" / "images",
+            tmp_path / "data" / "Geo170K" / "images" / "test",
+        ):
+            assert resolve_image(name, root) == file, root
+
+    def test_a_file_of_the_same_base_name_is_another_image(self, tmp_path: Path) -> None:
+        _touch(tmp_path / "images" / "train" / "0.png")
+        _touch(tmp_path / "0.png")
+        for root in (tmp_path, tmp_path / "images", tmp_path / "images" / "train"):
+            assert not resolve_image("images/test/0.png", root).exists()
+
+    @pytest.mark.parametrize(
+        "name", ["../a.jpg", "x/../../a.jpg", "/etc/hostname", "..", "a/../.."]
+    )
+    def test_names_stay_inside_the_root(self, tmp_path: Path, name: str) -> None:
+        _touch(tmp_path / "a.jpg")
+        with pytest.raises(DataError, match="lies outside the image root"):
+            resolve_image(name, tmp_path / "root")
+
+    def test_dots_that_stay_inside(self, tmp_path: Path) -> None:
+        file = _touch(tmp_path / "a.jpg")
+        assert resolve_image("x/../a.jpg", tmp_path) == file
+        assert resolve_image("..a.jpg", tmp_path) == tmp_path / "..a.jpg"
+
+    @pytest.mark.parametrize("name", ["", " ", "a\0b"])
+    def test_names_that_are_none(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(DataError, match="expected the name of an image"):
+            resolve_image(name, tmp_path)
+
+    def test_flat(self, tmp_path: Path) -> None:
+        file = _touch(tmp_path / "a.jpg")
+        assert ImageFolder(tmp_path, flat=True).path("train2014/x/a.jpg") == file
+
+
+class TestOpen:
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("suffix", ["jpg", "png"])
+    def test_orientation_is_applied_once(
+        self, tmp_path: Path, orientation: int, suffix: str
+    ) -> None:
+        image = Image.new("RGB", (30, 20), "black")
+        image.paste("white", (0, 0, 10, 10))
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"a.{suffix}"
+        image.save(path, exif=exif, **({"quality": 100} if suffix == "jpg" else {}))
+        opened = open_image(path)
+        turned = ImageOps.exif_transpose(Image.open(path))
+        assert opened.mode == "RGB"
+        assert opened.tobytes() == turned.tobytes()
+        assert opened.size == image_size(path) == ((30, 20) if orientation < 5 else (20, 30))
+        assert open_image(path.read_bytes()).tobytes() == opened.tobytes()
+
+    @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "LA", "CMYK", "I;16"])
+    def test_every_mode_becomes_rgb(self, mode: str) -> None:
+        buffer = io.BytesIO()
+        Image.new(mode, (4, 3)).save(buffer, "TIFF" if mode == "CMYK" else "PNG")
+        opened = open_image(buffer.getvalue())
+        assert (opened.mode, opened.size) == ("RGB", (4, 3))
+
+    def test_broken_images_name_the_file_and_the_sample(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.jpg"
+        Image.effect_noise((64, 64), 50).save(path)
+        whole = path.read_bytes()
+        for content in (b"", b"GIF89a", b"no image", whole[: len(whole) // 2]):
+            path.write_bytes(content)
+            with pytest.raises(DataError, match=r"a\.jpg: cannot read the image of 'x/3': "):
+                open_image(path, where="x/3")
+
+    def test_flipped_bytes_never_escape_as_another_error(self) -> None:
+        buffer = io.BytesIO()
+        Image.effect_noise((16, 16), 50).save(buffer, "PNG")
+        whole = buffer.getvalue()
+        for place in range(0, len(whole), 7):
+            broken = bytearray(whole)
+            broken[place] ^= 0xFF
+            try:
+                open_image(bytes(broken))
+            except DataError:
+                continue
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="a: the image of 'x/3' does not exist"):
+            open_image(tmp_path / "a", where="x/3")
+        with pytest.raises(DataError, match=r"cannot read the image 'a': No such file"):
+            ImageFolder(tmp_path).read("a")
+
+    def test_too_large_is_refused_before_decoding(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.png"
+        Image.new("1", (2000, 1000)).save(path)
+        with pytest.raises(DataError, match=r"2000 x 1000 is more than 1000000 pixels"):
+            open_image(path, max_pixels=1_000_000)
+
+    def test_decompression_bombs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "a.png"
+        Image.new("1", (2000, 1000)).save(path)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500_000)
+        with pytest.raises(DataError, match="too large to decode safely"):
+            open_image(path)
+        with pytest.raises(DataError, match="too large to decode safely"):
+            image_size(path)
+
+    def test_hash(self, tmp_path: Path) -> None:
+        content = bytes(range(256)) * 10_000
+        (tmp_path / "a").write_bytes(content)
+        expected = hashlib.sha256(content).hexdigest()
+        assert image_sha256(tmp_path / "a") == image_sha256(content) == expected
+
+
+class TestResize:
+    @pytest.mark.parametrize("family", sorted(FAMILIES))
+    def test_png_is_lossless_and_a_fixed_point(self, family: str) -> None:
+        image = Image.effect_noise((101, 67), 80).convert("RGB")
+        once = resize_for(image, FAMILIES[family])
+        decoded = Image.open(io.BytesIO(once.png))
+        assert decoded.size == once.size
+        assert once.original_size == Size(101, 67)
+        assert once.size == (FAMILIES[family].input_size(Size(101, 67)) or Size(101, 67))
+        expected = image.resize(once.size, Image.Resampling.BICUBIC)
+        assert decoded.tobytes() == expected.tobytes()
+        twice = resize_for(decoded, FAMILIES[family])
+        assert (twice.size, twice.png) == (once.size, once.png)
+
+    def test_limits_and_names(self) -> None:
+        image = Image.new("RGB", (640, 428))
+        assert resize_for(image, "Qwen/Qwen2.5-VL-3B-Instruct").size == (644, 420)
+        assert resize_for(image, "qwen2.5-vl", max_pixels=200 * 784).size == (476, 308)
+        with pytest.raises(ValueError, match="expected the name of one model family"):
+            resize_for(image, "llava")
+
+    @pytest.mark.torch
+    @pytest.mark.parametrize("family", ["qwen2-vl", "qwen2.5-vl", "qwen3-vl"])
+    def test_the_processor_of_transformers_sees_the_same_pixels(
+        self, shared_data: Path, family: str
+    ) -> None:
+        name = "transformers.models.qwen2_vl.image_processing_pil_qwen2_vl"
+        module = pytest.importorskip(name, reason="transformers is not installed")
+        chosen = FAMILIES[family]
+        assert chosen.factor is not None
+        processor = module.Qwen2VLImageProcessorPil(
+            min_pixels=chosen.min_pixels,
+            max_pixels=chosen.max_pixels,
+            patch_size=chosen.factor // 2,
+            merge_size=2,
+        )
+        for folder in ("coco", "superclevr"):
+            image = open_image(next((shared_data / "images" / folder).iterdir()))
+            resized = Image.open(io.BytesIO(resize_for(image, chosen).png))
+            theirs, ours = (processor(i, return_tensors="np") for i in (image, resized))
+            assert (theirs["image_grid_thw"] == ours["image_grid_thw"]).all()
+            assert (theirs["pixel_values"] == ours["pixel_values"]).all()
