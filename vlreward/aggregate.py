@@ -17,7 +17,9 @@ __all__ = ["Report", "aggregate"]
 class Report(BaseModel):
     """What a set of scores amounts to. A mean never stands without its count of failures."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
+    )
 
     task: str
     """Name of the task."""

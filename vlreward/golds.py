@@ -30,7 +30,7 @@ _BOX_KEYS = ("box", "bbox_2d", "bbox", "solution")
 class Envelope(BaseModel):
     """A gold with what is needed to compare a box with it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     vlreward: int = 1
     """Version of this format."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box
-from vlreward.types import FailureCode, ParseFailure, Sample
+from vlreward.types import FailureCode, ParseFailure, Row, Sample
 from vlreward.verify import Policy, Verdict
 
 __all__ = ["BoxJudge", "CornersJudge", "MathJudge", "PlainJudge"]
@@ -18,7 +18,7 @@ __all__ = ["BoxJudge", "CornersJudge", "MathJudge", "PlainJudge"]
 class PlainJudge:
     """Takes every answer as it is."""
 
-    def many(self, answers: Sequence[Any], samples: Sequence[Sample]) -> list[Any]:
+    def many(self, answers: Sequence[Any], samples: Sequence[Sample | Row]) -> list[Any]:
         """The answers, unchanged."""
         return list(answers)
 
@@ -30,7 +30,9 @@ class BoxJudge:
     clip: bool = False
     """Clip boxes to the frame. By default a box that leaves it is a failure, `out_of_frame`."""
 
-    def many(self, answers: Sequence[Box], samples: Sequence[Sample]) -> list[Box | ParseFailure]:
+    def many(
+        self, answers: Sequence[Box], samples: Sequence[Sample | Row]
+    ) -> list[Box | ParseFailure]:
         """A box in original pixels, or `out_of_frame`, for each answer.
 
         Raises:
@@ -38,7 +40,7 @@ class BoxJudge:
         """
         return [self._one(box, sample) for box, sample in zip(answers, samples)]
 
-    def _one(self, box: Box, sample: Sample) -> Box | ParseFailure:
+    def _one(self, box: Box, sample: Sample | Row) -> Box | ParseFailure:
         frame = declared_frame(sample)
         extent = frame.extent(sample.image_size, sample.input_size)
         # Original pixels of an image of unknown size: only the origin bounds them.
@@ -70,7 +72,7 @@ class CornersJudge:
     """
 
     def many(
-        self, answers: Sequence[tuple[float, ...]], samples: Sequence[Sample]
+        self, answers: Sequence[tuple[float, ...]], samples: Sequence[Sample | Row]
     ) -> list[tuple[float, ...]]:
         """Four numbers in original pixels for each answer."""
         judged = []
@@ -94,22 +96,23 @@ class MathJudge:
     """What counts as equal, and how long a verification may take."""
 
     def many(
-        self, answers: Sequence[str], samples: Sequence[Sample]
+        self, answers: Sequence[str], samples: Sequence[Sample | Row]
     ) -> list[Verdict | ParseFailure]:
         """A verdict `correct` or `wrong`, or why there is none, for each answer."""
         from vlreward.verify import verify_batch
 
         pairs = [(sample.target, answer) for answer, sample in zip(answers, samples)]
-        return [_settled(verdict) for verdict in verify_batch(pairs, self.policy)]
+        return [settled(verdict) for verdict in verify_batch(pairs, self.policy)]
 
 
-def _settled(verdict: Verdict) -> Verdict | ParseFailure:
+def settled(verdict: Verdict) -> Verdict | ParseFailure:
+    """The verdict if it is one on mathematics, else the failure that it reports."""
     if verdict.outcome in ("correct", "wrong"):
         return verdict
     return ParseFailure(FailureCode(verdict.outcome), verdict.detail)
 
 
-def declared_frame(sample: Sample) -> Frame:
+def declared_frame(sample: Sample | Row) -> Frame:
     """The frame that the sample declares for predicted boxes, with the sizes that it needs.
 
     Raises:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from importlib import metadata
 from typing import Generic, TypeVar
 
 __all__ = ["Registry", "UnknownNameError", "unknown_name"]
@@ -102,6 +101,8 @@ class Registry(Generic[T]):
         if self._entry_points_loaded:
             return
         self._entry_points_loaded = True
+        from importlib import metadata  # slow to import, and needed here alone
+
         for entry in metadata.entry_points(group=self.group):
             try:
                 item = entry.load()

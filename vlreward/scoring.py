@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from vlreward.spec import AnswerTerm, TaskSpec
-from vlreward.types import Completion, FailureCode, Parsed, ParseFailure, Sample, Score
+from vlreward.types import Completion, FailureCode, Parsed, ParseFailure, Row, Sample, Score
 
-__all__ = ["parse", "score", "score_batch"]
+__all__ = ["parse", "reward_batch", "score", "score_batch"]
 
 _NO_REGION = (FailureCode.NO_ANSWER, FailureCode.NO_BOX)
+
+Outcome = Parsed[Any] | ParseFailure
 
 
 def parse(task: TaskSpec, completion: Completion) -> Parsed[Any] | ParseFailure:
     """Run the task's parser. Where generation was cut before an answer, say `truncated`."""
-    outcome: Parsed[Any] | ParseFailure = task.parser(completion.text)
+    outcome: Outcome = task.parser(completion.text)
     if completion.truncated and isinstance(outcome, ParseFailure) and outcome.code in _NO_REGION:
         return ParseFailure(
             FailureCode.TRUNCATED, f"generation stopped at the token limit; {outcome.detail}"[:200]
@@ -23,7 +25,7 @@ def parse(task: TaskSpec, completion: Completion) -> Parsed[Any] | ParseFailure:
     return outcome
 
 
-def score(task: TaskSpec, completion: Completion, sample: Sample) -> Score:
+def score(task: TaskSpec, completion: Completion, sample: Sample | Row) -> Score:
     """Score one completion; see `score_batch`.
 
     Example:
@@ -38,7 +40,7 @@ def score(task: TaskSpec, completion: Completion, sample: Sample) -> Score:
 
 
 def score_batch(
-    task: TaskSpec, completions: Sequence[Completion], samples: Sequence[Sample]
+    task: TaskSpec, completions: Sequence[Completion], samples: Sequence[Sample | Row]
 ) -> list[Score]:
     """Score completions against the samples that they answer, pairwise and in order.
 
@@ -54,14 +56,59 @@ def score_batch(
         ValueError: If the lengths differ, or a sample belongs to another task or lacks the frame
             or size that its answers need: errors of the caller. No completion text raises.
     """
+    outcomes, judged = _judge(task, completions, samples)
+    scores = []
+    for completion, outcome, verdict, sample in zip(completions, outcomes, judged, samples):
+        terms = _terms(task, completion, outcome, verdict, sample)
+        metrics = {
+            metric.name: number
+            for metric in task.metrics
+            if (number := _answer_term(metric, verdict, sample)) is not None
+        }
+        failed = isinstance(verdict, ParseFailure)
+        scores.append(
+            Score(
+                value=_value(task, terms),
+                terms=terms,
+                metrics=metrics,
+                failure=verdict if failed else None,
+                answer=outcome.value if isinstance(outcome, Parsed) else None,
+                judged=None if failed else verdict,
+                span=outcome.span,
+            )
+        )
+    return scores
+
+
+def reward_batch(
+    task: TaskSpec, completions: Sequence[Completion], samples: Sequence[Sample | Row]
+) -> list[tuple[float, ParseFailure | None]]:
+    """`Score.value` and `Score.failure` of each completion, without the rest: for hot paths.
+
+    Args, errors and values are those of `score_batch`.
+    """
+    outcomes, judged = _judge(task, completions, samples)
+    return [
+        (
+            _value(task, _terms(task, completion, outcome, verdict, sample)),
+            verdict if isinstance(verdict, ParseFailure) else None,
+        )
+        for completion, outcome, verdict, sample in zip(completions, outcomes, judged, samples)
+    ]
+
+
+def _judge(
+    task: TaskSpec, completions: Sequence[Completion], samples: Sequence[Sample | Row]
+) -> tuple[list[Outcome], list[Any]]:
     if len(completions) != len(samples):
         raise ValueError(
             f"expected as many samples as completions, got {len(samples)} and {len(completions)}"
         )
+    name = task.name
     for sample in samples:
-        if sample.gold.task != task.name:
+        if sample.task != name:
             raise ValueError(
-                f"expected a gold of task {task.name!r}, got one of {sample.gold.task!r} in sample "
+                f"expected a gold of task {name!r}, got one of {sample.task!r} in sample "
                 f"{sample.id!r}"
             )
     outcomes = [parse(task, completion) for completion in completions]
@@ -71,49 +118,35 @@ def score_batch(
         if isinstance(outcome, Parsed):
             found.append(i)
             answers.append(outcome.value)
-    for i, verdict in zip(
-        found, task.judge.many(answers, [samples[i] for i in found]), strict=True
-    ):
+    verdicts = task.judge.many(answers, [samples[i] for i in found])
+    for i, verdict in zip(found, verdicts, strict=True):
         judged[i] = verdict
-    return [
-        _score(task, completion, outcome, verdict, sample)
-        for completion, outcome, verdict, sample in zip(completions, outcomes, judged, samples)
-    ]
+    return outcomes, judged
 
 
-def _score(
-    task: TaskSpec,
-    completion: Completion,
-    outcome: Parsed[Any] | ParseFailure,
-    judged: Any,
-    sample: Sample,
-) -> Score:
-    failed = isinstance(judged, ParseFailure)
-    value = 0.0
+def _terms(
+    task: TaskSpec, completion: Completion, outcome: Outcome, judged: Any, sample: Sample | Row
+) -> dict[str, float]:
     terms: dict[str, float] = {}
     for term in task.terms:
         if isinstance(term, AnswerTerm):
-            number = _answer_term(term, judged, failed, sample)
+            number = _answer_term(term, judged, sample)
+            if number is not None:
+                terms[term.name] = number
         else:
-            number = float(term.function(completion, outcome))
-        if number is not None:
-            terms[term.name] = number
-            value += term.weight * number
-    metrics: dict[str, float] = {}
-    for metric in task.metrics:
-        number = _answer_term(metric, judged, failed, sample)
-        if number is not None:
-            metrics[metric.name] = number
-    return Score(
-        value=value,
-        terms=terms,
-        metrics=metrics,
-        failure=judged if failed else None,
-        answer=outcome.value if isinstance(outcome, Parsed) else None,
-        judged=None if failed else judged,
-        span=outcome.span,
-    )
+            terms[term.name] = float(term.function(completion, outcome))
+    return terms
 
 
-def _answer_term(term: AnswerTerm, judged: Any, failed: bool, sample: Sample) -> float | None:
-    return term.on_failure if failed else float(term.function(judged, sample.target))
+def _answer_term(term: AnswerTerm, judged: Any, sample: Sample | Row) -> float | None:
+    if isinstance(judged, ParseFailure):
+        return term.on_failure
+    return float(term.function(judged, sample.target))
+
+
+def _value(task: TaskSpec, terms: dict[str, float]) -> float:
+    value = 0.0
+    for term in task.terms:
+        if term.name in terms:
+            value += term.weight * terms[term.name]
+    return value

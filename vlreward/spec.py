@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vlreward.prompts import PromptTemplate
 from vlreward.registry import unknown_name
-from vlreward.types import Completion, Parsed, ParseFailure, Sample
+from vlreward.types import Completion, Parsed, ParseFailure, Row, Sample
 
 __all__ = ["AnswerTerm", "Judge", "Parser", "TaskSpec", "TextTerm"]
 
@@ -25,7 +25,7 @@ class Judge(Protocol):
     the verdict of the verifier. It works on a batch because a verifier runs in parallel.
     """
 
-    def many(self, answers: Sequence[Any], samples: Sequence[Sample]) -> list[Any]:
+    def many(self, answers: Sequence[Any], samples: Sequence[Sample | Row]) -> list[Any]:
         """One judged answer or `ParseFailure` for each pair, in order."""
         ...
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -38,8 +38,10 @@ __all__ = [
     "OtherGold",
     "ParseFailure",
     "Parsed",
+    "Row",
     "Sample",
     "Score",
+    "plain_target",
 ]
 
 T = TypeVar("T", covariant=True)
@@ -82,8 +84,7 @@ class FailureCode(str, Enum):
     __str__ = str.__str__
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """One generated text, as the parser sees it."""
 
     text: str
@@ -117,7 +118,7 @@ class ParseFailure:
 
 
 class _Gold(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class BoxGold(_Gold):
@@ -206,7 +207,7 @@ _ID = re.compile(r"\S(.*\S)?\Z", re.DOTALL)
 class Sample(BaseModel):
     """One row of a data set: the question, its image, and the gold, validated when built."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     """Unique within its data set; non-empty, no white space at the ends."""
@@ -259,9 +260,34 @@ class Sample(BaseModel):
         if isinstance(gold, BoxGold):
             sizes = {"image_size": self.image_size, "input_size": self.input_size}
             return to_original(gold.box, gold.frame, **sizes)
-        if isinstance(gold, CountGold):
-            return gold.count
-        return gold.expression if isinstance(gold, MathGold) else gold.value
+        return plain_target(gold)
+
+
+def plain_target(gold: CountGold | MathGold | OtherGold) -> Any:
+    """The value of a gold that lies in no frame."""
+    if isinstance(gold, CountGold):
+        return gold.count
+    return gold.expression if isinstance(gold, MathGold) else gold.value
+
+
+class Row(NamedTuple):
+    """The part of a sample that scoring reads, for callers without a data set.
+
+    Nothing is validated here: a reward builds one for each completion, from golds that it checks.
+    """
+
+    task: str
+    """Name of the task."""
+    target: Any
+    """The gold's value as answers are compared with it; a box in original pixels."""
+    frame: Frame | None = None
+    """Coordinate frame of predicted boxes."""
+    image_size: Size | None = None
+    """(width, height) in pixels of the original image."""
+    input_size: Size | None = None
+    """(width, height) in pixels of the image that the model sees."""
+    id: str = "row"
+    """What error messages call it."""
 
 
 @dataclass(frozen=True, slots=True)

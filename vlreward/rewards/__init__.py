@@ -8,6 +8,10 @@ make your own. Importing this module loads no framework, and neither numpy nor s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from vlreward.registry import Registry
 from vlreward.rewards.task_reward import TaskReward
 from vlreward.rewards.text import (
     FormatReward,
@@ -19,6 +23,7 @@ from vlreward.rewards.text import (
 )
 
 __all__ = [
+    "REWARDS",
     "FormatReward",
     "TaskReward",
     "TextReward",
@@ -63,3 +68,21 @@ math_reward = TaskReward("geometry", terms=("correct",), name="math_reward")
 
 format_reward = FormatReward()
 """1 for think/answer structure, with the answer schema of the row's `task` column if any."""
+
+REWARDS: Registry[Callable[..., Any]] = Registry("reward", group="vlreward.rewards")
+"""Ready-made reward functions by name; plug-ins add theirs."""
+
+for _reward in (
+    iou_reward,
+    iou50_reward,
+    giou_reward,
+    diou_reward,
+    ciou_reward,
+    count_reward,
+    soft_count_reward,
+    math_reward,
+    format_reward,
+    tag_count_reward,
+    repetition_reward,
+):
+    REWARDS.register(_reward.__name__, _reward)

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from vlreward.frames import Frame, ModelFamily, family_of
-from vlreward.geometry import Size
-from vlreward.golds import Envelope, unpack
-from vlreward.types import Completion, Sample
+from vlreward.frames import Frame, ModelFamily, family_of, to_original
+from vlreward.geometry import Box, Size
+from vlreward.golds import unpack
+from vlreward.types import BoxGold, Completion, Row, plain_target
 
 __all__ = ["RowReader", "to_completions"]
 
-_unpack_cached = lru_cache(maxsize=16_384)(unpack)
-_NOT_GIVEN = object()
+_unpack_text = lru_cache(maxsize=16_384)(unpack)
+_COLUMNS = ("task", "image_size", "input_size", "frame", "image", "images")
+_DECLARED = ("image_size", "input_size", "frame")
+_FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
 
 
 def to_completions(
-    completions: Sequence[Any], completion_ids: Sequence[Sequence[int]] | None, truncated: Any
+    completions: Sequence[Any],
+    completion_ids: Sequence[Sequence[int]] | None,
+    truncated: Sequence[Any] | None,
+    first: int = 0,
 ) -> list[Completion]:
     """Completions as texts, from strings or message lists.
 
@@ -28,23 +33,20 @@ def to_completions(
             a content may be a string or a list of parts.
         completion_ids: Token ids of each completion, for its length, if the trainer passes them.
         truncated: One flag for each completion, if the trainer knows.
+        first: Number of the first one, for error messages.
 
     Raises:
         TypeError: If a completion is neither.
     """
-    if truncated is not None:
-        _check_length("truncated", truncated, len(completions))
-    result = []
-    for i, completion in enumerate(completions):
-        text = completion if isinstance(completion, str) else _content(completion, i)
-        result.append(
-            Completion(
-                text,
-                False if truncated is None else bool(truncated[i]),
-                None if completion_ids is None else len(completion_ids[i]),
-            )
-        )
-    return result
+    texts = [
+        completion if isinstance(completion, str) else _content(completion, i)
+        for i, completion in enumerate(completions, first)
+    ]
+    if completion_ids is None and truncated is None:
+        return [Completion(text) for text in texts]
+    lengths = [None] * len(texts) if completion_ids is None else map(len, completion_ids)
+    cut = [False] * len(texts) if truncated is None else map(bool, truncated)
+    return [Completion(*fields) for fields in zip(texts, cut, lengths, strict=True)]
 
 
 def _content(completion: Any, row: int) -> str:
@@ -62,17 +64,12 @@ def _content(completion: Any, row: int) -> str:
     return "".join(part.get("text", "") for part in content)
 
 
-def _check_length(name: str, column: Any, n: int) -> None:
-    if len(column) != n:
-        raise ValueError(f"expected {n} values in column {name!r}, got {len(column)}")
-
-
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Builds the sample of each row: gold, image size and frame, from where they are given.
+    """Reads each row's gold, image size and frame, from where they are given.
 
     Each of image size, input size and frame comes from the explicit column of that name, else from
-    the gold envelope, else from this reader's own settings and the image column.
+    the gold envelope, else from the image column and this reader's own settings.
     """
 
     task: str
@@ -82,114 +79,119 @@ class RowReader:
     family: ModelFamily | None = None
     """Model family, for the frame and for the input size by `smart_resize`."""
 
-    def samples(
+    def check(
         self, n: int, solution: Sequence[Any] | None, columns: dict[str, Any]
-    ) -> list[Sample | None]:
-        """One sample per row, None for rows of another task.
-
-        Args:
-            n: Number of completions.
-            solution: Golds, one per row.
-            columns: The trainer's other columns; used are `task`, `image_size`, `input_size`,
-                `frame`, `image`, `images`.
+    ) -> dict[str, Sequence[Any]]:
+        """The columns that rows are read from, each of `n` values, `solution` among them.
 
         Raises:
-            ValueError: If a column is missing, too short, or holds a bad value; names the row.
+            ValueError: If `solution` is missing or a column has another length.
         """
         if solution is None:
             raise ValueError(
                 f"the {self.task} reward needs a column 'solution' with the golds; the columns "
                 f"are {sorted(columns) or 'none'}"
             )
-        _check_length("solution", solution, n)
-        used = {
-            name: columns[name]
-            for name in ("task", "image_size", "input_size", "frame", "image", "images")
-            if columns.get(name) is not None
-        }
-        for name, column in used.items():
-            _check_length(name, column, n)
-        tasks = used.pop("task", None)
-        rows: list[Sample | None] = []
-        for i in range(n):
-            if tasks is not None and tasks[i] is not None and tasks[i] != self.task:
-                rows.append(None)
-                continue
-            try:
-                rows.append(self._sample(solution[i], {k: v[i] for k, v in used.items()}, tasks))
-            except ValueError as error:
-                raise ValueError(f"row {i} of the batch: {error}") from None
+        used = {name: columns[name] for name in _COLUMNS if columns.get(name) is not None}
+        for name, column in (("solution", solution), *used.items()):
+            if len(column) != n:
+                raise ValueError(f"expected {n} values in column {name!r}, got {len(column)}")
+        return {"solution": solution, **used}
+
+    def rows(self, columns: dict[str, Sequence[Any]], start: int, stop: int) -> list[Row | None]:
+        """The rows from `start` to before `stop`; None for those of another task.
+
+        Raises:
+            ValueError: If a value is bad or something is not given; names the row.
+        """
+        others = {name: column for name, column in columns.items() if name != "solution"}
+        tasks = others.pop("task", None)
+        solution = columns["solution"]
+        rows: list[Row | None] = []
+        i = start
+        try:
+            for i in range(start, stop):
+                task = None if tasks is None else tasks[i]
+                if task is not None and task != self.task:
+                    rows.append(None)
+                    continue
+                values = {name: column[i] for name, column in others.items()}
+                rows.append(self._row(solution[i], values, task))
+        except ValueError as error:
+            raise ValueError(f"row {i} of the batch: {error}") from None
         return rows
 
-    def _sample(self, gold: Any, row: dict[str, Any], tasks: Any) -> Sample | None:
+    def _row(self, gold: Any, values: dict[str, Any], task: Any) -> Row | None:
         if gold is None:
-            if tasks is not None:
+            if task is not None:
                 raise ValueError(f"task is {self.task!r} but solution is None")
             return None
-        if isinstance(gold, str):
-            envelope = _unpack_cached(gold, self.task)
-        else:
-            envelope = unpack(gold, self.task)
+        if self.task == "rec" and type(gold) is list:  # the usual form, without a detour
+            return self._boxed(_bare_box(gold), Frame.ORIGINAL_PX, values)
+        envelope = (_unpack_text if isinstance(gold, str) else unpack)(gold, self.task)
         if envelope.gold.task != self.task:
             return None
-        if self.task != "rec":
-            return _plain_sample(envelope)
-        return self._boxed_sample(envelope, row)
+        if isinstance(envelope.gold, BoxGold):
+            declared = {name: getattr(envelope, name) for name in _DECLARED}
+            given = {name: value for name, value in values.items() if value is not None}
+            return self._boxed(envelope.gold.box, envelope.gold.frame, {**declared, **given})
+        return Row(self.task, plain_target(envelope.gold))
 
-    def _boxed_sample(self, envelope: Envelope, row: dict[str, Any]) -> Sample:
-        frame = row.get("frame") or envelope.frame or self.frame
-        if frame is None and self.family is not None:
-            frame = self.family.frame
-        if frame is None:
+    def _boxed(self, box: Box, gold_frame: Frame, values: dict[str, Any]) -> Row:
+        family = self.family
+        name = values.get("frame") or self.frame or (family.frame if family else None)
+        if name is None:
             raise ValueError(
                 "the coordinate frame of predicted boxes is not declared: add a column 'frame' "
-                f"(one of {', '.join(f.value for f in Frame)}), use gold envelopes "
-                "(vlreward.golds.pack), or configure the reward, e.g. "
-                "TaskReward('rec', family='qwen2.5-vl')"
+                f"(one of {', '.join(_FRAMES)}), use gold envelopes (vlreward.golds.pack), or "
+                "configure the reward, e.g. TaskReward('rec', family='qwen2.5-vl')"
             )
-        frame = _frame(frame)
-        image_size = row.get("image_size") or envelope.image_size
+        frame = _FRAMES.get(name)
+        if frame is None:
+            raise ValueError(f"expected a frame, one of {', '.join(_FRAMES)}; got {name!r}")
+        image_size = values.get("image_size")
         if image_size is None:
-            image_size = _size_of_image(row)
-        input_size = row.get("input_size") or envelope.input_size
+            image_size = _size_of_image(values)
+        input_size = values.get("input_size")
         if image_size is not None:
             image_size = Size.from_sequence(image_size)
-            if input_size is None and self.family is not None:
-                input_size = self.family.input_size(image_size)
+            if input_size is None and family is not None:
+                input_size = family.input_size(image_size)
         if input_size is not None:
             input_size = Size.from_sequence(input_size)
-        for column, size, needed in (
-            ("image_size", image_size, frame is not Frame.ORIGINAL_PX),
-            ("input_size", input_size, frame is Frame.INPUT_PX),
-        ):
-            if needed and size is None:
-                raise ValueError(
-                    f"boxes in frame {frame.value!r} need a size that is not given: add a column "
-                    f"{column!r} with (width, height) in pixels, or use gold envelopes "
-                    "(vlreward.golds.pack)"
-                )
-        return Sample(
-            id="row", gold=envelope.gold, image_size=image_size, input_size=input_size, frame=frame
+        if frame is not Frame.ORIGINAL_PX or gold_frame is not Frame.ORIGINAL_PX:
+            _check_sizes(frame, gold_frame, image_size, input_size)
+            box = to_original(box, gold_frame, image_size=image_size, input_size=input_size)
+        return Row(self.task, box, frame, image_size, input_size)
+
+
+def _bare_box(gold: list[Any]) -> Box:
+    try:
+        return Box.from_sequence(gold)
+    except ValueError as error:
+        raise ValueError(f"bad gold {gold!r}: {error}") from None
+
+
+def _check_sizes(
+    frame: Frame, gold_frame: Frame, image_size: Size | None, input_size: Size | None
+) -> None:
+    missing = None
+    if image_size is None:
+        missing = "image_size"
+    elif input_size is None and Frame.INPUT_PX in (frame, gold_frame):
+        missing = "input_size"
+    if missing is not None:
+        raise ValueError(
+            f"boxes in frame {frame.value!r} (gold: {gold_frame.value!r}) need a size that is not "
+            f"given: add a column {missing!r} with (width, height) in pixels, or use gold "
+            "envelopes (vlreward.golds.pack)"
         )
 
 
-@lru_cache(maxsize=16_384)
-def _plain_sample(envelope: Envelope) -> Sample:
-    return Sample(id="row", gold=envelope.gold)
-
-
-def _frame(value: Any) -> Frame:
-    try:
-        return Frame(value)
-    except ValueError:
-        known = ", ".join(f.value for f in Frame)
-        raise ValueError(f"expected a frame, one of {known}; got {value!r}") from None
-
-
-def _size_of_image(row: dict[str, Any]) -> Any:
-    image = row.get("image")
+def _size_of_image(values: dict[str, Any]) -> Any:
+    image = values.get("image")
     if image is None:
-        image = row.get("images")
+        image = values.get("images")
     if isinstance(image, (list, tuple)):
         image = image[0] if image else None
     return getattr(image, "size", None)

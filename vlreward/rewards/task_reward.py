@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from vlreward.frames import Frame, ModelFamily
 from vlreward.rewards._inputs import RowReader, as_family, to_completions
-from vlreward.scoring import score_batch
+from vlreward.scoring import reward_batch, score_batch
 from vlreward.spec import TaskSpec
-from vlreward.types import FailureCode, Score
+from vlreward.types import Completion, FailureCode, ParseFailure, Row, Score
 
 __all__ = ["TaskReward"]
 
+_CHUNK = 1024
 _UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
 
@@ -120,31 +121,52 @@ class TaskReward:
         Raises:
             ValueError: If a gold is bad or a frame or size is missing; names the row and remedy.
         """
-        scores = self.scores(completions, solution, **columns)
-        return [None if score is None else self._value(i, score) for i, score in enumerate(scores)]
+        rewards: list[float | None] = []
+        for texts, rows in self._chunks(completions, solution, columns):
+            mine = [row for row in rows if row is not None]
+            if len(mine) < len(rows):
+                texts = [text for text, row in zip(texts, rows) if row is not None]
+            found = iter(reward_batch(self.spec, texts, mine))
+            for row in rows:
+                rewards.append(None if row is None else self._value(len(rewards), *next(found)))
+        return rewards
 
     def scores(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
     ) -> list[Score | None]:
         """Like calling, with the whole `Score`: each term, the answer, the failure code."""
-        samples = self._reader.samples(len(completions), solution, columns)
-        texts = to_completions(completions, columns.get("completion_ids"), columns.get("truncated"))
-        if None not in samples:
-            return list(score_batch(self.spec, texts, [s for s in samples if s is not None]))
-        mine = [(i, sample) for i, sample in enumerate(samples) if sample is not None]
-        found = score_batch(self.spec, [texts[i] for i, _ in mine], [s for _, s in mine])
-        scores: list[Score | None] = [None] * len(texts)
-        for (i, _), score in zip(mine, found):
-            scores[i] = score
+        scores: list[Score | None] = []
+        for texts, rows in self._chunks(completions, solution, columns):
+            mine = [(text, row) for text, row in zip(texts, rows) if row is not None]
+            found = iter(score_batch(self.spec, [t for t, _ in mine], [r for _, r in mine]))
+            scores += [None if row is None else next(found) for row in rows]
         return scores
 
-    def _value(self, row: int, score: Score) -> float | None:
-        if score.failure is not None:
-            if score.failure.code is FailureCode.UNPARSABLE_GOLD:
+    def _chunks(
+        self, completions: Sequence[Any], solution: Sequence[Any] | None, columns: dict[str, Any]
+    ) -> Iterator[tuple[list[Completion], list[Row | None]]]:
+        """Completions and rows of at most `_CHUNK` at a time, so that memory stays flat."""
+        n = len(completions)
+        reader = self._reader
+        used = reader.check(n, solution, columns)
+        ids, truncated = columns.get("completion_ids"), columns.get("truncated")
+        for start in range(0, n, _CHUNK):
+            part = slice(start, min(start + _CHUNK, n))
+            texts = to_completions(
+                completions[part],
+                None if ids is None else ids[part],
+                None if truncated is None else truncated[part],
+                first=start,
+            )
+            yield texts, reader.rows(used, part.start, part.stop)
+
+    def _value(self, row: int, value: float, failure: ParseFailure | None) -> float | None:
+        if failure is not None:
+            if failure.code is FailureCode.UNPARSABLE_GOLD:
                 raise ValueError(
-                    f"row {row} of the batch: the gold cannot be read: {score.failure.detail}; "
+                    f"row {row} of the batch: the gold cannot be read: {failure.detail}; "
                     "check golds before training with vlreward.verify.check_gold"
                 )
-            if self.on_timeout == "none" and score.failure.code in _UNSETTLED:
+            if self.on_timeout == "none" and failure.code in _UNSETTLED:
                 return None
-        return score.value
+        return value
