@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vlreward.geometry import Box, Polygon, Size
 
-_seeded = settings(deadline=None, derandomize=True)
+_seeded = settings(deadline=None, derandomize=True, max_examples=50)
 NAN, INF, HUGE = math.nan, math.inf, 10**400
 
 # --- Size ------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import pytest
@@ -175,19 +174,18 @@ def test_failure_codes_are_their_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "name"),
     [
-        Completion("text", truncated=True, token_count=3),
-        Parsed(Box(0, 0, 1, 1), (3, 9)),
-        ParseFailure(FailureCode.NO_BOX, "expected a box, got 'a'", (0, 1)),
-        Score(0.5, {"iou": 0.5}, {"iou": 0.5}, answer=Box(0, 0, 1, 1)),
+        (Completion("text", truncated=True, token_count=3), "text"),
+        (Parsed(Box(0, 0, 1, 1), (3, 9)), "value"),
+        (ParseFailure(FailureCode.NO_BOX, "expected a box, got 'a'", (0, 1)), "code"),
+        (Score(0.5, {"iou": 0.5}, {"iou": 0.5}, answer=Box(0, 0, 1, 1)), "value"),
     ],
-    ids=lambda value: type(value).__name__,
 )
-def test_values_are_frozen_and_travel_between_processes(value: Any) -> None:
+def test_values_are_frozen_and_travel_between_processes(value: Any, name: str) -> None:
     assert pickle.loads(pickle.dumps(value)) == value
-    with pytest.raises(FrozenInstanceError):
-        setattr(value, fields(value)[0].name, None)
+    with pytest.raises(AttributeError):
+        setattr(value, name, None)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from vlreward import metrics
 from vlreward.geometry import Box
@@ -60,6 +59,7 @@ def test_extreme_rows_equal_the_scalar_function(name: str) -> None:
 
 
 def test_pairwise_equals_pycocotools() -> None:
+    coco_mask = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
     a, b = _random(40, 3), _random(30, 4)
     as_xywh = [np.hstack([r[:, :2], r[:, 2:] - r[:, :2]]) for r in (a, b)]
     theirs = coco_mask.iou(as_xywh[0], as_xywh[1], np.zeros(len(b), dtype=np.uint8))

@@ -103,8 +103,10 @@ def test_groups_of_one_row_change_nothing_but_the_name() -> None:
 
 def test_a_mean_of_unequal_groups_weighs_rows_not_groups() -> None:
     """Nine rows of 1 in one group, one row of 0 in the other: means 1, 0.9, 0 only."""
-    interval = bootstrap_mean([1] * 9 + [0], ["a"] * 9 + ["b"], level=0.4)
-    assert (interval.low, interval.high) == (0.9, 0.9)
+    values, groups = [1] * 9 + [0], ["a"] * 9 + ["b"]
+    middle, all_of_it = (bootstrap_mean(values, groups, level=level) for level in (0.4, 0.95))
+    assert (middle.low, middle.high) == (0.9, 0.9)
+    assert (all_of_it.low, all_of_it.high) == (0.0, 1.0)
 
 
 def test_the_seed_decides() -> None:

@@ -22,7 +22,7 @@ from vlreward.metrics import (
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "cases" / "metrics" / "trl_rewards.json").read_text("utf-8")
 )["cases"]
-_seeded = settings(deadline=None, derandomize=True)
+_seeded = settings(deadline=None, derandomize=True, max_examples=50)
 
 
 def _cases(function: str) -> list[dict[str, Any]]:
