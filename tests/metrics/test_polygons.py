@@ -73,6 +73,12 @@ def test_slivers_whose_areas_vanish_overlap_by_nothing() -> None:
     assert polygon_iou(dot, needle) == polygon_iou(needle, dot) == 0.0
 
 
+def test_small_polygons_far_from_the_origin() -> None:
+    a = Polygon.from_rotated_box(1e7, -2e7, 10, 3, 0.3)
+    b = Polygon.from_rotated_box(1e7 + 1, -2e7 + 1, 10, 4, 0.5)
+    assert polygon_iou(a, b) == pytest.approx(_exact_iou(a, b), abs=1e-9)
+
+
 def test_polygons_as_wide_as_doubles_reach() -> None:
     most = 1.7e308
     whole = Polygon(((-most, -most), (most, -most), (most, most), (-most, most)))
