@@ -11,32 +11,34 @@ from vlreward.types import FailureCode
 
 __all__ = ["Candidate", "TooComplex", "candidates"]
 
-_MAX_TOKENS = 5_000  # a list of a hundred labelled boxes has about 2,000
+_MAX_TOKENS = 2_000  # a list of a hundred labelled boxes has about 1,500
 _MAX_DEPTH = 32
 _MAX_DIGITS = 64  # characters of one number
 _LIMIT = 1e12  # larger coordinates are no coordinates, and their areas could overflow
 _KEYS = ("bbox_2d", "bbox", "box_2d")
 
 # Neighbouring parts of each pattern share no character, so a failed match costs one pass over
-# what it read; a match that starts at a bracket reads no further than the next one.
+# what it read; a match that starts at a bracket reads no further than the next one. White space
+# that no answer has is not understood, which bounds the cost of giving it back.
+_S = r"\s{0,64}"
 _NUMBER = r"[-+]?(?:[0-9]{1,64}(?:\.[0-9]{0,64})?|\.[0-9]{1,64})(?:[eE][-+]?[0-9]{1,5})?"
-_N = rf"\s*({_NUMBER})\s*"
-_QUAD = re.compile(rf"\[{_N},{_N},{_N},{_N}(?:,\s*)?\]|\({_N},{_N},{_N},{_N}(?:,\s*)?\)")
+_N = rf"{_S}({_NUMBER}){_S}"
+_QUAD = re.compile(rf"\[{_N},{_N},{_N},{_N}(?:,{_S})?\]|\({_N},{_N},{_N},{_N}(?:,{_S})?\)")
 _NAKED = re.compile(rf"{_N},{_N},{_N},{_N}")
-_PAIR = rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)"
-_PAIRS = re.compile(rf"{_PAIR}(?:\s*,\s*{_PAIR})*")
+_PAIR = rf"\({_N},{_N}\)"
+_PAIRS = re.compile(rf"{_PAIR}(?:{_S},{_S}{_PAIR})*")
 _ATOM = r"""(?:"[^"\\]{0,64}"|'[^'\\]{0,64}'|[^\s,()\[\]{}"'<>:]+)"""
-_LIST = re.compile(rf"[\[(]\s*(?:{_ATOM}(?:\s*,\s*{_ATOM}){{0,31}}(?:\s*,)?\s*)?[\])]")
+_LIST = re.compile(rf"[\[(]{_S}(?:{_ATOM}(?:{_S},{_S}{_ATOM}){{0,31}}(?:{_S},)?{_S})?[\])]")
 _ATOMS = re.compile(_ATOM)
 _FULL_NUMBER = re.compile(_NUMBER)
 _NUMBERS = re.compile(_NUMBER)
 _SPECIAL = re.compile(r"[-+]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 _OPENING = re.compile(r"[\[({]|<ref>|<\|object_ref_start\|>")
-_OBJECT = re.compile(r"""\{\s*(?:["'}]|[A-Za-z_]\w*["']?\s*:)""")
-_NESTED = re.compile(r"""\[\s*["'\[({]""")
+_OBJECT = re.compile(rf"""\{{{_S}(?:["'}}]|[A-Za-z_]\w{{0,64}}{_S}:)""")
+_NESTED = re.compile(rf"""\[{_S}["'\[({{]""")
 _TOKEN = re.compile(r"""\s*([^\s"'\[\](){}:,]+|.)""", re.DOTALL)
-_AFTER_STRING = re.compile(r"\s*(?:[,:}\]]|\Z)")
+_AFTER_STRING = re.compile(rf"{_S}(?:[,:}}\]]|\Z)")
 _CLOSER = {"[": "]", "(": ")", "{": "}"}
 _REFERENCES = {"<ref>": "</ref>", "<|object_ref_start|>": "<|object_ref_end|>"}
 
@@ -75,7 +77,7 @@ def candidates(text: str, start: int, end: int) -> tuple[list[Candidate], str]:
     closed. If there is nothing else, four numbers with commas and no brackets are a box.
 
     Raises:
-        TooComplex: If there are more than 5,000 tokens or 32 levels of structure.
+        TooComplex: If there are more than 2,000 tokens or 32 levels of structure.
     """
     scan = _Scan(text, end)
     found = list(scan.run(start))
@@ -149,8 +151,8 @@ class _Scan:
                 pos += len(token)
             before = token
 
-    def _step(self) -> None:
-        self._steps += 1
+    def _step(self, tokens: int = 1) -> None:
+        self._steps += tokens
         if self._steps > _MAX_TOKENS:
             raise TooComplex(f"expected at most {_MAX_TOKENS} tokens of structure")
 
@@ -208,6 +210,7 @@ class _Scan:
 
     def _values(self, pos: int) -> tuple[int, list[Candidate]] | None:
         """Numbers in brackets at `pos`: where they end, and the boxes that they are."""
+        self._step(4)
         text, end = self.text, self.end
         key = self._key if self._role is _Role.KEYED else None
         match = _QUAD.match(text, pos, end)

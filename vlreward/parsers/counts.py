@@ -12,14 +12,14 @@ from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["CountParser"]
 
-_MAX_ANSWER = 16_384  # characters; an honest answer has a few
+_MAX_ANSWER = 8_192  # characters; an honest answer has a few
 _MAX_NUMBERS = 1_000
 
 # What nearly every completion looks like. The general way gives the same result.
-_USUAL_TAG = re.compile(r"<answer>\s*([0-9]{1,15})\s*</answer>")
-_USUAL_WHOLE = re.compile(r"\s*([0-9]{1,15})\s*\Z")
+_USUAL_TAG = re.compile(r"<answer>\s{0,64}([0-9]{1,15})\s{0,64}</answer>")
+_USUAL_WHOLE = re.compile(r"\s{0,64}([0-9]{1,15})\s{0,64}\Z")
 # Between two equal numbers, these make arithmetic or a range of them, not a repetition.
-_OPERATOR = re.compile(r"\s*(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\times|\\cdot)\s*")
+_OPERATOR = re.compile(r"\s{0,64}(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\times|\\cdot)\s{0,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class CountParser:
             The number with the span that states it. Or a failure: those of `answer_region`;
             `multiple_answers` for several numbers; `bad_number` if there is none, or it is
             negative, not whole, malformed or of more than 15 digits; `too_long` for completions
-            over `max_chars` and answers over 16,384 characters; `too_complex` for more than 1,000
+            over `max_chars` and answers over 8,192 characters; `too_complex` for more than 1,000
             numbers.
         """
         if len(text) > self.max_chars:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 __all__ = ["Number", "whole_numbers"]
 
 _MAX_DIGITS = 15
 
-# Full-width forms to the ASCII characters that they stand for, one to one so that spans stay.
-_NARROW = {0xFF10 + n: str(n) for n in range(10)} | {
-    ord(wide): narrow for wide, narrow in zip("．，－＋％／−", ".,-+%/-")
-}
+# Full-width forms to the ASCII characters that they stand for, and ASCII letters to lower case, one
+# to one so that spans stay.
+_NARROW = str.maketrans(
+    "０１２３４５６７８９．，－＋％／−" + ascii_uppercase, "0123456789.,-+%/-" + ascii_lowercase
+)
 
 _ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _TEENS = [
@@ -58,23 +60,22 @@ _UNITS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000
 _MYRIADS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 _HAN = "".join([*_DIGITS, *_UNITS, *_MYRIADS])
 # Words that hold a numeral but state no number, and ordinals.
-_NO_NUMERAL = (
+_NO_NUMERAL = re.compile(
     rf"第[{_HAN}]+|一[共起些样樣般定直下边邊旁旦切致同]|[统統唯之同万萬]一|十分|[三五]角|四周"
     r"|[三四五六八]边形|[三四五六八]邊形|百合"
 )
 
-_WORD = rf"(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![A-Za-z])"
+_WORD = rf"(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![a-z])"
 _NUMBER = re.compile(
-    rf"(?P<none>{_NO_NUMERAL})"
-    rf"|(?P<han>[负負]?[{_HAN}]+(?:点[{_HAN}]+|[个個]?半(?!透))?)"
-    r"|(?P<digits>(?:(?<![\w)\]])[-+])?(?:(?<![A-Za-z_0-9])[0-9]|(?<![\w.])\.[0-9])[0-9.,]*"
-    r"(?:[eE][-+]?[0-9]+)?)(?P<after>\s?[%‰°½⅓⅔¼¾]|[A-Za-z_])?"
-    # The flag "a" keeps other letters that fold to ASCII ones, such as the long s, out.
-    r"|(?P<words>(?<![A-Za-z\-])(?ai:(?:(?:minus|negative|half)\s+(?:a\s+)?)?"
+    rf"(?P<han>[负負]?[{_HAN}]+(?:点[{_HAN}]+|[个個]?半(?!透))?)"
+    r"|(?P<digits>(?:(?<![\w)\]])[-+])?(?:(?<![a-z_0-9])[0-9]|(?<![\w.])\.[0-9])[0-9.,]*"
+    r"(?:e[-+]?[0-9]+)?)(?P<after>\s?[%‰°½⅓⅔¼¾]|[a-z_])?"
+    r"|(?P<words>(?<![a-z\-])(?=[bdefhmnostz])(?:(?:minus|negative|half)\s+(?:a\s+)?)?"
     rf"{_WORD}(?:(?:\s+(?:and\s+)?|-){_WORD})*(?!-[a-z])"
-    rf"(?P<odd>\s+(?:point\s+{_WORD}(?:\s+{_WORD})*|and\s+a\s+half|hal(?:f|ves)\b|thirds\b|quarters?\b))?))"
+    rf"(?P<odd>\s+(?:point\s+{_WORD}(?:\s+{_WORD})*|and\s+a\s+half"
+    r"|hal(?:f|ves)\b|thirds\b|quarters?\b))?)"
 )
-_PARTS = re.compile(r"[A-Za-z]+")
+_PARTS = re.compile(r"[a-z]+")
 _THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 
 
@@ -103,8 +104,11 @@ def whole_numbers(text: str) -> Iterator[Number]:
         >>> [n.value for n in whole_numbers("4.5")]
         [None]
     """
-    if not text.isascii():
+    if text.isascii():
+        text = text.lower()
+    else:
         text = text.translate(_NARROW)
+        text = _NO_NUMERAL.sub(_blank, text)
     for match in _NUMBER.finditer(text):
         if match["digits"] is not None:
             yield from _from_digits(match)
@@ -115,6 +119,10 @@ def whole_numbers(text: str) -> Iterator[Number]:
             for n, value in enumerate(values):
                 start, end = match.span()
                 yield Number(value, (start + n, start + n + 1) if len(values) > 1 else (start, end))
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
 
 
 def _from_digits(match: re.Match[str]) -> Iterator[Number]:
@@ -142,7 +150,7 @@ def _whole(number: str) -> int | None:
 
 
 def _from_words(match: re.Match[str]) -> Iterator[Number]:
-    words = [(part.group().lower(), part.span()) for part in _PARTS.finditer(match["words"])]
+    words = [(part.group(), part.span()) for part in _PARTS.finditer(match["words"])]
     offset = match.start()
     if words[0][0] not in _WORDS or match["odd"]:
         yield Number(None, match.span())  # minus …, half a …, … point …, … and a half
