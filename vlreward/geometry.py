@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 __all__ = ["Box", "Polygon", "Size"]
 
+_NUMBERS = frozenset((int, float))
 _MAX = sys.float_info.max  # also refuses integers that no float can hold
 
 
@@ -41,15 +42,29 @@ class Size(NamedTuple):
         return cls(int(value[0]), int(value[1]))
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _is_positive_whole(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return 0 < value <= _MAX and value == int(value)
+    return _is_number(value) and 0 < value <= _MAX and value == int(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """An axis-aligned box with positive area: x1 < x2 and y1 < y2, all finite.
+class _Corners(NamedTuple):
+    x1: float
+    """Left edge."""
+    y1: float
+    """Top edge."""
+    x2: float
+    """Right edge."""
+    y2: float
+    """Bottom edge."""
+
+
+class Box(_Corners):
+    """An axis-aligned box (x1, y1, x2, y2) with positive area: x1 < x2 and y1 < y2, all finite.
+
+    A tuple of its corners, because scoring builds one for each completion.
 
     Example:
         >>> Box(10, 20, 110, 70).area
@@ -60,22 +75,19 @@ class Box:
         ValueError: expected finite x1 < x2 and y1 < y2, got (10, 20, 10, 70)
     """
 
-    x1: float
-    """Left edge."""
-    y1: float
-    """Top edge."""
-    x2: float
-    """Right edge."""
-    y2: float
-    """Bottom edge."""
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
+    def __new__(cls, x1: float, y1: float, x2: float, y2: float) -> Box:
         # One chained comparison each also refuses NaN and infinities.
-        if not (-_MAX <= self.x1 < self.x2 <= _MAX and -_MAX <= self.y1 < self.y2 <= _MAX):
-            raise ValueError(
-                "expected finite x1 < x2 and y1 < y2, got "
-                f"({self.x1!r}, {self.y1!r}, {self.x2!r}, {self.y2!r})"
-            )
+        if -_MAX <= x1 < x2 <= _MAX and -_MAX <= y1 < y2 <= _MAX:
+            return tuple.__new__(cls, (x1, y1, x2, y2))
+        raise ValueError(
+            f"expected finite x1 < x2 and y1 < y2, got ({x1!r}, {y1!r}, {x2!r}, {y2!r})"
+        )
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Box:  # type: ignore[override]
+        return cls(*iterable)
 
     @classmethod
     def from_sequence(cls, value: Sequence[Any]) -> Box:
@@ -84,14 +96,11 @@ class Box:
         Raises:
             ValueError: If there are not four numbers, or they are no box.
         """
-        if len(value) != 4 or not all(
-            isinstance(v, (int, float)) and not isinstance(v, bool) for v in value
+        if len(value) != 4 or not (
+            _NUMBERS.issuperset(map(type, value)) or all(map(_is_number, value))
         ):
             raise ValueError(f"expected four numbers (x1, y1, x2, y2), got {value!r}")
         return cls(*value)
-
-    def __iter__(self) -> Iterator[float]:
-        return iter((self.x1, self.y1, self.x2, self.y2))
 
     @property
     def width(self) -> float:

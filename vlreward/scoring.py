@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vlreward.spec import AnswerTerm, TaskSpec
+from vlreward.spec import AnswerTerm, TaskSpec, TextTerm
 from vlreward.types import Completion, FailureCode, Parsed, ParseFailure, Row, Sample, Score
 
 __all__ = ["parse", "reward_batch", "score", "score_batch"]
@@ -59,18 +59,14 @@ def score_batch(
     outcomes, judged = _judge(task, completions, samples)
     scores = []
     for completion, outcome, verdict, sample in zip(completions, outcomes, judged, samples):
-        terms = _terms(task, completion, outcome, verdict, sample)
-        metrics = {
-            metric.name: number
-            for metric in task.metrics
-            if (number := _answer_term(metric, verdict, sample)) is not None
-        }
+        value, numbers = _terms(task.terms, completion, outcome, verdict, sample)
+        _, metrics = _terms(task.metrics, completion, outcome, verdict, sample)
         failed = isinstance(verdict, ParseFailure)
         scores.append(
             Score(
-                value=_value(task, terms),
-                terms=terms,
-                metrics=metrics,
+                value=value,
+                terms=_named(task.terms, numbers),
+                metrics=_named(task.metrics, metrics),
                 failure=verdict if failed else None,
                 answer=outcome.value if isinstance(outcome, Parsed) else None,
                 judged=None if failed else verdict,
@@ -88,9 +84,10 @@ def reward_batch(
     Args, errors and values are those of `score_batch`.
     """
     outcomes, judged = _judge(task, completions, samples)
+    terms = task.terms
     return [
         (
-            _value(task, _terms(task, completion, outcome, verdict, sample)),
+            _terms(terms, completion, outcome, verdict, sample)[0],
             verdict if isinstance(verdict, ParseFailure) else None,
         )
         for completion, outcome, verdict, sample in zip(completions, outcomes, judged, samples)
@@ -111,13 +108,14 @@ def _judge(
                 f"expected a gold of task {name!r}, got one of {sample.task!r} in sample "
                 f"{sample.id!r}"
             )
-    outcomes = [parse(task, completion) for completion in completions]
+    parser = task.parser
+    outcomes: list[Outcome] = [
+        parse(task, completion) if completion.truncated else parser(completion.text)
+        for completion in completions
+    ]
     judged: list[Any] = list(outcomes)
-    found, answers = [], []
-    for i, outcome in enumerate(outcomes):
-        if isinstance(outcome, Parsed):
-            found.append(i)
-            answers.append(outcome.value)
+    found = [i for i, outcome in enumerate(outcomes) if type(outcome) is Parsed]
+    answers = [judged[i].value for i in found]
     verdicts = task.judge.many(answers, [samples[i] for i in found])
     for i, verdict in zip(found, verdicts, strict=True):
         judged[i] = verdict
@@ -125,28 +123,28 @@ def _judge(
 
 
 def _terms(
-    task: TaskSpec, completion: Completion, outcome: Outcome, judged: Any, sample: Sample | Row
-) -> dict[str, float]:
-    terms: dict[str, float] = {}
-    for term in task.terms:
+    terms: Sequence[AnswerTerm | TextTerm],
+    completion: Completion,
+    outcome: Outcome,
+    judged: Any,
+    sample: Sample | Row,
+) -> tuple[float, list[float | None]]:
+    """The weighted sum of the terms, and each of them."""
+    failed = isinstance(judged, ParseFailure)
+    total = 0.0
+    numbers: list[float | None] = []
+    for term in terms:
         if isinstance(term, AnswerTerm):
-            number = _answer_term(term, judged, sample)
-            if number is not None:
-                terms[term.name] = number
+            number = term.on_failure if failed else term.function(judged, sample.target)
         else:
-            terms[term.name] = float(term.function(completion, outcome))
-    return terms
+            number = term.function(completion, outcome)
+        numbers.append(number)
+        if number is not None:
+            total += term.weight * number
+    return total, numbers
 
 
-def _answer_term(term: AnswerTerm, judged: Any, sample: Sample | Row) -> float | None:
-    if isinstance(judged, ParseFailure):
-        return term.on_failure
-    return float(term.function(judged, sample.target))
-
-
-def _value(task: TaskSpec, terms: dict[str, float]) -> float:
-    value = 0.0
-    for term in task.terms:
-        if term.name in terms:
-            value += term.weight * terms[term.name]
-    return value
+def _named(
+    terms: Sequence[AnswerTerm | TextTerm], numbers: Sequence[float | None]
+) -> dict[str, float]:
+    return {term.name: float(number) for term, number in zip(terms, numbers) if number is not None}

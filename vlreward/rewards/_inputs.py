@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 from vlreward.frames import Frame, ModelFamily, family_of, to_original
@@ -15,8 +16,8 @@ from vlreward.types import BoxGold, Completion, Row, plain_target
 __all__ = ["RowReader", "to_completions"]
 
 _unpack_text = lru_cache(maxsize=16_384)(unpack)
-_COLUMNS = ("task", "image_size", "input_size", "frame", "image", "images")
-_DECLARED = ("image_size", "input_size", "frame")
+_READ = ("solution", "task", "frame", "image_size", "input_size", "image", "images")
+_ORIGINAL = Frame.ORIGINAL_PX
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
 
 
@@ -92,11 +93,12 @@ class RowReader:
                 f"the {self.task} reward needs a column 'solution' with the golds; the columns "
                 f"are {sorted(columns) or 'none'}"
             )
-        used = {name: columns[name] for name in _COLUMNS if columns.get(name) is not None}
-        for name, column in (("solution", solution), *used.items()):
+        given = {**columns, "solution": solution}
+        used = {name: given[name] for name in _READ if given.get(name) is not None}
+        for name, column in used.items():
             if len(column) != n:
                 raise ValueError(f"expected {n} values in column {name!r}, got {len(column)}")
-        return {"solution": solution, **used}
+        return used
 
     def rows(self, columns: dict[str, Sequence[Any]], start: int, stop: int) -> list[Row | None]:
         """The rows from `start` to before `stop`; None for those of another task.
@@ -104,42 +106,57 @@ class RowReader:
         Raises:
             ValueError: If a value is bad or something is not given; names the row.
         """
-        others = {name: column for name, column in columns.items() if name != "solution"}
-        tasks = others.pop("task", None)
-        solution = columns["solution"]
+        n = stop - start
+        parts = [
+            columns[name][start:stop] if name in columns else repeat(None, n) for name in _READ
+        ]
+        mine = self.task
+        boxes = mine == "rec"
+        known: Row | None = None
+        last: Any = None
         rows: list[Row | None] = []
-        i = start
         try:
-            for i in range(start, stop):
-                task = None if tasks is None else tasks[i]
-                if task is not None and task != self.task:
+            for gold, task, frame, image_size, input_size, image, images in zip(*parts):
+                if task is not None and task != mine:
                     rows.append(None)
-                    continue
-                values = {name: column[i] for name, column in others.items()}
-                rows.append(self._row(solution[i], values, task))
+                elif boxes and frame == "original_px" and image_size is image is images is None:
+                    # The usual bare gold, without a detour; a group's completions share one.
+                    if type(gold) is not list:
+                        known = self._row(gold, task, frame, None, input_size, None)
+                    elif gold != last:
+                        known = Row(mine, _bare_box(gold), _ORIGINAL)
+                    last = gold
+                    rows.append(known)
+                else:
+                    seen = images if image is None else image
+                    rows.append(self._row(gold, task, frame, image_size, input_size, seen))
         except ValueError as error:
-            raise ValueError(f"row {i} of the batch: {error}") from None
+            raise ValueError(f"row {start + len(rows)} of the batch: {error}") from None
         return rows
 
-    def _row(self, gold: Any, values: dict[str, Any], task: Any) -> Row | None:
+    def _row(
+        self, gold: Any, task: Any, frame: Any, image_size: Any, input_size: Any, image: Any
+    ) -> Row | None:
         if gold is None:
             if task is not None:
                 raise ValueError(f"task is {self.task!r} but solution is None")
             return None
-        if self.task == "rec" and type(gold) is list:  # the usual form, without a detour
-            return self._boxed(_bare_box(gold), Frame.ORIGINAL_PX, values)
         envelope = (_unpack_text if isinstance(gold, str) else unpack)(gold, self.task)
         if envelope.gold.task != self.task:
             return None
-        if isinstance(envelope.gold, BoxGold):
-            declared = {name: getattr(envelope, name) for name in _DECLARED}
-            given = {name: value for name, value in values.items() if value is not None}
-            return self._boxed(envelope.gold.box, envelope.gold.frame, {**declared, **given})
-        return Row(self.task, plain_target(envelope.gold))
+        if not isinstance(envelope.gold, BoxGold):
+            return Row(self.task, plain_target(envelope.gold))
+        return self._boxed(
+            envelope.gold,
+            _or(frame, envelope.frame),
+            _or(image_size, envelope.image_size),
+            _or(input_size, envelope.input_size),
+            image,
+        )
 
-    def _boxed(self, box: Box, gold_frame: Frame, values: dict[str, Any]) -> Row:
+    def _boxed(self, gold: BoxGold, name: Any, image_size: Any, input_size: Any, image: Any) -> Row:
         family = self.family
-        name = values.get("frame") or self.frame or (family.frame if family else None)
+        name = name or self.frame or (family.frame if family else None)
         if name is None:
             raise ValueError(
                 "the coordinate frame of predicted boxes is not declared: add a column 'frame' "
@@ -149,26 +166,31 @@ class RowReader:
         frame = _FRAMES.get(name)
         if frame is None:
             raise ValueError(f"expected a frame, one of {', '.join(_FRAMES)}; got {name!r}")
-        image_size = values.get("image_size")
         if image_size is None:
-            image_size = _size_of_image(values)
-        input_size = values.get("input_size")
+            image_size = _size_of_image(image)
         if image_size is not None:
             image_size = Size.from_sequence(image_size)
             if input_size is None and family is not None:
                 input_size = family.input_size(image_size)
         if input_size is not None:
             input_size = Size.from_sequence(input_size)
-        if frame is not Frame.ORIGINAL_PX or gold_frame is not Frame.ORIGINAL_PX:
-            _check_sizes(frame, gold_frame, image_size, input_size)
-            box = to_original(box, gold_frame, image_size=image_size, input_size=input_size)
+        box = gold.box
+        if frame is not _ORIGINAL or gold.frame is not _ORIGINAL:
+            _check_sizes(frame, gold.frame, image_size, input_size)
+            box = to_original(box, gold.frame, image_size=image_size, input_size=input_size)
         return Row(self.task, box, frame, image_size, input_size)
+
+
+def _or(value: Any, other: Any) -> Any:
+    return other if value is None else value
 
 
 def _bare_box(gold: list[Any]) -> Box:
     try:
+        if len(gold) == 4 and type(gold[0]) is type(gold[3]) is float:
+            return Box(*gold)
         return Box.from_sequence(gold)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"bad gold {gold!r}: {error}") from None
 
 
@@ -188,10 +210,7 @@ def _check_sizes(
         )
 
 
-def _size_of_image(values: dict[str, Any]) -> Any:
-    image = values.get("image")
-    if image is None:
-        image = values.get("images")
+def _size_of_image(image: Any) -> Any:
     if isinstance(image, (list, tuple)):
         image = image[0] if image else None
     return getattr(image, "size", None)

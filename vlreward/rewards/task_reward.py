@@ -15,7 +15,7 @@ from vlreward.types import Completion, FailureCode, ParseFailure, Row, Score
 
 __all__ = ["TaskReward"]
 
-_CHUNK = 1024
+_CHUNK = 1024  # enough for a verifier to work in parallel, little enough for flat memory
 _UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
 
@@ -126,9 +126,13 @@ class TaskReward:
             mine = [row for row in rows if row is not None]
             if len(mine) < len(rows):
                 texts = [text for text, row in zip(texts, rows) if row is not None]
-            found = iter(reward_batch(self.spec, texts, mine))
-            for row in rows:
-                rewards.append(None if row is None else self._value(len(rewards), *next(found)))
+            values: list[float | None] = []
+            for value, failure in reward_batch(self.spec, texts, mine):
+                values.append(value if failure is None else self._failed(value, failure))
+            if len(mine) < len(rows):
+                found = iter(values)
+                values = [None if row is None else next(found) for row in rows]
+            rewards += values
         return rewards
 
     def scores(
@@ -160,13 +164,12 @@ class TaskReward:
             )
             yield texts, reader.rows(used, part.start, part.stop)
 
-    def _value(self, row: int, value: float, failure: ParseFailure | None) -> float | None:
-        if failure is not None:
-            if failure.code is FailureCode.UNPARSABLE_GOLD:
-                raise ValueError(
-                    f"row {row} of the batch: the gold cannot be read: {failure.detail}; "
-                    "check golds before training with vlreward.verify.check_gold"
-                )
-            if self.on_timeout == "none" and failure.code in _UNSETTLED:
-                return None
+    def _failed(self, value: float, failure: ParseFailure) -> float | None:
+        if failure.code is FailureCode.UNPARSABLE_GOLD:
+            raise ValueError(
+                f"a gold cannot be read: {failure.detail}; check golds before training with "
+                "vlreward.verify.check_gold"
+            )
+        if self.on_timeout == "none" and failure.code in _UNSETTLED:
+            return None
         return value
