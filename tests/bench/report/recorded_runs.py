@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +193,7 @@ def summarise(name: str, rows: list[Row], **more: Any) -> Row:
     return summary | more
 
 
-def write_run(directory: Path, suites: dict[str, Iterable[Row]], **more: Any) -> Path:
+def write_run(directory: Path, suites: Mapping[str, Iterable[Row]], **more: Any) -> Path:
     """Write a run directory; `more` overrides facts of every suite."""
     directory.mkdir(parents=True, exist_ok=True)
     results = {}

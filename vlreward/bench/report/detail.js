@@ -193,7 +193,7 @@ function answerNode(row, label) {
   if (row.fr) facts.push(fact("Written in", row.fr + (row.isz ? `, input ${row.isz.join(" × ")}` : "")));
   if (row.tk !== undefined) facts.push(fact("Tokens", row.tk));
   const failure = row.f && el("p", { class: "failure" }, el("code", null, ...textNodes(row.f[0])), " ", ...textNodes(row.f[1]));
-  return el("section", { class: "answer" },
+  return el("section", { class: "side" },
     el("h4", null, ...(label ? [el("b", { class: `tag-${label.kind}` }, label.kind.toUpperCase()), " ", ...textNodes(label.name), " "] : []), verdictNode(row),
       row.tr ? el("span", { class: "chip plain" }, "stopped at the token limit") : null),
     failure, el("dl", { class: "facts" }, ...facts), completionNode(row),
@@ -206,7 +206,7 @@ function detailNodes(entry, runs) {
   const sides = ["a", "b"].filter((kind) => entry[kind]).map((kind) => answerNode(entry[kind], label(kind)));
   if (runs && sides.length === 1) {
     const kind = entry.a ? "b" : "a";
-    const absent = el("section", { class: "answer" }, el("h4", null, el("b", { class: `tag-${kind}` }, kind.toUpperCase()), " ", ...textNodes(runs[kind])), el("p", { class: "empty" }, "This run does not have the sample."));
+    const absent = el("section", { class: "side" }, el("h4", null, el("b", { class: `tag-${kind}` }, kind.toUpperCase()), " ", ...textNodes(runs[kind])), el("p", { class: "empty" }, "This run does not have the sample."));
     sides.splice(entry.a ? 1 : 0, 0, absent);
   }
   const facts = [];

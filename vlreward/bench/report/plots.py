@@ -74,9 +74,7 @@ def _iou_bins(rows: Sequence[SampleRow]) -> list[int]:
     return bins
 
 
-def _iou_histogram(
-    suite: Suite, rows: list[SampleRow], peers: Sequence[Suite]
-) -> Figure | None:
+def _iou_histogram(suite: Suite, rows: list[SampleRow], peers: Sequence[Suite]) -> Figure | None:
     *bins, failed = _iou_bins(rows)
     if not any(bins):
         return None
@@ -123,7 +121,8 @@ def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure:
         if box is not None:
             side = math.sqrt(box.area)
             hits[sum(side >= low for low in _SIDES) - 1].append(suite.right(row))
-    bars, table = [], []
+    bars: list[Bar] = []
+    table: list[tuple[str, ...]] = []
     for i, group in enumerate(hits):
         name = f"{_SIDES[i]}–{_SIDES[i + 1]}" if i + 1 < len(_SIDES) else f"≥ {_SIDES[i]}"
         if not group:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, 
 
 from vlreward.frames import to_original
 from vlreward.geometry import Box, Size
-from vlreward.types import BoxGold, CountGold, Gold, MathGold
+from vlreward.types import BoxGold, CountGold, MathGold
 
 __all__ = ["FailureRow", "SampleRow", "SuiteResult", "explain"]
 
@@ -32,7 +32,7 @@ Sides = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
 
 
 class SuiteResult(BaseModel):
-    """What `results.json` says of one suite; keys that are not listed here are shown as they are."""
+    """What `results.json` says of one suite; keys that are not listed here are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -75,7 +75,8 @@ class FailureRow(BaseModel):
     """Characters of the completion that it is about."""
 
 
-_GOLD: TypeAdapter[Gold] = TypeAdapter(Gold)
+_Known = Annotated[BoxGold | CountGold | MathGold, Field(discriminator="task")]
+_GOLD: TypeAdapter[BoxGold | CountGold | MathGold] = TypeAdapter(_Known)
 _KNOWN_TASKS = ("rec", "counting", "geometry")
 
 
@@ -167,7 +168,8 @@ class SampleRow(BaseModel):
             return gold.expression
         if isinstance(gold, BoxGold):
             return shown([round(v, 2) for v in gold.box])
-        return shown({k: v for k, v in self.gold.items() if k != "task"})
+        rest = {key: value for key, value in self.gold.items() if key != "task"}
+        return shown(rest["value"] if rest.keys() == {"value"} else rest)
 
 
 def shown(value: Any) -> str:

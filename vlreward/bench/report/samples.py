@@ -70,18 +70,17 @@ def page_data(
         images.append(_image(name, picture, embedded))
         embedded += picture.uri is not None
     index = {"runs": [run.name for run in runs], "suites": suites, "images": images}
-    rows = []
-    for run_number, run in enumerate(runs):
-        for suite in run.suites.values():
-            for row in suite.samples or []:
-                rows.append(
-                    {
-                        "r": run_number,
-                        "s": suites.index(suite.name),
-                        "im": None if row.image is None else numbers[row.image],
-                        **_row(row, suite),
-                    }
-                )
+    rows = [
+        {
+            "r": run_number,
+            "s": suites.index(suite.name),
+            "im": None if row.image is None else numbers[row.image],
+            **_row(row, suite),
+        }
+        for run_number, run in enumerate(runs)
+        for suite in run.suites.values()
+        for row in suite.samples or []
+    ]
     return index, rows
 
 

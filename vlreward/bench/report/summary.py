@@ -57,9 +57,7 @@ def overview(runs: Sequence[Run]) -> dict[str, list[Line]]:
 
 def provenance(runs: Sequence[Run]) -> list[Source]:
     """How each number was made, as far as `results.json` says."""
-    return [
-        Source(run, suite, _facts(run, suite)) for run in runs for suite in run.suites.values()
-    ]
+    return [Source(run, suite, _facts(run, suite)) for run in runs for suite in run.suites.values()]
 
 
 def _facts(run: Run, suite: Suite) -> list[tuple[str, str]]:
@@ -69,7 +67,8 @@ def _facts(run: Run, suite: Suite) -> list[tuple[str, str]]:
     facts += [(name, _stated(data[name])) for name in rest]
     facts.append(("interval", _stated(suite.result.acc_ci_method)))
     facts.append(("written", _stated(run.created)))
-    facts.append(("versions", ", ".join(f"{k} {v}" for k, v in run.versions.items()) or "not stated"))
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    facts.append(("versions", versions or "not stated"))
     return facts
 
 

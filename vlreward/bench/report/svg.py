@@ -85,9 +85,7 @@ def _ticks(most: int) -> list[int]:
     return [step * i for i in range(max(1, -(-most // step)) + 1)]
 
 
-def bar_chart(
-    bars: Sequence[Bar], *, label: str, x_title: str, most: int | None = None
-) -> Markup:
+def bar_chart(bars: Sequence[Bar], *, label: str, x_title: str, most: int | None = None) -> Markup:
     """Upright bars, with intervals where a bar has one.
 
     Args:
