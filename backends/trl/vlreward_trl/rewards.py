@@ -1,0 +1,202 @@
+"""One reward function for each term of each task, as TRL logs and weights them.
+
+TRL calls every reward function on its own, with the same lists. The terms of one task share what
+they have in common, parsing and judging, so that a batch is scored once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal
+
+from vlreward.geometry import Box
+from vlreward.rewards import TaskReward
+from vlreward.types import FailureCode, Score
+from vlreward_trl.traces import TraceFile
+
+__all__ = ["SharedScores", "TermReward", "term_rewards"]
+
+_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+
+
+@dataclass
+class _Batch:
+    """The batch that was scored last, by one thread."""
+
+    completions: Any
+    solution: Any
+    scores: list[Score | None]
+    taken: set[str]
+
+
+class SharedScores:
+    """Scores of one task: computed when its first term is asked for, dropped after the last.
+
+    Batches are told apart by the identity of their lists, for each thread of its own. Picklable;
+    a copy starts without a batch.
+
+    Args:
+        reward: The task with its terms, weights and protocol.
+        stop_ids: Token ids that end a completion; one that ends otherwise was truncated.
+        traces: Where each completion is written, if anywhere.
+    """
+
+    def __init__(
+        self, reward: TaskReward, stop_ids: Sequence[int] = (), traces: TraceFile | None = None
+    ) -> None:
+        self.reward = reward
+        self.stop_ids = frozenset(stop_ids)
+        self.traces = traces
+        self._local = threading.local()
+
+    def __reduce__(self) -> tuple[type[SharedScores], tuple[Any, ...]]:
+        return type(self), (self.reward, sorted(self.stop_ids), self.traces)
+
+    def scores(
+        self, term: str, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
+    ) -> list[Score | None]:
+        """The scores of a batch for one of the terms; None for rows of other tasks."""
+        batch: _Batch | None = getattr(self._local, "batch", None)
+        if (
+            batch is None
+            or batch.completions is not completions
+            or batch.solution is not solution
+            or term in batch.taken
+        ):
+            batch = _Batch(completions, solution, [], set())
+            batch.scores = self._score(completions, solution, columns)
+            self._local.batch = batch
+        batch.taken.add(term)
+        if len(batch.taken) == len(self.reward.spec.terms):
+            self._local.batch = None
+        return batch.scores
+
+    def _score(
+        self, completions: Sequence[Any], solution: Sequence[Any], columns: dict[str, Any]
+    ) -> list[Score | None]:
+        started = perf_counter()
+        ids = columns.get("completion_ids")
+        if ids is not None and self.stop_ids:
+            columns["truncated"] = [not c or c[-1] not in self.stop_ids for c in ids]
+        scores = self.reward.scores(completions, solution, **columns)
+        for score in scores:
+            if score is not None and score.failure is not None:
+                _check_gold(score)
+        if self.traces is not None:
+            self.traces.write(self.reward.spec.name, completions, scores, columns)
+        _log(self.reward.spec.name, scores, columns, perf_counter() - started)
+        return scores
+
+
+def _check_gold(score: Score) -> None:
+    failure = score.failure
+    if failure is not None and failure.code is FailureCode.UNPARSABLE_GOLD:
+        raise ValueError(
+            f"a gold cannot be read: {failure.detail}; golds are checked when they are loaded by "
+            "vlreward.data.load"
+        )
+
+
+def _log(
+    task: str, scores: Sequence[Score | None], columns: dict[str, Any], seconds: float
+) -> None:
+    """Log through the hooks that TRL passes; asynchronous trainers pass none."""
+    extra: Callable[[str, list[Any]], None] | None = columns.get("log_extra")
+    metric: Callable[[str, float], None] | None = columns.get("log_metric")
+    if extra is not None:
+        extra(f"{task}_answer", [None if s is None else shown(s.answer) for s in scores])
+        extra(f"{task}_failure", [None if s is None else code_of(s) for s in scores])
+    if metric is not None:
+        for score in scores:
+            if score is not None:
+                metric(f"answered/{task}", float(score.failure is None))
+        metric(f"seconds/{task}_reward", seconds)
+
+
+def shown(answer: Any) -> str | None:
+    """An answer as text for tables and traces."""
+    if answer is None:
+        return None
+    if isinstance(answer, Box):
+        return "[{:g}, {:g}, {:g}, {:g}]".format(*answer)
+    return str(answer)
+
+
+def code_of(score: Score) -> str | None:
+    """The failure code of a score, None if there was an answer."""
+    return None if score.failure is None else score.failure.code.value
+
+
+@dataclass(frozen=True)
+class TermReward:
+    """One term of one task as a reward function for TRL.
+
+    Rows of other tasks give None. Picklable and callable from any thread; the weight is TRL's to
+    apply (`GRPOConfig.reward_weights`).
+    """
+
+    term: str
+    """Name of the term."""
+    weight: float
+    """Its weight in the sum of the task."""
+    shared: SharedScores
+    """Scores, shared with the task's other terms."""
+    on_timeout: Literal["zero", "none"] = "zero"
+    """What an answer whose verification did not finish is worth."""
+
+    @property
+    def __name__(self) -> str:
+        return f"{self.shared.reward.spec.name}_{self.term}"
+
+    def __call__(
+        self, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
+    ) -> list[float | None]:
+        """The value of the term for each completion.
+
+        Args:
+            completions: Generated texts, or message lists.
+            solution: Gold envelopes.
+            columns: Everything else that TRL passes: the columns of the data set,
+                `completion_ids`, `trainer_state`, `log_extra`, `log_metric`.
+        """
+        scores = self.shared.scores(self.term, completions, solution, **columns)
+        return [None if score is None else self._value(score) for score in scores]
+
+    def _value(self, score: Score) -> float | None:
+        if self.on_timeout == "none" and score.failure and score.failure.code in _UNSETTLED:
+            return None
+        return score.terms.get(self.term)
+
+
+def term_rewards(
+    rewards: Sequence[TaskReward],
+    *,
+    stop_ids: Sequence[int] = (),
+    traces: TraceFile | None = None,
+) -> list[TermReward]:
+    """The reward functions of tasks, one for each term.
+
+    Args:
+        rewards: One `TaskReward` for each task.
+        stop_ids: Token ids that end a completion.
+        traces: Where each completion is written, if anywhere.
+
+    Example:
+        >>> functions = term_rewards([TaskReward("counting"), TaskReward("rec")])
+        >>> [f.__name__ for f in functions]
+        ['counting_exact', 'counting_format', 'rec_iou', 'rec_format']
+        >>> completions = ["<think>two</think><answer>2</answer>", "2"]
+        >>> [f(completions, solution=[2, 2], task=["counting"] * 2) for f in functions[:2]]
+        [[1.0, 0.0], [1.0, 0.0]]
+    """
+    found = []
+    for reward in rewards:
+        shared = SharedScores(reward, stop_ids, traces)
+        found += [
+            TermReward(term.name, term.weight, shared, reward.on_timeout)
+            for term in reward.spec.terms
+        ]
+    return found

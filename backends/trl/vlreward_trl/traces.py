@@ -1,0 +1,122 @@
+"""Traces: one JSON line for each completion, in one file for each process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlreward.types import Score
+
+__all__ = ["TraceFile"]
+
+
+@dataclass(frozen=True)
+class TraceFile:
+    """The traces of one process, appended to as they come, so that a killed run keeps them.
+
+    A line holds: `step` (optimizer steps before this batch; null where the trainer does not say),
+    `id` of the question, `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value` (their weighted sum),
+    `failure` (code, or null) with its `detail`, and the extracted `answer`.
+    """
+
+    directory: str
+    """Directory of the files."""
+    rank: int = 0
+    """Number of the process."""
+
+    @property
+    def path(self) -> Path:
+        """The file of this process."""
+        return Path(self.directory) / f"rank-{self.rank:05d}.jsonl"
+
+    def write(
+        self,
+        task: str,
+        completions: Sequence[Any],
+        scores: Sequence[Score | None],
+        columns: dict[str, Any],
+    ) -> None:
+        """Append the completions of one task.
+
+        Args:
+            task: The task.
+            completions: Texts or message lists of the whole batch.
+            scores: A score for each; None for rows of other tasks, which are left out.
+            columns: What the trainer passes: `trainer_state`, `id`, `completion_ids`,
+                `truncated`, where it does.
+        """
+        state = columns.get("trainer_state")
+        step = None if state is None else state.global_step
+        lines = []
+        for i, (completion, score) in enumerate(zip(completions, scores, strict=True)):
+            if score is None:
+                continue
+            ids = columns.get("completion_ids")
+            row = {
+                "step": step,
+                "id": _at(columns, "id", i),
+                "task": task,
+                "completion": _text(completion),
+                "tokens": None if ids is None else len(ids[i]),
+                "truncated": _at(columns, "truncated", i),
+                "terms": score.terms,
+                "value": score.value,
+                "failure": None if score.failure is None else score.failure.code.value,
+                "detail": None if score.failure is None else score.failure.detail,
+                "answer": _plain(score.answer),
+            }
+            lines.append(json.dumps(row, ensure_ascii=False))
+        if lines:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            text = "".join(f"{line}\n" for line in lines)
+            # A lone surrogate, which model text may hold, has no place in UTF-8.
+            data = text.encode("utf-8", "backslashreplace")
+            with self.path.open("ab") as file:
+                file.write(data)
+
+    def rewind(self, step: int) -> None:
+        """Drop the lines from `step` on, which a run that resumes there writes again.
+
+        A last line that was cut off by a kill is dropped too.
+        """
+        if not self.path.is_file():
+            return
+        kept = self.path.with_suffix(".kept")
+        with self.path.open("rb") as old, kept.open("wb") as new:
+            for line in old:
+                try:
+                    before = json.loads(line)["step"]
+                except ValueError:
+                    continue
+                if before is not None and before < step:
+                    new.write(line)
+        os.replace(kept, self.path)
+
+    def all_files(self) -> list[TraceFile]:
+        """The traces of every process that has written here."""
+        found = Path(self.directory).glob("rank-*.jsonl")
+        return [TraceFile(self.directory, int(path.stem[5:])) for path in sorted(found)]
+
+
+def _at(columns: dict[str, Any], name: str, index: int) -> Any:
+    column = columns.get(name)
+    return None if column is None else column[index]
+
+
+def _text(completion: Any) -> str:
+    from vlreward.rewards._inputs import to_completions
+
+    return to_completions([completion], None, None)[0].text
+
+
+def _plain(answer: Any) -> Any:
+    if answer is None or isinstance(answer, (str, int, float, bool)):
+        return answer
+    try:
+        return list(answer)
+    except TypeError:
+        return str(answer)

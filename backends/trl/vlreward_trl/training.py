@@ -1,0 +1,81 @@
+"""TRL's trainer, put together and run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import TrainerCallback
+
+from vlreward_trl.models import freeze_vision
+from vlreward_trl.preparing import Run
+from vlreward_trl.traces import TraceFile
+
+__all__ = ["build_trainer", "train"]
+
+
+class RewindTraces(TrainerCallback):  # type: ignore[misc]
+    """Drops the traces that a resumed run writes again, and those of an earlier run."""
+
+    def __init__(self, traces: TraceFile) -> None:
+        self.traces = traces
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Every process sees to its own file, the first also to those without a process."""
+        self.traces.rewind(state.global_step)
+        if args.process_index == 0:
+            for other in self.traces.all_files():
+                if other.rank >= args.world_size:
+                    other.rewind(state.global_step)
+
+
+def build_trainer(run: Run) -> Any:
+    """The trainer of a run, TRL's `GRPOTrainer`. The model is loaded here."""
+    from trl import get_peft_config, get_quantization_config
+
+    from vlreward_trl.trainer import ResumableGRPOTrainer
+
+    options, training = run.options, run.options.training
+    model = options.model
+    training.model_init_kwargs = {
+        "revision": model.model_revision,
+        "attn_implementation": model.attn_implementation,
+        "dtype": model.dtype,
+        **(training.model_init_kwargs or {}),
+    }
+    trainer = ResumableGRPOTrainer(
+        model=model.model_name_or_path,
+        reward_funcs=list(run.rewards),
+        args=training,
+        train_dataset=run.rows,
+        eval_dataset=run.eval_rows,
+        processing_class=run.processor,
+        peft_config=get_peft_config(model),
+        quantization_config=get_quantization_config(model),
+    )
+    if options.arguments.freeze_vision and not model.use_peft:
+        freeze_vision(trainer.model)
+    # The ids by which TRL itself tells a truncated completion.
+    stop_ids = frozenset((*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id))
+    for shared in {id(reward.shared): reward.shared for reward in run.rewards}.values():
+        shared.stop_ids = stop_ids
+        if shared.traces is not None:
+            callback = RewindTraces(shared.traces)
+    if options.arguments.traces:
+        trainer.add_callback(callback)
+    return trainer
+
+
+def train(run: Run) -> Any:
+    """Train, save the model with its processor to `output_dir`, and return the trainer.
+
+    `--resume_from_checkpoint` takes a checkpoint's directory, or `last` for the latest one in
+    `output_dir`.
+    """
+    training = run.options.training
+    trainer = build_trainer(run)
+    resume = training.resume_from_checkpoint
+    if isinstance(resume, str) and resume.lower() in ("last", "true"):
+        resume = True
+    trainer.train(resume_from_checkpoint=resume or None)
+    trainer.save_model(training.output_dir)
+    return trainer
