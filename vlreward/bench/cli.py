@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from vlreward._cli import DefaultGroup, Family, FrameOption, fail_in_one_line
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
+    from vlreward.frames import ModelFamily
     from vlreward.types import Sample
 
 __all__ = ["app"]
@@ -154,7 +154,7 @@ def _evaluate_file(
     from vlreward.bench.recorded import read_recorded
     from vlreward.bench.suites import get_suite
     from vlreward.data.errors import DataError
-    from vlreward.frames import Frame, family_of
+    from vlreward.frames import Frame
     from vlreward.judges import BoxJudge
     from vlreward.prompts import get_prompt
     from vlreward.registry import unknown_name
@@ -176,7 +176,7 @@ def _evaluate_file(
         file,
         suite.task,
         frame=Frame(frame.value) if frame is not None else None,
-        family=family_of(family) if family is not None else None,
+        family=_family(family),
         golds=golds,
     )
     notes = []
@@ -197,17 +197,25 @@ def _evaluate_file(
     )
 
 
+def _family(name: str | None) -> ModelFamily | None:
+    from vlreward.data.errors import DataError
+    from vlreward.frames import family_of
+
+    if name is None:
+        return None
+    try:
+        return family_of(name)
+    except ValueError as error:
+        raise DataError(f"--family: {error}") from None
+
+
 def _golds(data: Path | None, task: str) -> tuple[dict[str, Sample] | None, dict[str, str | None]]:
     if data is None:
         return None, {"data_sha256": None}
     from vlreward.data import load
 
     dataset = load(data, task=task)
-    return {s.id: s for s in _samples(dataset)}, {"data_sha256": dataset.provenance.sha256}
-
-
-def _samples(dataset: Sequence[Sample]) -> Sequence[Sample]:
-    return dataset
+    return {s.id: s for s in dataset}, {"data_sha256": dataset.provenance.sha256}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,221 @@
+"""`vlreward-bench` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from vlreward.bench.cli import app
+from vlreward.bench.suites import SUITES
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "a", "image": "1.jpg", "ground_truth": [0, 0, 10, 10],
+     "completion": "<think>x</think><answer>[0, 0, 10, 10]</answer>"},
+    {"id": "b", "image": "1.jpg", "ground_truth": [0, 0, 10, 10],
+     "completion": "<think>x</think><answer>[0, 0, 10, 21]</answer>"},
+    {"id": "c", "image": "2.jpg", "ground_truth": [0, 0, 10, 10], "completion": "no box"},
+]  # fmt: skip
+
+
+def bench(*args: object) -> Result:
+    return CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
+def results(out: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((out / "results.json").read_text())
+    assert document["schema"] == "vlreward.results/1"
+    found: dict[str, Any] = document["results"]
+    return found
+
+
+def written(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_run_prints_a_table_and_writes_results_and_samples(rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = bench("refcoco_val", "--completions", rows, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "33.33%" in result.output
+    assert "no_answer 1" in result.output
+    entry = results(out)["refcoco_val"]
+    assert entry["acc"] == pytest.approx(1 / 3)
+    assert entry["n"] == 3
+    assert entry["parse_rate"] == pytest.approx(2 / 3)
+    assert entry["failures"] == {"no_answer": 1}
+    assert entry["acc_ci_clustered"] is not None
+    assert entry["metrics"]["iou"] == pytest.approx((1 + 10 / 21) / 3)
+    assert {
+        k: entry[k] for k in ("protocol", "method", "prompt", "frame", "frame_declared_by")
+    } == {
+        "protocol": "strict",
+        "method": "r1",
+        "prompt": "rec-r1",
+        "frame": "original_px",
+        "frame_declared_by": "default",
+    }
+    assert len(entry["file_sha256"]) == 64
+    samples = written(out / "samples_refcoco_val.jsonl")
+    assert [s["id"] for s in samples] == ["a", "b", "c"]
+    assert samples[0]["answer"] == [0, 0, 10, 10]
+    assert samples[2]["failure"]["code"] == "no_answer"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "results.json",
+        "samples_refcoco_val.jsonl",
+    ]
+
+
+def test_written_samples_can_be_scored_again(rows: Path, tmp_path: Path) -> None:
+    bench("refcoco_val", "-c", rows, "-o", tmp_path / "one")
+    again = tmp_path / "one" / "samples_refcoco_val.jsonl"
+    assert bench("refcoco_val", "-c", again, "-o", tmp_path / "two").exit_code == 0
+    one, two = (results(tmp_path / name)["refcoco_val"] for name in ("one", "two"))
+    assert one["metrics"] == two["metrics"]
+    assert two["frame_declared_by"] == "file"
+
+
+def test_the_default_frame_is_said(rows: Path, tmp_path: Path) -> None:
+    result = bench("refcoco_val", "-c", rows, "-o", tmp_path / "o")
+    assert "no frame is declared: boxes were read as original_px" in result.output
+
+
+def test_a_wrong_frame_is_warned_about(tmp_path: Path) -> None:
+    row = {"ground_truth": [0, 0, 10, 10], "image_size": [64, 48],
+           "completion": "<answer>[100, 200, 900, 800]</answer>"}  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text((json.dumps(row) + "\n") * 1)
+    result = bench("refcoco_val", "-c", path, "-o", tmp_path / "o", "--frame", "original_px")
+    assert "1 of 1 boxes (100%) lie outside the declared frame original_px" in result.output
+    assert results(tmp_path / "o")["refcoco_val"]["failures"] == {"out_of_frame": 1}
+
+
+def test_a_family_declares_frame_and_input_size(tmp_path: Path) -> None:
+    row = {"ground_truth": [0, 0, 640, 428], "width": 640, "height": 428,
+           "completion": "<answer>[0, 0, 644, 420]</answer>"}  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row))
+    result = bench("refcoco_val", "-c", path, "-o", tmp_path / "o", "--family", "qwen2.5-vl")
+    assert result.exit_code == 0
+    entry = results(tmp_path / "o")["refcoco_val"]
+    assert (entry["frame"], entry["frame_declared_by"]) == ("input_px", "model family")
+    assert entry["metrics"]["iou"] == pytest.approx(1.0)
+
+
+def test_clip_makes_a_box_that_leaves_the_frame_count(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({**ROWS[0], "completion": "<answer>[-4, 0, 10, 10]</answer>"}))
+    assert bench("refcoco_val", "-c", path, "-o", tmp_path / "a").exit_code == 0
+    assert bench("refcoco_val", "-c", path, "-o", tmp_path / "b", "--clip").exit_code == 0
+    assert results(tmp_path / "a")["refcoco_val"]["acc"] == 0
+    assert results(tmp_path / "b")["refcoco_val"]["acc"] == 1
+
+
+def test_a_baseline_prompt_looks_anywhere_for_the_answer(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    row = {"ground_truth": [0, 0, 10, 10], "model_output": '```json\n[{"bbox_2d": [0, 0, 10, 10]}]'}
+    path.write_text(json.dumps({"accuracy": 100.0, "results": [row]}))
+    for options in (["--method", "baseline"], ["--prompt", "qwen2.5-vl"]):
+        out = tmp_path / options[1]
+        result = bench("refcoco_val", "-c", path, "-o", out, *options)
+        assert "the file itself records an accuracy of 100.00%" in result.output
+        assert results(out)["refcoco_val"]["acc"] == 1
+        assert results(out)["refcoco_val"]["method"] == "baseline"
+    assert bench("refcoco_val", "-c", path, "-o", tmp_path / "r1").exit_code == 0
+    assert results(tmp_path / "r1")["refcoco_val"]["acc"] == 0
+
+
+def test_a_vlmevalkit_table_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "out.tsv"
+    path.write_text(
+        "index\tquestion\tanswer\tprediction\n"
+        '7\t"Where?\nHere."\t[0, 0, 10, 10]\t<answer>[0, 0, 10, 10]</answer>\n'
+        "8\tWhere?\t[0, 0, 10, 10]\t\n"
+    )
+    assert bench("refcoco_val", "-c", path, "-o", tmp_path / "o").exit_code == 0
+    assert results(tmp_path / "o")["refcoco_val"]["acc"] == 0.5
+    samples = written(tmp_path / "o" / "samples_refcoco_val.jsonl")
+    assert [s["id"] for s in samples] == ["7", "8"]
+
+
+def test_golds_may_come_from_a_data_file(tmp_path: Path) -> None:
+    data = tmp_path / "golds.jsonl"
+    gold = {"id": "x", "image_path": "1.png", "question": "How many?", "ground_truth": 4}
+    data.write_text(json.dumps(gold))
+    completions = tmp_path / "rows.jsonl"
+    completions.write_text(json.dumps({"id": "x", "completion": "<answer>4</answer>"}))
+    args = ("superclevr_test200", "-c", completions, "-o", tmp_path / "o")
+    assert bench(*args, "--data", data).exit_code == 0
+    entry = results(tmp_path / "o")["superclevr_test200"]
+    assert entry["acc"] == 1
+    assert len(entry["data_sha256"]) == 64
+
+
+BAD = {
+    "no such file": (None, "no such file"),
+    "not JSON": ("{", "line 1, column 2: expected JSON"),
+    "empty": ("", "empty file"),
+    "no completion": ('{"ground_truth": [0, 0, 1, 1]}', "line 1: expected a completion as text"),
+    "no gold": ('{"completion": "x"}', "line 1: expected a gold in one of"),
+    "inverted gold": (
+        json.dumps(ROWS[0]) + '\n{"completion": "x", "ground_truth": [9, 0, 1, 1]}',
+        "line 2: bad gold [9, 0, 1, 1]: gold.rec.box: Value error, expected finite x1 < x2",
+    ),
+    "gold of another task": ('{"completion": "x", "ground_truth": 4}', "expected four numbers"),
+    "not an object": ("[1]", "line 1: expected an object, got list"),
+    "ids twice": ((json.dumps(ROWS[0]) + "\n") * 2, "line 2: expected ids that differ, got 'a'"),
+    "completion not text": ('{"completion": 3, "gold": [0, 0, 1, 1]}', "got 3"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_with_one_line_and_leaves_nothing(tmp_path: Path, case: str) -> None:
+    content, message = BAD[case]
+    path = tmp_path / "rows.jsonl"
+    if content is not None:
+        path.write_text(content)
+    result = bench("refcoco_val", "-c", path, "-o", tmp_path / "o")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert "rows.jsonl" in result.stderr
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["refcoco_vla"], "unknown suite 'refcoco_vla'; did you mean 'refcoco_val'"),
+        (["refcoco_val", "--protocol", "strickt"], "did you mean 'rec@strict:baseline'"),
+        (["refcoco_val", "--prompt", "r1"], "unknown prompt preset 'r1'"),
+        (["refcoco_val", "--method", "sft"], "unknown method 'sft'"),
+        (["refcoco_val", "--family", "llama"], "expected the name of one model family"),
+        (["refcoco_val", "refcoco_testA"], "one --completions file for each of the 2 suites"),
+        (["geoqa_test", "--clip"], "--clip works on boxes"),
+        (["refcoco_val", "--frame", "norm1000"], "line 1: expected image_size=(width, height)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_mistakes_on_the_command_line_name_the_remedy(
+    rows: Path, tmp_path: Path, args: list[str], message: str
+) -> None:
+    result = bench(*args, "-c", rows, "-o", tmp_path / "o")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_list_describes_every_suite() -> None:
+    output = bench("list").output
+    assert all(suite.split("_")[0] in output for suite in SUITES)
