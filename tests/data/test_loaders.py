@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from vlreward.data import DataError, Dataset, MissingImagesError, UnknownSchemaError, load
@@ -523,6 +525,33 @@ class TestImages:
         )
         assert not data.provenance.notes
         assert data.open_image(data[0]).size == (640, 428)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+_ROWS = [_rec(), _r1v(3), _r1v("145°"), _tagged("3"), _talk("3")]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=st.sampled_from(_ROWS), data=st.data(), suffix=st.sampled_from(["json", "jsonl"]))
+def test_any_values_load_or_are_refused(
+    write: Write, row: dict[str, Any], data: st.DataObject, suffix: str
+) -> None:
+    keys = data.draw(st.sets(st.sampled_from(sorted(row)), min_size=1))
+    broken = {**row, **{key: data.draw(_json, label=key) for key in sorted(keys)}}
+    path = write(f"x.{suffix}", [row, broken])
+    for task in ("rec", "counting", "geometry"):
+        try:
+            loaded = load(path, task=task, check_gold=_accept, on_bad_gold="skip")
+        except DataError as error:
+            assert str(path) in str(error)  # noqa: PT017 - both outcomes are right
+        else:
+            assert len(loaded) + len(loaded.provenance.skipped) == 2
 
 
 def test_a_hundred_thousand_rows_cost_little(write: Write) -> None:

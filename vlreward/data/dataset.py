@@ -130,9 +130,7 @@ class Dataset(Sequence[Sample]):
         return _rebuild(self._records[index])
 
     def __contains__(self, item: object) -> bool:
-        if isinstance(item, Sample):
-            return item.id in self._index and self.by_id(item.id) == item
-        return item in self._index
+        return isinstance(item, Sample) and item.id in self._index and self.by_id(item.id) == item
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {len(self)} samples of {self.provenance.path!r})"

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BadRow", "DataError", "MissingImagesError", "RowProblem", "UnknownSchemaError", "shown"]
+__all__ = [
+    "BadRow",
+    "DataError",
+    "FetchError",
+    "MissingImagesError",
+    "RowProblem",
+    "UnknownSchemaError",
+    "shown",
+]
 
 _SHOWN = 10
 _MAX_REPR = 200
@@ -75,3 +83,7 @@ class UnknownSchemaError(DataError):
 
 class MissingImagesError(DataError):
     """Images that the rows name do not exist under the image root."""
+
+
+class FetchError(DataError):
+    """A download that cannot be completed, or an archive that cannot be unpacked."""
