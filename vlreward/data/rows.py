@@ -25,6 +25,13 @@ _BOMS = (
 )
 
 
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 @dataclass(frozen=True, slots=True)
 class RawRow:
     """One row as the file has it."""
@@ -115,7 +122,7 @@ class RowFile:
 
     def _parse(self, raw: bytes, line: int | None = None) -> Any:
         try:
-            return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+            return _DECODER.decode(raw.decode("utf-8"))
         except UnicodeDecodeError as error:
             at = line or raw.count(b"\n", 0, error.start) + 1
             column = error.start - raw.rfind(b"\n", 0, error.start)
@@ -137,7 +144,3 @@ class RowFile:
             ) from None
         except ValueError as error:  # NaN, or an integer of more digits than Python converts
             raise DataError(f"line {line or 1}: expected JSON: {error}", path=self.path) from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
