@@ -26,8 +26,9 @@ _N = rf"{_S}({_NUMBER}){_S}"
 _QUAD = re.compile(rf"\[{_N},{_N},{_N},{_N}(?:,{_S})?\]|\({_N},{_N},{_N},{_N}(?:,{_S})?\)")
 _NAKED = re.compile(rf"{_N},{_N},{_N},{_N}")
 _PAIR = rf"\({_N},{_N}\)"
-_PAIRS = re.compile(rf"{_PAIR}(?:{_S},{_S}{_PAIR})*")
-_ATOM = r"""(?:"[^"\\]{0,64}"|'[^'\\]{0,64}'|[^\s,()\[\]{}"'<>:]+)"""
+_PAIRS = re.compile(rf"{_PAIR}(?:{_S},{_S}{_PAIR}){{0,31}}")
+_MORE_PAIRS = re.compile(rf"(?:{_S},{_S}{_PAIR}){{1,32}}")
+_ATOM = r"""(?:"[^"\\]{0,64}"|'[^'\\]{0,64}'|[^\s,()\[\]{}"'<>:]{1,100})"""
 _LIST = re.compile(rf"[\[(]{_S}(?:{_ATOM}(?:{_S},{_S}{_ATOM}){{0,31}}(?:{_S},)?{_S})?[\])]")
 _ATOMS = re.compile(_ATOM)
 _FULL_NUMBER = re.compile(_NUMBER)
@@ -37,7 +38,7 @@ _SPECIAL = re.compile(r"[-+]?(?:nan|inf|infinity)", re.IGNORECASE)
 _OPENING = re.compile(r"[\[({]|<ref>|<\|object_ref_start\|>")
 _OBJECT = re.compile(rf"""\{{{_S}(?:["'}}]|[A-Za-z_]\w{{0,64}}{_S}:)""")
 _NESTED = re.compile(rf"""\[{_S}["'\[({{]""")
-_TOKEN = re.compile(r"""\s*([^\s"'\[\](){}:,]+|.)""", re.DOTALL)
+_TOKEN = re.compile(r"""\s*([^\s"'\[\](){}:,]{1,100}|.)""", re.DOTALL)
 _AFTER_STRING = re.compile(rf"{_S}(?:[,:}}\]]|\Z)")
 _CLOSER = {"[": "]", "(": ")", "{": "}"}
 _REFERENCES = {"<ref>": "</ref>", "<|object_ref_start|>": "<|object_ref_end|>"}
@@ -218,13 +219,7 @@ class _Scan:
             return match.end(), [] if self._role is _Role.OTHER else [_quad(match, key)]
         match = _PAIRS.match(text, pos, end)
         if match:
-            numbers = _NUMBERS.findall(match.group())
-            if self._role is _Role.OTHER:
-                return match.end(), []
-            if len(numbers) == 4:
-                return match.end(), [_candidate(match.span(), numbers, key)]
-            self._note(f"{len(numbers) // 2} points")
-            return match.end(), []
+            return self._pairs(match, key)
         match = _LIST.match(text, pos, end)
         if not match or text[match.end() - 1] != _CLOSER[text[pos]]:
             return None
@@ -235,6 +230,21 @@ class _Scan:
             if any(_like_a_number(atom) for atom in atoms):
                 self._note(f"a list of {len(atoms)}")
         return match.end(), []
+
+    def _pairs(self, match: re.Match[str], key: str | None) -> tuple[int, list[Candidate]]:
+        numbers = _NUMBERS.findall(match.group())
+        stop = match.end()
+        more = _MORE_PAIRS.match(self.text, stop, self.end)
+        while more:
+            self._step(32)
+            stop = more.end()
+            more = _MORE_PAIRS.match(self.text, stop, self.end)
+        if self._role is _Role.OTHER:
+            return stop, []
+        if len(numbers) == 4:
+            return stop, [_candidate(match.span(), numbers, key)]
+        self._note(f"{len(numbers) // 2} points" if stop == match.end() else "many points")
+        return stop, []
 
     def _note(self, remark: str) -> None:
         self.remark = self.remark or remark

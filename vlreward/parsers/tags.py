@@ -44,7 +44,7 @@ def answer_region(
     Returns:
         The contents and their span, or a failure: `no_answer` without a closed block,
         `empty_answer` if it (or the whole text) holds only white space, `multiple_answers`, or
-        `too_complex` for more than 1,000 blocks under `fail`. Size caps are the caller's.
+        `too_complex` for 1,000 blocks or more under `fail`. Size caps are the caller's.
 
     Example:
         >>> answer_region("<think>2 + 2</think><answer> 4 </answer>")
@@ -106,31 +106,27 @@ def _last_block(text: str, only: bool) -> Parsed[str] | ParseFailure:
     """The last closed block; with `only`, a failure if an earlier one holds something else."""
     found: Parsed[str] | ParseFailure | None = None
     content = ""
-    blocks = 0
-    close = text.rfind(_CLOSE)
-    while close >= 0:
-        before = text.rfind(_CLOSE, 0, close)
-        start = text.rfind(_OPEN, before if before >= 0 else 0, close)
-        if start >= 0:
-            start += len(_OPEN)
-            if found is None:
-                found = _stripped(text, start, close)
-                if not only:
-                    return found
-                content = text[start:close].strip()
-            elif text[start:close].strip() != content:
-                return ParseFailure(
-                    FailureCode.MULTIPLE_ANSWERS,
-                    "expected one answer, got several <answer> blocks that differ",
-                    (start, close),
-                )
-            blocks += 1
-            if blocks > _MAX_BLOCKS:
-                return ParseFailure(
-                    FailureCode.TOO_COMPLEX, f"expected at most {_MAX_BLOCKS} <answer> blocks"
-                )
-        close = before
-    return found or _no_answer(text)
+    bound = len(text)
+    for _ in range(_MAX_BLOCKS):
+        start = text.rfind(_OPEN, 0, max(text.rfind(_CLOSE, 0, bound), 0))
+        if start < 0:
+            return found or _no_answer(text)
+        bound, start = start, start + len(_OPEN)
+        end = text.find(_CLOSE, start)
+        if found is None:
+            found = _stripped(text, start, end)
+            if not only:
+                return found
+            content = text[start:end].strip()
+        elif text[start:end].strip() != content:
+            return ParseFailure(
+                FailureCode.MULTIPLE_ANSWERS,
+                "expected one answer, got several <answer> blocks that differ",
+                (start, end),
+            )
+    return ParseFailure(
+        FailureCode.TOO_COMPLEX, f"expected fewer than {_MAX_BLOCKS} <answer> blocks"
+    )
 
 
 def _stripped(text: str, start: int, end: int) -> Parsed[str] | ParseFailure:

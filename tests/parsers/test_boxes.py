@@ -1,0 +1,252 @@
+"""`BoxParser` against a case table, JSON read by the standard library, and properties."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlreward.geometry import Box
+from vlreward.parsers.boxes import BoxParser
+from vlreward.types import FailureCode, Parsed, ParseFailure
+
+_CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parents[1] / "cases/parsers/boxes.jsonl")
+    .read_text("utf-8")
+    .splitlines()
+]
+
+
+@pytest.mark.parametrize("case", _CASES, ids=[case["comment"] for case in _CASES])
+def test_case(case: dict[str, Any]) -> None:
+    result = BoxParser(**case.get("parser", {}))(case["text"])
+    if "box" in case:
+        assert isinstance(result, Parsed), result
+        assert list(result.value) == case["box"]
+    else:
+        assert isinstance(result, ParseFailure), result
+        assert result.code == case["code"]
+        assert 0 < len(result.detail) <= 200
+
+
+def test_cases_are_many_and_distinct() -> None:
+    assert len({case["comment"] for case in _CASES}) == len(_CASES) >= 80
+
+
+def test_the_span_is_the_numbers_with_their_brackets() -> None:
+    text = '<think>..</think><answer>{"bbox_2d": [1, 2, 30, 40], "label": "x"}</answer>'
+    for parser in (BoxParser(), BoxParser(several_boxes="last")):
+        result = parser(text)
+        assert result.span is not None
+        assert text[slice(*result.span)] == "[1, 2, 30, 40]"
+
+
+def test_whole_numbers_stay_int_on_both_paths() -> None:
+    text = '<answer>{"bbox_2d": [1, 2, 30, 40]}</answer>'
+    parser = BoxParser()
+    for result in (parser(text), parser._scan(text)):
+        assert isinstance(result, Parsed)
+        assert [type(v) for v in result.value] == [int] * 4
+
+
+def test_frozen_hashable_picklable() -> None:
+    parser = BoxParser(where="whole", y_first=True, several_boxes="last")
+    assert pickle.loads(pickle.dumps(parser)) == parser
+    assert hash(parser) == hash(BoxParser(where="whole", y_first=True, several_boxes="last"))
+    with pytest.raises(AttributeError):
+        parser.where = "tag"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("field", ["where", "several_answers", "several_boxes"])
+def test_unknown_choices_are_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=rf"expected {field} to be one of .*, got 'best'"):
+        BoxParser(**{field: "best"})
+
+
+# JSON as the standard library reads it, walked by the rules that the parser documents.
+
+_KEYS = ("bbox_2d", "bbox", "box_2d")
+_numbers = st.lists(
+    st.integers(-9, 99) | st.floats(-9, 99, allow_nan=False), min_size=3, max_size=5
+) | st.just([1, 2, 3, 4])
+_documents = st.recursive(
+    _numbers | st.dictionaries(st.sampled_from(_KEYS), _numbers, min_size=1),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*_KEYS, "label", "point_2d", "a"]) | st.text(max_size=5),
+            inner | st.text(max_size=12) | st.none() | st.integers() | st.booleans(),
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def _stated(value: Any, role: str) -> list[tuple[float, ...] | FailureCode]:
+    """Boxes that a JSON value states; `role` is `bare`, `other` or one of the box keys."""
+    if isinstance(value, list):
+        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value):
+            if role == "other" or (role == "bare" and len(value) != 4):
+                return []
+            if len(value) != 4:
+                return [FailureCode.NO_BOX]
+            a, b, c, d = value
+            return [(b, a, d, c) if role == "box_2d" else (a, b, c, d)]
+        return [box for item in value for box in _stated(item, role)]
+    if isinstance(value, dict):
+        return [
+            box
+            for key, item in value.items()
+            for box in _stated(item, _role(key))
+            if not isinstance(item, (str, int))
+        ]
+    return []
+
+
+def _role(key: str) -> str:
+    key = json.dumps(key)[1:-1].strip().lower()
+    return key if key in _KEYS else "other"
+
+
+def _expected(stated: list[tuple[float, ...] | FailureCode], several: str) -> object:
+    boxes = [box for box in stated if isinstance(box, tuple)]
+    if not stated:
+        return FailureCode.NO_BOX
+    if several == "fail" and boxes and any(box != boxes[0] for box in stated):
+        return FailureCode.MULTIPLE_BOXES
+    chosen = stated[-1 if several == "last" else 0]
+    if isinstance(chosen, FailureCode):
+        return chosen
+    x1, y1, x2, y2 = chosen
+    return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else FailureCode.INVALID_BOX
+
+
+@given(
+    _documents,
+    st.sampled_from(["fail", "first", "last"]),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+    st.sampled_from(["", "```json\n", "Here it is: "]),
+    st.sampled_from(["", "\n```", " That is it."]),
+)
+def test_valid_json_is_read_as_json(
+    document: Any, several: Any, indent: int | None, ascii_only: bool, before: str, after: str
+) -> None:
+    text = before + json.dumps(document, indent=indent, ensure_ascii=ascii_only) + after
+    result = BoxParser(where="whole", several_boxes=several)(text)
+    got = result.value if isinstance(result, Parsed) else result.code
+    assert got == _expected(_stated(document, "bare"), several)
+
+
+_PIECES = [
+    *"[](){}:,\"'`\\<>\n 1459-.",
+    *["bbox_2d", '"bbox_2d": ', '"box_2d":', "'bbox':", '"label": "a man"', "```json\n", "```"],
+    *[
+        "[1, 2, 30, 40]",
+        "[1.5,2,3e1,40]",
+        "(1,2)",
+        "(1,2),(30,40)",
+        "[[1,2,30,40]]",
+        "nan",
+        "1e999",
+    ],
+    *["<answer>", "</answer>", "<think>", "</think>", "<box>", "<ref>", "</ref>", "<|box_start|>"],
+    *["the man's", '{"bbox_2d": [1, 2, 30, 40]', '{"bbox_2d": [5, 6, 70, 80], "label": "x"}'],
+]
+_hostile = st.lists(st.sampled_from(_PIECES), max_size=25).map("".join) | st.text(max_size=60)
+_parsers = st.builds(
+    BoxParser,
+    where=st.sampled_from(["tag", "whole"]),
+    several_answers=st.sampled_from(["fail", "first", "last"]),
+    several_boxes=st.sampled_from(["fail", "first", "last"]),
+    y_first=st.sampled_from([None, True, False]),
+)
+
+
+@given(_parsers, _hostile, st.booleans())
+def test_any_text_gives_a_box_or_a_failure(parser: BoxParser, text: str, tagged: bool) -> None:
+    text = f"<answer>{text}</answer>" if tagged else text
+    result = parser(text)
+    if result.span is not None:
+        start, end = result.span
+        assert 0 <= start <= end <= len(text)
+    if isinstance(result, Parsed):
+        assert result.span is not None
+        assert all(abs(v) <= 1e12 for v in result.value)
+        again = {
+            tuple(r.value)
+            for y_first in (True, False)
+            if isinstance(
+                r := BoxParser(where="whole", y_first=y_first)(text[slice(*result.span)]), Parsed
+            )
+        }
+        assert tuple(result.value) in again
+    else:
+        assert isinstance(result.code, FailureCode)
+        assert len(result.detail) <= 200
+
+
+_space = st.sampled_from(["", " ", "\n", "\t ", "  ", " " * 64, " " * 65])
+_number = st.sampled_from(["0", "1", "14", "135", "470", "007", "1.5", "9" * 12, "9" * 13, "-3"])
+_label = st.sampled_from(
+    ["", ', "label": "a man"', ',"label":"[9, 9, 99, 99]"', ', "label": "a \\" b"', ', "x": [1]']
+) | st.text('"\\{}[],:<>a ', max_size=6).map(lambda s: f', "label": "{s}"')
+
+
+@given(
+    st.lists(_number, min_size=3, max_size=5).map(", ".join)
+    | st.tuples(_number, _space, _number, _space, _number, _space, _number).map(
+        lambda t: f"{t[0]},{t[1]}{t[2]},{t[3]}{t[4]},{t[5]}{t[6]}"
+    ),
+    _label,
+    st.lists(_space, min_size=4, max_size=4),
+    st.sampled_from(["", "```json", "```", "[", "```json\n["]),
+    st.sampled_from(["", "```", "]", "]\n```", "}", "'''"]),
+    st.sampled_from(
+        [
+            "<answer>%s</answer>",
+            "<think>a</think><answer>%s</answer> ",
+            "%s",
+            "<answer>%s",
+            "<answer>1</answer><answer>%s</answer>",
+            "<answer>%s</answer></answer>",
+            "<answer><answer>%s</answer>",
+            "<answer>%s</answer><answer>%s</answer>",
+        ]
+    ),
+    _parsers,
+)
+def test_the_fast_path_changes_no_result(
+    numbers: str,
+    label: str,
+    spaces: list[str],
+    before: str,
+    after: str,
+    frame: str,
+    parser: BoxParser,
+) -> None:
+    a, b, c, d = spaces
+    answer = f'{a}{before}{b}{{"bbox_2d": [{numbers}]{label}{c}}}{d}{after}'
+    text = frame.replace("%s", answer)
+    assert repr(parser(text)) == repr(parser._scan(text))
+
+
+def test_recorded_completions_take_the_fast_path_to_the_same_result(shared_data: Path) -> None:
+    files = sorted((shared_data / "recorded/rec").glob("*.json"))
+    assert files
+    for path in files:
+        tagged = "_r1_" in path.name
+        parser = BoxParser(where="tag" if tagged else "whole")
+        for row in json.loads(path.read_text("utf-8"))["results"]:
+            result = parser(row["model_output"])
+            assert isinstance(result, Parsed)
+            assert result == parser._scan(row["model_output"])
+            if "baseline" not in path.name:  # recorded after rescaling, see the data's README
+                assert list(result.value) == row["extracted_answer"]
