@@ -16,24 +16,25 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 SHOTS = (
-    # name, width, height, scheme, address, selector to photograph (None: the window)
-    ("report-summary-light", 1320, 900, "light", "", None),
-    ("report-summary-dark", 1320, 900, "dark", "", None),
-    ("report-comparison", 1320, 700, "light", "#comparison", None),
-    ("report-how", 1320, 900, "light", "#how-0-refcoco_val", None),
-    ("report-plots", 1320, 1000, "light", "#plots", None),
-    ("report-samples-light", 1320, 980, "light", "#s:suite=carrots", "#samples"),
-    ("report-comparison-dark", 1320, 1000, "dark", "#s:run=0&compare=1&suite=carrots", "#samples"),
-    ("report-gallery", 1320, 900, "light", "#s:suite=superclevr_10&view=grid", "#samples"),
-    ("report-phone", 390, 844, "light", "", None),
-    ("report-phone-samples", 390, 844, "dark", "#s:suite=carrots", None),
+    # name, width, height, colour scheme, address
+    ("report-summary-light", 1320, 700, "light", ""),
+    ("report-summary-dark", 1320, 700, "dark", ""),
+    ("report-comparison", 1320, 480, "light", "#comparison"),
+    ("report-plots", 1320, 860, "light", "#plots"),
+    ("report-how", 1320, 640, "light", "#how-0-refcoco_val"),
+    ("report-samples-light", 1320, 1040, "light", "#s:suite=one_image"),
+    ("report-samples-dark", 1320, 1040, "dark", "#s:suite=refcoco_val&compare=1&pair=fixed"),
+    ("report-comparison-samples", 1320, 1040, "light", "#s:compare=1&suite=one_image"),
+    ("report-gallery", 1320, 760, "light", "#s:suite=ten_scenes&view=grid"),
+    ("report-phone", 390, 844, "light", ""),
+    ("report-phone-sample", 390, 844, "dark", "#s:suite=one_image"),
 )
 
 
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
-    from tests.bench.report.recorded_runs import recorded_run, write_run
+    from tests.bench.report.recorded_runs import MODELS, recorded_run, write_run
     from vlreward.bench.report import write_report
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -43,19 +44,20 @@ def main() -> None:
     parser.add_argument("--only", help="take only the pictures whose name holds this")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        runs = [
-            write_run(Path(name, flavour), recorded_run(options.data, flavour), model=model)
-            for flavour, model in (("before", "Qwen2.5-VL-3B, SFT"), ("after", "Qwen2.5-VL-3B, R1"))
-        ]
+        runs = []
+        for flavour in ("baseline", "grpo"):
+            models = {suite: names[flavour] for suite, names in MODELS.items()}
+            suites = recorded_run(options.data, flavour)
+            runs.append(write_run(Path(name, flavour), suites, models))
         page_file = write_report(
             runs, Path(name, "report.html"), image_root=options.data / "images",
-            title="Before and after GRPO",
+            title="Recorded completions, baseline and GRPO",
         )  # fmt: skip
         browser = playwright.chromium.launch(
             executable_path=options.chromium, args=["--no-sandbox"]
         )
         options.out.mkdir(parents=True, exist_ok=True)
-        for shot, width, height, scheme, address, selector in SHOTS:
+        for shot, width, height, scheme, address in SHOTS:
             if options.only and options.only not in shot:
                 continue
             page = browser.new_page(
@@ -66,14 +68,10 @@ def main() -> None:
             page.goto(page_file.as_uri() + address)
             page.wait_for_selector("html[data-ready=true]")
             page.wait_for_timeout(400)
-            if shot == "report-phone-samples":
+            if shot == "report-phone-sample":
                 page.locator("[role=option]").first.click()
                 page.wait_for_timeout(300)
-            target = options.out / f"{shot}.png"
-            if selector:
-                page.locator(selector).screenshot(path=target)
-            else:
-                page.screenshot(path=target)
+            page.screenshot(path=options.out / f"{shot}.png")
             page.close()
         browser.close()
 

@@ -120,7 +120,8 @@ def test_five_thousand_samples(tmp_path: Path, chromium: Any) -> None:
 
 
 def test_a_report_of_many_samples_states_all_of_them(tmp_path: Path) -> None:
-    rows = [make_row("counting", f"s{i}", 3, "<answer>3</answer>", 3) for i in range(450)]
+    text = f"{'word ' * 500}<answer>3</answer>"
+    rows = [make_row("counting", f"s{i}", 3, text, 3) for i in range(450)]
     report = build_report([write_run(tmp_path / "run", {"val": rows})], tmp_path / "p.html")
     assert report.samples == 450
-    assert report.html.count('class="rows"') == 3
+    assert report.html.count('class="rows"') > 4, "the page parses them in slices"

@@ -13,9 +13,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["make_row", "recorded_run", "write_run"]
+__all__ = ["MODELS", "make_row", "recorded_run", "write_run"]
 
 Row = dict[str, Any]
+_BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
+
+MODELS = {
+    "refcoco_val": {"baseline": "Qwen2.5-VL-3B-Instruct", "grpo": "the same, 500 steps"},
+    "superclevr_200": {"baseline": "Qwen2-VL-2B, legacy", "grpo": "the same, 100 steps"},
+    "geoqa": {"baseline": "Qwen2-VL-7B, legacy", "grpo": "Qwen2-VL-7B, legacy"},
+    "one_image": {"baseline": "made-up answers", "grpo": "made-up answers"},
+    "ten_scenes": {"baseline": "made-up answers", "grpo": "made-up answers"},
+}
+"""Who wrote the completions: the recordings by name, and where the answers are made up for the
+images at hand."""
 
 
 def _iou(a: list[float], b: list[float]) -> float:
@@ -64,15 +75,14 @@ def make_row(task: str, name: str, gold: Any, completion: str, answer: Any, **mo
 
 
 def recorded_run(shared_data: Path, flavour: str) -> dict[str, list[Row]]:
-    """Rows by suite; `flavour` is `before` or `after` training."""
-    after = flavour == "after"
+    """Rows by suite; `flavour` is `baseline` or `grpo`."""
+    after = flavour == "grpo"
     return {
-        "refcoco_val": _rec(shared_data, "r1_500" if after else "sft_100"),
-        "carrots": _carrots(shared_data, after),
+        "refcoco_val": _rec(shared_data, "r1_500" if after else "baseline"),
+        "one_image": _carrots(shared_data, after),
         "superclevr_200": _counting(shared_data, "r1_100" if after else "legacy"),
-        "superclevr_10": _scenes(shared_data, after),
-        "geoqa": _geometry(shared_data),
-    }
+        "ten_scenes": _scenes(shared_data, after),
+    } | ({} if after else {"geoqa": _geometry(shared_data)})  # recorded once
 
 
 def _results(path: Path) -> list[Row]:
@@ -84,15 +94,18 @@ def _rec(data: Path, kind: str) -> list[Row]:
     path = data / f"recorded/rec/rec_results_refcoco_val_qwen2_5vl_3b_instruct_{kind}.json"
     rows = []
     for number, item in enumerate(_results(path)):
-        box = item["extracted_answer"]
+        # Not `extracted_answer`, which the authors of the baseline rescaled.
+        found = _BOX.search(item["model_output"])
+        box = [int(part) for part in found.groups()] if found else None
         good = box and box[0] < box[2] and box[1] < box[3]
         expression = item["question"].partition(": ")[2]
-        rows.append(
-            make_row(
-                "rec", f"refcoco_val-{number:04d}", item["ground_truth"], item["model_output"],
-                box if good else None, question=item["question"], expression=expression,
-            )
+        row = make_row(
+            "rec", f"refcoco_val-{number:04d}", item["ground_truth"], item["model_output"],
+            box if good else None, question=item["question"], expression=expression,
         )  # fmt: skip
+        if row["span"] is None and found and good:
+            row["span"] = list(found.span())
+        rows.append(row)
     return rows
 
 
@@ -193,13 +206,20 @@ def summarise(name: str, rows: list[Row], **more: Any) -> Row:
     return summary | more
 
 
-def write_run(directory: Path, suites: Mapping[str, Iterable[Row]], **more: Any) -> Path:
+def write_run(
+    directory: Path,
+    suites: Mapping[str, Iterable[Row]],
+    models: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Path:
     """Write a run directory; `more` overrides facts of every suite."""
     directory.mkdir(parents=True, exist_ok=True)
     results = {}
     for name, given in suites.items():
         rows = list(given)
         results[name] = summarise(name, rows, **more)
+        if models:
+            results[name]["model"] = models[name]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (directory / f"samples_{name}.jsonl").write_text(text, encoding="utf-8")
     document = {

@@ -179,10 +179,10 @@ def test_a_run_without_sample_files_still_has_its_summary(tmp_path: Path) -> Non
 def test_recorded_runs(tmp_path: Path, shared_data: Path) -> None:
     runs = [
         write_run(tmp_path / flavour, recorded_run(shared_data, flavour))
-        for flavour in ("before", "after")
+        for flavour in ("baseline", "grpo")
     ]
     report = build_report(runs, tmp_path / "p.html", image_root=shared_data / "images")
-    assert report.samples == 2 * (500 + 3 + 200 + 10 + 754)
+    assert report.samples == 2 * (500 + 3 + 200 + 10) + 754
     assert report.images_embedded == 11
     assert report.notes == []
     # The accuracies that the authors of the recordings state.

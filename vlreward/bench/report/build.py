@@ -12,12 +12,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from vlreward.bench.report.errors import ReportError
 
 __all__ = ["Report", "build_report", "write_report"]
 
 _SCRIPTS = ("data.js", "list.js", "detail.js", "report.js")
-_CHUNK = 200
+_CHUNK = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def build_report(
         notes=notes,
         samples=len(rows),
         index=embed_json(index),
-        chunks=[embed_json(rows[i : i + _CHUNK]) for i in range(0, len(rows), _CHUNK)],
+        chunks=_chunks([embed_json(row) for row in rows]),
         uris=uris,
         links=any(shown.href for shown in store.shown.values()),
     )
@@ -129,6 +131,19 @@ def _check_arguments(out: Path, image_root: Path | None, max_embed_mb: float) ->
         )
 
 
+def _chunks(rows: list[Markup]) -> list[Markup]:
+    """JSON lists of rows, each of a size that the page parses without a pause to be felt."""
+    chunks: list[list[Markup]] = []
+    size = _CHUNK
+    for row in rows:
+        if size >= _CHUNK:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(row)
+        size += len(row)
+    return [Markup("[{}]").format(Markup(",").join(chunk)) for chunk in chunks]
+
+
 def _asset(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
@@ -140,7 +155,6 @@ def _hash(text: str) -> str:
 
 def _render(**context: Any) -> str:
     import jinja2
-    from markupsafe import Markup
 
     from vlreward.bench.report.plots import figures
     from vlreward.bench.report.summary import overview, plots, provenance, scale

@@ -40,6 +40,15 @@ class VirtualList {
     return { width, columns, height, page: this.root.clientHeight };
   }
 
+  place(node, at) {
+    const { width, columns, height } = this.measure();
+    const tile = width / columns;
+    node.style.top = `${Math.floor(at / columns) * height}px`;
+    node.style.left = `${(at % columns) * tile}px`;
+    node.style.width = `${tile}px`;
+    node.style.height = `${height}px`;
+  }
+
   schedule() {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => { this.frame = 0; this.render(); });
@@ -48,14 +57,14 @@ class VirtualList {
   refresh() {
     const { columns, height, width } = this.measure();
     const shape = `${columns} ${height} ${width}`;
-    if (shape !== this.shape) this.clear();
+    if (shape !== this.shape) for (const [at, node] of this.live) this.place(node, at);
     this.shape = shape;
     this.space.style.height = `${Math.ceil(this.length / columns) * height}px`;
     this.render();
   }
 
   render() {
-    const { width, columns, height, page } = this.measure();
+    const { columns, height, page } = this.measure();
     if (!page) return;
     const top = this.root.scrollTop;
     const first = Math.max(0, Math.floor(top / height) - 2) * columns;
@@ -75,11 +84,7 @@ class VirtualList {
       node.setAttribute("aria-setsize", this.length);
       node.setAttribute("aria-posinset", at + 1);
       node.setAttribute("aria-selected", String(at === this.active));
-      const tile = width / columns;
-      node.style.top = `${Math.floor(at / columns) * height}px`;
-      node.style.left = `${(at % columns) * tile}px`;
-      node.style.width = `${tile}px`;
-      node.style.height = `${height}px`;
+      this.place(node, at);
       this.space.append(node);
       this.live.set(at, node);
     }

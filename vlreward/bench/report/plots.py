@@ -34,7 +34,7 @@ def figures(suite: Suite, peers: Sequence[Suite] = ()) -> list[Figure]:
         made += [figure for figure in (_iou_histogram(suite, rows, peers),) if figure]
         made.append(_accuracy_by_size(suite, rows))
     if suite.result.task == "counting":
-        made.append(_confusion(rows))
+        made.append(_confusion(rows, [row for s in peers for row in s.samples or []]))
     return made
 
 
@@ -145,28 +145,25 @@ def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure:
     )
 
 
-def _confusion(rows: list[SampleRow]) -> Figure:
+def _confusion(rows: list[SampleRow], peers: list[SampleRow]) -> Figure:
     def name(count: int) -> str:
         return str(count) if count < _SHOWN_COUNTS else f"≥{_SHOWN_COUNTS}"
 
-    pairs: Counter[tuple[str, str]] = Counter()
-    golds: set[int] = set()
-    answers: set[int] = set()
-    failed = 0
-    for row in rows:
-        gold = int(row.gold["count"])
-        golds.add(min(gold, _SHOWN_COUNTS))
-        if isinstance(row.answer, int):
-            answers.add(max(-1, min(row.answer, _SHOWN_COUNTS)))
-            answer = name(row.answer) if row.answer >= 0 else "<0"
-        else:
-            answer, failed = _NO_ANSWER, failed + 1
-        pairs[name(gold), answer] += 1
+    def said(row: SampleRow) -> str:
+        if not isinstance(row.answer, int):
+            return _NO_ANSWER
+        return name(row.answer) if row.answer >= 0 else "<0"
+
+    everyone = [*rows, *peers]
+    golds = {min(int(row.gold["count"]), _SHOWN_COUNTS) for row in everyone}
+    written = {row.answer for row in everyone if isinstance(row.answer, int)}
+    answers = {max(-1, min(answer, _SHOWN_COUNTS)) for answer in written}
+    pairs = Counter((name(int(row.gold["count"])), said(row)) for row in rows)
     low, high = min(golds | (answers - {-1})), max(golds | answers)
     columns = [name(count) for count in range(low, high + 1)]
     if -1 in answers:
         columns.insert(0, "<0")
-    if failed:
+    if any(said(row) == _NO_ANSWER for row in everyone):
         columns.append(_NO_ANSWER)
     lines = [name(count) for count in range(min(golds), max(golds) + 1)]
     same = sum(n for (gold, answer), n in pairs.items() if gold == answer)

@@ -167,7 +167,7 @@ class SampleRow(BaseModel):
         if isinstance(gold, MathGold):
             return gold.expression
         if isinstance(gold, BoxGold):
-            return shown([round(v, 2) for v in gold.box])
+            return shown(list(gold.box))
         rest = {key: value for key, value in self.gold.items() if key != "task"}
         return shown(rest["value"] if rest.keys() == {"value"} else rest)
 
@@ -175,9 +175,15 @@ class SampleRow(BaseModel):
 def shown(value: Any) -> str:
     """Any JSON value as text of bounded length; a text stands for itself."""
     if isinstance(value, list):
-        value = [round(v, 2) if isinstance(v, float) else v for v in value]
+        value = [_short(v) for v in value]
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _RAW_CAP else f"{text[:_RAW_CAP]}…"
+
+
+def _short(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() and abs(value) < 1e15 else round(value, 2)
 
 
 def explain(error: ValueError) -> str:

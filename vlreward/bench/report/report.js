@@ -66,7 +66,7 @@ function fillControls() {
     for (const code of new Set(rowsOf(entry).map(failureCode).filter(Boolean))) codes.set(code, (codes.get(code) || 0) + 1);
   }
   const known = state.code && !["*", "-"].includes(state.code) && !codes.has(state.code.slice(1)) ? [[state.code, `${state.code.slice(1)} (0)`]] : [];
-  fillSelect("code", [["", "any or none"], ["*", "any failure"], ["-", "no failure"], ...[...codes].sort((x, y) => y[1] - x[1]).map(([code, n]) => [`=${code}`, `${code} (${n})`]), ...known]);
+  fillSelect("code", [["", "all"], ["*", "any failure"], ["-", "no failure"], ...[...codes].sort((x, y) => y[1] - x[1]).map(([code, n]) => [`=${code}`, `${code} (${n})`]), ...known]);
   fillSelect("suite", [[-1, "all"], ...index.suites.map((name, i) => [i, name])]);
   fillSelect("run", index.runs.map((name, i) => [i, name]));
   fillSelect("compare", [[-1, "no other run"], ...index.runs.map((name, i) => [i, name]).filter(([i]) => i !== state.run)]);
@@ -94,7 +94,7 @@ function drawOption(at) {
     ? ["a", "b"].filter((kind) => entry[kind]).map((kind) => `${kind.toUpperCase()} ${said(entry[kind])}`).join(", ")
     : said(row);
   const result = row.gb ? answers : `gold ${row.g} → ${answers}`;
-  const node = el("div", null, frame || el("div", { class: "thumb blank" }),
+  const node = el("div", null, frame || "",
     el("div", { class: "words" },
       el("div", { class: "line" }, ...marks, el("span", { class: "id" }, ...line(row.id)), ...codes.map((code) => el("span", { class: "chip plain" }, ...line(code)))),
       el("div", { class: "q" }, ...line(row.e || row.q || "(no question)")),
@@ -109,10 +109,12 @@ function show(at) {
   current = at;
   list.select(at);
   if (at < 0) {
+    byId("list").dataset.empty = loaded ? "No sample fits these filters." : "";
     detail.replaceChildren(el("p", { class: "empty" }, loaded ? "No sample fits these filters." : "Loading…"));
     if (loaded) browser.dataset.pane = "list";
     return;
   }
+  delete byId("list").dataset.empty;
   const entry = view[at];
   const row = entry.a || entry.b;
   state.id = row.key;

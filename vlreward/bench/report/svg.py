@@ -16,6 +16,7 @@ __all__ = ["Bar", "Figure", "bar_chart", "grid_chart", "row_chart"]
 
 WIDTH = 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 8, 18, 40
+_DARKEST = 0.62  # keeps the numbers in the cells readable in both themes
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +188,12 @@ def grid_chart(
                     f"{y + 1:.1f}",
                     f"{side - 2:.1f}",
                     f"{tall - 2:.1f}",
-                    f"{0.9 * share:.3f}",
+                    f"{_DARKEST * share:.3f}",
                 )
             )
             if count:
-                css = "count middle strong" if share > 0.45 else "count middle"
-                body.append(_text(left + (c + 0.5) * side, y + tall / 2 + 3.5, str(count), css))
+                body.append(
+                    _text(left + (c + 0.5) * side, y + tall / 2 + 3.5, str(count), "count middle")
+                )
             body.append(Markup("</g>"))
     return _svg(top + tall * len(rows) + 6, label, body)
