@@ -19,13 +19,19 @@ Row = dict[str, Any]
 _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 
 MODELS = {
-    "refcoco_val": {"baseline": "Qwen2.5-VL-3B-Instruct", "grpo": "the same, 500 steps"},
-    "superclevr_200": {"baseline": "Qwen2-VL-2B, legacy", "grpo": "the same, 100 steps"},
-    "geoqa": {"baseline": "Qwen2-VL-7B, legacy", "grpo": "Qwen2-VL-7B, legacy"},
+    "refcoco_val": {
+        "baseline": "qwen2_5vl_3b_instruct_baseline",
+        "grpo": "qwen2_5vl_3b_instruct_r1_500",
+    },
+    "superclevr_200": {
+        "baseline": "qwen2vl_2b_instruct_legacy",
+        "grpo": "qwen2vl_2b_instruct_r1_100",
+    },
+    "geoqa": {"baseline": "qwen2vl_7b_instruct_legacy", "grpo": "not recorded"},
     "one_image": {"baseline": "made-up answers", "grpo": "made-up answers"},
     "ten_scenes": {"baseline": "made-up answers", "grpo": "made-up answers"},
 }
-"""Who wrote the completions: the recordings by name, and where the answers are made up for the
+"""Who wrote the completions: the recordings as their files are named, and where the answers are made up for the
 images at hand."""
 
 
