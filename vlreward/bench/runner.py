@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.bench import _shards
-from vlreward.bench.engines._images import ImageProblem, image_sha256
 from vlreward.bench.engines.base import Engine, EngineError, Generation, GenerationError, Request
 from vlreward.bench.progress import RunProgress
 from vlreward.bench.runs import request_key
+from vlreward.data.errors import DataError
+from vlreward.data.images import ImageSource, image_sha256
 from vlreward.prompts import PromptTemplate
 from vlreward.types import Completion, Sample
 
@@ -56,7 +57,7 @@ def run_suite(
     path: str | os.PathLike[str],
     *,
     prompt: PromptTemplate,
-    image_path: Callable[[Sample], Path | None] | None = None,
+    images: ImageSource | None = None,
     judge: Callable[[Completed], float | None] | None = None,
     max_error_rate: float = 0.01,
     title: str = "run",
@@ -74,7 +75,7 @@ def run_suite(
         engine: Generates the answers; not closed here.
         path: Run file, see `RunStore`.
         prompt: How samples are put to the model.
-        image_path: Where a sample's image is; None to take `Sample.image` as the path.
+        images: Gives the image that a sample names; None to take its name as a path.
         judge: How right an answer is, from 0 to 1, for the running accuracy; None if unknown.
         max_error_rate: Largest share of samples without an answer.
         title: Name of the suite, for the progress display and the header of the file.
@@ -96,7 +97,7 @@ def run_suite(
     header = {"suite": title, "prompt_name": prompt.name, **dict(about or {})}
     shards = _shards.Shards(Path(path), engine, identity, header)
     try:
-        run = _Run(samples, engine, shards, prompt, image_path, judge)
+        run = _Run(samples, engine, shards, prompt, images, judge)
         mine = range(engine.rank, len(samples), engine.world_size)
         shown = False if engine.rank else progress
         with RunProgress(len(mine), title, shown=shown) as display:
@@ -124,12 +125,12 @@ class _Run:
         engine: Engine,
         shards: _shards.Shards,
         prompt: PromptTemplate,
-        image_path: Callable[[Sample], Path | None] | None,
+        images: ImageSource | None,
         judge: Callable[[Completed], float | None] | None,
     ) -> None:
         self.results: dict[int, Completed] = {}
         self._samples, self._engine, self._shards = samples, engine, shards
-        self._prompt, self._image_path, self._judge = prompt, image_path, judge
+        self._prompt, self._images, self._judge = prompt, images, judge
         self._identity = engine.describe()
         self._waiting: dict[str, list[int]] = {}
         self._drawn: Counter[str] = Counter()
@@ -151,8 +152,8 @@ class _Run:
                 sample = self._samples[index]
                 try:
                     request = self._request(sample)
-                except ImageProblem as error:
-                    problem = GenerationError("image", str(error))
+                except (DataError, OSError) as error:
+                    problem = GenerationError("image", f"{error} (sample {sample.id!r})")
                     settle(index, Completed(sample, None, error=problem))
                     continue
                 recorded = self._shards.get(request.key)
@@ -193,9 +194,7 @@ class _Run:
 
     def _request(self, sample: Sample) -> Request:
         messages = self._prompt.render(sample)
-        image = None
-        if sample.image is not None:
-            image = Path(sample.image) if self._image_path is None else self._image_path(sample)
+        image = self._image(sample.image)
         digest = None if image is None else image_sha256(image)
         key = request_key(messages, digest, self._identity)
         if not self._engine.sampling.greedy:
@@ -203,6 +202,14 @@ class _Run:
             self._drawn[key] += 1
             key = request_key(messages, digest, self._identity, repeat=repeat)
         return Request(key, messages, image, {"id": sample.id})
+
+    def _image(self, name: str | None) -> Path | bytes | None:
+        if name is None:
+            return None
+        if self._images is None:
+            return Path(name)
+        path = self._images.path(name)
+        return self._images.read(name) if path is None else path
 
 
 def _check_failures(completed: list[Completed], max_error_rate: float, path: Path) -> None:

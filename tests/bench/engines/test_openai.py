@@ -30,7 +30,7 @@ from vlreward.geometry import Size
 QWEN = "Qwen/Qwen2.5-VL-3B-Instruct"
 
 
-def ask(key: str = "k", text: str = "How many?", image: Path | None = None) -> Request:
+def ask(key: str = "k", text: str = "How many?", image: Path | bytes | None = None) -> Request:
     content: list[dict[str, Any]] = [] if image is None else [{"type": "image"}]
     content.append({"type": "text", "text": text})
     return Request(key, [{"role": "user", "content": content}], image)
@@ -199,10 +199,12 @@ def test_every_mode_is_sent_as_rgb(stub: Any, tmp_path: Path, mode: str) -> None
     assert sent_image(stub.requests[0]).size == (40, 40)
 
 
-def test_transparency_becomes_white(stub: Any, tmp_path: Path) -> None:
-    Image.new("RGBA", (10, 10), (255, 0, 0, 0)).save(tmp_path / "i.png")
-    answers(engine_for(stub), ask(image=tmp_path / "i.png"))
-    assert sent_image(stub.requests[0]).getpixel((5, 5)) == (255, 255, 255)
+def test_encoded_images_are_taken_as_they_are_files(stub: Any) -> None:
+    buffer = io.BytesIO()
+    noise((40, 30)).save(buffer, "PNG")
+    got = generation(answers(engine_for(stub), ask(image=buffer.getvalue()))["k"])
+    assert got.image_size == Size(40, 30)
+    assert sent_image(stub.requests[0]).size == (40, 30)
 
 
 def test_bad_images_are_failures_of_their_own(stub: Any, tmp_path: Path) -> None:
@@ -219,9 +221,9 @@ def test_bad_images_are_failures_of_their_own(stub: Any, tmp_path: Path) -> None
     assert generation(got.pop("fine")).text == "ok"
     details = {key: (failure(o).kind, failure(o).detail) for key, o in got.items()}
     assert {kind for kind, _ in details.values()} == {"image"}
-    assert "check the image root" in details["none"][1]
-    assert "readable image" in details["text"][1]
-    assert "readable image" in details["cut"][1]
+    assert "does not exist" in details["none"][1]
+    assert "cannot read the image" in details["text"][1]
+    assert "cannot read the image" in details["cut"][1]
     assert "aspect ratio" in details["thin"][1]
     assert not any(failure(o).retryable for o in got.values())
 

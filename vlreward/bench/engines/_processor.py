@@ -1,40 +1,36 @@
-"""Loading a Qwen-VL processor, also where torchvision is missing."""
+"""Loading a checkpoint's processor, also where torchvision is missing."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 __all__ = ["load_processor"]
-
-_IMAGE_ONLY = ("Qwen2VLProcessor", "Qwen2_5_VLProcessor")
 
 
 def load_processor(path: str | Path, **kwargs: Any) -> Any:
     """The processor of a checkpoint: stock `AutoProcessor` if torchvision is installed.
 
     transformers cannot build a processor with a video part without torchvision, and there is no
-    torchvision on PyPI that fits a CPU build of torch. For a local Qwen2-VL or Qwen2.5-VL
-    checkpoint the processor is then put together from its tokenizer and the image processor that
-    works with Pillow; it behaves alike, except that videos are refused.
+    torchvision on PyPI that fits a CPU build of torch. Without it the processor is built without
+    its video part, and with the image processor that works with Pillow; it behaves alike, except
+    that videos are refused.
 
     Args:
-        path: Directory of the checkpoint, or a name that `AutoProcessor` knows.
-        kwargs: Passed on to `AutoProcessor.from_pretrained`; without torchvision to the image
-            processor, e.g. `min_pixels`, `max_pixels`.
+        path: Directory of the checkpoint, or its name on the Hub.
+        kwargs: Passed on to `from_pretrained`.
 
     Raises:
-        ImportError: If torchvision is missing and the checkpoint is of another family, or not a
-            local directory.
         TypeError: If the checkpoint's processor class is unknown to transformers, which makes
             `AutoProcessor` hand out a bare tokenizer.
     """
     from transformers import AutoProcessor, ProcessorMixin
 
     if importlib.util.find_spec("torchvision") is None:
-        return _image_only(Path(path), kwargs)
+        stock = _processor_class(path)
+        if stock is not None and "video_processor" in stock.get_attributes():
+            return _without_video(stock).from_pretrained(path, **kwargs)
     processor = AutoProcessor.from_pretrained(path, **kwargs)
     if not isinstance(processor, ProcessorMixin):
         raise TypeError(
@@ -45,44 +41,24 @@ def load_processor(path: str | Path, **kwargs: Any) -> Any:
     return processor
 
 
-def _image_only(path: Path, kwargs: dict[str, Any]) -> Any:
+def _without_video(stock: Any) -> Any:
+    """A subclass of a processor class that neither loads nor has a video processor.
+
+    `ProcessorMixin.__init__` pairs its arguments with `get_attributes`, so the stock `__init__`
+    does the rest: the absent video processor comes last and is dropped.
+    """
+    kept = [name for name in stock.get_attributes() if name != "video_processor"]
+    return type(stock.__name__, (stock,), {"get_attributes": classmethod(lambda cls: list(kept))})
+
+
+def _processor_class(path: str | Path) -> Any:
+    """The processor class of a checkpoint's model type, None if it is not known."""
     import transformers
-    from transformers import AutoTokenizer
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
-    name = _processor_class(path)
-    if name not in _IMAGE_ONLY:
-        raise ImportError(
-            f"expected torchvision, which the processor of {str(path)!r} ({name or 'not local'}) "
-            "needs; run: pip install torchvision"
-        )
-    stock = getattr(transformers, name)
-
-    class ImageOnlyProcessor(stock):  # type: ignore[misc]
-        """The stock processor without its video part."""
-
-        @classmethod
-        def get_attributes(cls) -> list[str]:
-            return ["image_processor", "tokenizer"]
-
-        def __init__(self, image_processor: Any, tokenizer: Any, chat_template: str) -> None:
-            for kind in ("image", "video"):
-                token = getattr(tokenizer, f"{kind}_token", f"<|{kind}_pad|>")
-                setattr(self, f"{kind}_token", token)
-                setattr(self, f"{kind}_token_id", tokenizer.convert_tokens_to_ids(token))
-            transformers.ProcessorMixin.__init__(
-                self, image_processor, tokenizer, chat_template=chat_template
-            )
-
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    image_processor = Qwen2VLImageProcessorPil.from_pretrained(path, **kwargs)
-    return ImageOnlyProcessor(image_processor, tokenizer, tokenizer.chat_template)
-
-
-def _processor_class(path: Path) -> str | None:
-    for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
-        if (path / name).is_file():
-            found = json.loads((path / name).read_text(encoding="utf-8")).get("processor_class")
-            if found:
-                return str(found)
-    return None
+    try:
+        model_type = transformers.AutoConfig.from_pretrained(path).model_type
+    except (OSError, ValueError):
+        return None
+    name = PROCESSOR_MAPPING_NAMES.get(model_type)
+    return None if name is None else getattr(transformers, name, None)

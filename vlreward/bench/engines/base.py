@@ -83,8 +83,8 @@ class Request:
     """Identifies the request among those given together; outcomes come back under it."""
     messages: list[dict[str, Any]]
     """Chat messages as `PromptTemplate.render` builds them, at most one bare image entry."""
-    image_path: Path | None = None
-    """File of the image that the image entry stands for."""
+    image: Path | bytes | None = None
+    """The image that the image entry stands for: its file, or the encoded image itself."""
     meta: dict[str, Any] = field(default_factory=dict)
     """Anything else that an engine may want to know, e.g. the sample's id. Never sent."""
 

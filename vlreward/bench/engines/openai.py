@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vlreward.bench.engines import _endpoint
-from vlreward.bench.engines._images import ImageProblem, open_rgb, png_bytes, resized
 from vlreward.bench.engines._retry import Pacer, backoff_seconds
 from vlreward.bench.engines.base import (
     EngineConfig,
@@ -33,6 +32,9 @@ from vlreward.bench.engines.base import (
     Sampling,
     resolve_family,
 )
+from vlreward.data.images import open_image
+from vlreward.data.resize import resize_for
+from vlreward.frames import Frame, ModelFamily
 from vlreward.geometry import Size
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIEngine", "from_config"]
 
 _SYSTEMIC = frozenset({"connection", "http_401", "http_403", "http_404"})
+_AS_IT_IS = ModelFamily("unknown", Frame.ORIGINAL_PX, "")
 _BREAKER = 16
 """So many requests in a row lost to the endpoint itself, and the run stops."""
 
@@ -208,14 +211,13 @@ class OpenAIEngine:
                 loop.close()
 
     async def _answer(self, client: httpx.AsyncClient, request: Request) -> Outcome:
-        try:
-            if request.image_path is None:
-                prepared = self._prepare(request)
-            else:
-                loop = asyncio.get_running_loop()
-                prepared = await loop.run_in_executor(self._pool, self._prepare, request)
-        except ImageProblem as error:
-            return GenerationError("image", str(error))
+        if request.image is None:
+            prepared: _Prepared | GenerationError = self._prepare(request)
+        else:
+            loop = asyncio.get_running_loop()
+            prepared = await loop.run_in_executor(self._pool, self._prepare, request)
+        if isinstance(prepared, GenerationError):
+            return prepared
         outcome = await self._send(client, prepared)
         if isinstance(outcome, GenerationError) and outcome.kind in _SYSTEMIC:
             self._lost_in_a_row += 1
@@ -247,18 +249,20 @@ class OpenAIEngine:
             else:
                 await asyncio.sleep(backoff_seconds(attempt, self._backoff, self._rng))
 
-    def _prepare(self, request: Request) -> _Prepared:
+    def _prepare(self, request: Request) -> _Prepared | GenerationError:
         image_size = input_size = None
         url = None
-        if request.image_path is not None:
-            image = open_rgb(request.image_path)
-            image_size = Size(*image.size)
+        if request.image is not None:
+            family = _AS_IT_IS if self.family is None else self.family
+            limits = {"min_pixels": self._min_pixels, "max_pixels": self._max_pixels}
+            sample_id = str(request.meta.get("id", ""))
             try:
-                input_size = self.input_size(image_size)
+                resized = resize_for(open_image(request.image, where=sample_id), family, **limits)
             except ValueError as error:
-                raise ImageProblem(f"{str(request.image_path)!r}: {error}") from None
-            png = png_bytes(resized(image, input_size or image_size))
-            url = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+                return GenerationError("image", f"{error} (sample {sample_id!r})")
+            image_size = resized.original_size
+            input_size = None if family.factor is None else resized.size
+            url = "data:image/png;base64," + base64.b64encode(resized.png).decode("ascii")
         body = {
             "model": self.model,
             "messages": _endpoint.to_openai(request.messages, url),
