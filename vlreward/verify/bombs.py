@@ -48,7 +48,7 @@ def complexity(text: str) -> str | None:
             depth -= 1
     if deepest > _MAX_DEPTH:
         return f"brackets nested deeper than {_MAX_DEPTH}"
-    return _factorials(text) or _powers(text) or _limits(text)
+    return _factorials(text) or _limits(text) or _powers(text)
 
 
 def _factorials(text: str) -> str | None:
@@ -73,28 +73,35 @@ def _powers(text: str) -> str | None:
             return f"an exponent of more than {_MAX_EXPONENT_DIGITS} digits"
         if re.search(r"\d\s*[)}]*\s*\^\s*[({]*\s*\d", exponent):
             return "an exponent that is a power of numbers"
-        if exponent.count("^") >= _MAX_TOWER or "!" in exponent:
+        if exponent.count("^") >= _MAX_TOWER:
             return "a tower of powers"
+        if "!" in exponent:
+            return "a factorial in an exponent"
         start = text.find("^", start + 1)
     return None
 
 
+_TERM = re.compile(r"\s*(?:[-+]\s*)?(?:\\[a-zA-Z]+|\d+(?:\.\d+)?|.)", re.DOTALL)
+
+
 def _argument(text: str, start: int) -> str:
-    """What follows a ``^``: a bracketed group with the powers on it, or a run of one term."""
+    """What follows a ``^``: a group or one term, with the powers and factorials on it."""
     end = start
-    depth = 0
-    while end < len(text):
-        character = text[end]
-        if character in _OPENING:
-            depth += 1
-        elif character in _CLOSING:
-            if not depth:
-                break
-            depth -= 1
-        elif not depth and character in "+-*/=,;<>≤≥ |" and end > start:
-            break
+    while True:
+        term = _TERM.match(text, end)
+        if not term:
+            return text[start:]
+        end = term.end()
+        if text[end - 1] in _OPENING:
+            depth = 1
+            while end < len(text) and depth:
+                depth += (text[end] in _OPENING) - (text[end] in _CLOSING)
+                end += 1
+        while text[end : end + 1] in ("!", " "):
+            end += 1
+        if text[end : end + 1] != "^":
+            return text[start:end]
         end += 1
-    return text[start:end]
 
 
 def _limits(text: str) -> str | None:

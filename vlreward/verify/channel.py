@@ -63,6 +63,9 @@ class Channel(Protocol):
     def gone(self) -> bool:
         """Whether an idle worker has died."""
 
+    def orphaned(self) -> bool:
+        """Whether a worker died because the process that forked it was killed."""
+
     def kill(self) -> None:
         """End the process, at once."""
 
@@ -76,11 +79,14 @@ class Channel(Protocol):
 class ForkedChannel:
     """A socket to a worker that the server forked."""
 
-    def __init__(self, connection: socket.socket, kill: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: socket.socket, kill: Callable[[], None], lost: Callable[[], bool]
+    ) -> None:
         self.ready = False
         self.jobs = 0
         self._socket = connection
         self._kill = kill
+        self._lost = lost
         self._buffer = b""
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
@@ -117,6 +123,10 @@ class ForkedChannel:
         if not self._poll.poll(0):
             return False
         return self.ready or bool(self._poll.poll(0)[0][1] & (select.POLLHUP | select.POLLERR))
+
+    def orphaned(self) -> bool:
+        """Whether a worker died because the process that forked it was killed."""
+        return self._lost()
 
     def kill(self) -> None:
         """End the process, at once."""
@@ -180,6 +190,10 @@ class SpawnedChannel:
     def gone(self) -> bool:
         """Whether an idle worker has died."""
         return self._process.poll() is not None
+
+    def orphaned(self) -> bool:
+        """Never: this one was started by the process that asks."""
+        return False
 
     def kill(self) -> None:
         """End the process, at once."""

@@ -77,6 +77,7 @@ def verify(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict:
         'too_complex'
     """
     started = perf_counter()
+    _check_strings(gold, answer)
     return _settle(gold, answer, policy, started) or _ask(gold, answer, policy, started)
 
 
@@ -96,6 +97,8 @@ def verify_batch(pairs: Sequence[tuple[str, str]], policy: Policy = _DEFAULT) ->
     """
     verdicts: dict[tuple[str, str], Verdict] = {}
     hard: list[tuple[str, str]] = []
+    for gold, answer in pairs:
+        _check_strings(gold, answer)
     for gold, answer in dict.fromkeys((gold, answer) for gold, answer in pairs):
         verdict = _settle(gold, answer, policy, perf_counter())
         if verdict is None:
@@ -137,6 +140,7 @@ def check_gold(gold: str, policy: Policy = _DEFAULT) -> None:
         "too_complex": f"it is too complex ({reading.detail})",
         "malformed": f"it has no mathematical value ({reading.detail})",
     }.get(reading.status)
+    reason = reason or _too_complex(reading.text)
     if reason is None:
         verdict = _ask(gold, gold, policy, perf_counter())
         if verdict.outcome == "correct":
@@ -146,12 +150,7 @@ def check_gold(gold: str, policy: Policy = _DEFAULT) -> None:
 
 
 def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled | None:
-    """The outcome of tier 1 for a pair, or None where a worker has to decide.
-
-    Raises:
-        TypeError: `gold` or `answer` is no string.
-    """
-    _check_strings(gold, answer)
+    """The outcome of tier 1 for a pair of strings, or None where a worker has to decide."""
     right, given = (_read_gold(gold) if len(gold) <= MAX_CHARACTERS else read(gold)), read(answer)
     if right.status == "read" and given.status == "read":
         return _compare(right, given, policy)
@@ -163,6 +162,11 @@ def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled
     ):
         return Settled("correct")
     return _shapes(right, given)
+
+
+def _too_complex(text: str) -> str | None:
+    reason = complexity(text)
+    return f"it is too complex ({reason})" if reason else None
 
 
 def _check_strings(gold: object, answer: object) -> None:

@@ -42,82 +42,92 @@ class Launcher:
             RuntimeError: The server cannot be started.
         """
         ours, theirs = socket.socketpair()
+        number = next(self._numbers) % 2**32
         with theirs:
-            number = next(self._numbers) % 2**32
-            for attempt in (1, 2):
-                with self._lock:
-                    if self._control is None:
-                        self._launch()
-                    control = self._control
-                    assert control is not None
-                    try:
-                        socket.send_fds(control, [COMMAND.pack(b"F", number)], [theirs.fileno()])
-                        break
-                    except OSError:
-                        self._discard()
-                        if attempt == 2:
-                            ours.close()
-                            raise RuntimeError(
-                                "the process that forks the verifier's workers died twice"
-                            ) from None
-        return ForkedChannel(ours, lambda: self._kill(control, number))
+            try:
+                control = self._send(COMMAND.pack(b"F", number), theirs.fileno())
+            except BaseException:
+                ours.close()
+                raise
+        return ForkedChannel(ours, lambda: self._kill(control, number), lambda: self._lost(control))
 
-    def _kill(self, control: socket.socket | None, number: int) -> None:
+    def _send(self, command: bytes, descriptor: int) -> socket.socket:
+        """Send a command with a descriptor to a server that is alive; the server's socket."""
         with self._lock:
-            if control is None or control is not self._control:
+            for _ in range(2):
+                control = self._control or self._launch()
+                try:
+                    socket.send_fds(control, [command], [descriptor])
+                except OSError:
+                    self._discard()
+                else:
+                    return control
+        raise RuntimeError("the process that forks the verifier's workers died twice")
+
+    def _kill(self, control: socket.socket, number: int) -> None:
+        with self._lock:
+            if control is not self._control:
                 return  # that server is gone, and its workers with it
             try:
                 control.sendall(COMMAND.pack(b"K", number))
             except OSError:
                 self._discard()
 
-    def _launch(self) -> None:
+    def _launch(self) -> socket.socket:
         if self._closed:
             raise RuntimeError("the verifier's pool was shut down while a job was waiting")
         ours, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by _discard)
         with theirs:
-            command = interpreter(
-                "server.main(int(arguments[0]), int(arguments[1]))",
-                str(theirs.fileno()),
-                str(self._memory_bytes),
-            )
             try:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._errors,
-                    pass_fds=[theirs.fileno()],
-                )
-            except OSError as error:
+                return self._start(ours, theirs)
+            except BaseException:
                 ours.close()
-                raise RuntimeError(
-                    f"cannot start {command[0]!r} for the verifier: {error}"
-                ) from error
-        self._control = ours
-        poll = select.poll()
-        poll.register(ours, select.POLLIN)
+                self._discard()
+                raise
+
+    def _start(self, ours: socket.socket, theirs: socket.socket) -> socket.socket:
+        command = interpreter(
+            "server.main(int(arguments[0]), int(arguments[1]))",
+            str(theirs.fileno()),
+            str(self._memory_bytes),
+        )
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by _discard)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=[theirs.fileno()],
+            )
+        except OSError as error:
+            raise RuntimeError(f"cannot start {command[0]!r} for the verifier: {error}") from error
+        theirs.close()  # or the end of a server that dies at once would not be seen
         reason: bytes | None = None
-        if poll.poll(self._start_timeout * 1000):
+        if _readable(ours, self._start_timeout):
             reason = read_frame(ours.fileno())
             if reason == b"":
-                return
+                self._control = ours
+                return ours
         self._process.kill()
         self._process.wait()
         self._errors.seek(0)
         text = (reason or self._errors.read()[-2000:]).decode("utf-8", "replace").strip()
-        self._discard()
         raise RuntimeError(
             "the verifier's worker process did not start within "
             f"{self._start_timeout:g} seconds: {text or 'it said nothing'}"
         )
 
-    def check(self) -> None:
-        """After a worker that did not come up: drop a server that is no more."""
+    def _lost(self, control: socket.socket) -> bool:
+        """Whether the server behind `control` was killed, and its workers with it."""
         with self._lock:
-            if self._process is not None and self._process.poll() is not None:
-                self._discard()
+            if control is not self._control:
+                return not self._closed
+            # Once it is up it says nothing: what can be read is the end of the stream.
+            if not _readable(control, 0):
+                return False
+            self._discard()
+            return True
 
     def _discard(self) -> None:
         """Forget a server that is dead or dying; the caller holds the lock."""
@@ -149,3 +159,9 @@ class Launcher:
             self._errors.close()
         if self._process is not None:
             self._process.returncode = 0  # not this process's child: nothing to wait for
+
+
+def _readable(connection: socket.socket, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -10,10 +10,11 @@ __all__ = ["FUNCTIONS", "is_name", "name_of", "words_of"]
 _IN_NAMES = frozenset("wth\\_'|(){},:/∠△°[]u")
 
 
+_BEFORE_DIGITS = frozenset({"_", "∠", "△", "angle", "sin", "cos", "tan", "cot"})
 FUNCTIONS = frozenset({
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
     "log", "ln", "exp", "lim", "max", "min", "gcd", "lcm", "mod", "det", "sgn", "sum", "prod",
-    "int", "frac", "sqrt", "text",
+    "int", "frac", "sqrt", "text", "matrix", "pmatrix", "bmatrix", "vmatrix", "array", "cases",
 })  # fmt: skip
 """Runs of letters that are mathematics, not prose."""
 
@@ -21,8 +22,8 @@ FUNCTIONS = frozenset({
 def is_name(tokens: list[Token]) -> bool:
     """Whether `tokens` name a quantity: ``x``, ``AB``, ``∠ABC``, ``S_{ABC}``, ``f(2)``, ``A:B``.
 
-    A digit is part of a name only as a subscript, as an argument or after an angle sign; with any
-    other, as in ``2x``, the tokens are an expression.
+    A digit is part of a name only as a subscript, as an argument or after an angle sign or ``tan``;
+    with any other, as in ``2x``, the tokens are an expression.
     """
     letters = False
     inside = 0
@@ -30,10 +31,10 @@ def is_name(tokens: list[Token]) -> bool:
     for token in tokens:
         kind = token.kind
         if kind == "n":
-            if not (inside or before in "_∠△" or before == "angle"):
+            if not (inside or before in _BEFORE_DIGITS):
                 return False
         elif kind in ("(", "{"):
-            if inside or before == "_" or (kind == "(" and before == "w"):
+            if inside or before == "_" or (kind == "(" and before.isalpha()):
                 inside += 1
         elif kind in (")", "}"):
             inside -= inside > 0
@@ -43,7 +44,7 @@ def is_name(tokens: list[Token]) -> bool:
             letters = True
         elif kind == "\\":
             letters = letters or len(token.text) > 2
-        before = "angle" if token.text.lower() == "angle" else kind
+        before = token.text.lower() if kind == "w" else kind
     return letters
 
 
@@ -56,9 +57,19 @@ def name_of(tokens: list[Token]) -> str:
         return ""
     if any(len(word) > 4 for word in words):
         return ""
-    return "".join(
-        token.text for token in tokens if token.kind in "wn_\\(:" and token.text != "angle"
-    )
+    parts: list[str] = []
+    inside = False
+    for before, token in zip([None, *tokens], tokens):
+        if token.kind == "(" and before is not None and before.kind == "w":
+            inside = True
+        elif token.kind == ")":
+            inside = False
+        # The letter that a function is written in is no part of its name: W(n) is W(x).
+        elif (
+            token.kind in "wn_\\:" and token.text != "angle" and not (inside and token.kind == "w")
+        ):
+            parts.append(token.text)
+    return "".join(parts)
 
 
 def words_of(tokens: list[Token]) -> tuple[Word | Symbol] | None:

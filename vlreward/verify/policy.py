@@ -47,7 +47,7 @@ class Policy:
     Examples:
         >>> Policy(decimals=2)
         Policy(decimals=2, percent='either', units='match', ordered_tuples=True, \
-ordered_sets=False, choices='ABCDEFGHIJ', deadline=3.0)
+ordered_sets=False, choices='ABCDEFGHIJ', deadline=5.0)
         >>> Policy(units="exact")
         Traceback (most recent call last):
         ValueError: units must be one of 'match', 'ignore', got 'exact'
@@ -59,7 +59,7 @@ ordered_sets=False, choices='ABCDEFGHIJ', deadline=3.0)
     ordered_tuples: bool = True
     ordered_sets: bool = False
     choices: str = "ABCDEFGHIJ"
-    deadline: float = 3.0
+    deadline: float = 5.0
 
     def __post_init__(self) -> None:
         places = self.decimals

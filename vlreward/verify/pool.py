@@ -85,25 +85,36 @@ class _Pool:
         """Run a job in a worker; waits for one to be free, then at most `deadline` seconds."""
         payload = json.dumps({**job, "deadline": deadline}).encode("ascii")
         with self._slots:
-            worker = self._take()
-            self._top_up()
-            worker.jobs += 1
-            try:
-                worker.send(payload)
-                reply = worker.receive(deadline)
-            except (OSError, EOFError) as error:
-                worker.kill()
-                why = "the pool was shut down" if self._closed else str(error) or "it died"
-                return Result("worker_died", why)
-            if reply is None:
-                worker.kill()
-                return Result("timeout", f"no verdict within {deadline:g} seconds")
-            result = _decode(reply)
-            if result.outcome == "worker_died" or worker.jobs >= self.options.jobs_per_worker:
-                worker.close()
-            else:
-                self._give_back(worker)
-            return result
+            result = self._once(payload, deadline)
+            if result is None:  # not the job's fault
+                result = self._once(payload, deadline)
+            return result or Result("worker_died", "the process that forks workers died, twice")
+
+    def _once(self, payload: bytes, deadline: float) -> Result | None:
+        """The result of a job, or None where the server was killed and its workers with it."""
+        worker = self._take()
+        self._top_up()
+        worker.jobs += 1
+        try:
+            worker.send(payload)
+            reply = worker.receive(deadline)
+        except (OSError, EOFError) as error:
+            orphaned = worker.orphaned()
+            worker.kill()
+            if self._closed:
+                return Result("worker_died", "the pool was shut down")
+            if orphaned:
+                return None
+            return Result("worker_died", str(error) or "the worker died")
+        if reply is None:
+            worker.kill()
+            return Result("timeout", f"no verdict within {deadline:g} seconds")
+        result = _decode(reply)
+        if result.outcome == "worker_died" or worker.jobs >= self.options.jobs_per_worker:
+            worker.close()
+        else:
+            self._give_back(worker)
+        return result
 
     def _take(self) -> Channel:
         """A worker that is ready."""
@@ -112,7 +123,7 @@ class _Pool:
             with self._lock:
                 while self._idle and worker is None:
                     worker = self._idle.pop()
-                    if worker.gone():
+                    if worker.gone() or worker.orphaned():
                         worker.kill()
                         worker = None
             if worker is None:
@@ -125,9 +136,8 @@ class _Pool:
                     return worker
                 worker.kill()
             except EOFError:
+                worker.orphaned()  # notices a server that is gone
                 worker.kill()
-                if self._launcher is not None:
-                    self._launcher.check()
             if last:
                 break
         raise RuntimeError("a worker process of the verifier died while it started, twice")

@@ -26,7 +26,8 @@ class Reading:
         status: ``read``: `values` is what the text can mean. ``undecided``: outside the language
             of the exact tier. ``too_complex``: a cap was reached. ``malformed``: no mathematical
             value, as ``1/0``. ``empty``: nothing but delimiters and punctuation.
-        text: The canonical text; empty where the text is over the cap on characters.
+        text: The canonical text without a sentence in front; empty where the text is over the cap
+            on characters.
         values: One value, or two where a comma may be a decimal point or a separator.
         prose: Whether there are words that are neither functions nor units.
         detail: Why the text was not read.
@@ -60,11 +61,15 @@ def read(text: str) -> Reading:
         canonical = canonical_text(text)
         if not canonical:
             return Reading("empty", "")
-        values = _read_canonical(canonical)
+        bare = canonical
+        canonical = without_phrases(canonical)
+        values = _read_canonical(bare, canonical)
     except Undecided as reason:
         return Reading("undecided", canonical, (), _is_prose(canonical), str(reason))
     except TooComplex as reason:
         return Reading("too_complex", canonical, (), False, str(reason))
+    except RecursionError:  # where the caller has used up the stack
+        return Reading("too_complex", "", (), False, "nested too deeply")
     except Malformed as reason:
         return Reading("malformed", canonical, (), False, str(reason))
     return Reading("read", canonical, values)
@@ -98,9 +103,9 @@ _CHOICE_WITH_CONTENT = re.compile(
 _TEXT_WRAP = re.compile(r"\\text\s*\{\s*([^{}]*?)\s*\}[.:]?")
 
 
-def _read_canonical(text: str) -> tuple[Value, ...]:
-    bare = _TEXT_WRAP.sub(r"\1", text, count=1) if text.startswith("\\text") else text
-    text = without_phrases(text)
+def _read_canonical(bare: str, text: str) -> tuple[Value, ...]:
+    if bare.startswith("\\text"):
+        bare = _TEXT_WRAP.sub(r"\1", bare, count=1)
     for candidate in (bare, text):
         choice = _CHOICE.fullmatch(candidate)
         if choice:

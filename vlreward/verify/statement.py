@@ -27,6 +27,7 @@ _LESS = frozenset("<≤")
 _ORDER = frozenset("<≤>≥")
 _PERCENT = frozenset(("%", "percent", "percents", "percentage", "pct"))
 _CURRENCY = {"€": "euro", "£": "pound", "¥": "yuan"}
+_SEPARATORS = frozenset(",;")
 _MAX_ITEMS = 64
 
 
@@ -79,7 +80,7 @@ class _Statement:
         return items[0] if len(items) == 1 else Group("", "", items)
 
     def items(self, tokens: list[Token]) -> tuple[Value, ...]:
-        parts = [part for part in _split(tokens, ",;") if part]
+        parts = [part for part in _split(tokens, _SEPARATORS) if part]
         if not parts:
             raise Undecided("nothing between the brackets")
         if len(parts) > _MAX_ITEMS:
@@ -88,7 +89,13 @@ class _Statement:
 
     def element(self, tokens: list[Token]) -> tuple[Value, ...]:
         """One element of a list: one value, or two where there is a plus-minus sign."""
+        while tokens[0].kind == "{" and tokens[-1].kind == "}" and _closes_at_end(tokens):
+            tokens = tokens[1:-1]  # LaTeX braces are invisible
+            if not tokens:
+                raise Undecided("empty braces")
         kinds = {token.kind for token in tokens}
+        if kinds & _SEPARATORS and len(_split(tokens, _SEPARATORS)) > 1:
+            return self.items(tokens)
         if "≈" in kinds:
             return self.approximation(tokens)
         if "=" in kinds:
@@ -113,10 +120,8 @@ class _Statement:
             return (self.bracketed(tokens),)
         if first == "(" and _closes_at_end(tokens) and "," in kinds | {"," * (";" in kinds)}:
             inner = tokens[1:-1]
-            if len([part for part in _split(inner, ",;") if part]) > 1:
+            if len([part for part in _split(inner, _SEPARATORS) if part]) > 1:
                 return (self.bracketed(tokens),)
-        if first == "{" and "," in kinds and _closes_at_end(tokens):
-            return (self.listed(tokens[1:-1]),)
         words = words_of(tokens)
         if words is not None:
             return words
@@ -147,9 +152,12 @@ class _Statement:
 
     def approximation(self, tokens: list[Token]) -> tuple[Value, ...]:
         """``1/3 ≈ 0.33``: the value before the sign, or the last one after it."""
-        parts = [part for part in _split(tokens, "≈") if part]
+        cut = _split(tokens, "≈")
+        parts = [part for part in cut if part]
+        if len(cut) < 2 or not parts:
+            raise Undecided("an approximation inside brackets")
         if len(parts) < 2 or is_name(parts[0]):
-            return self.element(parts[-1]) if parts else ()
+            return self.element(parts[-1])
         try:
             return self.element(parts[0])
         except Undecided:
@@ -208,7 +216,7 @@ class _Statement:
                 raise Undecided("brackets that do not enclose the whole")
             return self.number(tokens)[0]
         inner = tokens[1:-1]
-        ends = _split(inner, ",;")
+        ends = _split(inner, _SEPARATORS)
         if len(ends) == 2 and opening != "⦃" and any(t.kind == "∞" for t in inner):
             return Group(opening, closing, (self.end(ends[0]), self.end(ends[1])))
         items = self.items(inner)

@@ -65,8 +65,11 @@ _COMMAND = re.compile(r"\\([a-zA-Z]+|.)", re.DOTALL)
 _DEGREE = re.compile(r"\^\s*(?:\{\s*(?:\\circ|°|\\degree)\s*\}|\\circ|°)|\\circ(?![a-zA-Z])")
 _SUPERSCRIPTS = re.compile("[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _EMPTY_SCRIPT = re.compile(r"\^\s*\{\s*\}|(?<=[a-z])\^(\d)\^")
+_ARRAY = re.compile(
+    r"\\left\s*[\[(]\s*\\begin\{array\}\{[^{}]*\}(.*?)\\end\{array\}\s*\\right\s*[\])]",
+    re.DOTALL,
+)
 _SPACES = re.compile(r"\s+")
-_EDGE = " \t\n*`\"'.,;:!。，；：！"
 _RELATION_WORDS = (("<=", "≤"), (">=", "≥"), ("!=", "≠"), ("==", "="), ("≈=", "≈"), ("**", "^"))
 
 
@@ -93,12 +96,18 @@ def canonical_text(text: str) -> str:
     if not text.isascii():
         text = _SUPERSCRIPTS.sub(_lower_superscripts, text.translate(_BEFORE))
         text = unicodedata.normalize("NFKC", text).translate(_BEFORE)
+        if len(text) > 2 * MAX_CHARACTERS:  # some characters stand for a whole sentence
+            raise TooComplex(f"{len(text)} characters when decomposed")
     if "{,}" in text:
         text = text.replace("{,}", "")
     if "\\" in text:
         if "\\\\" in text and "\\begin" not in text:
             text = text.replace("\\\\", "\\")  # escaped once too often, as in JSON
         text = text.replace(",\\!", "")
+        if "\\begin" in text:
+            text = _ARRAY.sub(r"\\begin{pmatrix}\1\\end{pmatrix}", text)
+        if "}\\boxed" in text:
+            text = text.replace("}\\boxed", "},\\boxed")  # one answer per box
         if "circ" in text or "degree" in text:
             text = _DEGREE.sub("°", text)
         text = _COMMAND.sub(_replace_command, text)
@@ -115,14 +124,17 @@ def canonical_text(text: str) -> str:
             text = text.replace(word, symbol)
     if "~" in text:
         text = text.replace("~", " ")
-    text = _SPACES.sub(" ", text).strip(" ")
+    text = _trim(_SPACES.sub(" ", text))
     while text.startswith("{") and text.endswith("}") and _one_group(text):
-        text = text[1:-1].strip(" ")
-    # A leading point is a decimal point, a final factorial is one only after a value.
-    text = text.rstrip(' \t.,;:`"。，；：').lstrip(' ,;:`"。，；：')
+        text = _trim(text[1:-1])
     if text.startswith(("**", "__")):
-        text = text.strip("*_ ")
+        text = _trim(text.strip("*_ "))
     return text
+
+
+def _trim(text: str) -> str:
+    """Without punctuation at the ends; a leading point is a decimal point."""
+    return text.rstrip(' .,;:`"').lstrip(' ,;:`"')
 
 
 def _replace_command(match: re.Match[str]) -> str:
@@ -154,6 +166,7 @@ def _one_group(text: str) -> bool:
 
 
 _PHRASES = (
+    re.compile(r"(?i:therefore|thus|hence|so|then|and)\b\s*,?\s*|(?i:answer|ans)\s+(?![a-z])"),
     # "The final answer is", "So the area of ABC equals": words alone, then a verb.
     re.compile(
         r"[A-Za-z∠△°,' ]*?\b(?:answer\s*(?:is|:|=)|is equal to|equals|is|are|be|was)\b\s*:?\s*"
@@ -180,10 +193,14 @@ def without_phrases(text: str) -> str:
     """
     if not _LETTER.match(text):
         return text
-    for pattern in _PHRASES:
-        found = pattern.match(text)
-        if found and 0 < found.end() < len(text):
-            text = text[found.end() :].strip(_EDGE.replace(".", "").replace("'", "") + " ")
+    for _ in range(3):
+        before = text
+        for pattern in _PHRASES:
+            found = pattern.match(text)
+            if found and 0 < found.end() < len(text):
+                text = _trim(text[found.end() :])
+        if text == before or not _LETTER.match(text):
+            break
     return text
 
 
@@ -196,6 +213,9 @@ _FUNCTION = re.compile(
     r"(?<![\\a-zA-Z])(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|min"
     r"|max|lim)(?![a-zA-Z])"
 )
+_SQRT = re.compile(r"(?<![\\a-zA-Z])sqrt")
+_PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
+_UPRIGHT = re.compile(r"\\text\s*\{\s*([a-zA-Z])\s*\}")
 _THEN_PARENTHESIS = re.compile(r"(√|\^)\s*\(")
 
 
@@ -206,6 +226,9 @@ def to_latex(text: str) -> str:
         >>> to_latex("√(x+1)+2^(n-1)+sin(x)")
         '\\sqrt {x+1}+2^{n-1}+\\sin(x)'
     """
+    text = _UPRIGHT.sub(r"\1", text)
+    text = _SQRT.sub("√", text)
+    text = _PI.sub("π", text)
     found = _THEN_PARENTHESIS.search(text)
     while found:
         start = found.end() - 1
@@ -218,6 +241,4 @@ def to_latex(text: str) -> str:
             break
         text = f"{text[:start]}{{{text[start + 1 : end]}}}{text[end + 1 :]}"
         found = _THEN_PARENTHESIS.search(text, start)
-    text = re.sub(r"(?<![\\a-zA-Z])sqrt", "√", text)
-    text = re.sub(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])", "π", text)
     return _FUNCTION.sub(r"\\\1", text).translate(_BACK_TABLE)

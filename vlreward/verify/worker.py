@@ -57,6 +57,8 @@ def preload() -> None:
     """Import math-verify and let it build the tables that the first comparison needs."""
     import logging
 
+    import math_verify  # noqa: F401 (fails here, where the reason is reported)
+
     logging.disable(logging.CRITICAL)
     for gold, answer in _FIRST:
         _compare_pair(gold, answer, 6, True)
@@ -178,18 +180,20 @@ def _parse(latex: str) -> list[Any]:
 
 def _equal(gold: Any, answer: Any, decimals: int, ordered_tuples: bool) -> bool:
     from math_verify import verify
-    from sympy import Float, Tuple
+    from sympy import Float
 
-    if not ordered_tuples and isinstance(gold, Tuple) and isinstance(answer, Tuple):
-        left = list(answer.args)
-        for item in gold.args:
+    items, left = _elements(gold), _elements(answer)
+    if not ordered_tuples and items and left:
+        if len(items) != len(left):
+            return False
+        for item in items:
             at = next(
                 (i for i, other in enumerate(left) if _equal(item, other, decimals, False)), None
             )
             if at is None:
                 return False
             del left[at]
-        return not left
+        return True
     same = verify(
         gold,
         answer,
@@ -207,3 +211,14 @@ def _equal(gold: Any, answer: Any, decimals: int, ordered_tuples: bool) -> bool:
         tolerance = 10.0**-decimals / 2 * min(1.0, 1000 * abs(first)) + 1e-15
         return abs(first - second) <= tolerance
     return True
+
+
+def _elements(value: Any) -> list[Any]:
+    """The elements of a tuple; math-verify reads one of two elements as an open interval."""
+    from sympy import Interval, Tuple
+
+    if isinstance(value, Tuple):
+        return list(value.args)
+    if isinstance(value, Interval) and value.left_open and value.right_open:
+        return [value.start, value.end]
+    return []

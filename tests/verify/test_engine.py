@@ -1,0 +1,209 @@
+"""The tiers, the cache between them, and what `verify` promises for any text."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vlreward.verify import OUTCOMES, Policy, Verdict, check_gold, engine, verify, verify_batch
+from vlreward.verify.cache import Cache
+
+
+def test_tiers_in_order(no_cache: None) -> None:
+    assert verify("5", "5.0").tier == 1
+    assert verify("5", "5.0").tier == 2
+    assert verify("x+1", "1+x", Policy(deadline=60)) == _like("correct", 3)
+    assert verify("x+1", "1+x", Policy(deadline=60)) == _like("correct", 2)
+    assert verify("x+1", "1+x", Policy(deadline=59)).tier == 3, "the policy is part of the key"
+
+
+class _like:
+    """Equal to a verdict of this outcome and tier."""
+
+    def __init__(self, outcome: str, tier: int) -> None:
+        self.found = (outcome, tier)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verdict) and (other.outcome, other.tier) == self.found
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_the_versions_are_part_of_the_key(no_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert verify("x+2", "2+x", Policy(deadline=60)).tier == 3
+    assert verify("x+2", "2+x", Policy(deadline=60)).tier == 2
+    monkeypatch.setattr(engine, "_versions", lambda: "math-verify 9")
+    assert verify("x+2", "2+x", Policy(deadline=60)).tier == 3
+    assert verify("5", "6").tier == 1
+    monkeypatch.setattr(engine, "EXACT_VERSION", -1)
+    assert verify("5", "6").tier == 1
+
+
+def test_a_timeout_is_never_remembered(no_cache: None) -> None:
+    # Impatience is not a property of the pair: the next call may have more luck.
+    pair = ("x", r"\lim_{x\to 0}\frac{\sin(\tan(x))-\tan(\sin(x))}{x^7}")
+    for _ in range(2):
+        verdict = verify(*pair, Policy(deadline=0.05))
+        assert (verdict.outcome, verdict.tier) == ("timeout", 3)
+        assert verdict.detail == "no verdict within 0.05 seconds"
+    assert len(engine.cache) == 0
+
+
+def test_outcomes() -> None:
+    for gold, answer, outcome in [
+        ("5", "5", "correct"),
+        ("5", "6", "wrong"),
+        ("", "5", "unparsable_gold"),
+        ("1/0", "5", "unparsable_gold"),
+        ("5", "", "unparsable_answer"),
+        ("5", "$ $", "unparsable_answer"),
+        ("5", "no idea", "unparsable_answer"),
+        ("5", "1/0", "unparsable_answer"),
+        ("5", "the base is 5 and the height is 3", "unparsable_answer"),
+        ("5", "9" * 513, "too_complex"),
+        ("5", "2^(10^10)", "too_complex"),
+        ("5", "x+2^{10^{10}}", "too_complex"),
+        ("9" * 513, "5", "too_complex"),
+        ("Evelyn", r"\text{Evelyn}", "correct"),
+        ("Evelyn", "Carla", "wrong"),
+    ]:
+        assert verify(gold, answer).outcome == outcome, (gold, answer)
+
+
+def test_unreadable_symbolic_text_is_told_apart(no_cache: None) -> None:
+    policy = Policy(deadline=60)
+    assert verify("x+1", r"\frac{x", policy) == _like("unparsable_answer", 3)
+    assert verify(r"\frac{x", "x+1", policy) == _like("unparsable_gold", 3)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("x<3", r"(-\infty,3)"),
+        ("1<x<=2", "(1,2]"),
+        ("2:3", "2/3"),
+        ("A. 145°", "A"),
+        ("5", "x=5"),
+        (r"\{1,2\}", "2,1"),
+        ("50%", "0.5"),
+        ("(1,2)", r"\{1,2\}"),
+        ("5", "2x+1=5"),
+        ("x=5", "y=5"),
+        ("5 cm", "5 m"),
+    ],
+)
+def test_equality_is_symmetric(gold: str, answer: str) -> None:
+    assert verify(gold, answer).outcome == verify(answer, gold).outcome
+
+
+def test_a_batch_settles_duplicates_once_and_keeps_the_order(
+    no_cache: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    settle = engine.settle_exactly
+
+    def count(gold: str, answer: str, policy: Policy) -> Any:
+        asked.append((gold, answer))
+        return settle(gold, answer, policy)
+
+    monkeypatch.setattr(engine, "settle_exactly", count)
+    pairs = [("5", "5"), ("x+1", "1+x"), ("5", "6"), ("5", "5"), ("x+1", "1+x"), ("y", "2y")]
+    verdicts = verify_batch(pairs, Policy(deadline=60))
+    assert [verdict.outcome for verdict in verdicts] == [
+        "correct", "correct", "wrong", "correct", "correct", "wrong",
+    ]  # fmt: skip
+    assert [verdict.tier for verdict in verdicts] == [1, 3, 1, 1, 3, 3]
+    assert sorted(asked) == sorted(set(pairs))
+    assert verify_batch([]) == []
+
+
+def test_check_gold() -> None:
+    for gold in ["140°", "(√{3}+1)小时", "A", "Evelyn", r"\frac{x}{2}", "x<3"]:
+        check_gold(gold, Policy(deadline=60))
+    for gold, message in [
+        ("", "got '': it is empty"),
+        ("1/0", r"it has no mathematical value \(division by zero\)"),
+        ("9" * 600, r"9999\.\.\.': it is too complex \(600 characters, more than 512\)"),
+        (r"\frac{x", "unparsable gold"),
+        ("x+2^{10^{10}}", "too complex"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            check_gold(gold, Policy(deadline=60))
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"5", ["5"]])
+def test_anything_but_strings_is_a_bug(wrong: Any) -> None:
+    message = "expected the gold and the answer as strings, got"
+    with pytest.raises(TypeError, match=message):
+        verify("5", wrong)
+    with pytest.raises(TypeError, match=message):
+        verify(wrong, "5")
+    with pytest.raises(TypeError, match=message):
+        check_gold(wrong)
+
+
+def test_a_verdict_is_a_small_value() -> None:
+    verdict = verify("5", "9" * 5000)
+    assert pickle.loads(pickle.dumps(verdict)) == verdict
+    assert verdict.outcome in OUTCOMES
+    assert len(verdict.detail) <= 200
+    assert not verdict.correct
+    assert math.isfinite(verdict.milliseconds)
+    assert verdict.milliseconds >= 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text(alphabet="0123456789+-*/^(){}√π,.:=<%° ", max_size=30),
+    st.text(alphabet="0123456789+-*/^(){}√π,.:=<%° ", max_size=30),
+)
+def test_the_exact_tier_never_raises_and_equality_is_reflexive(first: str, second: str) -> None:
+    for gold, answer in ((first, second), (first, first)):
+        settled = engine.settle_exactly(gold, answer)
+        assert settled is None or settled.outcome in OUTCOMES
+        if gold is answer and settled is not None:
+            assert settled.outcome != "wrong"
+
+
+def test_the_cache_forgets_the_least_recently_used() -> None:
+    cache: Cache[int] = Cache(2)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    assert cache.get("a") == 1
+    cache.put("c", 3)
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (1, None, 3)
+    assert len(cache) == 2
+    cache.clear()
+    assert len(cache) == 0
+    with pytest.raises(ValueError, match="size=0"):
+        Cache(0)
+
+
+def test_the_package_is_cheap_and_stands_alone() -> None:
+    script = (
+        "import sys, vlreward.verify\n"
+        "print(vlreward.verify.verify('1/2', '0.5').outcome)\n"
+        "heavy = {'sympy', 'math_verify', 'numpy', 'pydantic', 'shapely', 'subprocess'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+        "print(sorted(m for m in sys.modules if m.startswith('vlreward.') and "
+        "not m.startswith('vlreward.verify')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["correct", "[]", "[]"]
+
+
+def test_unknown_names_are_refused() -> None:
+    import vlreward.verify as package
+
+    assert "verify" in dir(package)
+    with pytest.raises(AttributeError, match="no attribute 'verfy'"):
+        _ = package.verfy
