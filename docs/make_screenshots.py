@@ -30,6 +30,11 @@ SHOTS = (
     ("report-phone-sample", 390, 844, "dark", "#s:suite=one_image"),
 )
 
+# The recordings do not say how they were made, so neither do the pictures.
+UNSTATED = dict.fromkeys(
+    ("method", "prompt", "prompt_hash", "frame_declared_by", "task_version", "file_sha256")
+) | {"protocol": "as recorded"}
+
 
 def main() -> None:
     from playwright.sync_api import sync_playwright
@@ -48,7 +53,7 @@ def main() -> None:
         for flavour in ("baseline", "grpo"):
             models = {suite: names[flavour] for suite, names in MODELS.items()}
             suites = recorded_run(options.data, flavour)
-            runs.append(write_run(Path(name, flavour), suites, models))
+            runs.append(write_run(Path(name, flavour), suites, models, **UNSTATED))
         page_file = write_report(
             runs, Path(name, "report.html"), image_root=options.data / "images",
             title="Recorded completions, baseline and GRPO",

@@ -1,4 +1,4 @@
-"""5,000 samples, images up to the default limit: the page opens, scrolls and searches without stalling.
+"""5,000 samples with images up to the default limit: the page opens and scrolls without stalling.
 
 The times are printed (`pytest -s`), never asserted: they depend on the machine. What is asserted
 is what makes them small: the document holds only the rows in sight.

@@ -31,8 +31,8 @@ MODELS = {
     "one_image": {"baseline": "made-up answers", "grpo": "made-up answers"},
     "ten_scenes": {"baseline": "made-up answers", "grpo": "made-up answers"},
 }
-"""Who wrote the completions: the recordings as their files are named, and where the answers are made up for the
-images at hand."""
+"""Who wrote the completions: the recordings as their files are named, and where the answers are
+made up for the images at hand."""
 
 
 def _iou(a: list[float], b: list[float]) -> float:
