@@ -50,19 +50,43 @@ class DefaultGroup(TyperGroup):
 
 
 def fail_in_one_line(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn errors of the user's input into one line on standard error and exit code 2.
+    """Turn errors that a user can mend into one line on standard error and an exit code.
 
-    Those are `DataError` and `UnknownNameError`. Everything else is a bug and shows its traceback.
+    1 for an unmet expectation; 2 for bad input, unknown names and missing extras; 3 where an
+    engine failed; 130 for an interrupt. Everything else is a bug and shows its traceback.
     """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        from vlreward.bench.command import ExpectationError
+        from vlreward.bench.engines.base import EngineError
+        from vlreward.bench.report.errors import ReportError
+        from vlreward.bench.runner import TooManyFailuresError
+        from vlreward.bench.runs import LockedError, RunFileError, RunMismatchError
         from vlreward.data.errors import DataError
 
+        exit_codes: dict[int, tuple[type[BaseException], ...]] = {
+            1: (ExpectationError,),
+            2: (
+                DataError,
+                FileNotFoundError,
+                ImportError,
+                LockedError,
+                ReportError,
+                RunFileError,
+                RunMismatchError,
+                UnknownNameError,
+            ),
+            3: (EngineError, TooManyFailuresError),
+            130: (KeyboardInterrupt,),
+        }
         try:
             return command(*args, **kwargs)
-        except (DataError, UnknownNameError) as error:
-            typer.echo("error: " + " ".join(str(error).split()), err=True)
-            raise typer.Exit(2) from error
+        except BaseException as error:
+            for code, kinds in exit_codes.items():
+                if isinstance(error, kinds):
+                    typer.echo("error: " + " ".join(str(error).split()), err=True)
+                    raise typer.Exit(code) from error
+            raise
 
     return wrapped

@@ -11,7 +11,9 @@ from vlreward.geometry import Box
 from vlreward.types import FailureCode, ParseFailure, Row, Sample
 from vlreward.verify import Policy, Verdict
 
-__all__ = ["BoxJudge", "CornersJudge", "MathJudge", "PlainJudge"]
+__all__ = ["BoxJudge", "CornersJudge", "MathJudge", "PlainJudge", "declared_frame", "settled"]
+
+_ORIGINAL = Frame.ORIGINAL_PX
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,15 @@ class BoxJudge:
         Raises:
             ValueError: If a sample declares no frame, or lacks a size that its frame needs.
         """
-        return [self._one(box, sample) for box, sample in zip(answers, samples)]
+        return [
+            box
+            if sample.frame is _ORIGINAL
+            and sample.image_size is None
+            and box.x1 >= 0
+            and box.y1 >= 0
+            else self._one(box, sample)
+            for box, sample in zip(answers, samples)
+        ]
 
     def _one(self, box: Box, sample: Sample | Row) -> Box | ParseFailure:
         frame = declared_frame(sample)

@@ -11,15 +11,15 @@ from functools import partial
 from typing import Any, Literal
 
 from vlreward.geometry import Box
-from vlreward.judges import BoxJudge, CornersJudge, MathJudge, PlainJudge
+from vlreward.judges import BoxJudge, MathJudge, PlainJudge
 from vlreward.metrics.boxes import box_ciou, box_diou, box_giou, box_iou
-from vlreward.metrics.compat import pixel_iou
 from vlreward.metrics.counting import count_error, count_exact, count_soft, count_within_one
 from vlreward.parsers.boxes import BoxParser
 from vlreward.parsers.counts import CountParser
 from vlreward.parsers.math import MathParser
 from vlreward.parsers.tags import think_answer_structure
 from vlreward.prompts import PRESETS
+from vlreward.protocols import PUBLISHED
 from vlreward.registry import Registry
 from vlreward.spec import AnswerTerm, TaskSpec, TextTerm
 from vlreward.types import Completion, Parsed, ParseFailure
@@ -57,10 +57,6 @@ def _diou01(a: Box, b: Box) -> float:
 
 def _ciou01(a: Box, b: Box) -> float:
     return (box_ciou(a, b) + 1.5) / 2.5
-
-
-def _pixel_iou_above_half(corners: tuple[float, float, float, float], gold: Box) -> float:
-    return float(pixel_iou(corners, tuple(gold)) > 0.5)
 
 
 def _is_correct(verdict: Verdict, gold: str) -> float:
@@ -134,8 +130,8 @@ def get_task(name: str, *, protocol: str = "strict", method: Method = "r1") -> T
             text, `train` for the reward of a published trainer.
 
     Raises:
-        UnknownNameError: If there is no such task, or the task has no such protocol or method; names the
-            ones that it has.
+        UnknownNameError: If there is no such task, or the task has no such protocol or method;
+            names those that there are.
     """
     TASKS.get(name)
     return TASKS.get(_key(name, protocol, method))
@@ -160,5 +156,7 @@ for _spec in (
     _COUNTING,
     _baseline(_COUNTING, CountParser(where="whole"), "r1-v"),
     _GEOMETRY,
+    _baseline(_GEOMETRY, MathParser(), "r1-v"),
+    *PUBLISHED,
 ):
     _register(_spec)

@@ -80,6 +80,7 @@ class Evaluation:
             "frame_declared_by": self.frame_declared_by,
             "references": [r.model_dump() for r in self.suite.references],
             "notes": list(self.notes),
+            **dict.fromkeys(("file", "file_sha256", "data_sha256", "model")),
             **self.provenance,
         }
         verdicts = [s.judged for s in self.scores if isinstance(s.judged, Verdict)]
@@ -173,7 +174,7 @@ def _frame_notes(
     frame: Frame | None,
     declared_by: str | None,
 ) -> list[str]:
-    notes = []
+    notes: list[str] = []
     if frame is None:
         return notes
     if declared_by == "default":

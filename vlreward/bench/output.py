@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from vlreward.bench.evaluate import Evaluation
 
-__all__ = ["RESULTS_SCHEMA", "results_document", "write_results"]
+__all__ = ["RESULTS_SCHEMA", "replacing", "results_document", "versions", "write_results"]
 
 RESULTS_SCHEMA = "vlreward.results/1"
 """Format of `results.json`; changes when a reader would have to."""
@@ -27,7 +27,7 @@ def results_document(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     return {
         "schema": RESULTS_SCHEMA,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": versions(),
         "results": {evaluation.name: evaluation.summary() for evaluation in evaluations},
     }
 
@@ -48,10 +48,10 @@ def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
     summary = directory / "results.json"
     targets = []
     with ExitStack() as stack:  # left in reverse order: the summary takes its place last
-        summary_file = stack.enter_context(_replacing(summary))
+        summary_file = stack.enter_context(replacing(summary))
         for evaluation in evaluations:
             target = directory / f"samples_{evaluation.name}.jsonl"
-            file = stack.enter_context(_replacing(target))
+            file = stack.enter_context(replacing(target))
             for row in evaluation.sample_rows():
                 file.write(json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n")
             targets.append(target)
@@ -62,7 +62,8 @@ def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[IO[str]]:
+def replacing(target: Path) -> Iterator[IO[str]]:
+    """A text file that takes the place of `target` when it is complete, or leaves no trace."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8") as file:
@@ -74,11 +75,12 @@ def _replacing(target: Path) -> Iterator[IO[str]]:
         partial.unlink(missing_ok=True)
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that scores depend on."""
+    found = {"python": platform.python_version()}
     for package in _VERSIONED:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return versions
+    return found

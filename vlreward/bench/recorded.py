@@ -105,8 +105,8 @@ def read_recorded(
         except ValueError as error:
             raise _row_error(path, raw, str(error)) from None
         seen.add(row.sample.id)
-        declared_by = by_option if frame else "file" if declared_in_file else "default"
-        frames.add((row.sample.frame, declared_by if row.sample.frame else None))
+        who = by_option if frame else "file" if declared_in_file else "default"
+        frames.add((row.sample.frame, who if row.sample.frame else None))
         recorded.append(row)
     if not recorded:
         raise DataError("expected recorded completions, got none", path=path)

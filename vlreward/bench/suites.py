@@ -41,7 +41,7 @@ class Suite(BaseModel):
     """Data file under the data root; None for suites that are generated."""
     n: int | None
     """Number of samples in the standard split, where known."""
-    prompts: dict[Literal["r1", "baseline"], str]
+    prompts: dict[str, str]
     """Prompt preset by method."""
     references: tuple[Reference, ...] = ()
     """Published numbers."""
@@ -120,6 +120,21 @@ SUITES: dict[str, Suite] = {
             file="geo170k_test.jsonl",
             n=None,
             prompts=_R1V,
+        ),
+        *(
+            Suite(
+                name=f"scenes_{name}_test",
+                task=task,
+                description=f"Synthetic scenes, test seeds, three levels: {what}",
+                file=None,
+                n=300,
+                prompts=prompts,
+            )
+            for name, task, what, prompts in (
+                ("rec", "rec", "find an object by its description", _REC),
+                ("count", "counting", "count the objects of a kind", _R1V),
+                ("geometry", "geometry", "compute a quantity of a drawn figure", _R1V),
+            )
         ),
     )
 }

@@ -17,7 +17,7 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
     """Print accuracies with intervals, parse rates and failures, then metrics and notes."""
     from rich.table import Table
 
-    table = Table(title=None, header_style="bold", pad_edge=False)
+    table = Table()
     table.add_column("suite", no_wrap=True)
     table.add_column("accuracy", justify="right", no_wrap=True)
     table.add_column("95% interval", justify="right", no_wrap=True)
@@ -59,3 +59,41 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
         ]
         lines += [f"  note: {note}" for note in evaluation.notes]
         console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def print_catalogue() -> None:
+    """Print the suites, the tasks with their protocols, and the prompt presets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vlreward.bench.suites import SUITES
+    from vlreward.prompts import PRESETS
+    from vlreward.tasks import TASKS
+
+    console = Console()
+    table = Table(title="Suites", title_justify="left")
+    table.add_column("suite", no_wrap=True)
+    table.add_column("task", no_wrap=True)
+    table.add_column("samples", justify="right")
+    table.add_column("what it is, and its file under --data-root", overflow="fold")
+    for suite in SUITES.values():
+        what = suite.description + (f"; {suite.file}" if suite.file else "; generated")
+        table.add_row(suite.name, suite.task, str(suite.n or "-"), what)
+    console.print(table)
+    table = Table(title="Tasks under each protocol and method", title_justify="left")
+    table.add_column("task", no_wrap=True)
+    table.add_column("weight and term")
+    table.add_column("metrics")
+    for name in TASKS.names():
+        spec = TASKS.get(name)
+        terms = ", ".join(f"{t.weight:g} {t.name}" for t in spec.terms)
+        table.add_row(name, terms, ", ".join(m.name for m in spec.metrics))
+    console.print(table)
+    table = Table(title="Prompt presets", title_justify="left")
+    table.add_column("preset", no_wrap=True)
+    table.add_column("hash", no_wrap=True)
+    table.add_column("answer in")
+    table.add_column("source")
+    for preset in PRESETS.values():
+        table.add_row(preset.name, preset.hash, preset.answer_in, preset.source)
+    console.print(table)

@@ -1,0 +1,62 @@
+"""`vlreward-bench demo`: the whole path on something that ships with the package."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from vlreward.bench.command import RunOptions, run_command
+
+__all__ = ["run_demo"]
+
+RECORDED = ("refcoco_val", "superclevr_test200", "geoqa_test")
+SCENES = ("scenes_rec_test", "scenes_count_test", "scenes_geometry_test")
+_NEEDED = ("torch", "transformers")
+
+
+def run_demo(out: Path, *, samples: int = 120, recorded: bool = False) -> None:
+    """Run the demo.
+
+    Args:
+        out: Directory for all files of the run.
+        samples: Scenes of each task that the packaged model is asked about.
+        recorded: Score the packaged recorded completions even if torch is installed.
+    """
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if recorded or missing:
+        _recorded(out)
+        if missing:
+            print(
+                f"\nThese were recorded completions, because {' and '.join(missing)} is not "
+                "installed. To see a packaged Qwen2.5-VL answer: pip install 'vlreward[hf]'"
+            )
+        return
+    with as_file(files("vlreward.data") / "tiny_vlm" / "sft") as model:
+        run_command(
+            RunOptions(
+                suites=SCENES,
+                out=out,
+                model=str(model),
+                family="qwen2.5-vl",
+                sample_num=samples,
+                batch_size=32,
+                max_tokens=160,
+                dtype="float32",
+                controls=False,
+                html=True,
+            )
+        )
+
+
+def _recorded(out: Path) -> None:
+    with as_file(files("vlreward.bench") / "demo_data") as folder:
+        run_command(
+            RunOptions(
+                suites=RECORDED,
+                out=out,
+                completions=[folder / f"{suite}.jsonl" for suite in RECORDED],
+                frame=None,
+                html=True,
+            )
+        )

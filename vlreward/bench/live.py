@@ -1,0 +1,141 @@
+"""Runs a suite through an engine and scores what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlreward.bench.engines.base import Engine
+from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.runner import Completed, run_suite
+from vlreward.bench.suites import Suite
+from vlreward.data.dataset import Dataset
+from vlreward.data.errors import DataError
+from vlreward.frames import Frame
+from vlreward.prompts import PromptTemplate
+from vlreward.scoring import score
+from vlreward.spec import TaskSpec
+from vlreward.types import Sample
+
+__all__ = ["LiveRun"]
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """What all suites of one command share."""
+
+    engine: Engine
+    """Generates the answers."""
+    out: Path
+    """Directory of the run files."""
+    frame: Frame | None = None
+    """Frame of predicted boxes, in place of the model family's."""
+    max_error_rate: float = 0.01
+    """Largest share of samples that may stay without an answer."""
+    progress: bool | None = None
+    """False to show none."""
+
+    def evaluate(
+        self,
+        suite: Suite,
+        dataset: Dataset,
+        spec: TaskSpec,
+        prompt: PromptTemplate,
+        *,
+        control: str | None = None,
+    ) -> Evaluation:
+        """Run and score one suite, resuming an earlier run of it.
+
+        Args:
+            suite: The suite.
+            dataset: Its samples, or those of a control.
+            spec: Task, protocol and method.
+            prompt: How samples are put to the model.
+            control: Name of the control that the data set is, if it is one.
+
+        Raises:
+            DataError: If boxes are asked for and no frame is known.
+            TooManyFailuresError, EngineError, RunMismatchError: See `run_suite`.
+        """
+        frame, declared_by = self._frame(suite)
+        about = {"data_sha256": dataset.provenance.sha256, "ids_sha256": dataset.ids_sha256}
+
+        def judge(item: Completed) -> float | None:
+            if item.completion is None:
+                return None
+            sample = _as_seen(item, frame)
+            return score(spec, item.completion, sample).metrics[spec.primary]
+
+        completed = run_suite(
+            dataset,
+            self.engine,
+            self.out / f"run_{suite.name if control is None else f'{suite.name}@{control}'}.jsonl",
+            prompt=prompt,
+            images=dataset.images,
+            judge=judge,
+            max_error_rate=self.max_error_rate,
+            title=dataset.name,
+            about=about,
+            progress=self.progress,
+        )
+        answered = [item for item in completed if item.completion is not None]
+        origin = dataset.provenance
+        notes = [*origin.remarks]
+        if origin.skipped:
+            notes.append(f"{len(origin.skipped)} rows of the data were skipped")
+        if len(answered) < len(completed):
+            notes.append(
+                f"WARNING: {len(completed) - len(answered)} of {len(completed)} samples have no "
+                "answer and are left out; run the same command again to try them again"
+            )
+        references = suite.references if control is None else ()
+        return evaluate(
+            suite.model_copy(update={"references": references}),
+            spec,
+            [_as_seen(item, frame) for item in answered],
+            [item.completion for item in answered if item.completion is not None],
+            prompt=prompt,
+            name=dataset.name,
+            frame=frame,
+            frame_declared_by=declared_by,
+            provenance={
+                "model": self.engine.model,
+                "engine": self.engine.describe(),
+                "data_sha256": origin.sha256,
+                "ids_sha256": dataset.ids_sha256,
+                "sampling": origin.sampling,
+                "unanswered": len(completed) - len(answered),
+                "served_models": _served(answered),
+                **({} if control is None else {"control": control}),
+            },
+            notes=notes,
+        )
+
+    def _frame(self, suite: Suite) -> tuple[Frame | None, str | None]:
+        if suite.task != "rec":
+            return None, None
+        if self.frame is not None:
+            return self.frame, "option"
+        if self.engine.family is not None:
+            return self.engine.family.frame, "model family"
+        raise DataError(
+            f"the family of model {self.engine.model!r} is not known, so the frame of its boxes "
+            "is not either: declare it with --frame or --family"
+        )
+
+
+def _as_seen(item: Completed, frame: Frame | None) -> Sample:
+    """The sample with the sizes that the engine saw."""
+    generation = item.generation
+    update: dict[str, Any] = {"frame": frame}
+    if generation is not None:
+        update["image_size"] = generation.image_size or item.sample.image_size
+        update["input_size"] = generation.input_size or item.sample.input_size
+    return item.sample.model_copy(update=update)
+
+
+def _served(answered: Sequence[Completed]) -> list[str]:
+    names = {item.generation.served_model for item in answered if item.generation is not None}
+    return sorted(name for name in names if name is not None)

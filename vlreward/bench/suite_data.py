@@ -1,0 +1,116 @@
+"""Finds and loads the samples of a suite: from files under a data root, or generated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vlreward.bench.suites import Suite
+from vlreward.data.dataset import Dataset, Provenance
+from vlreward.data.errors import DataError
+from vlreward.data.images import ImageFolder
+from vlreward.data.missing import check_images
+from vlreward.data.sampling import Sampler
+
+__all__ = ["DataOptions", "load_suite"]
+
+_SCENES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """Where samples come from and which of them are taken."""
+
+    data_root: Path | None = None
+    """Directory that holds the suites' data files."""
+    image_root: Path | None = None
+    """Directory that image names are relative to; None for the data root."""
+    file: Path | None = None
+    """Data file of the suite, in place of its own under the data root."""
+    sample_num: int | None = None
+    """How many samples to draw; None for all."""
+    limit: int | None = None
+    """Take the first ones only, for a quick look."""
+    on_missing: Literal["error", "skip"] = "error"
+    """What to do about samples whose image does not exist."""
+    flat_images: bool = False
+    """Look for every image directly in the image root, under its base name."""
+
+
+def load_suite(suite: Suite, options: DataOptions, sampler: Sampler, out: Path) -> Dataset:
+    """The samples of a suite; a subset shows in the name.
+
+    Args:
+        suite: The suite.
+        options: Where samples come from and which are taken.
+        sampler: Draws them; one for all suites of a run.
+        out: Directory of the run; generated images are written below it.
+
+    Raises:
+        DataError: If the data or its images cannot be found or used.
+    """
+    if suite.file is None:
+        dataset = _scenes(suite, options.sample_num or options.limit or _SCENES, out)
+    else:
+        dataset = sampler.sample(_load(suite, options), options.sample_num)
+    if options.limit is not None and options.limit < len(dataset):
+        dataset = dataset[: options.limit]
+    # Only the images of the samples that were drawn need to be there.
+    return check_images(dataset, options.on_missing)
+
+
+def _load(suite: Suite, options: DataOptions) -> Dataset:
+    from vlreward.data.loaders import load
+
+    path = options.file
+    if path is None:
+        if options.data_root is None:
+            raise DataError(
+                f"suite {suite.name!r} needs its data file {suite.file!r}: give its directory "
+                "with --data-root, or the file with --data; `vlreward data fetch` downloads it"
+            )
+        path = options.data_root / str(suite.file)
+    if not path.exists():
+        raise DataError(
+            f"expected the data of suite {suite.name!r}, found no such file; `vlreward data fetch "
+            f"{suite.task}` downloads it, --data-root and --data say where it is",
+            path=path,
+        )
+    return load(
+        path,
+        task=suite.task,
+        image_root=options.image_root or options.data_root or path.parent,
+        flat_images=options.flat_images,
+        on_missing="keep",
+        name=suite.name,
+    )
+
+
+def _scenes(suite: Suite, n: int, out: Path) -> Dataset:
+    import hashlib
+
+    from vlreward.data.scenes import scenes
+    from vlreward.data.scenes.seeds import Split
+
+    folder = out / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = []
+    for scene in scenes(suite.task, Split.TEST, n):
+        sample = scene.to_sample()
+        name = f"{folder.name}/{sample.image}"
+        path = out / name
+        if not path.exists():
+            scene.image.save(path)
+        # How the image is resized, and in which frame boxes are written, is the model's affair.
+        samples.append(sample.model_copy(update={"image": name, "input_size": None, "frame": None}))
+    golds = "\n".join(f"{sample.id} {sample.gold!r}" for sample in samples)
+    provenance = Provenance(
+        path="vlreward.data.scenes",
+        schema="scenes",
+        sha256=hashlib.sha256(golds.encode()).hexdigest(),
+        rows=n,
+        task=suite.task,
+    )
+    name = suite.name if n == suite.n else f"{suite.name}[first:{n}]"
+    return Dataset(name, samples, provenance, ImageFolder(out))

@@ -1,0 +1,132 @@
+"""The command `vlreward`: everything around a benchmark run and a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlreward._cli import FrameOption, fail_in_one_line
+
+__all__ = ["app"]
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings=_SETTINGS,
+    help="Verifiable rewards for vision-language models: reports, comparisons, data. "
+    "The benchmark itself is [bold]vlreward-bench[/bold].",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Get the data sets of the tasks.")
+app.add_typer(data_app, name="data")
+
+Run = Annotated[Path, typer.Argument(help="Directory that vlreward-bench wrote.")]
+
+
+@app.command()
+@fail_in_one_line
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Directories that vlreward-bench wrote.")],
+    html: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    image_root: Annotated[
+        Path | None, typer.Option(help="Directory that image names are relative to.")
+    ] = None,
+    max_embed_mb: Annotated[
+        float, typer.Option(help="Embed images up to this size in all; link the rest.")
+    ] = 20,
+) -> None:
+    """Write one self-contained page: tables, plots, samples with their boxes, comparison."""
+    from vlreward.bench.report import write_report
+
+    path = write_report(runs, html, image_root=image_root, max_embed_mb=max_embed_mb)
+    typer.echo(f"written: {path}")
+
+
+@app.command()
+@fail_in_one_line
+def compare(
+    a: Run,
+    b: Run,
+    show: Annotated[int, typer.Option(help="Discordant samples to show.", min=0)] = 10,
+) -> None:
+    """Compare two runs over the samples that both have.
+
+    The difference of accuracies with a paired bootstrap interval (by image where images are \
+named), McNemar's exact test, and the samples on which they differ.
+    """
+    from vlreward.bench.compare import print_comparison
+
+    print_comparison(a, b, show=show)
+
+
+@app.command()
+@fail_in_one_line
+def rescore(
+    run: Run,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the new results.")],
+    protocol: Annotated[
+        str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v; default: the run's.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="r1 or baseline; default: the run's.")] = None,
+    frame: FrameOption = None,
+) -> None:
+    """Score a finished run again under other rules, without inference."""
+    from vlreward.bench.command import finish
+    from vlreward.bench.rescore import rescore as score_again
+
+    finish(score_again(run, protocol=protocol, method=method, frame=frame), out)
+
+
+@data_app.command()
+@fail_in_one_line
+def fetch(
+    task: Annotated[str, typer.Argument(help="rec, counting or geometry.")],
+    source: Annotated[
+        str, typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives.")
+    ] = "hf",
+    dest: Annotated[Path, typer.Option(help="Directory to unpack into.")] = Path("data"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be downloaded.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there already.")
+    ] = False,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep archives after unpacking.")
+    ] = False,
+) -> None:
+    """Download a task's data: resumed after a cut, checked, safely unpacked.
+
+    What was downloaded, with its SHA-256, is written to DEST/fetch-receipt.json.
+    """
+    from vlreward.data.fetch import fetch as download
+    from vlreward.data.fetch import fetch_plan
+    from vlreward.registry import unknown_name
+
+    for kind, value, known in (
+        ("task", task, ("rec", "counting", "geometry")),
+        ("source", source, ("hf", "paddlemix")),
+    ):
+        if value not in known:
+            raise unknown_name(kind, value, known)
+    if dry_run:
+        for item in fetch_plan(task, source):  # type: ignore[arg-type]
+            size = f"{item.size / 1e6:,.0f} MB" if item.size else "size unknown"
+            typer.echo(f"{item.url} ({size}) -> {dest / item.to}: {item.about}")
+        return
+    for done in download(
+        task,
+        source,  # type: ignore[arg-type]
+        dest,
+        overwrite=overwrite,
+        keep_archives=keep_archives,
+    ):
+        typer.echo(f"done: {done.url}")
+
+
+if __name__ == "__main__":
+    app()
