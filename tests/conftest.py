@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Seeded, so that a failure today is a failure tomorrow; no time limit, since machines are shared.
+settings.register_profile("vlreward", deadline=None, derandomize=True)
+settings.load_profile("vlreward")
 
 _ROOT = Path(__file__).resolve().parent.parent
 

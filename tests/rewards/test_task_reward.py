@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vlreward.golds import pack
+from vlreward.registry import UnknownNameError
+from vlreward.rewards import REWARDS, TaskReward, giou_reward, iou50_reward, iou_reward
+from vlreward.types import FailureCode, Sample
+
+RIGHT = "<think>here</think><answer>[0, 0, 10, 10]</answer>"
+HALF = "<think>here</think><answer>[0, 0, 10, 20]</answer>"
+GOLD = [0, 0, 10, 10]
+
+
+def rec(**fields: Any) -> str:
+    gold = {"task": "rec", "box": GOLD}
+    return pack(Sample.model_validate({"id": "1", "gold": gold, **fields}))
+
+
+def test_the_whole_task_is_the_weighted_sum_of_its_terms() -> None:
+    reward = TaskReward("rec", frame="original_px")
+    assert reward([RIGHT, HALF], [GOLD] * 2) == [2.0, 1.5]
+    weighted = TaskReward("rec", frame="original_px", weights={"iou": 3, "format": 0.5})
+    assert weighted([RIGHT, HALF], [GOLD] * 2) == [3.5, 2.0]
+
+
+def test_scores_show_each_term_and_the_failure() -> None:
+    scores = TaskReward("rec", frame="original_px").scores([HALF, "nothing"], [GOLD] * 2)
+    assert [s.terms for s in scores if s] == [
+        {"iou": 0.5, "format": 1.0},
+        {"iou": 0.0, "format": 0.0},
+    ]
+    assert scores[1] is not None
+    assert scores[1].failure is not None
+    assert scores[1].failure.code is FailureCode.NO_ANSWER
+
+
+def test_hard_and_generalized_overlap() -> None:
+    columns: Any = {"frame": ["original_px"] * 2}
+    assert iou50_reward([RIGHT, HALF], [GOLD] * 2, **columns) == [1.0, 0.0]
+    assert giou_reward([RIGHT, HALF], [GOLD] * 2, **columns) == [1.0, 0.75]
+
+
+def test_explicit_columns_win_over_the_envelope() -> None:
+    envelope = rec(frame="norm1000", image_size=[100, 100])
+    text = "<answer>[0, 0, 100, 100]</answer>"
+    assert iou_reward([text], [envelope]) == [1.0]
+    assert iou_reward([text], [envelope], frame=["original_px"]) == [0.01]
+    assert iou_reward([text], [envelope], image_size=[(200, 100)]) == [0.5]
+
+
+def test_a_family_gives_frame_and_input_size() -> None:
+    # 640 x 428 is resized to 644 x 420 for Qwen2.5-VL, so a full-width box is 644 wide there.
+    reward = TaskReward("rec", terms=["iou"], family="qwen2.5-vl")
+    text = "<answer>[0, 0, 644, 420]</answer>"
+    assert reward([text], [[0, 0, 640, 428]], image_size=[(640, 428)]) == [1.0]
+    original = TaskReward("rec", terms=["iou"], frame="original_px")
+    assert original([text], [[0, 0, 640, 428]], image_size=[(640, 428)]) == [0.0]  # out of frame
+
+
+def test_clipping_is_asked_for() -> None:
+    call: Any = {"completions": ["<answer>[-5, 0, 10, 10]</answer>"], "solution": [GOLD]}
+    assert TaskReward("rec", terms=["iou"], frame="original_px")(**call) == [0.0]
+    assert TaskReward("rec", terms=["iou"], frame="original_px", clip=True)(**call) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({}, r"row 0 of the batch: the coordinate frame of predicted boxes is not declared"),
+        ({"frame": ["pixels"]}, r"row 0.*expected a frame, one of original_px.*got 'pixels'"),
+        ({"frame": ["norm1000"]}, r"row 0.*add a column 'image_size'"),
+        ({"frame": ["input_px"], "image_size": [(9, 9)]}, r"add a column 'input_size'"),
+        ({"frame": ["norm1"], "image_size": [(0, 9)]}, r"two positive whole numbers, got \(0, 9\)"),
+        ({"frame": ["norm1"] * 2}, r"expected 1 values in column 'frame', got 2"),
+    ],
+)
+def test_what_is_missing_is_named(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        iou_reward([RIGHT], [GOLD], **columns)
+
+
+def test_no_solution_column_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"needs a column 'solution'.*'answer'"):
+        iou_reward([RIGHT], answer=[GOLD])
+
+
+def test_a_bad_gold_names_its_row() -> None:
+    with pytest.raises(ValueError, match=r"row 1 of the batch: bad gold \[10, 0, 0, 10\]"):
+        iou_reward([RIGHT] * 2, [GOLD, [10, 0, 0, 10]], frame=["original_px"] * 2)
+
+
+def test_a_bad_completion_names_its_row() -> None:
+    completions: list[Any] = [RIGHT, 3]
+    with pytest.raises(TypeError, match="completion 1 as a string or a list of messages"):
+        iou_reward(completions, [GOLD] * 2, frame=["original_px"] * 2)
+
+
+def test_content_may_be_a_list_of_parts_or_none() -> None:
+    parts = [{"type": "text", "text": RIGHT[:20]}, {"type": "text", "text": RIGHT[20:]}]
+    completions = [[{"role": "assistant", "content": parts}], [{"content": None}], []]
+    assert iou_reward(completions, [GOLD] * 3, frame=["original_px"] * 3) == [1.0, 0.0, 0.0]
+
+
+def test_truncation_shows_in_the_failure() -> None:
+    reward = TaskReward("rec", frame="original_px")
+    (score,) = reward.scores(["<think>so"], [GOLD], truncated=[True])
+    assert score is not None
+    assert score.failure is not None
+    assert score.failure.code is FailureCode.TRUNCATED
+
+
+def test_unknown_names_are_refused_when_the_reward_is_made() -> None:
+    with pytest.raises(UnknownNameError, match="unknown task 'rek'; did you mean 'rec"):
+        TaskReward("rek")
+    with pytest.raises(UnknownNameError, match=r"unknown term of task 'rec' 'uoi'.*giou"):
+        TaskReward("rec", terms=["uoi"])
+    with pytest.raises(UnknownNameError, match="unknown task 'rec@vlm-r2:train'"):
+        TaskReward("rec", protocol="vlm-r2")
+    with pytest.raises(ValueError, match="on_timeout 'zero' or 'none'"):
+        TaskReward("geometry", on_timeout="half")  # type: ignore[arg-type]
+
+
+def test_rewards_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        iou_reward.clip = True  # type: ignore[misc]
+
+
+def test_the_registry_lists_ready_made_rewards() -> None:
+    assert REWARDS.get("iou_reward") is iou_reward
+    with pytest.raises(UnknownNameError, match="did you mean 'iou_reward'"):
+        REWARDS.get("iou_rewards")

@@ -1,0 +1,26 @@
+"""What importing costs, measured in fresh interpreters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+FORBIDDEN = {"sympy", "math_verify", "torch", "paddle", "transformers", "trl", "numpy", "shapely"}
+
+
+def _run(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_rewards_load_no_framework_and_no_sympy() -> None:
+    loaded = _run("import vlreward.rewards, sys; print(*sys.modules)").split()
+    assert "vlreward.rewards" in loaded
+    assert FORBIDDEN.isdisjoint(loaded)
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    loaded = _run("import vlreward, sys; print(*sys.modules)").split()
+    assert [name for name in loaded if name.startswith("vlreward")] == ["vlreward"]
+    assert "pydantic" not in loaded
