@@ -20,7 +20,7 @@ TORCH = "torch==2.13.0"
 @nox.session
 def core(session: nox.Session) -> None:
     """The core's tests and doctests, without torch or any other framework."""
-    session.install("-e", ".", *TEST_TOOLS, "pycocotools>=2.0.8")
+    session.install("-e", ".", *TEST_TOOLS, "pycocotools>=2.0.8", "hatchling")
     session.run("pytest", "-m", "not slow", *session.posargs)
     session.run("pytest", "--doctest-modules", "vlreward", "-q")
 

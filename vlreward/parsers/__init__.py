@@ -7,11 +7,17 @@ It never raises on text, takes time linear in its length, and refuses what excee
 where they are used.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from vlreward.parsers.boxes import BoxParser
 from vlreward.parsers.counts import CountParser
 from vlreward.parsers.tags import Several, Where, answer_region, think_answer_structure
+from vlreward.registry import Registry
+from vlreward.types import Parsed, ParseFailure
 
 __all__ = [
+    "PARSERS",
     "BoxParser",
     "CountParser",
     "Several",
@@ -19,3 +25,13 @@ __all__ = [
     "answer_region",
     "think_answer_structure",
 ]
+
+PARSERS: Registry[Callable[[str], Parsed[Any] | ParseFailure]] = Registry(
+    "parser", group="vlreward.parsers"
+)
+"""Ready-made parsers by name; plug-ins add theirs."""
+
+PARSERS.register("box", BoxParser())
+PARSERS.register("box-anywhere", BoxParser(where="whole"))
+PARSERS.register("count", CountParser())
+PARSERS.register("count-anywhere", CountParser(where="whole"))

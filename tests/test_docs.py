@@ -1,0 +1,43 @@
+"""Every Python block in the documentation runs, in order, as one program for each file."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FILES = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_python_in_a_document_runs(root: Path, tmp_path: Path, name: str) -> None:
+    blocks = _BLOCK.findall((root / name).read_text(encoding="utf-8"))
+    assert blocks, f"no Python block in {name}"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_both_readmes_show_the_same_code(root: Path) -> None:
+    fence = re.compile(r"^```\w*\n.*?^```", re.DOTALL | re.MULTILINE)
+    english, chinese = (fence.findall((root / name).read_text("utf-8")) for name in FILES[:2])
+    strip = re.compile(r"\s*#.*$", re.MULTILINE)  # comments are translated
+    assert [strip.sub("", b) for b in english] == [strip.sub("", b) for b in chinese]
+
+
+def test_links_between_documents_lead_somewhere(root: Path) -> None:
+    for name in FILES:
+        text = (root / name).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
+            assert (root / target).exists(), f"{name} links to {target}"
