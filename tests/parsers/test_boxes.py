@@ -65,8 +65,9 @@ def test_frozen_hashable_picklable() -> None:
 
 @pytest.mark.parametrize("field", ["where", "several_answers", "several_boxes"])
 def test_unknown_choices_are_refused(field: str) -> None:
+    choice: dict[str, Any] = {field: "best"}
     with pytest.raises(ValueError, match=rf"expected {field} to be one of .*, got 'best'"):
-        BoxParser(**{field: "best"})
+        BoxParser(**choice)
 
 
 # JSON as the standard library reads it, walked by the rules that the parser documents.

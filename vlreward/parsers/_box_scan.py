@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
+from vlreward.parsers.tags import excerpt
 from vlreward.types import FailureCode
 
 __all__ = ["Candidate", "TooComplex", "candidates"]
@@ -35,7 +36,8 @@ _FULL_NUMBER = re.compile(_NUMBER)
 _NUMBERS = re.compile(_NUMBER)
 _SPECIAL = re.compile(r"[-+]?(?:nan|inf|infinity)", re.IGNORECASE)
 
-_OPENING = re.compile(r"[\[({]|<ref>|<\|object_ref_start\|>")
+_OPENING = re.compile(r"[\[({]")
+_OPENING_OR_REFERENCE = re.compile(r"[\[({]|<ref>|<\|object_ref_start\|>")
 _OBJECT = re.compile(rf"""\{{{_S}(?:["'}}]|[A-Za-z_]\w{{0,64}}{_S}:)""")
 _NESTED = re.compile(rf"""\[{_S}["'\[({{]""")
 _TOKEN = re.compile(r"""\s*([^\s"'\[\](){}:,]{1,100}|.)""", re.DOTALL)
@@ -102,6 +104,8 @@ class _Scan:
         self._key: str | None = None
         self._steps = 0
         self._unclosed: set[str] = set()
+        referring = any(tag in text for tag in _REFERENCES)
+        self._opening = _OPENING_OR_REFERENCE if referring else _OPENING
 
     def run(self, pos: int) -> Iterator[Candidate]:
         text, end = self.text, self.end
@@ -109,7 +113,7 @@ class _Scan:
         while True:
             self._step()
             if not self._closers:
-                opening = _OPENING.search(text, pos, end)
+                opening = self._opening.search(text, pos, end)
                 if opening is None:
                     return
                 pos, token = opening.start(), opening.group()
@@ -262,7 +266,7 @@ def _candidate(span: tuple[int, int], atoms: list[str], key: str | None) -> Cand
     for atom in atoms:
         number = _read_number(atom) if _is_number(atom) else None
         if number is None or not -_LIMIT <= number <= _LIMIT:
-            return Candidate(span, None, key, FailureCode.BAD_NUMBER, f"the number {atom[:40]!r}")
+            return Candidate(span, None, key, FailureCode.BAD_NUMBER, f"the number {excerpt(atom)}")
         values.append(number)
     x1, y1, x2, y2 = values
     return Candidate(span, (x1, y1, x2, y2), key)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vlreward.geometry import Box
 from vlreward.parsers._box_scan import Candidate, TooComplex, candidates
-from vlreward.parsers.tags import Several, Where, answer_region, check_choices
+from vlreward.parsers.tags import MAX_CHARS, Several, Where, answer_region, check_choices
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["BoxParser"]
@@ -57,7 +57,7 @@ class BoxParser:
     the chosen one is checked."""
     y_first: bool | None = None
     """Whether numbers are written (y1, x1, y2, x2). None: only under the key `box_2d`."""
-    max_chars: int = 262_144
+    max_chars: int = MAX_CHARS
     """Longer completions are refused unread, with `too_long`."""
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from vlreward.parsers.tags import MAX_CHARS
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
 Corners = tuple[float, float, float, float]
 """x1, y1, x2, y2 as written; may be inverted or degenerate."""
 
-_MAX_CHARS = 131_072
 _MAX_ANSWER = 16_384
 _MAX_DIGITS = 4_300  # what int() takes
 _MAX_VALUE = 1e100  # products stay finite
@@ -97,7 +97,7 @@ def paddlemix_training_format(text: str) -> bool:
 
     Other tags may stand anywhere within the two, for example a second `<answer>`.
     """
-    if len(text) > _MAX_CHARS or not (text.startswith("<think>") and text.endswith(_CLOSE)):
+    if len(text) > MAX_CHARS or not (text.startswith("<think>") and text.endswith(_CLOSE)):
         return False
     structure = _STRUCTURE.search(text, len("<think>"))
     if structure is None or structure.end() > len(text) - len(_CLOSE):
@@ -126,8 +126,8 @@ def paddlemix_baseline_box(text: str) -> Parsed[Corners] | ParseFailure:
 
 def r1_v_count(text: str) -> Parsed[int] | ParseFailure:
     """R1-V's evaluation of counting: the first `<answer>` that holds digits and spaces alone."""
-    if len(text) > _MAX_CHARS:
-        return _too_long(_MAX_CHARS, len(text))
+    if len(text) > MAX_CHARS:
+        return _too_long(MAX_CHARS, len(text))
     for match in _PLAIN_ANSWERS.finditer(text):
         digits = match[1].strip()
         if digits.isdecimal():
@@ -144,7 +144,7 @@ def r1_v_training_format(text: str) -> bool:
 
     Other tags may stand anywhere within the two.
     """
-    if len(text) > _MAX_CHARS or not (text.startswith("<think>") and text.endswith(_CLOSE)):
+    if len(text) > MAX_CHARS or not (text.startswith("<think>") and text.endswith(_CLOSE)):
         return False
     structure = _STRUCTURE.search(text, len("<think>"), len(text) - len(_CLOSE))
     return structure is not None
@@ -174,8 +174,8 @@ def _whole_output(text: str, pattern: re.Pattern[str]) -> Parsed[Corners] | Pars
 
 def _first_answer(text: str) -> tuple[int, int] | ParseFailure:
     """The span between the first `<answer>` and the next `</answer>`."""
-    if len(text) > _MAX_CHARS:
-        return _too_long(_MAX_CHARS, len(text))
+    if len(text) > MAX_CHARS:
+        return _too_long(MAX_CHARS, len(text))
     start = text.find(_OPEN)
     end = text.find(_CLOSE, start) if start >= 0 else -1
     if end < 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from vlreward.parsers.numbers import Number, whole_numbers
-from vlreward.parsers.tags import Several, Where, answer_region, check_choices
+from vlreward.parsers.tags import MAX_CHARS, Several, Where, answer_region, check_choices, excerpt
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["CountParser"]
@@ -46,7 +46,7 @@ class CountParser:
     several_numbers: Several = "fail"
     """What to do with several numbers that differ. `first` and `last` choose by position, before
     the chosen one is checked."""
-    max_chars: int = 262_144
+    max_chars: int = MAX_CHARS
     """Longer completions are refused unread, with `too_long`."""
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class CountParser:
             )
         if not numbers:
             return ParseFailure(
-                FailureCode.BAD_NUMBER, f"expected a whole number, got {answer[:60]!r}", span
+                FailureCode.BAD_NUMBER, f"expected a whole number, got {excerpt(answer)}", span
             )
         chosen = numbers[-1 if self.several_numbers == "last" else 0]
         if self.several_numbers == "fail":
@@ -108,13 +108,13 @@ class CountParser:
                 )
             if _is_arithmetic(answer, numbers):
                 return ParseFailure(
-                    FailureCode.BAD_NUMBER, f"expected a number, got {answer[:60]!r}", span
+                    FailureCode.BAD_NUMBER, f"expected a number, got {excerpt(answer)}", span
                 )
         start, end = (span[0] + place for place in chosen.span)
         if chosen.value is None:
             return ParseFailure(
                 FailureCode.BAD_NUMBER,
-                f"expected a whole number of at most 15 digits, got {text[start:end][:40]!r}",
+                f"expected a whole number of at most 15 digits, got {excerpt(text[start:end])}",
                 (start, end),
             )
         return Parsed(chosen.value, (start, end))

@@ -61,13 +61,14 @@ _MYRIADS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 _HAN = "".join([*_DIGITS, *_UNITS, *_MYRIADS])
 # Words that hold a numeral but state no number, and ordinals.
 _NO_NUMERAL = re.compile(
-    rf"第[{_HAN}]+|一[共起些样樣般定直下边邊旁旦切致同]|[统統唯之同万萬]一|十分|[三五]角|四周"
-    r"|[三四五六八]边形|[三四五六八]邊形|百合"
+    rf"第[{_HAN}]+|(?<!分)[统統唯之同]一(?![{_HAN}])"
+    rf"|(?<![{_HAN}])(?:一[共起些样樣般定直下边邊旁旦切致同]|[万萬]一(?![{_HAN}])|十分|[三五]角|四周"
+    r"|[三四五六八][边邊]形|百合)"
 )
 
 _WORD = rf"(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![a-z])"
 _NUMBER = re.compile(
-    rf"(?P<han>[负負]?[{_HAN}]+(?:点[{_HAN}]+|[个個]?半(?!透))?)"
+    rf"(?P<han>[负負]?[{_HAN}]+(?:(?:点|分之)[{_HAN}]+|[个個]?半(?!透))?)"
     r"|(?P<digits>(?:(?<![\w)\]])[-+])?(?:(?<![a-z_0-9])[0-9]|(?<![\w.])\.[0-9])[0-9.,]*"
     r"(?:e[-+]?[0-9]+)?)(?P<after>\s?[%‰°½⅓⅔¼¾]|[a-z_])?"
     r"|(?P<words>(?<![a-z\-])(?=[bdefhmnostz])(?:(?:minus|negative|half)\s+(?:a\s+)?)?"
@@ -76,6 +77,7 @@ _NUMBER = re.compile(
     r"|hal(?:f|ves)\b|thirds\b|quarters?\b))?)"
 )
 _PARTS = re.compile(r"[a-z]+")
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 
 
@@ -143,7 +145,7 @@ def _from_digits(match: re.Match[str]) -> Iterator[Number]:
 
 
 def _whole(number: str) -> int | None:
-    if len(number) > 2 * _MAX_DIGITS or number.count(".") > 1:
+    if len(number) > 2 * _MAX_DIGITS or not _DECIMAL.fullmatch(number):
         return None
     value = float(number)
     return int(value) if value.is_integer() and 0 <= value < 10**_MAX_DIGITS else None
@@ -182,7 +184,7 @@ def _from_words(match: re.Match[str]) -> Iterator[Number]:
 
 
 def _from_han(run: str) -> list[int | None]:
-    if len(run) > 2 * _MAX_DIGITS or run[0] in "负負" or "点" in run or "半" in run:
+    if len(run) > 2 * _MAX_DIGITS or run[0] in "负負" or set(run) & set("点分半"):
         return [None]
     if all(char in _DIGITS for char in run):
         digits = [_DIGITS[char] for char in run]

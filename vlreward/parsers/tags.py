@@ -12,7 +12,18 @@ from typing import Any, Literal, get_args
 
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
-__all__ = ["Several", "Where", "answer_region", "check_choices", "think_answer_structure"]
+__all__ = [
+    "MAX_CHARS",
+    "Several",
+    "Where",
+    "answer_region",
+    "check_choices",
+    "excerpt",
+    "think_answer_structure",
+]
+
+MAX_CHARS = 131_072
+"""Longest completion that parsers read, by default: some 32,000 tokens."""
 
 Where = Literal["tag", "whole"]
 """`tag`: the answer is what `<answer>` holds. `whole`: it is the whole output."""
@@ -71,7 +82,8 @@ def think_answer_structure(text: str) -> bool:
     """Whether the text is one `<think>…</think>` and then one `<answer>…</answer>`.
 
     Outside of them there is only white space, and each of the four tags occurs exactly once.
-    The contents may be empty: what they must hold is the parser's and other terms' business.
+    The contents may be empty: what they must hold is the parser's and other terms' business. A text
+    of more than `MAX_CHARS` characters is refused unread, as parsers do.
 
     Example:
         >>> think_answer_structure("<think>two and two</think>\\n<answer>4</answer>")
@@ -79,6 +91,8 @@ def think_answer_structure(text: str) -> bool:
         >>> think_answer_structure("<think>two</think> so <answer>4</answer>")
         False
     """
+    if len(text) > MAX_CHARS:
+        return False
     if _PLAIN_STRUCTURE.match(text):
         return True
     text = text.strip()
@@ -88,6 +102,12 @@ def think_answer_structure(text: str) -> bool:
         return False
     end, start = text.find("</think>"), text.find(_OPEN)
     return end < start and not text[end + len("</think>") : start].strip()
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text with quotes, for a failure's detail; at most 80 characters."""
+    shown = repr(text[:60])
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def check_choices(parser: object, **choices: Any) -> None:

@@ -1,0 +1,69 @@
+"""What must hold of every parser of text, on any text; for fuzzing and for replaying a corpus."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from vlreward.parsers import compat, tags
+from vlreward.parsers.boxes import BoxParser
+from vlreward.parsers.counts import CountParser
+from vlreward.types import FailureCode, Parsed, ParseFailure
+
+_BOXES = [
+    BoxParser(),
+    BoxParser(where="whole"),
+    BoxParser(where="whole", several_boxes="first", y_first=True),
+    BoxParser(several_answers="last", several_boxes="last", y_first=False),
+]
+_COUNTS = [
+    CountParser(),
+    CountParser(where="whole"),
+    CountParser(where="whole", several_numbers="last"),
+    CountParser(several_answers="first", several_numbers="first"),
+]
+_RULES = [
+    compat.vlm_r1_box,
+    compat.vlm_r1_baseline_box,
+    compat.vlm_r1_training_box,
+    compat.paddlemix_training_box,
+    compat.paddlemix_r1_box,
+    compat.paddlemix_baseline_box,
+    compat.r1_v_count,
+]
+
+
+def check(data: bytes) -> None:
+    """Run every parser on a text and check what must hold of any result.
+
+    Raises:
+        AssertionError: If something does not hold.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    for boxes in _BOXES:
+        result = boxes(text)
+        _check_result(result, text)
+        assert repr(result) == repr(boxes._scan(text))
+    for counts in _COUNTS:
+        counted = counts(text)
+        _check_result(counted, text)
+        assert repr(counted) == repr(counts._read(text))
+    for rule in _RULES:
+        _check_result(rule(text), text)
+    structured = tags.think_answer_structure(text)
+    region = tags.answer_region(text)
+    assert not structured or isinstance(region, Parsed) or region.code == "empty_answer"
+    assert not compat.paddlemix_training_format(text) or compat.r1_v_training_format(text)
+    assert isinstance(compat.r1_v_answer_text(text), str)
+
+
+def _check_result(result: Parsed[Any] | ParseFailure, text: str) -> None:
+    if result.span is not None:
+        start, end = result.span
+        assert 0 <= start <= end <= len(text), result
+    if isinstance(result, ParseFailure):
+        assert isinstance(result.code, FailureCode)
+        assert 0 < len(result.detail) <= 200, result
+    else:
+        values = result.value if isinstance(result.value, tuple) else (result.value,)
+        assert all(math.isfinite(value) for value in values), result

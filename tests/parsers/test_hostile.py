@@ -1,0 +1,142 @@
+"""Hostile completions: bounded work, bounded time, and the corpus of the fuzzer."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from vlreward.parsers import _box_scan, compat, tags
+from vlreward.parsers.boxes import BoxParser
+from vlreward.parsers.counts import CountParser
+from vlreward.types import FailureCode, ParseFailure
+
+_FUZZ = Path(__file__).parents[1] / "fuzz"
+
+_UNITS = [
+    *"[]{}()\"'\\<1.-+a ,\n\t",
+    *["\u2028", "百", "４", "\ud800", "[[", "({[", '\\"', '{"a', '{"a":', '{"a":["', "{a ", "{{"],
+    *["[1,", "[1 ", "[ ", "[1,1,1,", "[1,1,1,1]", "[[1,1,2,2]]", "[0]", "[{},", "['a\",", '" '],
+    *["(1,2),", "(1,", "(((1,1),(2,2)))", "1,", "1.1", "1e", "9" * 5_000 + ",", "[1e99999,"],
+    *["<answer>", "</answer>", "<answer></answer>", "<answer>1</answer>", "<think>", "</think> "],
+    *["<ref>", "<ref></ref>", "```json\n", '{"bbox_2d": [1,1,2,2]},', '"bbox_2d":[1,'],
+    *['{"bbox_2d": [1,1,2,2], "label": "', "[nan,nan,nan,nan]", "one ", "twenty-", "minus half a "],
+    *["一", "三四", "一百", "第", "4 ", "1,234,", "4%", "-4", "x4"],
+]
+_FRAMES = [
+    "%s",
+    "<answer>%s",
+    "<answer>%s</answer>",
+    "<think>%s</think><answer>{[%s}</answer>",
+    '<answer>[1,1,1,1] {"bbox_2d":%s}</answer>',
+]
+
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "box": BoxParser(),
+    "box, whole": BoxParser(where="whole"),
+    "box, last": BoxParser(where="whole", several_boxes="last"),
+    "box, first": BoxParser(several_answers="first", several_boxes="first"),
+    "count": CountParser(),
+    "count, whole": CountParser(where="whole"),
+    "count, last": CountParser(several_answers="last", several_numbers="last"),
+    "structure": tags.think_answer_structure,
+    **{name: getattr(compat, name) for name in compat.__all__ if name != "Corners"},
+}
+
+
+def _fill(frame: str, unit: str, size: int) -> str:
+    count = (size - len(frame)) // (len(unit) * frame.count("%s"))
+    return frame.replace("%s", unit * count)
+
+
+def _seconds(parser: Callable[[str], object], text: str, enough: float) -> float:
+    """Least processor time of up to three runs; other threads and processes do not count."""
+    best = float("inf")
+    for _ in range(3):
+        start = time.thread_time()
+        parser(text)
+        best = min(best, time.thread_time() - start)
+        if best < enough:
+            break
+    return best
+
+
+@pytest.mark.parametrize(
+    ("size", "frames"), [(16_384, _FRAMES[1:]), (tags.MAX_CHARS, _FRAMES[2:4]), (10**6, ["%s"])]
+)
+def test_hostile_completions_cost_under_5_ms(
+    size: int, frames: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The promise is 5 ms; the limit here is ten times that, so that no slow machine fails it."""
+    worst = (0.0, "", "", "")
+    for frame in frames:
+        for unit in _UNITS:
+            text = _fill(frame, unit, size)
+            for name, parser in _PARSERS.items():
+                worst = max(worst, (_seconds(parser, text, 0.003), name, unit[:20], frame))
+    with capsys.disabled():
+        print(f"\n  worst of {size:,} characters: {worst[0] * 1e3:.2f} ms for {worst[1:]}")
+    assert worst[0] < 0.05, worst
+
+
+@pytest.mark.parametrize("name", [n for n in _PARSERS if "format" not in n and n != "structure"])
+def test_a_completion_of_1_mb_is_refused(name: str) -> None:
+    if name == "r1_v_answer_text":
+        pytest.skip("it returns a text of any length, without parsing it")
+    result = _PARSERS[name]("<answer>[1, 2, 30, 40]</answer>" * 40_000)
+    assert isinstance(result, ParseFailure)
+    assert result.code is FailureCode.TOO_LONG
+
+
+def _steps(text: str) -> int:
+    scan = _box_scan._Scan(text, len(text))
+    list(scan.run(0))
+    return scan._steps
+
+
+@pytest.mark.parametrize("unit", [u for u in _UNITS if u not in ("[[", "({[", "{{")])
+def test_the_steps_of_a_scan_grow_linearly(unit: str) -> None:
+    few, some, many = (_steps(unit * n) for n in (8, 16, 31))  # at most 32 levels
+    assert many - some <= 2 * (some - few) + 2
+
+
+def test_the_steps_of_a_scan_are_bounded() -> None:
+    for unit in _UNITS:
+        scan = _box_scan._Scan(text := "[" + unit * (100_000 // len(unit)), len(text))
+        try:
+            list(scan.run(0))
+        except _box_scan.TooComplex:
+            assert scan._steps <= _box_scan._MAX_TOKENS + 32
+        else:
+            assert scan._steps <= _box_scan._MAX_TOKENS
+
+
+def test_a_hundred_labelled_boxes_are_within_bounds() -> None:
+    rows = ",\n".join(
+        f'\t{{"bbox_2d": [{n}, 2, {n + 30}, 40], "label": "a man, number {n}"}}' for n in range(100)
+    )
+    result = BoxParser(where="whole")(f"```json\n[\n{rows}\n]\n```")
+    assert isinstance(result, ParseFailure)
+    assert result.code is FailureCode.MULTIPLE_BOXES
+    assert result.detail == "expected one box, got 100"
+
+
+def _checks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("parser_checks", _FUZZ / "parser_checks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_corpus_of_the_fuzzer_holds() -> None:
+    check = _checks().check
+    files = sorted((_FUZZ / "corpus_parsers").iterdir())
+    assert len(files) >= 50
+    for path in files:
+        check(path.read_bytes())
