@@ -116,6 +116,9 @@ def parse(argv: Sequence[str]) -> Options:
     if task.startswith("-") or not _is_task(task):
         parser.error(f"expected a task first, one of {', '.join(_tasks())}; got {task!r}")
     recipe = recipe_for(task)
+    if _world_size() > 1 and not _accelerator():
+        # accelerate would number the CPU, `cpu:0`, and no checkpoint could be read onto that.
+        os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
     defaults = recipe.options(
         world_size=_world_size(), accelerator=_accelerator(), bf16=_has_bf16(), workers=_workers()
     )
