@@ -2,6 +2,7 @@ r"""The answer text of a completion for problems with a symbolic answer."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ MAX_ANSWER = 512
 """Characters that an answer may have; `vlreward.verify` reads no more."""
 
 _THINKING, _END_OF_THINKING = "<think>", "</think>"
+_BRACE = re.compile(r"[{}]")
 _BOXED = ("\\boxed", "\\fbox")
 
 
@@ -90,8 +92,8 @@ def last_boxed(text: str, start: int = 0, end: int | None = None) -> tuple[int, 
     opened: list[tuple[int, bool]] = []
     found: tuple[int, int] | None = None
     # Every brace is visited once; a box is closed by the brace that matches its own.
-    at = _next_brace(text, start, end)
-    while at >= 0:
+    for brace in _BRACE.finditer(text, start, end):
+        at = brace.start()
         if not _escaped(text, at, start):
             if text[at] == "{":
                 opened.append((at + 1, _opens_box(text, at, start)))
@@ -99,15 +101,7 @@ def last_boxed(text: str, start: int = 0, end: int | None = None) -> tuple[int, 
                 begin, box = opened.pop()
                 if box and (found is None or begin > found[0]):
                     found = (begin, at)
-        at = _next_brace(text, at + 1, end)
     return found
-
-
-def _next_brace(text: str, start: int, end: int) -> int:
-    for at in range(start, end):
-        if text[at] in "{}":
-            return at
-    return -1
 
 
 def _escaped(text: str, at: int, start: int) -> bool:

@@ -16,16 +16,8 @@ __all__ = ["MAX_REPLY", "limit_resources", "preload", "read_frame", "serve", "wr
 
 MAX_REPLY = 4096
 _MAX_DETAIL = 200
-# One pair for each part of the algebra system, so that a first job is no slower than the next.
-_FIRST = (
-    (r"\frac{x}{2}", "0.5x"),
-    ("x+1", "x+2"),
-    (r"\tan^{2}(y)+1", r"\sec^{2}(y)"),
-    (r"\sqrt{2+\sqrt{3}}", r"\frac{\sqrt{6}+\sqrt{2}}{2}"),
-    (r"\begin{pmatrix}1\\x\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
-    ("2x+y=3", "y=3-2x"),
-    ("(x,1]", "(1,x]"),
-)
+# Pairs that touch the parser, the simplifier and the solver, so that a first job is not slower.
+_FIRST = ((r"\frac{x}{2}", "0.5x"), ("x+1", "x+2"), ("2x+y=3", "y=3-2x"))
 _LENGTH = struct.Struct(">I")
 
 
