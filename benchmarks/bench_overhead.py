@@ -1,0 +1,304 @@
+"""What the benchmark costs beside the model: an endpoint that answers at once, or at a set rate.
+
+The endpoint runs in a process of its own and does nothing but answer, so that a run against it
+measures everything else: prompts, images, HTTP, the run file. Run on an idle machine:
+
+    python benchmarks/bench_overhead.py --samples 10000
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from device import describe_device
+
+from vlreward.bench.engines.base import Generation, Request, Sampling
+from vlreward.bench.engines.openai import OpenAIEngine
+from vlreward.bench.runner import Completed, run_suite
+from vlreward.bench.runs import RunStore
+from vlreward.prompts import get_prompt
+from vlreward.types import CountGold, Sample
+
+CONCURRENCY = 64
+MODEL = "Qwen/Qwen2.5-VL-3B-Instruct"
+_TEXT = (
+    "<think>The image shows several items. " + "I count them. " * 40 + "</think><answer>3</answer>"
+)
+_BODY = json.dumps(
+    {
+        "model": MODEL,
+        "choices": [{"message": {"role": "assistant", "content": _TEXT}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 2000, "completion_tokens": 150, "total_tokens": 2150},
+    }
+).encode()
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+_REPLY = _HEAD + str(len(_BODY)).encode() + b"\r\n\r\n" + _BODY
+
+
+def serve(port: Any, rate: float | None) -> None:
+    """Answer every request, at once or at `rate` a second with as many at a time as come."""
+    free_at = [0.0]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                at = head.find(b"content-length:")
+                if at >= 0:
+                    await reader.readexactly(int(head[at + 15 : head.index(b"\r\n", at)]))
+                    if rate is not None:
+                        free_at[0] = max(time.monotonic(), free_at[0]) + 1 / rate
+                        await asyncio.sleep(free_at[0] - time.monotonic())
+                writer.write(_REPLY)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=1 << 22)
+        port.value = server.sockets[0].getsockname()[1]
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+class Server:
+    """The endpoint, as a context."""
+
+    def __init__(self, rate: float | None = None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._port = context.Value("i", 0)
+        self._process = context.Process(target=serve, args=(self._port, rate), daemon=True)
+
+    def __enter__(self) -> str:
+        self._process.start()
+        while not self._port.value:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{self._port.value}/v1"
+
+    def __exit__(self, *error: object) -> None:
+        self._process.terminate()
+        self._process.join()
+
+
+def samples(n: int, images: list[str] | None) -> list[Sample]:
+    """`n` counting questions, all different, over the images in turn."""
+    return [
+        Sample(
+            id=f"s{i}",
+            question=f"How many items of kind {i} are there in the image?",
+            gold=CountGold(count=3),
+            image=images[i % len(images)] if images else None,
+        )
+        for i in range(n)
+    ]
+
+
+def photographs(folder: Path, size: tuple[int, int], n: int) -> list[str]:
+    """JPEG files with the detail of photographs: smooth colours, edges and some noise."""
+    from PIL import Image, ImageChops
+
+    folder.mkdir()
+    paths = []
+    for index in range(n):
+        channels = []
+        for channel in range(3):
+            coarse = Image.effect_noise((8 + channel, 6), 120)
+            fine = Image.effect_noise(size, 12)
+            smooth = coarse.resize(size, Image.Resampling.BICUBIC)
+            channels.append(ImageChops.add(smooth, fine, 1, -128))
+        path = folder / f"{index}.jpg"
+        Image.merge("RGB", channels).save(path, quality=90)
+        paths.append(str(path))
+    return paths
+
+
+def memory_mib() -> float:
+    """Resident memory of this process in MiB."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def engine(url: str) -> OpenAIEngine:
+    """The engine as a user would start it."""
+    return OpenAIEngine(MODEL, base_url=url, concurrency=CONCURRENCY, sampling=Sampling(256))
+
+
+def measure_run(url: str, data: list[Sample], folder: Path) -> dict[str, Any]:
+    """A whole run: prompts, image hashes, images, HTTP, run file. Memory at every tenth."""
+    shutil.rmtree(folder, ignore_errors=True)
+    seen: list[float] = []
+    count = 0
+
+    def judge(item: Completed) -> float | None:
+        nonlocal count
+        count += 1
+        if count % (len(data) // 10) == 0:
+            seen.append(round(memory_mib(), 1))
+        return 1.0
+
+    running = engine(url)
+    cpu, wall = time.process_time(), time.perf_counter()
+    run_suite(
+        data, running, folder / "run.jsonl", prompt=get_prompt("r1-v"), judge=judge, progress=False
+    )
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    running.close()
+    size = (folder / "run.jsonl").stat().st_size
+    return {
+        "samples": len(data),
+        "seconds": round(wall, 2),
+        "samples_per_second": round(len(data) / wall, 1),
+        "cpu_ms_per_sample": round(1000 * cpu / len(data), 3),
+        "memory_mib_at_each_tenth": seen,
+        "memory_growth_mib": round(seen[-1] - seen[0], 1),
+        "run_file_mib": round(size / 2**20, 1),
+    }
+
+
+def measure_engine(url: str, n: int) -> dict[str, Any]:
+    """The engine alone, its answers thrown away: what it keeps itself."""
+    running = engine(url)
+    messages = get_prompt("r1-v").render(samples(1, None)[0])
+
+    def requests() -> Iterator[Request]:
+        for index in range(n):
+            yield Request(str(index), messages)
+
+    seen = []
+    start = time.perf_counter()
+    for index, _ in enumerate(running.generate(requests()), 1):
+        if index % (n // 10) == 0:
+            seen.append(round(memory_mib(), 1))
+    wall = time.perf_counter() - start
+    running.close()
+    return {
+        "samples": n,
+        "samples_per_second": round(n / wall, 1),
+        "memory_mib_at_each_tenth": seen,
+        "memory_growth_mib": round(seen[-1] - seen[0], 1),
+    }
+
+
+def measure_shared_client(url: str, n: int) -> dict[str, Any]:
+    """The usual way: one httpx client, all requests as tasks behind a semaphore."""
+    import httpx
+
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "How many?"}]}
+
+    async def main() -> None:
+        limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
+        room = asyncio.Semaphore(CONCURRENCY)
+        async with httpx.AsyncClient(limits=limits, trust_env=False) as client:
+
+            async def one() -> None:
+                async with room:
+                    reply = await client.post(f"{url}/chat/completions", json=body)
+                    reply.json()
+
+            await asyncio.gather(*(one() for _ in range(n)))
+
+    start = time.perf_counter()
+    asyncio.run(main())
+    wall = time.perf_counter() - start
+    return {"samples": n, "samples_per_second": round(n / wall, 1)}
+
+
+def measure_beside_model(
+    rate: float, n: int, make: Callable[[int], list[Sample]], folder: Path
+) -> dict[str, Any]:
+    """A run against an endpoint that answers `rate` requests a second, beside the time it needs."""
+    with Server(rate) as url:
+        run = measure_run(url, make(n), folder)
+    needed = n / rate
+    return {
+        "model_samples_per_second": rate,
+        "samples": n,
+        "seconds": run["seconds"],
+        "seconds_that_the_model_needs": needed,
+        "overhead_share": round(run["seconds"] / needed - 1, 4),
+        "overhead_seconds": round(run["seconds"] - needed, 2),
+        "cpu_ms_per_sample": run["cpu_ms_per_sample"],
+    }
+
+
+def measure_store(folder: Path, max_unsynced: int, n: int) -> dict[str, Any]:
+    """Appends to a run file, synced one by one or as the disk keeps up."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    store = RunStore(folder / "run.jsonl", identity={}, max_unsynced=max_unsynced)
+    times = []
+    with store:
+        for index in range(n):
+            start = time.perf_counter()
+            store.append(str(index), Generation(_TEXT))
+            times.append(time.perf_counter() - start)
+    return {
+        "answers_that_may_wait_for_the_disk": max_unsynced,
+        "appends_per_second": round(n / sum(times)),
+        "median_us": round(1e6 * statistics.median(times), 1),
+        "p99_us": round(1e6 * statistics.quantiles(times, n=100)[98], 1),
+    }
+
+
+def main() -> None:
+    """Measure all, print and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--large", type=int, default=2_000, help="samples with 640x480 images")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results/bench_overhead.json"
+    )
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tiny = photographs(folder / "tiny", (56, 56), 64)
+        large = photographs(folder / "large", (640, 480), 64)
+        result: dict[str, Any] = {
+            "device": describe_device(),
+            "load_average": [round(load, 2) for load in os.getloadavg()],
+            "versions": {"python": platform.python_version(), **_versions("httpx", "pillow")},
+            "concurrency": CONCURRENCY,
+        }
+        with Server() as url:
+            measure_engine(url, 500)
+            result["engine_alone"] = measure_engine(url, args.samples)
+            result["shared_httpx_client"] = measure_shared_client(url, args.samples // 5)
+            result["engine_to_shared_client_ratio"] = round(
+                result["engine_alone"]["samples_per_second"]
+                / result["shared_httpx_client"]["samples_per_second"],
+                2,
+            )
+            run = folder / "run"
+            result["run_without_images"] = measure_run(url, samples(args.samples, None), run)
+            result["run_with_images_56x56"] = measure_run(url, samples(args.samples, tiny), run)
+            result["run_with_images_640x480"] = measure_run(url, samples(args.large, large), run)
+        result["beside_a_model_with_images_640x480"] = [
+            measure_beside_model(rate, n, lambda n: samples(n, large), folder / "run")
+            for rate, n in ((5.0, 200), (20.0, 600))
+        ]
+        result["run_file"] = [measure_store(folder / "store", most, 5_000) for most in (1, 64)]
+    args.out.parent.mkdir(exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+def _versions(*names: str) -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in names}
+
+
+if __name__ == "__main__":
+    main()
