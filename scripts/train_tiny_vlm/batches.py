@@ -46,6 +46,8 @@ class Mix:
     """Questions on a picture with objects."""
     geometry: float = 0.35
     """Share of batches with figures."""
+    instructed: float = 0.7
+    """Share of questions with the instruction of a preset; without one, more fit in a row."""
     glance: float = 0.0
     """Share of counting answers that name no places: `<think>at a glance</think>`."""
     unclosed: float = 0.0
@@ -60,12 +62,12 @@ def prompt_and_answer(
     The instruction is one of the published presets. Presets that ask for the bare answer get it,
     without tags; all others, and no instruction, get thinking and answer.
     """
-    if scene.task == "rec" and rng.random() < 0.15:
+    if scene.task == "rec" and rng.random() < 0.2 * mix.instructed:
         text = PRESETS[rng.choice(_DIRECT)].text
         answer = scene.worked_answer(input_size).split("<answer>")[1].removesuffix("</answer>")
     else:
         text = "{question}"
-        if rng.random() < 0.7:
+        if rng.random() < mix.instructed:
             text = PRESETS["rec-r1" if scene.task == "rec" else rng.choice(_THINK[1:])].text
         answer = scene.worked_answer(input_size)
         if scene.task == "counting" and rng.random() < mix.glance:
@@ -76,17 +78,21 @@ def prompt_and_answer(
     return prompt.replace("{expression}", scene.expression or ""), answer
 
 
-class PackedBatches(IterableDataset[dict[str, Any]]):
+class PackedBatches(IterableDataset[dict[str, Any]]):  # type: ignore[misc]
     """An endless stream of batches of the training split.
 
     Fields: `patches` uint8 (B, N, 588); `grid` (rows, columns) of patches; `ids`, `segments`,
     `positions`, `labels` (B, L), label t being what follows token t, -100 where nothing is
-    learnt; `image_start`; and with objects `aux` float (B, N, 8): presence, colour, shape, size,
-    box in shares of 168 pixels, for the patch that holds an object's centre.
+    learnt; `image_start`; and with objects `aux` float (B, N, 7): presence, kind, size, box in
+    shares of 168 pixels, for the patch that holds an object's centre.
+
+    On several GPUs, each `rank` draws other scenes into batches of the same shape.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, mix: Mix, seed: int = 0) -> None:
-        self.tokenizer, self.mix, self.seed = tokenizer, mix, seed
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, mix: Mix, seed: int = 0, rank: int = 0
+    ) -> None:
+        self.tokenizer, self.mix, self.seed, self.rank = tokenizer, mix, seed, rank
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
@@ -103,6 +109,7 @@ class PackedBatches(IterableDataset[dict[str, Any]]):
         figures = rng.random() < self.mix.geometry
         sizes = rng.choices(SIZE_GROUPS, _GROUP_WEIGHTS)[0]
         count = self.mix.batch * (2 if figures else 1)
+        rng = random.Random((self.seed << 40 | number) << 8 | self.rank + 1)
         input_size = smart_resize(sizes[0])
         rows, patches, aux = [], [], []
         for _ in range(count):
@@ -142,7 +149,8 @@ class PackedBatches(IterableDataset[dict[str, Any]]):
         after = len(prefix) - across * down + max(across, down)
         packed = []
         for pairs in rows:
-            segments, used = [], len(prefix)
+            segments: list[tuple[list[int], list[int]]] = []
+            used = len(prefix)
             for prompt, answer in pairs:
                 ask = encode(f"{prompt}<|im_end|>\n<|im_start|>assistant\n").ids
                 say = encode(f"{answer}<|im_end|>").ids
@@ -163,13 +171,13 @@ class PackedBatches(IterableDataset[dict[str, Any]]):
         ]
         for row, segments in enumerate(packed):
             at = len(prefix)
-            for number, (ask, answer) in enumerate(segments, start=1):
-                tokens = ask + answer
+            for number, (ask, say) in enumerate(segments, start=1):
+                tokens = ask + say
                 end = at + len(tokens)
                 ids[row, at:end] = tokens
                 segment_of[row, at:end] = number
                 positions[row, at:end] = range(after, after + len(tokens))
-                labels[row, at + len(ask) - 1 : end - 1] = answer
+                labels[row, at + len(ask) - 1 : end - 1] = say
                 at = end
         found: dict[str, Any] = {
             "ids": torch.from_numpy(ids),
@@ -186,7 +194,7 @@ def _patches(scene: Scene, size: Size) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
     pixels = scene.pixels()
     if scene.size != size:
-        image = Image.fromarray(pixels).resize(tuple(size), Image.Resampling.BICUBIC)
+        image = Image.fromarray(pixels).resize((size.width, size.height), Image.Resampling.BICUBIC)
         pixels = np.asarray(image)
     step = PATCH * MERGE
     down, across = size.height // step, size.width // step
@@ -197,7 +205,7 @@ def _patches(scene: Scene, size: Size) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def _aux(scene: Scene, size: Size) -> np.ndarray[Any, np.dtype[np.float32]]:
     across = size.width // (PATCH * MERGE)
     count = (size.width // PATCH) * (size.height // PATCH)
-    found = np.zeros((count, 8), np.float32)
+    found = np.zeros((count, 7), np.float32)
     scale = np.array([size.width / scene.width, size.height / scene.height] * 2)
     colours = list(COLOURS)
     for item in scene.objects:
@@ -205,11 +213,7 @@ def _aux(scene: Scene, size: Size) -> np.ndarray[Any, np.dtype[np.float32]]:
         column, row = int((box[0] + box[2]) / 2 / PATCH), int((box[1] + box[3]) / 2 / PATCH)
         block = (row // MERGE) * across + column // MERGE
         patch = block * MERGE**2 + (row % MERGE) * MERGE + column % MERGE
-        found[patch, :4] = (
-            1,
-            colours.index(item.colour),
-            SHAPES.index(item.shape),
-            int(item.size == "large"),
-        )
-        found[patch, 4:] = box / 168
+        kind = colours.index(item.colour) * len(SHAPES) + SHAPES.index(item.shape)
+        found[patch, :3] = 1, kind, int(item.size == "large")
+        found[patch, 3:] = box / 168
     return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,17 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
 )
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLRMSNorm
 
-__all__ = ["MAX_PIXELS", "MIN_PIXELS", "Trainee", "build_model", "save"]
+from scripts.train_tiny_vlm.tokenizer import SPECIAL_TOKENS
+
+__all__ = ["MAX_PIXELS", "MIN_PIXELS", "Trainee", "build_model", "fuse_norms", "save", "widen"]
 
 MIN_PIXELS, MAX_PIXELS = 56 * 56, 168 * 168
 """Limits of the image processor, in pixels."""
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 PATCH, MERGE = 14, 2
-AUX_CLASSES = {"presence": 1, "colour": 6, "shape": 4, "size": 2, "box": 4}
+AUX_CLASSES = {"presence": 1, "kind": 24, "size": 2, "box": 4}
 
 
 def build_model(
@@ -30,13 +35,14 @@ def build_model(
     *,
     hidden: int = 192,
     layers: int = 5,
+    kv_heads: int = 6,
     mlp: int = 512,
     vision_hidden: int = 128,
     vision_layers: int = 5,
     vision_mlp: int = 384,
 ) -> Qwen2_5_VLForConditionalGeneration:
     """A freshly initialised Qwen2.5-VL; sizes are per head 32 wide throughout."""
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in tokenizer.all_special_tokens}
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     config = Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
@@ -44,7 +50,7 @@ def build_model(
             "intermediate_size": mlp,
             "num_hidden_layers": layers,
             "num_attention_heads": hidden // 32,
-            "num_key_value_heads": 2,
+            "num_key_value_heads": kv_heads,
             "max_position_embeddings": 4096,
             "rms_norm_eps": 1e-6,
             "rope_parameters": {
@@ -93,6 +99,24 @@ def build_model(
     return model
 
 
+def widen(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Repeat the key and value heads of a state to as many as a model has.
+
+    Grouped query heads share a key head, so giving each its own copy computes the same function.
+
+    Args:
+        state: Parameters of a model with fewer key and value heads, 32 wide each.
+        like: Parameters of the model to load them into.
+    """
+    found = dict(state)
+    for name, value in state.items():
+        if name in like and like[name].shape != value.shape:
+            heads = value.view(-1, 32, *value.shape[1:])
+            times = like[name].shape[0] // value.shape[0]
+            found[name] = heads.repeat_interleave(times, dim=0).reshape(like[name].shape)
+    return found
+
+
 def save(
     model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, path: Path
 ) -> None:
@@ -100,7 +124,6 @@ def save(
     path.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().to("cpu", torch.bfloat16) for k, v in model.state_dict().items()}
     del state["lm_head.weight"]  # tied to the embedding
-    model.config.dtype = torch.bfloat16
     model.save_pretrained(path, state_dict=state)
     tokenizer.save_pretrained(path)
     image = {
@@ -126,14 +149,23 @@ def save(
         ("video_preprocessor_config.json", video),
     ):
         (path / name).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    target = path / "tokenizer_config.json"
-    settings = json.loads(target.read_text(encoding="utf-8"))
-    settings["processor_class"] = "Qwen2_5_VLProcessor"
-    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
-    target.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    with _edited(path / "tokenizer_config.json") as settings:
+        settings["processor_class"] = "Qwen2_5_VLProcessor"
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    with _edited(path / "config.json") as settings:
+        settings["dtype"] = "bfloat16"
+        # Fixed by the architecture, and a name that older releases do not know.
+        settings["vision_config"].pop("rope_parameters", None)
 
 
-class Trainee(nn.Module):
+@contextmanager
+def _edited(path: Path) -> Iterator[dict[str, Any]]:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    yield data
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+class Trainee(nn.Module):  # type: ignore[misc]
     """The model with a forward pass for many pictures of one size and many questions on each.
 
     transformers' vision attention loops over the pictures unless flash-attention is there; with
@@ -141,8 +173,9 @@ class Trainee(nn.Module):
     itself, at the positions it would have alone, so training on a packed row equals training on
     its questions one by one.
 
-    An auxiliary head reads the objects of each patch off the merged vision tokens. It teaches the
-    vision tower where things are long before the language model can ask, and is not saved.
+    An auxiliary head reads the object of each patch off the merged vision tokens, colour and shape
+    as one kind. It teaches the vision tower what is where long before the language model can ask,
+    and is not part of the checkpoint.
     """
 
     def __init__(self, model: Qwen2_5_VLForConditionalGeneration) -> None:
@@ -193,7 +226,8 @@ class Trainee(nn.Module):
         length = ids.shape[1]
         causal = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
         same = (segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None])
-        mask = (causal & same)[:, None]
+        mask = torch.zeros(same.shape, dtype=_working_type(x), device=ids.device)
+        mask = mask.masked_fill_(~(causal & same), -torch.inf)[:, None]
         rope = language.rotary_emb(x, positions)
         for layer in language.layers:
             x = layer(x, attention_mask=mask, position_embeddings=rope)
@@ -208,12 +242,12 @@ class Trainee(nn.Module):
     def _aux_loss(self, features: Tensor, aux: Tensor) -> Tensor:
         b = features.shape[0]
         out = self.aux(features).float().view(b, -1, sum(AUX_CLASSES.values()))
-        presence, colour, shape, size, box = out.split(list(AUX_CLASSES.values()), dim=-1)
+        presence, kind, size, box = out.split(list(AUX_CLASSES.values()), dim=-1)
         there = aux[..., 0] > 0
         loss = F.binary_cross_entropy_with_logits(presence[..., 0], there.float())
-        for i, logits in enumerate((colour, shape, size), start=1):
+        for i, logits in enumerate((kind, size), start=1):
             loss = loss + F.cross_entropy(logits[there], aux[..., i][there].long())
-        return loss + 5 * F.smooth_l1_loss(box[there], aux[..., 4:][there], beta=0.02)
+        return loss + 5 * F.smooth_l1_loss(box[there], aux[..., 3:][there], beta=0.02)
 
 
 def _patch_positions(grid: tuple[int, int], device: torch.device) -> Tensor:
@@ -225,6 +259,22 @@ def _patch_positions(grid: tuple[int, int], device: torch.device) -> Tensor:
     blocks = (height // MERGE, MERGE, width // MERGE, MERGE)
     flat = [axis.reshape(blocks).transpose(1, 2).flatten() for axis in (rows, columns)]
     return torch.stack(flat, dim=-1)
+
+
+def _working_type(x: Tensor) -> torch.dtype:
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
+def fuse_norms() -> None:
+    """Let transformers' RMS norm of this model run as one kernel; the formula is the same."""
+
+    def forward(self: Any, hidden_states: Tensor) -> Tensor:
+        size = (hidden_states.shape[-1],)
+        weight = self.weight.to(hidden_states.dtype)
+        return F.rms_norm(hidden_states, size, weight, self.variance_epsilon)
+
+    Qwen2_5_VLRMSNorm.forward = forward
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -106,9 +106,6 @@ def build_tokenizer(extra_texts: Iterable[str] = ()) -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        extra_special_tokens=[
-            t for t in SPECIAL_TOKENS if t not in ("<|im_end|>", "<|endoftext|>")
-        ],
         model_max_length=4096,
         padding_side="left",
         clean_up_tokenization_spaces=False,
