@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import compress
+from typing import Any, NamedTuple
 
 from vlreward.spec import AnswerTerm, TaskSpec, TextTerm
 from vlreward.types import Completion, FailureCode, Parsed, ParseFailure, Row, Sample, Score
 
-__all__ = ["parse", "reward_batch", "score", "score_batch"]
+__all__ = ["Rewards", "parse", "reward_batch", "score", "score_batch"]
 
 _NO_REGION = (FailureCode.NO_ANSWER, FailureCode.NO_BOX)
 
 Outcome = Parsed[Any] | ParseFailure
+
+
+class Rewards(NamedTuple):
+    """What `reward_batch` gives: two lists, in the order of the completions."""
+
+    values: list[float]
+    """`Score.value` of each completion."""
+    failures: list[ParseFailure | None]
+    """`Score.failure` of each completion."""
 
 
 def parse(task: TaskSpec, completion: Completion) -> Parsed[Any] | ParseFailure:
@@ -57,16 +67,17 @@ def score_batch(
             or size that its answers need: errors of the caller. No completion text raises.
     """
     outcomes, judged = _judge(task, completions, samples)
+    terms = _columns(task.terms, completions, outcomes, judged, samples)
+    metrics = _columns(task.metrics, completions, outcomes, judged, samples)
+    values = _values(task.terms, terms, len(samples))
     scores = []
-    for completion, outcome, verdict, sample in zip(completions, outcomes, judged, samples):
-        value, numbers = _terms(task.terms, completion, outcome, verdict, sample)
-        _, metrics = _terms(task.metrics, completion, outcome, verdict, sample)
+    for i, (outcome, verdict) in enumerate(zip(outcomes, judged)):
         failed = isinstance(verdict, ParseFailure)
         scores.append(
             Score(
-                value=value,
-                terms=_named(task.terms, numbers),
-                metrics=_named(task.metrics, metrics),
+                value=values[i],
+                terms=_named(task.terms, terms, i),
+                metrics=_named(task.metrics, metrics, i),
                 failure=verdict if failed else None,
                 answer=outcome.value if isinstance(outcome, Parsed) else None,
                 judged=None if failed else verdict,
@@ -78,20 +89,15 @@ def score_batch(
 
 def reward_batch(
     task: TaskSpec, completions: Sequence[Completion], samples: Sequence[Sample | Row]
-) -> list[tuple[float, ParseFailure | None]]:
+) -> Rewards:
     """`Score.value` and `Score.failure` of each completion, without the rest: for hot paths.
 
     Args, errors and values are those of `score_batch`.
     """
     outcomes, judged = _judge(task, completions, samples)
-    terms = task.terms
-    return [
-        (
-            _terms(terms, completion, outcome, verdict, sample)[0],
-            verdict if isinstance(verdict, ParseFailure) else None,
-        )
-        for completion, outcome, verdict, sample in zip(completions, outcomes, judged, samples)
-    ]
+    terms = _columns(task.terms, completions, outcomes, judged, samples)
+    failures = [verdict if isinstance(verdict, ParseFailure) else None for verdict in judged]
+    return Rewards(_values(task.terms, terms, len(samples)), failures)
 
 
 def _judge(
@@ -113,38 +119,64 @@ def _judge(
         parse(task, completion) if completion.truncated else parser(completion.text)
         for completion in completions
     ]
-    judged: list[Any] = list(outcomes)
-    found = [i for i, outcome in enumerate(outcomes) if type(outcome) is Parsed]
-    answers = [judged[i].value for i in found]
-    verdicts = task.judge.many(answers, [samples[i] for i in found])
-    for i, verdict in zip(found, verdicts, strict=True):
-        judged[i] = verdict
-    return outcomes, judged
+    parsed = [isinstance(outcome, Parsed) for outcome in outcomes]
+    answers = [outcome.value for outcome in outcomes if isinstance(outcome, Parsed)]
+    verdicts = task.judge.many(answers, list(compress(samples, parsed)))
+    if len(verdicts) != len(answers):
+        raise ValueError(
+            f"expected {len(answers)} verdicts from the judge of {name!r}, got {len(verdicts)}"
+        )
+    if len(verdicts) == len(outcomes):
+        return outcomes, verdicts
+    following = iter(verdicts)
+    return outcomes, [
+        next(following) if found else outcome for outcome, found in zip(outcomes, parsed)
+    ]
 
 
-def _terms(
+def _columns(
     terms: Sequence[AnswerTerm | TextTerm],
-    completion: Completion,
-    outcome: Outcome,
-    judged: Any,
-    sample: Sample | Row,
-) -> tuple[float, list[float | None]]:
-    """The weighted sum of the terms, and each of them."""
-    failed = isinstance(judged, ParseFailure)
-    total = 0.0
-    numbers: list[float | None] = []
+    completions: Sequence[Completion],
+    outcomes: Sequence[Outcome],
+    judged: Sequence[Any],
+    samples: Sequence[Sample | Row],
+) -> list[list[float | None]]:
+    """The numbers of each term, one column for each."""
+    columns: list[list[float | None]] = []
     for term in terms:
         if isinstance(term, AnswerTerm):
-            number = term.on_failure if failed else term.function(judged, sample.target)
+            compare, otherwise = term.function, term.on_failure
+            columns.append(
+                [
+                    otherwise if isinstance(verdict, ParseFailure) else compare(verdict, s.target)
+                    for verdict, s in zip(judged, samples)
+                ]
+            )
         else:
-            number = term.function(completion, outcome)
-        numbers.append(number)
-        if number is not None:
-            total += term.weight * number
-    return total, numbers
+            look = term.function
+            columns.append([look(*pair) for pair in zip(completions, outcomes)])
+    return columns
+
+
+def _values(
+    terms: Sequence[AnswerTerm | TextTerm], columns: Sequence[Sequence[float | None]], n: int
+) -> list[float]:
+    """The weighted sum of each row."""
+    values = [0.0] * n
+    for term, column in zip(terms, columns):
+        weight = term.weight
+        values = [
+            value if number is None else value + weight * number
+            for value, number in zip(values, column)
+        ]
+    return values
 
 
 def _named(
-    terms: Sequence[AnswerTerm | TextTerm], numbers: Sequence[float | None]
+    terms: Sequence[AnswerTerm | TextTerm], columns: Sequence[Sequence[float | None]], row: int
 ) -> dict[str, float]:
-    return {term.name: float(number) for term, number in zip(terms, numbers) if number is not None}
+    return {
+        term.name: float(number)
+        for term, column in zip(terms, columns)
+        if (number := column[row]) is not None
+    }

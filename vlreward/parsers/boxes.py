@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vlreward.geometry import Box
 from vlreward.parsers._box_scan import Candidate, TooComplex, candidates
-from vlreward.parsers.tags import MAX_CHARS, Several, Where, answer_region, check_choices
+from vlreward.parsers.tags import MAX_CHARS, NO_TAG, Several, Where, answer_region, check_choices
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["BoxParser"]
@@ -83,7 +83,9 @@ class BoxParser:
                 match = _USUAL_WHOLE.match(text)
             else:
                 start = text.rfind("<answer>")
-                match = _USUAL_TAG.match(text, start) if start >= 0 else None
+                if start < 0:
+                    return NO_TAG
+                match = _USUAL_TAG.match(text, start)
                 if match and text.rfind("</answer>", 0, start) >= 0:
                     match = None
             if match:

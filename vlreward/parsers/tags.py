@@ -31,6 +31,12 @@ Several = Literal["fail", "first", "last"]
 """What to do with several different answers: refuse them, or take the first or the last."""
 
 _OPEN, _CLOSE = "<answer>", "</answer>"
+NO_TAG, _UNCLOSED = (
+    ParseFailure(
+        FailureCode.NO_ANSWER, f"expected an answer between {_OPEN} and {_CLOSE}, got {found}"
+    )
+    for found in (f"no {_OPEN}", f"an {_OPEN} that is never closed")
+)
 # The usual case, without any other "<". Neighbouring parts share no character: no backtracking.
 _PLAIN_STRUCTURE = re.compile(r"\s*<think>[^<]*</think>\s*<answer>[^<]*</answer>\s*\Z")
 _MAX_BLOCKS = 1_000
@@ -161,7 +167,4 @@ def _stripped(text: str, start: int, end: int) -> Parsed[str] | ParseFailure:
 
 
 def _no_answer(text: str) -> ParseFailure:
-    found = "an <answer> that is never closed" if _OPEN in text else "no <answer>"
-    return ParseFailure(
-        FailureCode.NO_ANSWER, f"expected an answer between <answer> and </answer>, got {found}"
-    )
+    return _UNCLOSED if _OPEN in text else NO_TAG

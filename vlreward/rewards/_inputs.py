@@ -44,7 +44,7 @@ def to_completions(
         for i, completion in enumerate(completions, first)
     ]
     if completion_ids is None and truncated is None:
-        return [Completion(text) for text in texts]
+        return list(map(Completion, texts))
     lengths = [None] * len(texts) if completion_ids is None else map(len, completion_ids)
     cut = [False] * len(texts) if truncated is None else map(bool, truncated)
     return [Completion(*fields) for fields in zip(texts, cut, lengths, strict=True)]

@@ -126,12 +126,14 @@ class TaskReward:
             mine = [row for row in rows if row is not None]
             if len(mine) < len(rows):
                 texts = [text for text, row in zip(texts, rows) if row is not None]
-            values: list[float | None] = []
-            for value, failure in reward_batch(self.spec, texts, mine):
-                values.append(value if failure is None else self._failed(value, failure))
+            found = reward_batch(self.spec, texts, mine)
+            values: list[float | None] = list(found.values)
+            for i, failure in enumerate(found.failures):
+                if failure is not None:
+                    values[i] = self._failed(found.values[i], failure)
             if len(mine) < len(rows):
-                found = iter(values)
-                values = [None if row is None else next(found) for row in rows]
+                following = iter(values)
+                values = [None if row is None else next(following) for row in rows]
             rewards += values
         return rewards
 
