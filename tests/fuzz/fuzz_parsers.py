@@ -16,6 +16,5 @@ with atheris.instrument_imports(include=["vlreward.parsers"]):
     from parser_checks import check
 
 if __name__ == "__main__":
-    atheris.enabled_hooks.add("RegEx")
     atheris.Setup(sys.argv, check)
     atheris.Fuzz()

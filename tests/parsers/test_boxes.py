@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlreward.geometry import Box
@@ -76,13 +76,19 @@ _KEYS = ("bbox_2d", "bbox", "box_2d")
 _numbers = st.lists(
     st.integers(-9, 99) | st.floats(-9, 99, allow_nan=False), min_size=3, max_size=5
 ) | st.just([1, 2, 3, 4])
+# Labels that look like structure, and quotes and backslashes that must be escaped.
+_labels = st.lists(
+    st.sampled_from(
+        ['"', "\\", ",", ":", "}", "]", "'", " ", "bbox", "[5, 6, 70, 80]", "(1,2),(3,4)", "{"]
+    )
+).map("".join) | st.text(max_size=12)
 _documents = st.recursive(
     _numbers | st.dictionaries(st.sampled_from(_KEYS), _numbers, min_size=1),
     lambda inner: (
         st.lists(inner, min_size=1, max_size=3)
         | st.dictionaries(
             st.sampled_from([*_KEYS, "label", "point_2d", "a"]) | st.text(max_size=5),
-            inner | st.text(max_size=12) | st.none() | st.integers() | st.booleans(),
+            inner | _labels | st.none() | st.integers() | st.booleans(),
             max_size=3,
         )
     ),
@@ -129,6 +135,7 @@ def _expected(stated: list[tuple[float, ...] | FailureCode], several: str) -> ob
     return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else FailureCode.INVALID_BOX
 
 
+@settings(max_examples=200)
 @given(
     _documents,
     st.sampled_from(["fail", "first", "last"]),
@@ -201,6 +208,7 @@ _label = st.sampled_from(
 ) | st.text('"\\{}[],:<>a ', max_size=6).map(lambda s: f', "label": "{s}"')
 
 
+@settings(max_examples=200)
 @given(
     st.lists(_number, min_size=3, max_size=5).map(", ".join)
     | st.tuples(_number, _space, _number, _space, _number, _space, _number).map(

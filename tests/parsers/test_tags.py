@@ -139,6 +139,7 @@ def test_structure_agrees_with_the_definition(text: str) -> None:
         ("<think>a<answer>b</answer></think>", False),
         ("<think>a</think><answer>b</answer><answer>b</answer>", False),
         ("<think>a</think><think>a</think><answer>b</answer>", False),
+        ("<think>a<answer>b</think>c</answer>", False),
         ("<think>a <answer></think><answer>b</answer>", False),
         ("<Think>a</Think><answer>b</answer>", False),
         ("", False),

@@ -19,7 +19,7 @@ _N = r"([0-9]{1,12})"
 _USUAL = (
     rf"{_S}(?:```(?:json)?{_S})?(?:\[{_S})?"
     rf'\{{{_S}"bbox_2d":{_S}(\[{_N},{_S}{_N},{_S}{_N},{_S}{_N}\])'
-    rf'(?:,{_S}"label":{_S}"[^"\\<]*")?{_S}\}}{_S}(?:\]{_S})?(?:```{_S})?'
+    rf'(?:,{_S}"label":{_S}"[^"\\]*")?{_S}\}}{_S}(?:\]{_S})?(?:```{_S})?'
 )
 _USUAL_TAG = re.compile(rf"<answer>{_USUAL}</answer>")
 _USUAL_WHOLE = re.compile(rf"{_USUAL}\Z")

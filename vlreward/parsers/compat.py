@@ -100,7 +100,7 @@ def paddlemix_training_format(text: str) -> bool:
     if len(text) > MAX_CHARS or not (text.startswith("<think>") and text.endswith(_CLOSE)):
         return False
     structure = _STRUCTURE.search(text, len("<think>"))
-    if structure is None or structure.end() > len(text) - len(_CLOSE):
+    if structure is None:
         return False
     braces = _braces(text, structure.end(), len(text) - len(_CLOSE))
     if braces and braces[1] - braces[0] > _MAX_ANSWER:
