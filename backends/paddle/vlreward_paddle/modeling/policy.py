@@ -1,0 +1,155 @@
+"""What both families share: generation with a cache, log-probabilities, and checkpoints.
+
+The overrides mend paddleformers 1.2.0, each with its reason; none patches the library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import paddle
+from paddle import Tensor
+
+from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
+
+__all__ = ["PolicyMixin", "TextPositionsMixin"]
+
+_CONFIG = "config.json"
+
+
+class TextPositionsMixin:
+    """For the inner model: positions of prompts without images."""
+
+    def get_rope_index(
+        self,
+        input_ids: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
+        video_grid_thw: Tensor | None = None,
+        second_per_grid_ts: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Positions (3, B, S) on the temporal, vertical and horizontal axis, and offsets (B, 1).
+
+        paddleformers computes those of text-only prompts with torch's `.max(...)[0]`, which in
+        Paddle takes the first row instead.
+        """
+        if image_grid_thw is None and video_grid_thw is None and attention_mask is not None:
+            places = (attention_mask.astype("int64").cumsum(-1) - 1).clip(min=0)
+            places = paddle.where(attention_mask == 0, paddle.ones_like(places), places)
+            offsets = places.max(axis=-1, keepdim=True) + 1 - attention_mask.shape[-1]
+            return places.unsqueeze(0).expand([3, -1, -1]), offsets
+        found: tuple[Tensor, Tensor] = super().get_rope_index(  # type: ignore[misc]
+            input_ids, image_grid_thw, video_grid_thw, second_per_grid_ts, attention_mask
+        )
+        return found
+
+
+class PolicyMixin:
+    """A Qwen-VL model that generates with a cache and returns log-probabilities."""
+
+    hf_config: dict[str, Any]
+    """The `config.json` that the model was loaded with."""
+    banned_ids: tuple[int, ...] = ()
+    """Token ids that are never generated."""
+
+    def forward(  # `generate` looks for these names in the signature.
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
+        cache_position: Tensor | None = None,
+        logprobs: TokenLogProbs | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The model's own output, or the log-probabilities of completions.
+
+        Args:
+            input_ids: Prompts and completions (B, P + C).
+            attention_mask: 1 for tokens, 0 for padding, of the same shape.
+            position_ids: See paddleformers, as for all arguments that are not named here.
+            past_key_values: Cache of earlier tokens.
+            inputs_embeds: In place of `input_ids`.
+            use_cache: Whether to fill a cache.
+            cache_position: Place of the first token in the cache.
+            logprobs: What to compute log-probabilities of. They are part of the forward pass so
+                that wrappers for data parallelism, which count gradients, see one pass.
+            kwargs: `pixel_values`, `image_grid_thw` and others.
+
+        Returns:
+            paddleformers' output, or (log-probabilities (B, C), entropies (B, C)).
+        """
+        kwargs |= {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "position_ids": position_ids,
+            "past_key_values": past_key_values,
+            "inputs_embeds": inputs_embeds,
+            "use_cache": use_cache,
+            "cache_position": cache_position,
+        }
+        if logprobs is None:
+            return super().forward(**kwargs)  # type: ignore[misc]
+        hidden = self.model(**{**kwargs, "use_cache": False, "return_dict": True})[0]  # type: ignore[attr-defined]
+        count = logprobs.ids.shape[1]
+        # The state at a token predicts the next one.
+        return chunked_logprobs(self.lm_head, hidden[:, -count - 1 : -1], logprobs)  # type: ignore[attr-defined]
+
+    def adjust_logits_during_generation(self, logits: Tensor) -> Tensor:
+        """Ban ids here, since `generate` accepts no logits processors of one's own."""
+        if not self.banned_ids:
+            return logits
+        logits = logits.astype("float32")
+        logits[:, list(self.banned_ids)] = float("-inf")
+        return logits
+
+    @staticmethod
+    def update_model_kwargs_for_generation(
+        outputs: Any, model_kwargs: dict[str, Any], is_encoder_decoder: bool = False
+    ) -> dict[str, Any]:
+        """Hand the cache on. paddleformers does so for its text models' outputs alone, and then
+        encodes prompt and image again at every token."""
+        from paddleformers.generation.utils import GenerationMixin
+
+        made: dict[str, Any] = GenerationMixin.update_model_kwargs_for_generation(
+            outputs, model_kwargs, is_encoder_decoder=is_encoder_decoder
+        )
+        made["past_key_values"] = getattr(outputs, "past_key_values", None)
+        return made
+
+    def prepare_inputs_for_generation(self, input_ids: Tensor, **kwargs: Any) -> dict[str, Any]:
+        """Ask for the last position's logits alone; a prompt's others are never looked at."""
+        made: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)  # type: ignore[misc]
+        return {**made, "logits_to_keep": 1}
+
+    @classmethod
+    def _gen_inv_aoa_config(cls, config: Any) -> dict[str, Any]:
+        """Rules for saving. paddleformers forgets to rename the biases of q, k and v, so that it
+        cannot read what it wrote."""
+        rules: dict[str, Any] = super()._gen_inv_aoa_config(config)  # type: ignore[misc]
+        inner = "model.language_model."
+        rules["aoa_statements"] += [
+            f"{inner}layers.{i}.self_attn.{x}_proj.bias -> model.layers.{i}.self_attn.{x}_proj.bias"
+            for i in range(config.text_config.num_hidden_layers)
+            for x in ("q", "k", "v")
+        ]
+        return rules
+
+    def save_pretrained(self, save_dir: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Write safetensors and `config.json` as transformers writes and reads them."""
+        super().save_pretrained(save_dir, *args, **kwargs)  # type: ignore[misc]
+        if paddle.distributed.get_rank() == 0:
+            dtype = str(next(iter(self.parameters())).dtype).rpartition(".")[2]  # type: ignore[attr-defined]
+            config = {**self.hf_config, "dtype": dtype}
+            config.pop("torch_dtype", None)
+            text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+            (Path(save_dir) / _CONFIG).write_text(text, encoding="utf-8")
+
+    def ban(self, ids: Sequence[int]) -> None:
+        """Set the ids that are never generated."""
+        self.banned_ids = tuple(sorted(set(ids)))

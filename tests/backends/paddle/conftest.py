@@ -1,0 +1,60 @@
+"""Fixtures of the Paddle backend's tests; without paddle they are skipped, saying so."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_HERE = Path(__file__).resolve().parent
+_ROOT = _HERE.parents[2]
+HAVE_PADDLE = importlib.util.find_spec("paddle") is not None
+
+for _path in (_ROOT / "backends" / "paddle", _ROOT / "backends" / "trl"):
+    if importlib.util.find_spec("vlreward_" + _path.name) is None:
+        sys.path.insert(0, str(_path))
+
+if HAVE_PADDLE:
+    with warnings.catch_warnings():
+        # Its imports warn of ccache, distutils and others' deprecations.
+        warnings.simplefilter("ignore")
+        import paddle
+
+        if importlib.util.find_spec("paddleformers") is not None:
+            # Its modules are lazy: names must be asked for.
+            from paddleformers.trainer import Trainer  # noqa: F401
+            from paddleformers.transformers.model_utils import PretrainedModel  # noqa: F401
+
+        paddle.set_device("cpu")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies here; warnings of paddle's own code are no errors."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.paddle)
+            item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """What `make_fixtures.py` wrote."""
+    return _ROOT / "tests" / "cases" / "paddle"
+
+
+@pytest.fixture
+def checkpoint(cases: Path, tmp_path: Path) -> Any:
+    """Copies the tiny checkpoint of a family, since loading writes an index beside it."""
+    import shutil
+
+    def copy(family: str = "qwen2_5_vl") -> Path:
+        target = tmp_path / family
+        if not target.exists():
+            shutil.copytree(cases / family, target)
+        return target
+
+    return copy

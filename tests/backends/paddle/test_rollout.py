@@ -1,0 +1,147 @@
+"""Sampling against transformers, against one at a time, and against the model's own logits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
+
+import paddle
+from scipy.stats import chi2
+from vlreward_paddle.modeling import load_model
+from vlreward_paddle.rollout import Prompt, Sampling, generate, join, pad_left, pad_right
+
+VISION = [3, 4, 6, 7]
+
+
+@pytest.fixture
+def prompts(cases: Path) -> list[Prompt]:
+    """Prompts with images of three sizes."""
+    data = np.load(cases / "qwen2_5_vl.npz")
+    ends = np.cumsum([0, *data["image_grid_thw"].prod(axis=1)])
+    return [
+        Prompt(
+            row[mask == 1].tolist(),
+            data["pixel_values"][ends[i] : ends[i + 1]],
+            data["image_grid_thw"][i : i + 1],
+        )
+        for i, (row, mask) in enumerate(zip(data["input_ids"], data["attention_mask"]))
+    ]
+
+
+def sampling(**options: Any) -> Sampling:
+    return Sampling(**{"max_tokens": 12, "eos_ids": (2,), **options})
+
+
+def test_greedy_in_a_batch_is_greedy_alone(
+    prompts: list[Prompt], cases: Path, checkpoint: Any
+) -> None:
+    model = load_model(checkpoint())
+    greedy = sampling(temperature=0.0)
+    together = generate(model, prompts, greedy)
+    assert together == [generate(model, [prompt], greedy)[0] for prompt in prompts]
+    expected = np.load(cases / "qwen2_5_vl.npz")["greedy"]
+    for tokens, row in zip(together, expected):
+        assert tokens == row[: len(tokens)].tolist()
+
+
+def test_sampled_tokens_follow_the_model(checkpoint: Any) -> None:
+    """First tokens of many completions against softmax(logits / T) without the vision ids."""
+    model = load_model(checkpoint())
+    model.eval()
+    paddle.seed(5)
+    count, temperature = 4000, 1.5
+    prompt = Prompt([8, 9, 10, 11])
+    one = sampling(max_tokens=1, temperature=temperature)
+    drawn = [tokens[0] for tokens in generate(model, [prompt] * count, one)]
+    with paddle.no_grad():
+        logits = model(**join([prompt], 0)).logits[0, -1].numpy().astype(np.float64)
+    logits[VISION] = -np.inf
+    shares = np.exp(logits / temperature - (logits / temperature).max())
+    shares /= shares.sum()
+    seen = np.bincount(drawn, minlength=len(shares))
+    assert seen[VISION].sum() == 0
+    # Rare tokens are counted together, as the test wants at least five of each expected.
+    often = shares * count >= 5
+    expected = np.append(shares[often], shares[~often].sum()) * count
+    got = np.append(seen[often], seen[~often].sum())
+    statistic = ((got - expected) ** 2 / expected).sum()
+    assert statistic < chi2.ppf(0.999, len(expected) - 1)
+    # The same counts do not fit another temperature, so the test can fail.
+    other = np.exp(logits - logits.max())
+    other = other / other.sum()
+    wrong = np.append(other[often], other[~often].sum()) * count
+    assert ((got - wrong) ** 2 / wrong).sum() > chi2.ppf(0.999, len(expected) - 1)
+
+
+def test_groups_differ_and_seeds_repeat(prompts: list[Prompt], checkpoint: Any) -> None:
+    model = load_model(checkpoint())
+    group = [prompts[0]] * 6
+    paddle.seed(1)
+    first = generate(model, group, sampling())
+    paddle.seed(1)
+    assert generate(model, group, sampling()) == first
+    assert len(set(map(tuple, first))) > 1
+
+
+def test_top_k_and_top_p(prompts: list[Prompt], checkpoint: Any) -> None:
+    model = load_model(checkpoint())
+    best = generate(model, prompts[:1], sampling(temperature=0.0, max_tokens=1))[0]
+    paddle.seed(0)
+    for options in ({"top_k": 1}, {"top_p": 1e-6}):
+        drawn = generate(model, prompts[:1] * 20, sampling(max_tokens=1, **options))
+        assert Counter(map(tuple, drawn)) == {tuple(best): 20}
+    many = generate(model, [Prompt([8, 9])] * 400, sampling(max_tokens=1, temperature=10.0))
+    assert len(set(map(tuple, many))) > 50, "no hidden top_k"
+
+
+def test_a_completion_ends_with_its_end_token(prompts: list[Prompt], checkpoint: Any) -> None:
+    model = load_model(checkpoint())
+    paddle.seed(3)
+    drawn = generate(model, prompts * 20, sampling(eos_ids=(2, 9, 17, 30), temperature=2.0))
+    for tokens in drawn:
+        ends = [i for i, token in enumerate(tokens) if token in (2, 9, 17, 30)]
+        assert ends in ([], [len(tokens) - 1])
+    assert len({len(tokens) for tokens in drawn}) > 5
+
+
+def test_the_model_is_left_as_it_was(prompts: list[Prompt], checkpoint: Any) -> None:
+    model = load_model(checkpoint())
+    model.train()
+    generate(model, prompts[:1], sampling(max_tokens=1))
+    assert model.training
+
+
+def test_padding() -> None:
+    ids, mask = pad_left([[1], [2, 3]], 0)
+    assert ids.tolist() == [[0, 1], [2, 3]]
+    assert mask.tolist() == [[0, 1], [1, 1]]
+    ids, mask = pad_right([[1], [2, 3]], 9)
+    assert ids.tolist() == [[1, 9], [2, 3]]
+    assert mask.tolist() == [[1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1.0}, "expected a temperature from 0 to 10, got -1.0"),
+        ({"temperature": float("nan")}, "expected a temperature from 0 to 10, got nan"),
+        ({"max_tokens": 0}, "expected max_tokens of at least 1, got 0"),
+        ({"top_p": 0.0}, "expected top_p above 0 and at most 1, got 0.0"),
+        ({"top_k": -1}, "expected top_k of at least 0, got -1"),
+        ({"eos_ids": ()}, "expected at least one id that ends a completion"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sampling(**options)
+
+
+def test_images_in_some_prompts_only(prompts: list[Prompt]) -> None:
+    with pytest.raises(ValueError, match="expected an image in every prompt or in none, got 1 of"):
+        join([prompts[0], Prompt([8, 9])], 0)
