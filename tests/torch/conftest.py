@@ -58,7 +58,7 @@ def served(tiny_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                     str(_HERE / "serve_without_torchvision.py"),
                     "serve",
                     str(directory),
-                    *("--host", "127.0.0.1", "--port", str(port), "--device", "cpu"),
+                    *("--host", "127.0.0.1", "--port", str(port)),
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,

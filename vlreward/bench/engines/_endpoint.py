@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import ipaddress
 import json
 import random
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +23,7 @@ from vlreward.bench.engines.base import MAX_DETAIL, EngineError
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "Endpoint", "Refusal", "choose_model", "to_openai"]
+__all__ = ["Answer", "Endpoint", "Refusal", "choose_model", "quick_imports", "to_openai"]
 
 _NO_KEY = "give the key by --api-key or in the environment variable OPENAI_API_KEY"
 
@@ -147,6 +151,25 @@ class Endpoint:
             status in RETRYABLE_STATUS,
             parse_retry_after(response.headers.get("retry-after")),
         )
+
+
+@contextlib.contextmanager
+def quick_imports() -> Iterator[None]:
+    """Spare each request the searches for a package that is not installed.
+
+    httpcore tries `import sniffio` several times a request. Without sniffio each try searches all
+    of `sys.path`, which takes a quarter of the time of a request.
+    """
+    if "sniffio" in sys.modules or importlib.util.find_spec("sniffio") is not None:
+        yield
+        return
+    modules: dict[str, Any] = sys.modules
+    modules["sniffio"] = None  # Python's own mark for "not there, do not search".
+    try:
+        yield
+    finally:
+        if modules.get("sniffio", "") is None:
+            del modules["sniffio"]
 
 
 def to_openai(messages: list[dict[str, Any]], image_url: str | None) -> list[dict[str, Any]]:

@@ -179,22 +179,29 @@ class HFEngine:
                 yield batch
 
     def _prepare(self, requests: Sequence[Request]) -> _Batch:
+        from PIL import Image as PILImage
+
         good: list[Request] = []
         images: list[Any] = []
+        sizes: list[Size | None] = []
         errors: list[tuple[str, GenerationError]] = []
         for request in requests:
             try:
-                image = None
+                image = original = None
                 if request.image is not None:
                     image = open_image(request.image, where=str(request.meta.get("id", "")))
-                    self.input_size(Size(*image.size))
+                    original = Size(*image.size)
+                    # By Pillow, as the engine `openai` and the Qwen-VL utilities do it: the
+                    # processor then leaves the image alone, whichever way it would resize.
+                    if (size := self.input_size(original)) not in (None, original):
+                        image = image.resize(size, PILImage.Resampling.BICUBIC)
             except ValueError as error:
                 detail = f"{error} (sample {request.meta.get('id')!r})"
                 errors.append((request.key, GenerationError("image", detail)))
                 continue
             good.append(request)
             images.append(image)
-        sizes = [None if image is None else Size(*image.size) for image in images]
+            sizes.append(original)
         if not good:
             return _Batch(good, sizes, [], None, errors)
         texts = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import random
@@ -188,6 +189,8 @@ class OpenAIEngine:
             news.set()
 
         running: set[asyncio.Task[None]] = set()
+        stack = contextlib.ExitStack()
+        stack.enter_context(_endpoint.quick_imports())
         try:
             for _ in range(self._concurrency):
                 task = loop.create_task(slot())
@@ -209,6 +212,7 @@ class OpenAIEngine:
                 loop.run_until_complete(loop.shutdown_asyncgens())
             finally:
                 loop.close()
+                stack.close()
 
     async def _answer(self, client: httpx.AsyncClient, request: Request) -> Outcome:
         if request.image is None:
