@@ -66,7 +66,7 @@ def _seconds(parser: Callable[[str], object], text: str, enough: float) -> float
 
 
 @pytest.mark.parametrize(
-    ("size", "frames"), [(16_384, _FRAMES[2:]), (tags.MAX_CHARS, _FRAMES[3:4]), (10**6, ["%s"])]
+    ("size", "frames"), [(16_384, _FRAMES[2:4]), (tags.MAX_CHARS, _FRAMES[3:4]), (10**6, ["%s"])]
 )
 def test_hostile_completions_cost_under_5_ms(
     size: int, frames: list[str], capsys: pytest.CaptureFixture[str]
@@ -83,10 +83,14 @@ def test_hostile_completions_cost_under_5_ms(
     assert worst[0] < 0.05, worst
 
 
-@pytest.mark.parametrize("name", [n for n in _PARSERS if "format" not in n and n != "structure"])
+# Those that return a truth value, or a text that they do not parse, have nothing to refuse.
+_REFUSING = [
+    n for n in _PARSERS if n not in ("structure", "r1_v_answer_text") and "format" not in n
+]
+
+
+@pytest.mark.parametrize("name", _REFUSING)
 def test_a_completion_of_1_mb_is_refused(name: str) -> None:
-    if name == "r1_v_answer_text":
-        pytest.skip("it returns a text of any length, without parsing it")
     result = _PARSERS[name]("<answer>[1, 2, 30, 40]</answer>" * 40_000)
     assert isinstance(result, ParseFailure)
     assert result.code is FailureCode.TOO_LONG
