@@ -30,8 +30,8 @@ class Report(BaseModel):
     acc_ci: Interval
     """Wilson interval of `acc`, for samples that are independent."""
     acc_ci_clustered: Interval | None
-    """Bootstrap interval of `acc` that resamples whole images; None where images are not named or
-    there is only one."""
+    """Bootstrap interval of `acc` that resamples whole images; None where images are not named, or
+    none or all samples share one."""
     n: int
     """Number of scores, failures included."""
     parse_rate: float
@@ -70,7 +70,7 @@ def aggregate(
     primary = [score.metrics[task.primary] for score in scores]
     failed = Counter(score.failure.code.value for score in scores if score.failure is not None)
     clustered = None
-    if groups is not None and None not in groups and len(set(groups)) > 1:
+    if groups is not None and None not in groups and 1 < len(set(groups)) < n:
         clustered = bootstrap_mean(primary, groups=[str(group) for group in groups])
     metrics: dict[str, float] = {}
     metrics_n: dict[str, int] = {}

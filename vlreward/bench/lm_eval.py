@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.bench.evaluate import Evaluation
+from vlreward.bench.naming import samples_file
 from vlreward.bench.output import replacing, versions
 
 __all__ = ["write_lm_eval"]
@@ -32,7 +33,8 @@ def write_lm_eval(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S.%f")
     paths = []
     for evaluation in evaluations:
-        path = directory / f"samples_{evaluation.name}_{stamp}.jsonl"
+        stem = Path(samples_file(evaluation.name)).stem
+        path = directory / f"{stem}_{stamp}.jsonl"
         with replacing(path) as file:
             for number, row in enumerate(_samples(evaluation)):
                 file.write(json.dumps({"doc_id": number, **row}, ensure_ascii=True) + "\n")

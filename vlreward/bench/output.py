@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vlreward.bench.evaluate import Evaluation
+from vlreward.bench.naming import samples_file
 
 __all__ = ["RESULTS_SCHEMA", "replacing", "results_document", "versions", "write_results"]
 
@@ -50,7 +51,7 @@ def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
     with ExitStack() as stack:  # left in reverse order: the summary takes its place last
         summary_file = stack.enter_context(replacing(summary))
         for evaluation in evaluations:
-            target = directory / f"samples_{evaluation.name}.jsonl"
+            target = directory / samples_file(evaluation.name)
             file = stack.enter_context(replacing(target))
             for row in evaluation.sample_rows():
                 file.write(json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n")

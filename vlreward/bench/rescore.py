@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.naming import samples_file
 from vlreward.bench.recorded import read_recorded
 from vlreward.bench.suites import SUITES
 from vlreward.data.errors import DataError
@@ -69,7 +70,7 @@ def _rescored(
         protocol=protocol or entry["protocol"],
         method=method or entry["method"],  # type: ignore[arg-type]
     )
-    file = read_recorded(run / f"samples_{name}.jsonl", suite.task, frame=frame)
+    file = read_recorded(run / samples_file(name), suite.task, frame=frame)
     before = {key: entry[key] for key in _KEPT if key in entry}
     return evaluate(
         suite,

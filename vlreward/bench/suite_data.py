@@ -112,5 +112,5 @@ def _scenes(suite: Suite, n: int, out: Path) -> Dataset:
         rows=n,
         task=suite.task,
     )
-    name = suite.name if n == suite.n else f"{suite.name}[first:{n}]"
+    name = suite.name if n == suite.n else f"{suite.name}[{n}]"
     return Dataset(name, samples, provenance, ImageFolder(out))

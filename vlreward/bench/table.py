@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vlreward.aggregate import Report
 from vlreward.bench.evaluate import Evaluation
+from vlreward.metrics.intervals import Interval
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +28,7 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
     table.add_column("failures by code")
     for evaluation in evaluations:
         report = evaluation.report
-        interval = report.acc_ci_clustered or report.acc_ci
+        interval = _shown(report)
         failures = ", ".join(f"{code} {count}" for code, count in report.failures.items())
         table.add_row(
             evaluation.name,
@@ -49,7 +51,7 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
         how.append(f"prompt {evaluation.prompt.name} ({evaluation.prompt.hash})")
         if frame is not None:
             how.append(f"frame {frame.value} ({evaluation.frame_declared_by})")
-        how.append("interval by " + (report.acc_ci_clustered or report.acc_ci).method)
+        how.append("interval by " + _shown(report).method)
         lines = [f"[bold]{evaluation.name}[/bold]"]
         if rest:
             lines.append("  " + ", ".join(rest))
@@ -59,6 +61,12 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
         ]
         lines += [f"  note: {note}" for note in evaluation.notes]
         console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _shown(report: Report) -> Interval:
+    """By image where samples share images, unless all are alike and resampling shows no spread."""
+    clustered = report.acc_ci_clustered
+    return clustered if clustered and clustered.low < clustered.high else report.acc_ci
 
 
 def print_catalogue() -> None:

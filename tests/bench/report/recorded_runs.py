@@ -227,7 +227,7 @@ def write_run(
         if models:
             results[name]["model"] = models[name]
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        (directory / f"samples_{name}.jsonl").write_text(text, encoding="utf-8")
+        (directory / samples_file(name)).write_text(text, encoding="utf-8")
     document = {
         "schema": "vlreward.results/1", "created": "2026-01-05T10:00:00Z",
         "versions": {"vlreward": "0.1.0", "python": "3.11.2"}, "results": results,

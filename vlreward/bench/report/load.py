@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vlreward.bench.naming import samples_file
 from vlreward.bench.report.errors import ReportError
 from vlreward.bench.report.jsonfile import parse_json, raise_rows, read_lines, read_text
 from vlreward.bench.report.records import SampleRow, SuiteResult, explain
@@ -129,7 +130,7 @@ def _load_suite(run: Run, name: str, raw: Any, results: Path) -> Suite:
     except ValueError as error:
         raise ReportError(f"suite {name!r} in {results}: {explain(error)}") from error
     suite = Suite(name, result, None)
-    path = run.path / f"samples_{name}.jsonl"
+    path = run.path / samples_file(name)
     if not path.is_file():
         run.notes.append(
             f"{run.name}: {path.name} is missing, so the samples and plots of {name!r} are not "
