@@ -37,11 +37,15 @@ def test_the_interval_is_wilsons(scores: list[Score]) -> None:
 
 def test_shared_images_widen_the_interval(scores: list[Score]) -> None:
     many = scores[:2] * 100
-    alone = aggregate(SPEC, many, [str(i) for i in range(200)]).acc_ci_clustered
+    alone = aggregate(SPEC, many).acc_ci
     shared = aggregate(SPEC, many, [str(i % 2) for i in range(200)]).acc_ci_clustered
-    assert alone is not None
     assert shared is not None
     assert shared.high - shared.low > 3 * (alone.high - alone.low)
+
+
+def test_without_shared_images_there_is_nothing_to_cluster(scores: list[Score]) -> None:
+    assert aggregate(SPEC, scores, ["a", "b", "c", "d"]).acc_ci_clustered is None
+    assert aggregate(SPEC, scores, ["a"] * 4).acc_ci_clustered is None
 
 
 def test_an_unnamed_image_leaves_out_the_clustered_interval(scores: list[Score]) -> None:

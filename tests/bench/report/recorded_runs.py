@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vlreward.bench.naming import samples_file
+
 __all__ = ["MODELS", "make_row", "recorded_run", "write_run"]
 
 Row = dict[str, Any]
