@@ -111,7 +111,8 @@ class PackedBatches(IterableDataset[dict[str, Any]]):  # type: ignore[misc]
         count = self.mix.batch * (2 if figures else 1)
         rng = random.Random((self.seed << 40 | number) << 8 | self.rank + 1)
         input_size = smart_resize(sizes[0])
-        rows, patches, aux = [], [], []
+        drawn: list[Scene] = []
+        rows: list[list[tuple[str, str]]] = []
         for _ in range(count):
             level: Level = rng.choices(LEVELS, (2, 3, 4))[0]
             task = "geometry" if figures else rng.choice(("rec", "counting"))
@@ -122,25 +123,33 @@ class PackedBatches(IterableDataset[dict[str, Any]]):  # type: ignore[misc]
                 level,
                 size=rng.choice(sizes),
             )
-            patches.append(_patches(scene, input_size))
-            if not figures:
-                aux.append(_aux(scene, input_size))
+            drawn.append(scene)
             others = more_questions(scene, 2 if figures else self.mix.questions - 1)
             pairs = [
                 prompt_and_answer(item, rng, self.mix, input_size) for item in (scene, *others)
             ]
-            rows.append(dict.fromkeys(pairs))
+            rows.append(list(dict.fromkeys(pairs)))
         room = _ROOM["figures" if figures else "objects"]
-        batch: dict[str, Any] = self._pack(rows, input_size, room)
-        batch["patches"] = torch.from_numpy(np.stack(patches))
-        batch["grid"] = (input_size.height // PATCH, input_size.width // PATCH)
-        if aux:
-            batch["aux"] = torch.from_numpy(np.stack(aux))
+        batch = self.pack(drawn, rows, input_size, room)
+        if not figures:
+            batch["aux"] = torch.from_numpy(np.stack([_aux(s, input_size) for s in drawn]))
         return batch
 
-    def _pack(
-        self, rows: list[dict[tuple[str, str], None]], input_size: Size, room: int
+    def pack(
+        self,
+        drawn: list[Scene],
+        rows: list[list[tuple[str, str]]],
+        input_size: Size,
+        room: int,
     ) -> dict[str, Any]:
+        """A batch of pictures with the pairs of prompt and answer of each.
+
+        Args:
+            drawn: Scenes whose images resize to `input_size`.
+            rows: Prompts and answers for each of them.
+            input_size: (width, height) in pixels as the model sees them.
+            room: Longest row in tokens; later pairs that do not fit are dropped.
+        """
         encode = self.tokenizer.backend_tokenizer.encode
         across, down = input_size.width // (PATCH * MERGE), input_size.height // (PATCH * MERGE)
         image = "<|image_pad|>" * (across * down)
@@ -186,6 +195,8 @@ class PackedBatches(IterableDataset[dict[str, Any]]):  # type: ignore[misc]
             "labels": torch.from_numpy(labels),
         }
         found["image_start"] = start
+        found["patches"] = torch.from_numpy(np.stack([_patches(s, input_size) for s in drawn]))
+        found["grid"] = (input_size.height // PATCH, input_size.width // PATCH)
         return found
 
 

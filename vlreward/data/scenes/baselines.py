@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
 from vlreward.data.scenes.scene import Gold, scenes
 from vlreward.data.scenes.seeds import Split, TaskName
+from vlreward.geometry import Box
+from vlreward.metrics.boxes import box_iou
 
 __all__ = ["Baseline", "baselines"]
 
@@ -55,10 +56,10 @@ def baselines(
     found = []
     for name, box in (("mean box", mean), ("centre box", (0.25, 0.25, 0.75, 0.75))):
         guesses = [
-            (box[0] * s.width, box[1] * s.height, box[2] * s.width, box[3] * s.height)
+            Box(box[0] * s.width, box[1] * s.height, box[2] * s.width, box[3] * s.height)
             for s in items
         ]
-        hits = sum(_iou(guess, gold) > 0.5 for guess, gold in zip(guesses, golds))
+        hits = sum(box_iou(guess, Box(*gold)) > 0.5 for guess, gold in zip(guesses, golds))
         found.append(Baseline(name, hits / n, n))
     lucky = sum(1 / len(scene.objects) for scene in items)
     return [*found, Baseline("random object", lucky / n, n)]
@@ -66,13 +67,3 @@ def baselines(
 
 def _box(gold: Gold) -> tuple[int, int, int, int]:
     return cast("tuple[int, int, int, int]", gold)
-
-
-def _iou(a: Sequence[float], b: Sequence[float]) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    overlap = width * height
-    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return overlap / (areas - overlap)
