@@ -13,7 +13,7 @@ from vlreward.types import FailureCode, Parsed, ParseFailure
 __all__ = ["BoxParser"]
 
 # What nearly every completion looks like: one box in whole numbers, maybe labelled, maybe fenced.
-# The scan gives the same result for each text that this matches, but takes three times as long.
+# The scan gives the same result for each text that this matches, but takes several times as long.
 _S = r"\s{0,64}"
 _N = r"([0-9]{1,12})"
 _USUAL = (
