@@ -64,7 +64,9 @@ def served(tiny_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 stderr=subprocess.STDOUT,
                 env={
                     **os.environ,
-                    "PYTHONPATH": str(_HERE.parent.parent),
+                    "PYTHONPATH": os.pathsep.join(
+                        filter(None, (str(_HERE.parent.parent), os.environ.get("PYTHONPATH")))
+                    ),
                     "HF_HUB_OFFLINE": "1",
                     "OMP_NUM_THREADS": "1",
                 },

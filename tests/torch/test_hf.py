@@ -389,7 +389,8 @@ def test_torchrun_splits_the_work(
             *("--master_port", "0", "--standalone", str(script)),
             *(str(tiny_dir / "qwen2-vl"), str(out), str(requests[0].image)),
         ]
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+        path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-3000:]
         results[size] = [
