@@ -1,0 +1,300 @@
+"""A run through an engine: frames of each family, resuming, controls, expectations, errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from vlreward.bench.cli import app
+from vlreward.bench.command import RunOptions, run_command
+from vlreward.bench.engines.base import (
+    ENGINES,
+    EngineConfig,
+    Generation,
+    GenerationError,
+    Outcome,
+    Request,
+)
+from vlreward.frames import FAMILIES, Frame, convert, family_of
+from vlreward.geometry import Box, Size
+
+SIZES = ((640, 428), (333, 500), (1000, 90))
+BOXES = ((152, 139, 606, 423), (10, 20, 300, 480), (500, 5, 990, 85))
+
+STYLES = {
+    "qwen2-vl": "<|object_ref_start|>it<|object_ref_end|><|box_start|>({},{}),({},{})<|box_end|>",
+    "qwen2.5-vl": '```json\n[{{"bbox_2d": [{}, {}, {}, {}], "label": "it"}}]\n```',
+    "qwen3-vl": '```json\n[{{"bbox_2d": [{}, {}, {}, {}], "label": "it"}}]\n```',
+    "internvl": "<ref>it</ref><box>[[{}, {}, {}, {}]]</box>",
+}
+
+
+class PerfectEngine:
+    """Answers with the gold box, in the frame and the words of its family."""
+
+    name = "perfect"
+    rank = 0
+    world_size = 1
+    asked = 0
+    broken: frozenset[str] = frozenset()
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.model = config.model or "perfect"
+        self.sampling = config.sampling
+        self.family = family_of(config.family or self.model)
+
+    def describe(self) -> dict[str, Any]:
+        return {"engine": self.name, "model": self.model, **self.sampling.describe()}
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[str, Outcome]]:
+        for request in requests:
+            type(self).asked += 1
+            number = int(request.meta["id"].rsplit("/", 1)[-1]) - 1
+            if str(number) in self.broken:
+                yield request.key, GenerationError("http_500", "the endpoint said no")
+                continue
+            assert isinstance(request.image, Path)
+            with Image.open(request.image) as image:
+                size = Size(*image.size)
+            seen = self.family.input_size(size)
+            box = convert(
+                Box(*BOXES[number]), Frame.ORIGINAL_PX, self.family.frame,
+                image_size=size, input_size=seen,
+            )  # fmt: skip
+            text = STYLES[self.family.name].format(*map(round, box))
+            yield request.key, Generation(text, image_size=size, input_size=seen)
+
+    def input_size(self, image_size: Size) -> Size | None:
+        return self.family.input_size(image_size)
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> type[PerfectEngine]:
+    class Fresh(PerfectEngine):
+        pass
+
+    monkeypatch.setitem(ENGINES._items, "perfect", Fresh)
+    return Fresh
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = []
+    for number, (size, box) in enumerate(zip(SIZES, BOXES)):
+        Image.new("RGB", size, (number, 90, 200)).save(tmp_path / f"{number}.png")
+        row = {"image": f"{number}.png", "problem": "Where is it?", "normal_caption": "it"}
+        rows.append({**row, "solution": box})
+    (tmp_path / "refcoco_val.json").write_text(json.dumps(rows))
+    return tmp_path
+
+
+def entry(out: Path, name: str = "refcoco_val") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "results.json").read_text())["results"][name]
+    return found
+
+
+def bench(*args: object) -> Result:
+    words = ["refcoco_val", "--engine", "perfect", "--method", "baseline", *map(str, args)]
+    return CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("family", STYLES)
+def test_a_perfect_model_scores_one_in_its_own_frame(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path, family: str
+) -> None:
+    out = tmp_path / "out"
+    result = bench("--model", family, "--data-root", data, "--out", out)
+    assert result.exit_code == 0, result.output
+    found = entry(out)
+    assert found["acc"] == 1.0
+    assert found["metrics"]["acc@0.9"] == 1.0
+    assert (found["frame"], found["frame_declared_by"]) == (
+        FAMILIES[family].frame.value,
+        "model family",
+    )
+    assert found["prompt"] == "rec-baseline"
+    assert found["model"] == family
+    manifest = json.loads((out / "manifest_refcoco_val.json").read_text())
+    assert manifest["count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("family", "declared"), [("qwen2.5-vl", "norm1"), ("qwen2-vl", "original_px")]
+)
+def test_a_wrong_declared_frame_is_warned_about(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path, family: str, declared: str
+) -> None:
+    out = tmp_path / "out"
+    result = bench("--model", family, "--data-root", data, "--out", out, "--frame", declared)
+    assert result.exit_code == 0
+    assert f"lie outside the declared frame {declared}" in result.output
+    assert entry(out)["failures"]["out_of_frame"] >= 1
+
+
+def test_a_second_run_asks_nothing_again(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    args = ("--model", "qwen2.5-vl", "--data-root", data, "--out", tmp_path / "out")
+    bench(*args)
+    assert engine.asked == 3
+    bench(*args)
+    assert engine.asked == 3
+
+
+def test_controls_are_rows_beside_the_model(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    bench("--model", "qwen2.5-vl", "--data-root", data, "--out", out, "--controls")
+    results = json.loads((out / "results.json").read_text())["results"]
+    assert set(results) == {
+        "refcoco_val",
+        "refcoco_val@centre-box",
+        "refcoco_val@whole-image",
+        "refcoco_val@shuffled-images",
+    }
+    # By hand: IoU of the middle half of 640x428 with the first box is 0.33, of 333x500 with the
+    # second 0.31, of 1000x90 with the third 0.24; the whole images give 0.47, 0.80 and 0.44.
+    assert results["refcoco_val@centre-box"]["acc"] == 0
+    assert results["refcoco_val@whole-image"]["acc"] == pytest.approx(1 / 3)
+
+
+def test_unanswered_samples_are_counted_not_scored(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    engine.broken = frozenset("1")
+    args = ("--model", "qwen2.5-vl", "--data-root", data, "--out", tmp_path / "out")
+    result = bench(*args)
+    assert result.exit_code == 3
+    assert "1 of 3 samples have no answer" in result.stderr
+    assert "http_500" in result.stderr
+    assert not (tmp_path / "out" / "results.json").exists()
+    result = bench(*args, "--max-error-rate", "0.5")
+    assert result.exit_code == 0
+    assert "WARNING: 1 of 3 samples have no answer" in result.output
+    assert entry(tmp_path / "out")["n"] == 2
+    assert entry(tmp_path / "out")["unanswered"] == 1
+    engine.broken = frozenset()
+    assert bench(*args).exit_code == 0
+    assert entry(tmp_path / "out")["n"] == 3
+
+
+def test_an_expectation_is_an_exit_code(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    args = ("--model", "qwen2.5-vl", "--data-root", data, "--out", tmp_path / "out")
+    assert bench(*args, "--expect", "1.0+-0.01").exit_code == 0
+    assert bench(*args, "--expect", "refcoco_val=0.99±0.02").exit_code == 0
+    result = bench(*args, "--expect", "0.886+-0.02")
+    assert result.exit_code == 1
+    assert "expected an accuracy of 0.886 +- 0.02, got 1.0000" in result.stderr
+    for text in ("0.9", "refcoco_testA=0.9+-0.1", "high"):
+        result = bench(*args, "--expect", text)
+        assert result.exit_code == 2
+        assert "expected ACCURACY+-TOLERANCE" in result.stderr
+
+
+def test_a_subset_shows_in_its_name(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    bench("--model", "qwen2.5-vl", "--data-root", data, "--out", out, "--sample-num", 2)
+    found = entry(out, "refcoco_val[2@42]")
+    assert (found["n"], found["sampling"]) == (2, "2@42")
+    assert (out / "samples_refcoco_val-2@42.jsonl").is_file()
+
+
+def test_lm_eval_files_have_its_keys(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    bench("--model", "qwen2.5-vl", "--data-root", data, "--out", out, "--format", "lm-eval")
+    (results,) = (out / "lm-eval").glob("results_*.json")
+    document = json.loads(results.read_text())
+    assert document["results"]["refcoco_val"]["acc@0.5,none"] == 1.0
+    assert document["results"]["refcoco_val"]["acc@0.5_stderr,none"] == 0.0
+    assert document["n-samples"]["refcoco_val"] == {"original": 10834, "effective": 3}
+    assert {"configs", "versions", "higher_is_better", "config", "date", "task_hashes"} <= set(
+        document
+    )
+    (samples,) = (out / "lm-eval").glob("samples_refcoco_val_*.jsonl")
+    row = json.loads(samples.read_text().splitlines()[0])
+    assert {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "doc_hash",
+            "prompt_hash", "target_hash", "acc@0.5"} <= set(row)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--model", "m", "--family", "qwen2-vl"], "needs its data file 'refcoco_val.json'"),
+        (["--model", "qwen2-vl", "--data-root", "nowhere"], "found no such file"),
+        ([], "give a model to ask (--model NAME_OR_PATH)"),
+        (["--model", "qwen2-vl", "--sampling", "twice"], "unknown --sampling 'twice'"),
+        (["--model", "qwen2-vl", "--format", "csv"], "unknown format 'csv'"),
+        (["--model", "qwen2-vl", "--temperature", "-1"], "needs its data file"),
+    ],
+    ids=str,
+)
+def test_mistakes_name_the_remedy(
+    engine: type[PerfectEngine], tmp_path: Path, args: list[str], message: str
+) -> None:
+    result = bench(*args, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert engine.asked == 0
+
+
+def test_a_missing_image_is_an_error_and_may_be_skipped(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    (data / "1.png").unlink()
+    args = ("--model", "qwen2.5-vl", "--data-root", data, "--out", tmp_path / "out")
+    result = bench(*args)
+    assert result.exit_code == 2
+    assert "1.png" in result.stderr
+    assert engine.asked == 0
+    assert bench(*args, "--on-missing", "skip").exit_code == 0
+    assert entry(tmp_path / "out")["n"] == 2
+    assert any("1 rows of the data were skipped" in n for n in entry(tmp_path / "out")["notes"])
+
+
+def test_an_unknown_engine_lists_those_there_are(data: Path, tmp_path: Path) -> None:
+    options = RunOptions(
+        suites=["refcoco_val"], model="m", engine="vlm", data_root=data, out=tmp_path / "out"
+    )
+    with pytest.raises(KeyError, match="unknown engine 'vlm'"):
+        run_command(options)
+
+
+def test_rescoring_a_run_needs_no_engine(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    from vlreward.cli import app as vlreward
+
+    bench("--model", "qwen2.5-vl", "--data-root", data, "--out", tmp_path / "a")
+    run = CliRunner().invoke(
+        vlreward,
+        ["rescore", str(tmp_path / "a"), "-o", str(tmp_path / "b"), "--protocol", "paddlemix"],
+        catch_exceptions=False,
+    )
+    assert run.exit_code == 0, run.output
+    assert engine.asked == 3
+    found = entry(tmp_path / "b")
+    assert (found["protocol"], found["acc"], found["rescored_from"]) == ("paddlemix", 1.0, "a")
+    shown = CliRunner().invoke(vlreward, ["compare", str(tmp_path / "a"), str(tmp_path / "b")])
+    assert shown.exit_code == 0
+    assert "+0.00%" in shown.output
+    assert "protocol differs: strict and paddlemix" in shown.output
