@@ -1,0 +1,143 @@
+"""The commands `vlreward serve` and `vlreward path`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlreward._cli import Family, FrameOption, fail_in_one_line
+
+__all__ = ["path", "serve"]
+
+
+@fail_in_one_line
+def path(
+    trainer: Annotated[str, typer.Argument(help="easyr1, swift or openrlhf.")],
+) -> None:
+    """Print the path of the file that a trainer loads."""
+    from vlreward.integrations.paths import plugin_path
+
+    typer.echo(plugin_path(trainer))
+
+
+@fail_in_one_line
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; by default this machine alone reaches it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 lets the system choose.")] = 8731,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the token that clients must send; or the variable VLREWARD_TOKEN."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task of golds that are no envelopes (vlreward pack).")
+    ] = None,
+    frame: FrameOption = None,
+    family: Family = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v. Default: strict.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights of terms, e.g. iou=1,format=0.5.")
+    ] = None,
+    clip: Annotated[
+        bool, typer.Option("--clip", help="Clip boxes to their frame; by default they fail.")
+    ] = False,
+    deadline: Annotated[
+        float | None, typer.Option(help="Seconds of one symbolic comparison. Default: 5.")
+    ] = None,
+    max_body_mb: Annotated[float, typer.Option(help="Largest request body in MiB.")] = 8,
+    max_batch: Annotated[int, typer.Option(help="Most completions in one request.")] = 8192,
+    max_pending: Annotated[int, typer.Option(help="Most completions that wait.")] = 16_384,
+    max_hard: Annotated[
+        int, typer.Option(help="Most symbolic comparisons that wait for a worker process.")
+    ] = 64,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Worker processes for symbolic comparisons. Default: half the cores."),
+    ] = None,
+    body_timeout: Annotated[
+        float, typer.Option(help="Seconds in which a request body must arrive.")
+    ] = 30,
+    head_timeout: Annotated[
+        float, typer.Option(help="Seconds in which a request head must arrive.")
+    ] = 10,
+    grace: Annotated[
+        float, typer.Option(help="Seconds for requests in flight when told to end.")
+    ] = 30,
+) -> None:
+    """Score completions over HTTP.
+
+    POST / takes what PaddleNLP sends, {src, tgt, response}; POST /score a batch, {"items": \
+[{"completion", "gold"}]}. GET /healthz and /metrics are for supervisors. SIGTERM answers what is \
+in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FRAME ...
+    """
+    from vlreward.data.errors import DataError
+    from vlreward.integrations.server import ServerOptions
+    from vlreward.integrations.server import serve as run
+    from vlreward.integrations.settings import Settings
+
+    given = {
+        "task": task,
+        "frame": frame,
+        "family": family,
+        "protocol": protocol,
+        "weights": weights,
+        "clip": clip or None,
+        "deadline": deadline,
+    }
+    try:
+        environment = {k: v for k, v in os.environ.items() if k != "VLREWARD_TOKEN"}
+        options = ServerOptions.model_validate(
+            {
+                "settings": Settings.from_environment(environment).updated(given),
+                "host": host,
+                "port": port,
+                "token": _token(token_file),
+                "max_body": int(max_body_mb * 2**20),
+                "max_batch": max_batch,
+                "max_pending": max_pending,
+                "max_hard": max_hard,
+                "workers": workers,
+                "body_timeout": body_timeout,
+                "head_timeout": head_timeout,
+                "grace": grace,
+            }
+        )
+    except ValueError as error:
+        raise DataError(_first_line(error)) from None
+    if not options.is_loopback and options.token is None:
+        typer.echo(
+            f"warning: anyone who reaches {host} can use this server; require a token with "
+            "--token-file",
+            err=True,
+        )
+    try:
+        run(options, ready=lambda address: typer.echo(f"listening on {address}"))
+    except (ValueError, ImportError) as error:
+        raise DataError(str(error)) from None
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return os.environ.get("VLREWARD_TOKEN") or None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read the token from {file}: {error}") from None
+
+
+def _first_line(error: ValueError) -> str:
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"])).replace("_", "-")
+    return f"--{where}: {first['msg'].removeprefix('Value error, ')}"

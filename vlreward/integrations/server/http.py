@@ -1,0 +1,122 @@
+"""uvicorn with what it leaves out: a time and a size for the head of a request."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from vlreward.integrations.server.options import ServerOptions
+
+__all__ = ["BoundedProtocol", "config_for", "make_server"]
+
+_MAX_HEAD = 64 * 1024
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes connections whose request head does not arrive in time or is too large.
+
+    Without it a client that opens connections and sends nothing, or a byte now and then, could
+    hold them for ever.
+    """
+
+    def __init__(self, *args: Any, head_timeout: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_timeout = head_timeout
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Await the first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def on_message_begin(self) -> None:
+        """Await the rest of a head that has begun."""
+        super().on_message_begin()
+        if self._head_timer is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self._disarm()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Count the bytes of a head that is not complete."""
+        super().data_received(data)
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD:
+                self._give_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is awaited any more."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(self._head_timeout, self._give_up)
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._disarm()
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends with exit code 0 after SIGTERM, and says when it is ready."""
+
+    ready: Callable[[str], None] | None = None
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.ready is not None and self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            self.ready(f"http://{shown}:{port}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Finish what is in flight; at the second signal end at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def config_for(app: Starlette, options: ServerOptions) -> uvicorn.Config:
+    """uvicorn's configuration for the application."""
+    protocol: Any = functools.partial(BoundedProtocol, head_timeout=options.head_timeout)
+    return uvicorn.Config(
+        app,
+        host=options.host,
+        port=options.port,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        backlog=2048,
+        limit_concurrency=options.max_connections,
+        timeout_keep_alive=int(options.idle_timeout) or 1,
+        timeout_graceful_shutdown=int(options.grace) or 1,
+    )
+
+
+def make_server(config: uvicorn.Config, ready: Callable[[str], None] | None) -> uvicorn.Server:
+    """The server for a configuration."""
+    server = _Server(config)
+    server.ready = ready
+    return server

@@ -1,0 +1,63 @@
+"""What the server can be told."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from vlreward.integrations.settings import Settings
+
+__all__ = ["ServerOptions"]
+
+
+class ServerOptions(BaseModel):
+    """Addresses and limits of the server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: Settings = Field(default_factory=Settings)
+    """How completions are scored."""
+    host: str = "127.0.0.1"
+    """Address to listen on; the default is reachable from this machine alone."""
+    port: int = Field(default=8731, ge=0, le=65535)
+    """Port; 0 lets the system choose. The default is that of PaddleNLP's example server."""
+    token: SecretStr | None = None
+    """What clients must send, as `Authorization: Bearer TOKEN` or as the password of basic
+    authentication (`http://any:TOKEN@host:port/`), for all but `/healthz`."""
+    max_body: int = Field(default=8 * 2**20, ge=1024)
+    """Largest request body in bytes; more is answered with 413."""
+    max_batch: int = Field(default=8192, ge=1)
+    """Most completions in one request; more is answered with 413."""
+    max_pending: int = Field(default=16_384, ge=1)
+    """Most completions that wait at a time; requests beyond that are answered with 429."""
+    max_hard: int = Field(default=64, ge=1)
+    """Most symbolic comparisons that wait for a worker process; beyond that 503."""
+    max_connections: int = Field(default=2048, ge=1)
+    """Most connections at a time; beyond that 503."""
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Worker processes for symbolic comparisons; None is half of the processors."""
+    head_timeout: float = Field(default=10.0, gt=0)
+    """Seconds in which the head of a request must arrive; the connection is closed after."""
+    body_timeout: float = Field(default=30.0, gt=0)
+    """Seconds in which the body must arrive; answered with 408 after."""
+    idle_timeout: float = Field(default=75.0, gt=0)
+    """Seconds that a connection may stay open between requests."""
+    score_timeout: float = Field(default=300.0, gt=0)
+    """Seconds in which a request must be scored; answered with 503 after."""
+    grace: float = Field(default=30.0, ge=0)
+    """Seconds that requests in flight may take when the server is told to end."""
+
+    @field_validator("token")
+    @classmethod
+    def _token_is_usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            text = value.get_secret_value()
+            if len(text) < 8 or not text.isascii() or not text.isprintable() or " " in text:
+                raise ValueError(
+                    "expected a token of at least 8 printable ASCII characters without spaces"
+                )
+        return value
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
