@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vlreward._cli import FrameOption, fail_in_one_line
+from vlreward.integrations import cli as integrations
 
 __all__ = ["app"]
 
@@ -126,6 +127,10 @@ def fetch(
         keep_archives=keep_archives,
     ):
         typer.echo(f"done: {done.url}")
+
+
+app.command()(integrations.serve)
+app.command()(integrations.path)
 
 
 if __name__ == "__main__":
