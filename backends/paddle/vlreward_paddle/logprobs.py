@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import paddle
 from paddle import Tensor
-from paddle.distributed.fleet.utils import recompute
+from paddle.autograd import PyLayer
+from paddle.nn import functional as F
 
-__all__ = ["TokenLogProbs", "chunked_logprobs", "logprobs_of_logits"]
+__all__ = ["TokenLogProbs", "chunked_logprobs", "completion_logprobs", "logprobs_of_logits"]
 
 
 @dataclass(frozen=True)
@@ -41,34 +41,99 @@ def logprobs_of_logits(logits: Tensor, ids: Tensor, asked: TokenLogProbs) -> tup
     """
     with paddle.amp.auto_cast(False):
         scaled = logits.astype("float32") / asked.temperature
-        banned = paddle.zeros_like(ids, dtype="bool")
-        if asked.banned_ids:
-            mask = paddle.zeros([scaled.shape[-1]], dtype="float32")
-            mask[list(asked.banned_ids)] = _NEVER
+        mask = _ban_mask(asked, scaled.shape[-1])
+        if mask is not None:
             scaled = scaled + mask
-            banned = mask[ids] != 0
         total = paddle.logsumexp(scaled, axis=-1)
         chosen = paddle.take_along_axis(scaled, ids.unsqueeze(-1), axis=-1).squeeze(-1)
         with paddle.no_grad():
             shares = paddle.exp(scaled - total.unsqueeze(-1))
             entropy = total - (shares * scaled).sum(axis=-1)
         found = chosen - total
-        return paddle.where(banned, paddle.zeros_like(found), found), entropy
+        if mask is not None:
+            found = paddle.where(mask[ids] != 0, paddle.zeros_like(found), found)
+        return found, entropy
 
 
 _NEVER = -1e9
 
 
-def chunked_logprobs(
-    head: Callable[[Tensor], Tensor], hidden: Tensor, asked: TokenLogProbs
-) -> tuple[Tensor, Tensor]:
+def _ban_mask(asked: TokenLogProbs, vocabulary: int) -> Tensor | None:
+    """What is added to logits (V,), None if nothing is banned."""
+    if not asked.banned_ids:
+        return None
+    mask = paddle.zeros([vocabulary], dtype="float32")
+    mask[list(asked.banned_ids)] = _NEVER
+    return mask
+
+
+class _Chunked(PyLayer):  # type: ignore[misc]
+    """Log-probabilities chunk by chunk, forwards and backwards.
+
+    Written out rather than recomputed by `recompute`, so that the head's weight receives its
+    gradient once: wrappers for data parallelism count gradients.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, asked: TokenLogProbs) -> Any:
+        ids = asked.ids.reshape([-1])
+        ctx.save_for_backward(hidden, weight)
+        ctx.asked = asked
+        found = [
+            logprobs_of_logits(_logits(hidden[part], weight), ids[part], asked)
+            for part in _parts(hidden, asked)
+        ]
+        entropy = paddle.concat([e for _, e in found])
+        ctx.mark_non_differentiable(entropy)
+        return paddle.concat([l for l, _ in found]), entropy
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor, _entropy: Any) -> Any:
+        hidden, weight = ctx.saved_tensor()
+        asked: TokenLogProbs = ctx.asked
+        ids = asked.ids.reshape([-1])
+        mask = _ban_mask(asked, weight.shape[0])
+        to_hidden = []
+        to_weight = None if weight.stop_gradient else paddle.zeros(weight.shape, dtype="float32")
+        for part in _parts(hidden, asked):
+            scaled = _logits(hidden[part], weight).astype("float32") / asked.temperature
+            if mask is not None:
+                scaled = scaled + mask
+            # d log p(id) / d logits = (one at id - p) / temperature
+            slope = F.one_hot(ids[part], weight.shape[0]) - F.softmax(scaled, axis=-1)
+            scale = upstream[part].astype("float32") / asked.temperature
+            if mask is not None:
+                scale = paddle.where(mask[ids[part]] != 0, paddle.zeros_like(scale), scale)
+            slope = slope * scale.unsqueeze(-1)
+            cast = slope.astype(weight.dtype)
+            to_hidden.append(paddle.matmul(cast, weight).astype(hidden.dtype))
+            if to_weight is not None:
+                to_weight += paddle.matmul(
+                    cast, hidden[part].astype(weight.dtype), transpose_x=True
+                ).astype("float32")
+        gradient = None if to_weight is None else to_weight.astype(weight.dtype)
+        return paddle.concat(to_hidden), gradient
+
+
+def _logits(hidden: Tensor, weight: Tensor) -> Tensor:
+    return paddle.matmul(hidden.astype(weight.dtype), weight, transpose_y=True)
+
+
+def _parts(hidden: Tensor, asked: TokenLogProbs) -> list[slice]:
+    return [
+        slice(start, start + asked.chunk_size)
+        for start in range(0, hidden.shape[0], asked.chunk_size)
+    ]
+
+
+def chunked_logprobs(weight: Tensor, hidden: Tensor, asked: TokenLogProbs) -> tuple[Tensor, Tensor]:
     """Log-probabilities from hidden states, a chunk of tokens at a time.
 
     A chunk's logits are dropped after use and computed again in the backward pass, so memory is
     that of one chunk by the vocabulary, whatever the batch.
 
     Args:
-        head: The language model's head, (N, H) to (N, V).
+        weight: The language model's head (V, H).
         hidden: States that predict the tokens (B, C, H).
         asked: The tokens (B, C), temperature, banned ids and chunk size.
 
@@ -76,20 +141,35 @@ def chunked_logprobs(
         Log-probabilities and entropies, both (B, C).
     """
     flat = hidden.reshape([-1, hidden.shape[-1]])
-    ids = asked.ids.reshape([-1])
-
-    def one(states: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        return logprobs_of_logits(head(states), tokens, asked)
-
-    logps: list[Any] = []
-    entropies: list[Any] = []
-    for start in range(0, flat.shape[0], asked.chunk_size):
-        part = slice(start, start + asked.chunk_size)
-        if paddle.is_grad_enabled() and not flat.stop_gradient:
-            found = recompute(one, flat[part], ids[part], preserve_rng_state=False)
-        else:
-            found = one(flat[part], ids[part])
-        logps.append(found[0])
-        entropies.append(found[1].detach())
+    with paddle.amp.auto_cast(False):
+        logps, entropies = _Chunked.apply(flat, weight, asked)
     shape = asked.ids.shape
-    return paddle.concat(logps).reshape(shape), paddle.concat(entropies).reshape(shape)
+    return logps.reshape(shape), entropies.detach().reshape(shape)
+
+
+def completion_logprobs(
+    model: Any, inputs: dict[str, Tensor], asked: TokenLogProbs
+) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of completions under any model.
+
+    Args:
+        model: A model, wrapped for data parallelism or not.
+        inputs: Prompts and completions as the model takes them.
+        asked: The completions, at the end of the inputs' rows.
+
+    Returns:
+        Log-probabilities and entropies, both (B, C).
+    """
+    from vlreward_paddle.unwrapping import unwrap
+
+    if getattr(unwrap(model), "returns_logprobs", False):
+        found: tuple[Tensor, Tensor] = model(**inputs, logprobs=asked)
+        return found
+    outputs = model(**inputs)
+    logits = outputs[0] if isinstance(outputs, tuple) else getattr(outputs, "logits", outputs)
+    count = asked.ids.shape[1]
+    states = logits[:, -count - 1 : -1]
+    logps, entropies = logprobs_of_logits(
+        states.reshape([-1, states.shape[-1]]), asked.ids.reshape([-1]), asked
+    )
+    return logps.reshape(asked.ids.shape), entropies.detach().reshape(asked.ids.shape)

@@ -82,6 +82,8 @@ class LossOptions:
     """Ratios above 1 + epsilon_high are clipped; None for `epsilon`."""
     beta: float = 0.0
     """Weight of the divergence from the reference model."""
+    use_bias_correction_kl: bool = True
+    """Multiply the divergence by the ratio, whose gradient makes that of the estimate unbiased."""
     max_completion_length: int = 256
     """What `dr_grpo` divides by."""
 
@@ -120,7 +122,8 @@ def grpo_loss(
 
     With the ratio q = exp(logps - old_logps) and the advantage A, a token's loss is
     -min(q A, clip(q, 1 - epsilon, 1 + epsilon_high) A), plus beta times the divergence
-    exp(ref - logps) - (ref - logps) - 1. Tokens are averaged
+    exp(ref - logps) - (ref - logps) - 1, itself times q with `use_bias_correction_kl`. Tokens are
+    averaged
 
     - `grpo`: over each completion, then over completions;
     - `bnpo`: over all tokens of the micro-batch;
@@ -153,6 +156,8 @@ def grpo_loss(
         if ref_logps is None:
             raise ValueError(f"expected ref_logps for beta={options.beta!r}, got None")
         divergence = paddle.exp(ref_logps - logps) - (ref_logps - logps) - 1
+        if options.use_bias_correction_kl:
+            divergence = divergence * ratio
         losses = losses + options.beta * divergence
     loss = _average(losses, mask, options, num_items)
     with paddle.no_grad():

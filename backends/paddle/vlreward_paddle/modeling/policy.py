@@ -52,6 +52,8 @@ class PolicyMixin:
 
     hf_config: dict[str, Any]
     """The `config.json` that the model was loaded with."""
+    returns_logprobs = True
+    """Says that `forward` takes `logprobs`."""
     banned_ids: tuple[int, ...] = ()
     """Token ids that are never generated."""
 
@@ -98,7 +100,7 @@ class PolicyMixin:
         hidden = self.model(**{**kwargs, "use_cache": False, "return_dict": True})[0]  # type: ignore[attr-defined]
         count = logprobs.ids.shape[1]
         # The state at a token predicts the next one.
-        return chunked_logprobs(self.lm_head, hidden[:, -count - 1 : -1], logprobs)  # type: ignore[attr-defined]
+        return chunked_logprobs(self.lm_head.weight, hidden[:, -count - 1 : -1], logprobs)  # type: ignore[attr-defined]
 
     def adjust_logits_during_generation(self, logits: Tensor) -> Tensor:
         """Ban ids here, since `generate` accepts no logits processors of one's own."""

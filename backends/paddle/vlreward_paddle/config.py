@@ -1,0 +1,87 @@
+"""Options of training: those of TRL's GRPOConfig under their names, on the library's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from vlreward_paddle.loss import LossOptions
+from vlreward_paddle.shim import TrainingArguments
+
+__all__ = ["GRPOConfig"]
+
+
+def _option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class GRPOConfig(TrainingArguments):  # type: ignore[misc]
+    """Options of the trainer. Build it with `vlreward_paddle.shim.launch_options`.
+
+    An optimizer step takes `per_device_train_batch_size * gradient_accumulation_steps *
+    processes` completions, sampled together. The accumulation is done here, in micro-batches of
+    `per_device_train_batch_size`: the library sees one step for each optimizer step, and its own
+    `gradient_accumulation_steps` stays 1 (with more it fails on CPUs). `micro_batches` has the
+    number.
+
+    Raises:
+        ValueError: If an option is out of its range.
+    """
+
+    num_generations: int = _option(8, "Completions of each question, at least 2.")
+    max_completion_length: int = _option(256, "Longest completion in tokens.")
+    temperature: float = _option(1.0, "Divides logits, in sampling and in the loss alike.")
+    top_p: float = _option(1.0, "Smallest probability mass to sample from.")
+    top_k: int = _option(0, "Most likely tokens to sample from; 0 for all.")
+    beta: float = _option(0.0, "Weight of the KL term; 0 loads no reference model.")
+    use_bias_correction_kl: bool = _option(True, "Multiply the KL term by the ratio.")
+    num_iterations: int = _option(1, "Optimizer steps on the same completions.")
+    epsilon: float = _option(0.2, "Ratios below 1 - epsilon are clipped.")
+    epsilon_high: Optional[float] = _option(None, "Ratios above 1 + this; default epsilon.")  # noqa: UP045
+    loss_type: str = _option("dapo", "grpo, bnpo, dr_grpo or dapo.")
+    scale_rewards: str = _option("group", "Divide advantages by the deviation: group, batch, none.")
+    mask_truncated_completions: bool = _option(
+        False, "Leave truncated completions out of the loss."
+    )
+    reward_weights: Optional[list[float]] = _option(None, "Weights in place of the terms' own.")  # noqa: UP045
+    shuffle_dataset: bool = _option(True, "Draw questions in random order.")
+    logprob_chunk_size: int = _option(512, "Tokens whose logits are held at a time.")
+
+    def __post_init__(self) -> None:
+        for name in ("num_iterations", "max_completion_length", "logprob_chunk_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)!r}")
+        if self.num_generations < 2:
+            raise ValueError(
+                f"expected num_generations of at least 2, got {self.num_generations!r}: advantages "
+                "are relative to the group"
+            )
+        if not 0 < self.temperature <= 10:
+            raise ValueError(
+                f"expected a temperature above 0 and at most 10, got {self.temperature!r}"
+            )
+        if self.scale_rewards not in ("group", "batch", "none"):
+            raise ValueError(
+                f"expected scale_rewards group, batch or none, got {self.scale_rewards!r}"
+            )
+        self.loss_options()
+        self.micro_batches = self.gradient_accumulation_steps
+        self.gradient_accumulation_steps = 1
+        super().__post_init__()
+
+    def loss_options(self) -> LossOptions:
+        """The options of the loss."""
+        return LossOptions(
+            loss_type=self.loss_type,
+            epsilon=self.epsilon,
+            epsilon_high=self.epsilon_high,
+            beta=self.beta,
+            use_bias_correction_kl=self.use_bias_correction_kl,
+            max_completion_length=self.max_completion_length,
+        )
+
+    @property
+    def completions_per_device(self) -> int:
+        """Completions that one process samples for an optimizer step."""
+        return int(self.per_device_train_batch_size * self.micro_batches)

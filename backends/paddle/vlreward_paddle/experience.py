@@ -1,0 +1,170 @@
+"""From questions to what the loss needs: completions, rewards, advantages, log-probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import paddle
+from paddle import Tensor
+
+from vlreward_paddle.logprobs import TokenLogProbs
+from vlreward_paddle.metrics import Metrics
+from vlreward_paddle.parallel import gather_rows
+from vlreward_paddle.rollout import Prompt, join, pad_right
+
+__all__ = ["Codec", "MicroBatch", "RewardFunction", "micro_batch", "score"]
+
+_RESERVED = ("prompt", "completion", "completion_ids")
+"""Columns that reward functions get otherwise, as in TRL."""
+RewardFunction = Callable[..., "list[float | None]"]
+"""TRL's signature: keywords `prompts`, `completions`, `completion_ids`, each column of the rows as
+a list, `trainer_state` and `log_metric`; one number, or None, for each completion."""
+
+
+class Codec(Protocol):
+    """Turns rows into prompts and tokens into text."""
+
+    eos_ids: tuple[int, ...]
+    """Ids that end a completion."""
+    pad_id: int
+    """Id of padding."""
+
+    def encode(self, row: dict[str, Any]) -> Prompt:
+        """The tokens and the image of a row."""
+        ...
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of a completion, without special tokens."""
+        ...
+
+
+@dataclass
+class MicroBatch:
+    """Completions of one forward and backward pass."""
+
+    inputs: dict[str, Tensor]
+    """Prompts and completions (B, P + C), with images, as the model takes them."""
+    asked: TokenLogProbs
+    """The completions (B, C)."""
+    mask: Tensor
+    """1 for tokens that are in the loss (B, C)."""
+    advantages: Tensor
+    """(B,)."""
+    old_logps: Tensor | None = None
+    """Log-probabilities of the policy that sampled (B, C); None if it is still the same."""
+    ref_logps: Tensor | None = None
+    """Log-probabilities of the reference model (B, C)."""
+
+
+def micro_batch(
+    prompts: Sequence[Prompt],
+    completions: Sequence[list[int]],
+    advantages: np.ndarray,
+    pad_id: int,
+    *,
+    temperature: float,
+    banned_ids: tuple[int, ...],
+    chunk_size: int,
+    keep: Sequence[bool],
+) -> MicroBatch:
+    """Put prompts and completions together.
+
+    Args:
+        prompts: One for each completion.
+        completions: Token ids.
+        advantages: One for each.
+        pad_id: Id of padding, in front of prompts and behind completions.
+        temperature: As in sampling.
+        banned_ids: As in sampling.
+        chunk_size: See `TokenLogProbs`.
+        keep: Whether a completion is in the loss.
+    """
+    inputs = join(prompts, pad_id)
+    ids, mask = pad_right(completions, pad_id)
+    tokens, attended = paddle.to_tensor(ids), paddle.to_tensor(mask)
+    inputs["input_ids"] = paddle.concat([inputs["input_ids"], tokens], axis=1)
+    inputs["attention_mask"] = paddle.concat([inputs["attention_mask"], attended], axis=1)
+    kept = mask * np.array(keep, dtype=np.int64)[:, None]
+    return MicroBatch(
+        inputs,
+        TokenLogProbs(tokens, temperature, banned_ids, chunk_size),
+        paddle.to_tensor(kept),
+        paddle.to_tensor(advantages.astype(np.float32)),
+    )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Rewards of all processes' completions, by rank."""
+
+    by_function: np.ndarray
+    """(N, functions), NaN where a function has nothing to say."""
+    totals: np.ndarray
+    """Weighted sums (N,), NaN where no function has anything to say."""
+
+
+def score(
+    functions: Sequence[RewardFunction],
+    weights: Sequence[float],
+    rows: Sequence[dict[str, Any]],
+    texts: Sequence[str],
+    tokens: Sequence[list[int]],
+    state: Any,
+    metrics: Metrics,
+) -> Scores:
+    """Call the reward functions, as TRL does, and gather what they say.
+
+    Args:
+        functions: The reward functions.
+        weights: One for each.
+        rows: The row of each completion of this process.
+        texts: The completions.
+        tokens: Their token ids.
+        state: The trainer's state.
+        metrics: Where means are noted.
+
+    Raises:
+        ValueError: If a function returns another number of rewards, or one that is not finite.
+    """
+    columns = {name: [row[name] for row in rows] for name in rows[0] if name not in _RESERVED}
+    messages = [[{"role": "assistant", "content": text}] for text in texts]
+    found = np.full((len(rows), len(functions)), np.nan)
+    for i, function in enumerate(functions):
+        values = function(
+            prompts=[row["prompt"] for row in rows],
+            completions=messages,
+            completion_ids=tokens,
+            trainer_state=state,
+            log_metric=metrics.add,
+            **columns,
+        )
+        if len(values) != len(rows):
+            raise ValueError(
+                f"expected {len(rows)} rewards from {name_of(function)!r}, got {len(values)}"
+            )
+        for j, value in enumerate(values):
+            if value is not None:
+                if not np.isfinite(value):
+                    raise ValueError(
+                        f"expected finite rewards from {name_of(function)!r}, got {value!r}"
+                    )
+                found[j, i] = value
+    found = gather_rows(found)
+    known = ~np.isnan(found)
+    totals = (np.where(known, found, 0) * np.asarray(weights)).sum(axis=1)
+    totals[~known.any(axis=1)] = np.nan
+    for i, function in enumerate(functions):
+        column = found[known[:, i], i]
+        if column.size:
+            metrics.same(f"rewards/{name_of(function)}/mean", float(column.mean()))
+            if column.size > 1:
+                metrics.same(f"rewards/{name_of(function)}/std", float(column.std(ddof=1)))
+    return Scores(found, totals)
+
+
+def name_of(function: RewardFunction) -> str:
+    """The name that logs show."""
+    return str(getattr(function, "__name__", type(function).__name__))

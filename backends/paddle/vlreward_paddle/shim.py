@@ -1,0 +1,94 @@
+"""The Trainer to build on: paddleformers', or that of paddlenlp 3.0 where only it is installed.
+
+Both are the same code at different ages. Their launch options have different names and defaults;
+`launch_options` knows them, and nothing else here does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+
+__all__ = ["LIBRARY", "Trainer", "TrainerCallback", "TrainingArguments", "launch_options"]
+
+
+def _library() -> str:
+    chosen = os.environ.get("VLREWARD_PADDLE_TRAINER")
+    known = ("paddleformers", "paddlenlp")
+    if chosen is not None:
+        if chosen not in known:
+            raise ImportError(
+                f"expected VLREWARD_PADDLE_TRAINER to be {' or '.join(known)}, got {chosen!r}"
+            )
+        return chosen
+    for name in known:
+        if importlib.util.find_spec(name) is not None:
+            return name
+    raise ImportError(
+        "the Paddle backend needs paddleformers: pip install 'vlreward[paddle]' (or paddlenlp: "
+        "pip install 'vlreward[paddlenlp]')"
+    )
+
+
+LIBRARY = _library()
+"""`paddleformers` or `paddlenlp`; the variable VLREWARD_PADDLE_TRAINER chooses where both are."""
+
+if LIBRARY == "paddleformers":
+    from paddleformers.trainer import Trainer, TrainerCallback, TrainingArguments
+else:
+    from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
+
+_NAMES = {
+    "paddleformers": {
+        "tensor_parallel_degree": "tensor_model_parallel_size",
+        "pipeline_parallel_degree": "pipeline_model_parallel_size",
+        "sharding_parallel_degree": "sharding_parallel_size",
+    },
+    "paddlenlp": {
+        "tensor_model_parallel_size": "tensor_parallel_degree",
+        "pipeline_model_parallel_size": "pipeline_parallel_degree",
+        "sharding_parallel_size": "sharding_parallel_degree",
+    },
+}
+
+
+def launch_options(options: dict[str, Any], library: str = LIBRARY) -> dict[str, Any]:
+    """Options of `TrainingArguments` under the library's own names, with this backend's defaults.
+
+    Understands the names of both libraries, and `gradient_checkpointing` and `recompute` for the
+    same thing. Defaults set here: no sharding (paddleformers' is `stage1`); checkpoints that
+    resume bit-exactly; master gradients with bf16 only, as they mean nothing without.
+
+    Args:
+        options: Options by name.
+        library: `paddleformers` or `paddlenlp`.
+
+    Example:
+        >>> launch_options({"recompute": True, "sharding_parallel_degree": 8}, "paddleformers")[
+        ...     "sharding_parallel_size"]
+        8
+    """
+    names = _NAMES[library]
+    made = {names.get(name, name): value for name, value in options.items()}
+    recompute = made.pop("gradient_checkpointing", None) or made.pop("recompute", None)
+    made.pop("recompute", None)
+    made.setdefault("sharding", "")
+    half = bool(made.get("bf16") or made.get("fp16"))
+    made.setdefault("amp_master_grad", half)
+    if half:
+        made.setdefault("fp16_opt_level", "O2")
+    if library == "paddleformers":
+        made.setdefault("save_checkpoint_format", "unified_checkpoint")
+        made.setdefault("load_checkpoint_format", "unified_checkpoint")
+        if recompute:
+            made |= {
+                "recompute_granularity": "full",
+                "recompute_method": "uniform",
+                "recompute_num_layers": 1,
+            }
+    else:
+        made.setdefault("unified_checkpoint", True)
+        if recompute is not None:
+            made["recompute"] = bool(recompute)
+    return made
