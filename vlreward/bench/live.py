@@ -101,7 +101,7 @@ class LiveRun:
             frame=frame,
             frame_declared_by=declared_by,
             provenance={
-                "model": self.engine.model,
+                "model": _shown_name(self.engine.model),
                 "engine": self.engine.describe(),
                 "data_sha256": origin.sha256,
                 "ids_sha256": dataset.ids_sha256,
@@ -134,6 +134,12 @@ def _as_seen(item: Completed, frame: Frame | None) -> Sample:
         update["image_size"] = generation.image_size or item.sample.image_size
         update["input_size"] = generation.input_size or item.sample.input_size
     return item.sample.model_copy(update=update)
+
+
+def _shown_name(model: str) -> str:
+    """A hub name as it is; of a path the last two parts, since paths differ by machine."""
+    path = Path(model)
+    return "/".join(path.resolve().parts[-2:]) if path.is_dir() else model
 
 
 def _served(answered: Sequence[Completed]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlreward.bench.engines._processor import load_processor
-from vlreward.bench.engines.base import MAX_DETAIL, EngineError
+from vlreward.bench.engines.values import MAX_DETAIL, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,47 +5,20 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import ipaddress
-import json
 import random
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vlreward.bench.engines._retry import (
-    RETRYABLE_STATUS,
-    backoff_seconds,
-    parse_retry_after,
-)
-from vlreward.bench.engines.base import MAX_DETAIL, EngineError
+from vlreward.bench.engines._replies import Answer, Refusal, bounded, model_names, read, refused
+from vlreward.bench.engines._retry import backoff_seconds
+from vlreward.bench.engines.values import EngineError
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "Endpoint", "Refusal", "choose_model", "quick_imports", "to_openai"]
-
-_NO_KEY = "give the key by --api-key or in the environment variable OPENAI_API_KEY"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A completion as the endpoint gave it."""
-
-    text: str
-    finish_reason: str | None
-    usage: dict[str, int] | None
-    model: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why there is no completion."""
-
-    kind: str
-    detail: str
-    retryable: bool
-    retry_after: float | None = None
+__all__ = ["Endpoint", "choose_model", "quick_imports"]
 
 
 class Endpoint:
@@ -102,8 +75,8 @@ class Endpoint:
         except httpx.TransportError as error:
             return Refusal("connection", self._unreachable(error), True)
         if response.status_code != 200:
-            return self._refused(response)
-        return _read(response.content, self.shown_url)
+            return refused(response, self.shown_url)
+        return read(response.content, self.shown_url)
 
     def models(self, tries: int, backoff: float) -> list[str]:
         """Names that the endpoint serves; empty if it does not say.
@@ -124,10 +97,10 @@ class Endpoint:
                     problem = self._unreachable(error)
                 else:
                     if response.status_code in (401, 403):
-                        raise EngineError(self._refused(response).detail)
+                        raise EngineError(refused(response, self.shown_url).detail)
                     if response.status_code not in (502, 503, 504):
-                        return _model_names(response)
-                    problem = self._refused(response).detail
+                        return model_names(response)
+                    problem = refused(response, self.shown_url).detail
                 if attempt < tries:
                     time.sleep(backoff_seconds(attempt, backoff, rng))
         raise EngineError(
@@ -136,21 +109,7 @@ class Endpoint:
         )
 
     def _unreachable(self, error: Exception) -> str:
-        return _bounded(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
-
-    def _refused(self, response: httpx.Response) -> Refusal:
-        status = response.status_code
-        detail = f"{self.shown_url} answered {status}: {_server_message(response.content)}"
-        if status in (401, 403):
-            detail += f"; {_NO_KEY}"
-        elif status == 404:
-            detail += "; check --base-url (it ends in /v1) and the model's name"
-        return Refusal(
-            f"http_{status}",
-            detail,
-            status in RETRYABLE_STATUS,
-            parse_retry_after(response.headers.get("retry-after")),
-        )
+        return bounded(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager
@@ -172,24 +131,6 @@ def quick_imports() -> Iterator[None]:
             del modules["sniffio"]
 
 
-def to_openai(messages: list[dict[str, Any]], image_url: str | None) -> list[dict[str, Any]]:
-    """Chat messages in the protocol's form: the bare image entry becomes an `image_url`."""
-    converted = []
-    for message in messages:
-        content = message["content"]
-        if not isinstance(content, str):
-            content = [
-                {"type": "image_url", "image_url": {"url": image_url}}
-                if entry["type"] == "image"
-                else entry
-                for entry in content
-            ]
-            if len(content) == 1 and content[0]["type"] == "text":
-                content = content[0]["text"]
-        converted.append({**message, "content": content})
-    return converted
-
-
 def choose_model(model: str | None, served: list[str], url: str) -> str:
     """The model to ask for: as named, or the only one that is served.
 
@@ -205,76 +146,6 @@ def choose_model(model: str | None, served: list[str], url: str) -> str:
         return served[0]
     listed = ", ".join(served[:10]) or "none"
     raise EngineError(f"{url} lists {len(served)} models ({listed}): name one by --model")
-
-
-def _model_names(response: httpx.Response) -> list[str]:
-    try:
-        data = response.json()["data"]
-        return [str(entry["id"]) for entry in data]
-    except (ValueError, KeyError, TypeError):
-        return []
-
-
-def _read(content: bytes, url: str) -> Answer | Refusal:
-    try:
-        reply = json.loads(content)
-    except (ValueError, RecursionError):
-        shown = _bounded(content[:200].decode("utf-8", "replace"))
-        return Refusal(
-            "bad_reply", f"{url} answered 200 with text that is no JSON: {shown!r}", True
-        )
-    choices = reply.get("choices") if isinstance(reply, dict) else None
-    if not isinstance(choices, list) or not choices:
-        return Refusal("bad_reply", f"{url} answered 200 without any choice", True)
-    text = _text_of(choices[0])
-    if text is None:
-        shown = _bounded(json.dumps(choices[0]))
-        return Refusal("bad_reply", f"{url} answered 200 without a text: {shown}", True)
-    reason = choices[0].get("finish_reason")
-    usage = reply.get("usage")
-    model = reply.get("model")
-    return Answer(
-        text=text,
-        finish_reason=reason if isinstance(reason, str) else None,
-        usage={
-            key: value
-            for key, value in usage.items()
-            if isinstance(value, int) and not isinstance(value, bool)
-        }
-        if isinstance(usage, dict)
-        else None,
-        model=model if isinstance(model, str) else None,
-    )
-
-
-def _text_of(choice: Any) -> str | None:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict) or "content" not in message:
-        return None
-    content = message["content"]
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    if content is None:
-        return ""
-    return content if isinstance(content, str) else None
-
-
-def _server_message(content: bytes) -> str:
-    text = content[:20_000].decode("utf-8", "replace")
-    try:
-        value = json.loads(text)
-        while isinstance(value, dict):
-            value = next(value[key] for key in ("error", "message", "detail") if key in value)
-        text = value if isinstance(value, str) else json.dumps(value)
-    except (ValueError, StopIteration, RecursionError):
-        pass
-    return _bounded(text) or "no message"
-
-
-def _bounded(text: str) -> str:
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return clean if len(clean) <= MAX_DETAIL else clean[: MAX_DETAIL - 1] + "…"
 
 
 def _is_loopback(host: str) -> bool:

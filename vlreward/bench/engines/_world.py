@@ -6,7 +6,7 @@ import datetime
 import os
 from typing import Any
 
-from vlreward.bench.engines.base import EngineError
+from vlreward.bench.engines.values import EngineError
 
 __all__ = ["World"]
 

@@ -8,9 +8,7 @@ point, so the server leaves them alone and the frame of the boxes is known.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import json
 import os
 import random
 import time
@@ -18,10 +16,11 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vlreward.bench.engines import _endpoint
+from vlreward.bench.engines._bodies import Bodies, Prepared
+from vlreward.bench.engines._replies import Answer
 from vlreward.bench.engines._retry import Pacer, backoff_seconds
 from vlreward.bench.engines.base import (
     EngineConfig,
@@ -33,9 +32,6 @@ from vlreward.bench.engines.base import (
     Sampling,
     resolve_family,
 )
-from vlreward.data.images import open_image
-from vlreward.data.resize import resize_for
-from vlreward.frames import Frame, ModelFamily
 from vlreward.geometry import Size
 
 if TYPE_CHECKING:
@@ -44,16 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIEngine", "from_config"]
 
 _SYSTEMIC = frozenset({"connection", "http_401", "http_403", "http_404"})
-_AS_IT_IS = ModelFamily("unknown", Frame.ORIGINAL_PX, "")
 _BREAKER = 16
 """So many requests in a row lost to the endpoint itself, and the run stops."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    body: bytes
-    image_size: Size | None
-    input_size: Size | None
 
 
 class OpenAIEngine:
@@ -118,39 +106,25 @@ class OpenAIEngine:
         """Names that the endpoint listed when the engine was built; empty if it lists none."""
         self.model = _endpoint.choose_model(model, self.served_models, self._endpoint.shown_url)
         self.family = resolve_family(family, self.model)
-        self._min_pixels, self._max_pixels = min_pixels, max_pixels
-        if (min_pixels or max_pixels) and (self.family is None or self.family.factor is None):
-            raise ValueError(
-                f"min_pixels and max_pixels need a family that resizes by them, but {self.model!r} "
-                f"is of {self.family.name if self.family else 'no known family'}; give the family"
-            )
+        self._bodies = Bodies(
+            self.model, self.sampling, self.family, min_pixels, max_pixels, self._extra
+        )
         workers = min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-images")
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the address, the key or the concurrency."""
-        image: dict[str, Any] | None = None
-        if self.family is not None and self.family.factor is not None:
-            image = {
-                "factor": self.family.factor,
-                "min_pixels": self._min_pixels or self.family.min_pixels,
-                "max_pixels": self._max_pixels or self.family.max_pixels,
-            }
         return {
             "engine": self.name,
             "model": self.model,
             "sampling": self.sampling.describe(),
-            "image": image,
+            "image": self._bodies.resizing(),
             **({"extra_body": self._extra} if self._extra else {}),
         }
 
     def input_size(self, image_size: Size) -> Size | None:
         """(width, height) to which an image of that size is resized, None if it is left alone."""
-        if self.family is None:
-            return None
-        return self.family.input_size(
-            image_size, min_pixels=self._min_pixels, max_pixels=self._max_pixels
-        )
+        return self._bodies.input_size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`[value]`: one process talks to the endpoint."""
@@ -216,10 +190,10 @@ class OpenAIEngine:
 
     async def _answer(self, client: httpx.AsyncClient, request: Request) -> Outcome:
         if request.image is None:
-            prepared: _Prepared | GenerationError = self._prepare(request)
+            prepared: Prepared | GenerationError = self._bodies.prepare(request)
         else:
             loop = asyncio.get_running_loop()
-            prepared = await loop.run_in_executor(self._pool, self._prepare, request)
+            prepared = await loop.run_in_executor(self._pool, self._bodies.prepare, request)
         if isinstance(prepared, GenerationError):
             return prepared
         outcome = await self._send(client, prepared)
@@ -233,14 +207,14 @@ class OpenAIEngine:
             self._lost_in_a_row = 0
         return outcome
 
-    async def _send(self, client: httpx.AsyncClient, prepared: _Prepared) -> Outcome:
+    async def _send(self, client: httpx.AsyncClient, prepared: Prepared) -> Outcome:
         attempt = 0
         while True:
             attempt += 1
             await self._pacer.wait()
             started = time.monotonic()
             reply = await self._endpoint.post(client, prepared.body)
-            if isinstance(reply, _endpoint.Answer):
+            if isinstance(reply, Answer):
                 return self._generation(reply, prepared, time.monotonic() - started)
             if not reply.retryable:
                 return GenerationError(reply.kind, reply.detail)
@@ -253,41 +227,7 @@ class OpenAIEngine:
             else:
                 await asyncio.sleep(backoff_seconds(attempt, self._backoff, self._rng))
 
-    def _prepare(self, request: Request) -> _Prepared | GenerationError:
-        image_size = input_size = None
-        url = None
-        if request.image is not None:
-            family = _AS_IT_IS if self.family is None else self.family
-            limits = {"min_pixels": self._min_pixels, "max_pixels": self._max_pixels}
-            sample_id = str(request.meta.get("id", ""))
-            try:
-                resized = resize_for(open_image(request.image, where=sample_id), family, **limits)
-            except ValueError as error:
-                return GenerationError("image", f"{error} (sample {sample_id!r})")
-            image_size = resized.original_size
-            input_size = None if family.factor is None else resized.size
-            url = "data:image/png;base64," + base64.b64encode(resized.png).decode("ascii")
-        body = {
-            "model": self.model,
-            "messages": _endpoint.to_openai(request.messages, url),
-            **self.sampling_body(),
-            **self._extra,
-        }
-        return _Prepared(json.dumps(body).encode(), image_size, input_size)
-
-    def sampling_body(self) -> dict[str, Any]:
-        """The sampling as fields of a request body; what is None is left to the server."""
-        body: dict[str, Any] = {
-            "max_tokens": self.sampling.max_tokens,
-            "temperature": self.sampling.temperature,
-            "top_p": self.sampling.top_p,
-            "seed": self.sampling.seed,
-        }
-        return {name: value for name, value in body.items() if value is not None}
-
-    def _generation(
-        self, answer: _endpoint.Answer, prepared: _Prepared, seconds: float
-    ) -> Generation:
+    def _generation(self, answer: Answer, prepared: Prepared, seconds: float) -> Generation:
         self._check_not_shrunk(answer, prepared)
         usage = answer.usage or {}
         return Generation(
@@ -302,7 +242,7 @@ class OpenAIEngine:
             input_size=prepared.input_size,
         )
 
-    def _check_not_shrunk(self, answer: _endpoint.Answer, prepared: _Prepared) -> None:
+    def _check_not_shrunk(self, answer: Answer, prepared: Prepared) -> None:
         """Warn once if the prompt has fewer tokens than the image alone must have had."""
         tokens = (answer.usage or {}).get("prompt_tokens")
         factor = self.family.factor if self.family is not None else None

@@ -88,7 +88,7 @@ def _iou_histogram(suite: Suite, rows: list[SampleRow], peers: Sequence[Suite]) 
     bars.append(Bar("none", failed, "failed", f"no usable box: {failed}"))
     table = [(f"{edges[i]} to {edges[i + 1]}", str(n)) for i, n in enumerate(bins)]
     said = ", ".join(f"{name}: {count}" for name, count in table if count != "0")
-    where = f"; IoU of {threshold:g} or more counts as right" if threshold is not None else ""
+    where = f"; IoU above {threshold:g} counts as right" if threshold is not None else ""
     return Figure(
         "IoU with the gold box",
         bar_chart(

@@ -130,7 +130,7 @@ def bar_chart(bars: Sequence[Bar], *, label: str, x_title: str, most: int | None
 
 def row_chart(bars: Sequence[Bar], *, label: str) -> Markup:
     """Lying bars, one per line, each with its name before it and its note behind it."""
-    name_w, note_w, line = 128, 78, 24
+    name_w, note_w, line = 128, 96, 24
     longest = max((bar.height or 0 for bar in bars), default=0) or 1
     body = []
     for index, bar in enumerate(bars):
