@@ -156,6 +156,7 @@ def _hash(text: str) -> str:
 def _render(**context: Any) -> str:
     import jinja2
 
+    from vlreward.bench.report.curves import curve_figures, load_curves
     from vlreward.bench.report.plots import figures
     from vlreward.bench.report.summary import overview, plots, provenance, scale
     from vlreward.bench.report.text import percent, plain, points, visible
@@ -181,6 +182,11 @@ def _render(**context: Any) -> str:
         overview=overview(runs),
         provenance=provenance(runs),
         plots=plots(runs, figures),
+        training=[
+            (run, curves, curve_figures(curves))
+            for run in runs
+            if (curves := load_curves(run.path)) is not None
+        ],
         scale=scale,
         run_numbers={run.name: number for number, run in enumerate(runs)},
     )

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from vlreward.bench.report.text import plain
 
-__all__ = ["Bar", "Figure", "bar_chart", "grid_chart", "row_chart"]
+__all__ = ["Bar", "Figure", "bar_chart", "grid_chart", "line_chart", "row_chart"]
 
 WIDTH = 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 8, 18, 40
@@ -144,6 +144,56 @@ def row_chart(bars: Sequence[Bar], *, label: str) -> Markup:
         body.append(_text(name_w + max(width, 1) + 6, y + 14, bar.note, "tick"))
     body.append(_line(name_w, 2, name_w, 4 + len(bars) * line, "axis"))
     return _svg(8 + len(bars) * line, label, body)
+
+
+def line_chart(
+    dots: Sequence[tuple[float, float]],
+    line: Sequence[tuple[float, float]],
+    *,
+    label: str,
+    x_title: str,
+) -> Markup:
+    """Single values as dots, and a line through their means.
+
+    Args:
+        dots: (x, y) of each value, x increasing.
+        line: (x, y) of the line.
+        label: What the drawing says, in words.
+        x_title: Title of the axis under it.
+    """
+    plot_h = 150
+    height = _TOP + plot_h + _BOTTOM
+    xs = [x for x, _ in dots]
+    ys = [y for _, y in (*dots, *line)]
+    x0, x1 = min(xs), max(xs)
+    y0, y1 = min(ys), max(ys)
+    if y1 - y0 < 1e-12 * max(1.0, abs(y1)):
+        y0, y1 = y0 - 0.5, y1 + 0.5
+    wide = WIDTH - _LEFT - _RIGHT
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        along = (x - x0) / (x1 - x0) if x1 > x0 else 0.5
+        return _LEFT + wide * along, _TOP + plot_h * (1 - (y - y0) / (y1 - y0))
+
+    body = []
+    for i in range(5):
+        value = y0 + (y1 - y0) * i / 4
+        _, y = place(x0, value)
+        body.append(_line(_LEFT, y, WIDTH - _RIGHT, y, "grid"))
+        body.append(_text(_LEFT - 5, y + 3.5, f"{value:.3g}", "tick end"))
+    for x in sorted({x0, (x0 + x1) // 2, x1}):
+        at, _ = place(x, y0)
+        body.append(_text(at, _TOP + plot_h + 14, f"{x:g}", "tick middle"))
+    for x, y in dots:
+        at, up = place(x, y)
+        body.append(Markup('<circle class="dot" cx="{}" cy="{}" r="1.4"/>').format(
+            f"{at:.1f}", f"{up:.1f}"
+        ))  # fmt: skip
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in (place(x, y) for x, y in line))
+    body.append(Markup('<polyline class="curve" points="{}"/>').format(path))
+    body.append(_line(_LEFT, _TOP + plot_h, WIDTH - _RIGHT, _TOP + plot_h, "axis"))
+    body.append(_text((_LEFT + WIDTH - _RIGHT) / 2, height - 8, x_title, "axis-title middle"))
+    return _svg(height, label, body)
 
 
 def grid_chart(
