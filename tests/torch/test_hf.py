@@ -125,7 +125,7 @@ def test_the_stop_token_tells_truncated_answers(tiny_dir: Path, requests: list[R
         assert generation.finish_reason == ("length" if generation.truncated else "stop")
         if generation.truncated:
             assert generation.token_count == 12
-        tokenizer = engine._processor.tokenizer
+        tokenizer = engine._tokenizer
         assert not any(tokenizer.decode([end]) in generation.text[:-1] for end in ends[1:3])
 
 

@@ -309,7 +309,7 @@ def test_rate_limit_spaces_requests(stub: Any) -> None:
 
     stub.reply = reply
     answers(engine_for(stub, requests_per_minute=1200), *(ask(str(i)) for i in range(6)))
-    assert sorted(times)[-1] - sorted(times)[0] >= 5 * 0.05 * 0.8
+    assert sorted(times)[-1] - sorted(times)[0] >= 5 * 0.05 * 0.5
 
 
 def test_timeout_is_named(stub: Any) -> None:
@@ -367,8 +367,10 @@ def test_a_bad_address_is_refused(url: str) -> None:
 
 
 def test_concurrency_is_used_and_bounded(stub: Any) -> None:
+    together = threading.Barrier(8)
+
     def reply(n: int, body: dict[str, Any]) -> Any:
-        time.sleep(0.02)
+        together.wait(30)  # Goes on only when eight requests are open at a time.
         return stub.answer(body["messages"][0]["content"])
 
     stub.reply = reply

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from vlreward.bench.engines._checkpoint import (
     open_model,
     open_processor,
 )
+from vlreward.bench.engines._prepare import Batch, Preparer, weight
 from vlreward.bench.engines._world import World
 from vlreward.bench.engines.base import (
     EngineConfig,
@@ -31,23 +30,12 @@ from vlreward.bench.engines.base import (
     Sampling,
     resolve_family,
 )
-from vlreward.data.images import image_size, open_image
-from vlreward.frames import smart_resize
 from vlreward.geometry import Size
 
 __all__ = ["HFEngine", "from_config"]
 
 _WINDOW = 16
 """Requests are sorted by size within so many batches."""
-
-
-@dataclass(frozen=True)
-class _Batch:
-    requests: list[Request]
-    image_sizes: list[Size | None]
-    input_sizes: list[Size | None]
-    inputs: Any
-    errors: list[tuple[str, GenerationError]]
 
 
 class HFEngine:
@@ -97,8 +85,8 @@ class HFEngine:
         self.model = model
         self.sampling = Sampling() if sampling is None else sampling
         self.batch_size = batch_size
-        self._processor = open_processor(model)
-        self._limit_pixels(min_pixels, max_pixels)
+        self._preparer = Preparer(open_processor(model), min_pixels, max_pixels)
+        self._tokenizer = self._preparer.processor.tokenizer
         self._world = World()
         self.rank, self.world_size = self._world.rank, self._world.size
         if device_map is not None and self.world_size > 1:
@@ -131,14 +119,13 @@ class HFEngine:
             "sampling": self.sampling.describe(),
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "attn": getattr(self._model.config, "_attn_implementation", None),
-            "image": self._resizing(),
+            "image": self._preparer.resizing(),
             **({"repetition_penalty": penalty} if penalty not in (None, 1.0) else {}),
         }
 
     def input_size(self, image_size: Size) -> Size | None:
         """(width, height) to which the processor resizes an image, None if not by smart_resize."""
-        resizing = self._resizing()
-        return None if resizing is None else smart_resize(image_size, **resizing)
+        return self._preparer.input_size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every process, by rank."""
@@ -157,9 +144,9 @@ class HFEngine:
         The next batch is prepared by a thread while the model works on the current one.
         """
         with ThreadPoolExecutor(1, thread_name_prefix="vlreward-prepare") as pool:
-            ready: Future[_Batch] | None = None
+            ready: Future[Batch] | None = None
             for batch in self._batches(iter(requests)):
-                following = pool.submit(self._prepare, batch)
+                following = pool.submit(self._preparer.prepare, batch)
                 if ready is not None:
                     yield from self._answer(ready.result())
                 ready = following
@@ -168,7 +155,7 @@ class HFEngine:
 
     def _batches(self, requests: Iterator[Request]) -> Iterator[list[Request]]:
         while window := list(islice(requests, self.batch_size * _WINDOW)):
-            window.sort(key=_weight, reverse=True)
+            window.sort(key=weight, reverse=True)
             while window:
                 # Read anew each time: memory that runs out makes batches smaller.
                 size = self.batch_size
@@ -178,44 +165,7 @@ class HFEngine:
                 window = [request for request in window if id(request) not in taken]
                 yield batch
 
-    def _prepare(self, requests: Sequence[Request]) -> _Batch:
-        from PIL import Image as PILImage
-
-        good: list[Request] = []
-        images: list[Any] = []
-        sizes: list[Size | None] = []
-        errors: list[tuple[str, GenerationError]] = []
-        for request in requests:
-            try:
-                image = original = None
-                if request.image is not None:
-                    image = open_image(request.image, where=str(request.meta.get("id", "")))
-                    original = Size(*image.size)
-                    # By Pillow, as the engine `openai` and the Qwen-VL utilities do it: the
-                    # processor then leaves the image alone, whichever way it would resize.
-                    if (size := self.input_size(original)) not in (None, original):
-                        image = image.resize(size, PILImage.Resampling.BICUBIC)
-            except ValueError as error:
-                detail = f"{error} (sample {request.meta.get('id')!r})"
-                errors.append((request.key, GenerationError("image", detail)))
-                continue
-            good.append(request)
-            images.append(image)
-            sizes.append(original)
-        if not good:
-            return _Batch(good, sizes, [], None, errors)
-        texts = [
-            self._processor.apply_chat_template(
-                request.messages, tokenize=False, add_generation_prompt=True
-            )
-            for request in good
-        ]
-        # One list of images per text is what processors of every family take.
-        nested = [[image] for image in images] if images[0] is not None else None
-        inputs = self._processor(text=texts, images=nested, padding=True, return_tensors="pt")
-        return _Batch(good, sizes, self._input_sizes(inputs, images), inputs, errors)
-
-    def _answer(self, batch: _Batch) -> Iterator[tuple[str, Outcome]]:
+    def _answer(self, batch: Batch) -> Iterator[tuple[str, Outcome]]:
         yield from batch.errors
         if not batch.requests:
             return
@@ -235,9 +185,9 @@ class HFEngine:
             )
             self.batch_size = half
         for part in (batch.requests[:half], batch.requests[half:]):
-            yield from self._answer(self._prepare(part))
+            yield from self._answer(self._preparer.prepare(part))
 
-    def _try_batch(self, batch: _Batch) -> list[tuple[str, Outcome]] | None:
+    def _try_batch(self, batch: Batch) -> list[tuple[str, Outcome]] | None:
         """The outcomes of a batch, None if memory ran out."""
         torch = self._torch
         if self.sampling.seed is not None and not self.sampling.greedy:
@@ -272,7 +222,7 @@ class HFEngine:
         end = next((i for i, token in enumerate(tokens) if token in stops), None)
         tokens = tokens if end is None else tokens[: end + 1]
         return Generation(
-            text=self._processor.tokenizer.decode(tokens, skip_special_tokens=True),
+            text=self._tokenizer.decode(tokens, skip_special_tokens=True),
             truncated=end is None,
             token_count=len(tokens),
             finish_reason="length" if end is None else "stop",
@@ -282,51 +232,12 @@ class HFEngine:
             input_size=input_size,
         )
 
-    def _input_sizes(self, inputs: Any, images: Sequence[Any]) -> list[Size | None]:
-        """Sizes as the processor chose them, read from the grid of patches that it made."""
-        grids = iter(inputs["image_grid_thw"].tolist() if "image_grid_thw" in inputs else ())
-        patch = getattr(self._processor.image_processor, "patch_size", None)
-        sizes: list[Size | None] = []
-        for image in images:
-            grid = None if image is None else next(grids, None)
-            sizes.append(
-                Size(grid[2] * patch, grid[1] * patch) if grid and isinstance(patch, int) else None
-            )
-        return sizes
-
-    def _resizing(self) -> dict[str, int] | None:
-        processor = self._processor.image_processor
-        merge, patch = (
-            getattr(processor, "merge_size", None),
-            getattr(processor, "patch_size", None),
-        )
-        limits = _limits(processor)
-        if limits is None or not isinstance(merge, int) or not isinstance(patch, int):
-            return None
-        return {"factor": merge * patch, "min_pixels": limits[0], "max_pixels": limits[1]}
-
-    def _limit_pixels(self, min_pixels: int | None, max_pixels: int | None) -> None:
-        if min_pixels is None and max_pixels is None:
-            return
-        processor = self._processor.image_processor
-        limits = _limits(processor)
-        if limits is None:
-            raise EngineError(
-                f"the image processor of {self.model!r} has no smallest and largest area: leave "
-                "out --min-pixels and --max-pixels"
-            )
-        low = limits[0] if min_pixels is None else min_pixels
-        high = limits[1] if max_pixels is None else max_pixels
-        if not 0 < low <= high:
-            raise ValueError(f"expected 0 < min_pixels <= max_pixels, got {low!r} and {high!r}")
-        processor.size = {"shortest_edge": low, "longest_edge": high}
-
     def _generation_config(self) -> Any:
         config = copy.deepcopy(self._model.generation_config)
         config.max_new_tokens, config.max_length = self.sampling.max_tokens, None
-        config.pad_token_id = self._processor.tokenizer.pad_token_id
+        config.pad_token_id = self._tokenizer.pad_token_id
         if config.eos_token_id is None:
-            config.eos_token_id = self._processor.tokenizer.eos_token_id
+            config.eos_token_id = self._tokenizer.eos_token_id
         if self.sampling.greedy:
             config.do_sample, config.num_beams = False, 1
             config.temperature = config.top_p = config.top_k = None
@@ -349,32 +260,13 @@ class HFEngine:
         return "mps" if torch.backends.mps.is_available() else "cpu"
 
     def _memory_remedy(self) -> str:
-        resizing = self._resizing()
+        resizing = self._preparer.resizing()
         now = f" (now {resizing['max_pixels']})" if resizing else ""
         return (
             f"out of memory with a single request: lower --max-pixels{now} or --max-tokens (now "
             f"{self.sampling.max_tokens}), use --dtype bfloat16, or spread the model over several "
             "GPUs by --device-map auto"
         )
-
-
-def _weight(request: Request) -> tuple[int, int]:
-    """Area of the image by its header, then length of the text: about how long the prompt is."""
-    area = 0
-    if request.image is not None:
-        with contextlib.suppress(ValueError):  # Reported when the request is prepared.
-            width, height = image_size(request.image)
-            area = width * height
-    return area, sum(len(str(message["content"])) for message in request.messages)
-
-
-def _limits(processor: Any) -> tuple[int, int] | None:
-    size = getattr(processor, "size", None)
-    try:
-        low, high = size["shortest_edge"], size["longest_edge"]  # type: ignore[index]
-    except (KeyError, TypeError, AttributeError):
-        return None
-    return (low, high) if low and high and high > 4096 else None
 
 
 def _dtype(torch: Any, name: str) -> Any:

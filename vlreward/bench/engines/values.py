@@ -1,0 +1,120 @@
+"""What goes into an engine and what comes out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlreward.geometry import Size
+from vlreward.types import Completion
+
+__all__ = [
+    "MAX_DETAIL",
+    "EngineError",
+    "Generation",
+    "GenerationError",
+    "Outcome",
+    "Request",
+    "Sampling",
+]
+
+MAX_DETAIL = 300
+"""Characters kept of a message that came from outside."""
+
+
+class EngineError(RuntimeError):
+    """The engine cannot go on: it concerns every request, not one. The text names the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. The defaults are greedy, which most published numbers are."""
+
+    max_tokens: int = 1024
+    """Largest number of generated tokens."""
+    temperature: float = 0.0
+    """0 for greedy decoding."""
+    top_p: float | None = None
+    """Smallest probability mass to draw from; None for the engine's default."""
+    seed: int | None = None
+    """Seed of the draw; without effect on greedy decoding."""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.max_tokens, int) and self.max_tokens >= 1):
+            raise ValueError(f"expected max_tokens of at least 1, got {self.max_tokens!r}")
+        if not 0 <= self.temperature <= 10:
+            raise ValueError(f"expected a temperature from 0 to 10, got {self.temperature!r}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"expected top_p above 0 and at most 1, got {self.top_p!r}")
+
+    @property
+    def greedy(self) -> bool:
+        """True if equal requests have equal answers."""
+        return self.temperature == 0
+
+    def describe(self) -> dict[str, Any]:
+        """What the answers depend on: fields without effect are left out."""
+        if self.greedy:
+            return {"max_tokens": self.max_tokens, "temperature": 0.0}
+        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing to generate."""
+
+    key: str
+    """Identifies the request among those given together; outcomes come back under it."""
+    messages: list[dict[str, Any]]
+    """Chat messages as `PromptTemplate.render` builds them, at most one bare image entry."""
+    image: Path | bytes | None = None
+    """The image that the image entry stands for: its file, or the encoded image itself."""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """Anything else that an engine may want to know, e.g. the sample's id. Never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generated text and how it came about."""
+
+    text: str
+    """The completion alone, special tokens left out."""
+    truncated: bool = False
+    """True if generation stopped at the token limit."""
+    token_count: int | None = None
+    """Number of generated tokens, the end token included, where known."""
+    finish_reason: str | None = None
+    """Why generation stopped, in the engine's own words: `stop`, `length`, ..."""
+    usage: dict[str, int] | None = None
+    """Token counts as an endpoint reports them."""
+    served_model: str | None = None
+    """Name of the model that answered, by its own account."""
+    seconds: float | None = None
+    """Wall-clock time from sending to answer; of its share of a batch for batched engines."""
+    image_size: Size | None = None
+    """(width, height) in pixels of the original image, after EXIF orientation."""
+    input_size: Size | None = None
+    """(width, height) in pixels of the image as the model saw it, where known."""
+
+    @property
+    def completion(self) -> Completion:
+        """What a parser needs of it."""
+        return Completion(self.text, self.truncated, self.token_count)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationError:
+    """Why one request has no answer. Never cached: the next run tries again."""
+
+    kind: str
+    """Machine-readable reason, e.g. `image`, `http_400`, `timeout`, `out_of_memory`."""
+    detail: str
+    """For a person: what happened and the remedy."""
+    retryable: bool = False
+    """True if the same request may succeed later."""
+
+
+Outcome = Generation | GenerationError
+"""What became of a request."""
