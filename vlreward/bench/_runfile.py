@@ -19,6 +19,7 @@ __all__ = [
     "from_json",
     "line",
     "read",
+    "sample_ids",
     "to_json",
     "whole_lines",
 ]
@@ -95,6 +96,12 @@ def read(content: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Generati
             raise RunFileError(f"expected an answer in {where}: {error!r}; delete it") from None
         generations.setdefault(key, generation)
     return header, generations
+
+
+def sample_ids(content: bytes) -> dict[str, str | None]:
+    """The sample id recorded beside each key, of the lines that are whole."""
+    records = (_object(line) for line in content.splitlines())
+    return {r["key"]: r.get("id") for r in records if r is not None and "key" in r}
 
 
 _FIELDS = tuple(f.name for f in dataclasses.fields(Generation))

@@ -87,8 +87,9 @@ class Shards:
             header, generations = read_run(shard)
             if header:
                 _runfile.check_identity(header.get("identity"), dict(self._identity), shard)
+            ids = _runfile.sample_ids(shard.read_bytes())
             for key, generation in generations.items():
                 if key not in self._store:
-                    self._store.append(key, generation)
+                    self._store.append(key, generation, sample_id=ids.get(key))
             self._store.sync()
             os.unlink(shard)
