@@ -266,7 +266,7 @@ def main() -> None:
         tiny = photographs(folder / "tiny", (56, 56), 64)
         large = photographs(folder / "large", (640, 480), 64)
         result: dict[str, Any] = {
-            "device": describe_device(),
+            "device": {**describe_device(), "cores_allowed": len(os.sched_getaffinity(0))},
             "load_average": [round(load, 2) for load in os.getloadavg()],
             "versions": {"python": platform.python_version(), **_versions("httpx", "pillow")},
             "concurrency": CONCURRENCY,
