@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlreward.verify import OUTCOMES, Policy, Verdict, check_gold, engine, verify, verify_batch
+from vlreward.verify import (
+    OUTCOMES,
+    Policy,
+    Verdict,
+    check_gold,
+    engine,
+    exact,
+    verify,
+    verify_batch,
+)
 from vlreward.verify.cache import Cache
 
 
@@ -71,6 +80,13 @@ def test_outcomes() -> None:
         ("5", "2^(10^10)", "too_complex"),
         ("5", "x+2^{10^{10}}", "too_complex"),
         ("9" * 513, "5", "too_complex"),
+        ("(1+√5)/2", "(1±√5)/2", "wrong"),
+        ("(1±√5)/2", "(1+√5)/2, (1-√5)/2", "correct"),
+        ("5", "2 3", "unparsable_answer"),
+        ("5", "6 = 5", "wrong"),
+        ("5", "2 + 3 = 5", "correct"),
+        ("5", "if x = 5", "wrong"),
+        ("5", "5 or 6", "wrong"),
         ("Evelyn", r"\text{Evelyn}", "correct"),
         ("Evelyn", "Carla", "wrong"),
     ]:
@@ -107,7 +123,7 @@ def test_a_batch_settles_duplicates_once_and_keeps_the_order(
     no_cache: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
-    settle = engine.settle_exactly
+    settle = exact.settle_exactly
 
     def count(gold: str, answer: str, policy: Policy) -> Any:
         asked.append((gold, answer))
@@ -166,7 +182,7 @@ def test_a_verdict_is_a_small_value() -> None:
 )
 def test_the_exact_tier_never_raises_and_equality_is_reflexive(first: str, second: str) -> None:
     for gold, answer in ((first, second), (first, first)):
-        settled = engine.settle_exactly(gold, answer)
+        settled = exact.settle_exactly(gold, answer)
         assert settled is None or settled.outcome in OUTCOMES
         if gold is answer and settled is not None:
             assert settled.outcome != "wrong"

@@ -32,6 +32,9 @@ C, W = "correct", "wrong"
         ("16386.17", "16386.1673", {"decimals": "gold"}, C),
         ("16386.17", "16386.18", {"decimals": "gold"}, W),
         ("1/3", "0.3333", {"decimals": "gold"}, W),
+        ("0.4%", "0.04", {"decimals": "gold", "percent": "fraction"}, W),
+        ("1.2 m", "123 cm", {"decimals": "gold"}, C),
+        ("1.2 m", "126 cm", {"decimals": "gold"}, W),
         # tiny values need three significant digits
         ("10^{-7}", "0.0000001", {}, C),
         ("10^{-7}", "0.0000002", {}, W),
@@ -62,6 +65,9 @@ C, W = "correct", "wrong"
         ("12 apples", "12 pears", {}, W),
         ("12 apples", "12 apples", {}, C),
         ("2升", "2000 ml", {}, C),
+        ("5", "5 million", {}, W),
+        ("5000000", "5 million", {}, C),
+        ("30000元", "3万元", {}, C),
         # order
         ("(1, 2)", "(2, 1)", {}, W),
         ("(1, 2)", "(2, 1)", {"ordered_tuples": False}, C),

@@ -62,9 +62,12 @@ def _run(*command: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
-def test_an_unguarded_script_runs_once(tmp_path: Path, mark: str) -> None:
+def test_an_unguarded_script_runs_once_and_is_never_forked(tmp_path: Path, mark: str) -> None:
+    """A fork beside the threads of a device's driver would not be safe."""
     script = tmp_path / "train.py"
-    script.write_text("print('started', flush=True)\n" + IMPORT + ASK, encoding="utf-8")
+    watch = "import os; os.register_at_fork(before=lambda: print('forked'))\n"
+    start = "print('started', flush=True)\n"
+    script.write_text(start + watch + IMPORT + ASK, encoding="utf-8")
     path = os.pathsep.join(filter(None, (os.getcwd(), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script)],

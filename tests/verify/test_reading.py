@@ -104,7 +104,7 @@ def test_without_phrases(text: str, expected: str) -> None:
         ("3 1/2", 3.5),
         ("-3 1/2", -3.5),
         (r"3\frac{1}{2}", 3.5),
-        ("3 4 5", None),
+        ("3 4 5", "malformed"),
         ("2 3/2", "malformed"),
         ("1/0", "malformed"),
         ("0^0", "malformed"),
@@ -114,7 +114,8 @@ def test_without_phrases(text: str, expected: str) -> None:
         ("2---3", None),
         ("((1)", None),
         ("()", None),
-        ("5 6°", None),
+        ("5 6°", "malformed"),
+        (r"5\frac{3}{2}", "malformed"),
     ],
 )
 def test_expressions(text: str, value: float | str | None) -> None:
@@ -141,7 +142,7 @@ _expression = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(_expression)
 def test_random_expressions_agree_with_sympy(text: str) -> None:
     import re
@@ -288,7 +289,7 @@ def test_bombs_are_recognised(text: str, reason: str | None) -> None:
     assert complexity(text) == reason
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.text(max_size=80)
     | st.text(alphabet="0123456789+-*/^_(){}[]√π\\,.;:=<>≈%°! xyfrac", max_size=80)

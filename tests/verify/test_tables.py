@@ -16,7 +16,7 @@ import pytest
 from vlreward.parsers.math import MathParser
 from vlreward.types import Parsed
 from vlreward.verify import Policy, verify, verify_batch, verify_whole_outputs
-from vlreward.verify.engine import settle_exactly
+from vlreward.verify.exact import settle_exactly
 
 Rows = list[dict[str, Any]]
 Cases = Callable[[str], Rows]
@@ -124,6 +124,15 @@ def _agree_with_published(rows: Rows) -> None:
             assert verdict.correct == row.get("ours", row["equal"]), (row, verdict)
 
 
+def test_r1v_protocol_on_every_eighth_recorded_row(shared_data: Path) -> None:
+    rows = _recorded(shared_data)[::8]
+    verdicts = verify_whole_outputs(
+        [(row["ground_truth"], row["model_output"]) for row in rows], deadline=60
+    )
+    assert [verdict.correct for verdict in verdicts] == [row["is_correct"] for row in rows]
+
+
+@pytest.mark.slow
 def test_r1v_protocol_reproduces_the_recorded_verdicts(shared_data: Path) -> None:
     rows = _recorded(shared_data)
     verdicts = verify_whole_outputs(

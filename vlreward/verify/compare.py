@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import gcd
 
 from vlreward.verify.policy import Policy
 from vlreward.verify.surd import Surd, multiply, rational, scaled
@@ -24,6 +25,7 @@ from vlreward.verify.values import (
 
 __all__ = ["equal"]
 
+_HUNDRED = rational(100)
 _HUNDREDTH = rational(1, 100)
 _GUARD = 30
 _HALF = 10**_GUARD
@@ -71,19 +73,16 @@ def _named(gold: Value, answer: Value, policy: Policy) -> bool | None:
 
 
 def _numbers(gold: Number, answer: Number, policy: Policy) -> bool:
+    """Compare in the gold's own unit, to which the places of `Policy.decimals` refer."""
     g, a = gold.surd, answer.surd
     if policy.units == "match" and gold.unit != answer.unit:
         first, second = gold.unit, answer.unit
         if first is not None and second is not None:
             if first.dimension != second.dimension:
                 return False
-            g = multiply(g, _factor(first))
-            a = multiply(a, _factor(second))
+            a = multiply(a, _factor(second, first))
     if gold.percent != answer.percent and policy.percent != "number":
-        if gold.percent:
-            if _close(multiply(g, _HUNDREDTH), a, gold, answer, policy):
-                return True
-        elif _close(g, multiply(a, _HUNDREDTH), gold, answer, policy):
+        if _close(g, multiply(a, _HUNDRED if gold.percent else _HUNDREDTH), gold, answer, policy):
             return True
         if policy.percent == "fraction":
             return False
@@ -91,8 +90,12 @@ def _numbers(gold: Number, answer: Number, policy: Policy) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _factor(unit: Unit) -> Surd:
-    return {(1, unit.pi_power): (unit.numerator, unit.denominator)}
+def _factor(unit: Unit, other: Unit) -> Surd:
+    """How many of `other` one `unit` is."""
+    numerator = unit.numerator * other.denominator
+    common = gcd(numerator, unit.denominator * other.numerator)
+    denominator = unit.denominator * other.numerator // common
+    return {(1, unit.pi_power - other.pi_power): (numerator // common, denominator)}
 
 
 def _close(g: Surd, a: Surd, gold: Number, answer: Number, policy: Policy) -> bool:

@@ -5,47 +5,24 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from time import perf_counter
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from vlreward.verify.bombs import complexity
 from vlreward.verify.cache import Cache
-from vlreward.verify.compare import equal
+from vlreward.verify.exact import EXACT_VERSION, Settled, read_gold, settle_exactly
 from vlreward.verify.policy import Policy
-from vlreward.verify.reader import Reading, read
-from vlreward.verify.surd import Malformed, TooComplex, Undecided
-from vlreward.verify.text import MAX_CHARACTERS, to_latex
-from vlreward.verify.values import (
-    Choice,
-    Equation,
-    Group,
-    Infinity,
-    Named,
-    Number,
-    Range,
-    Ratio,
-    Symbol,
-    Word,
-)
-from vlreward.verify.verdict import Outcome, Verdict
+from vlreward.verify.reader import read
+from vlreward.verify.text import to_latex
+from vlreward.verify.verdict import Verdict
 
-__all__ = ["CACHE_SIZE", "cache", "check_gold", "settle_exactly", "verify", "verify_batch"]
+__all__ = ["CACHE_SIZE", "cache", "check_gold", "verify", "verify_batch"]
 
 CACHE_SIZE = 16_384
 """Comparisons remembered; a comparison is at most two texts of `MAX_CHARACTERS` characters."""
 
 
-class Settled(NamedTuple):
-    """An outcome with its reason."""
-
-    outcome: Outcome
-    detail: str = ""
-
-
-EXACT_VERSION = 1
-"""Raised whenever the exact tier decides a pair differently; a part of every cache key."""
 cache: Cache[Settled] = Cache(CACHE_SIZE)
 _DEFAULT = Policy()
-_read_gold = lru_cache(maxsize=CACHE_SIZE)(read)
 
 
 def verify(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict:
@@ -132,7 +109,7 @@ def check_gold(gold: str, policy: Policy = _DEFAULT) -> None:
         ValueError: expected a gold answer to compare with, got ' ': it is empty
     """
     _check_strings(gold, gold)
-    reading = _read_gold(gold)
+    reading = read_gold(gold)
     if reading.status == "read":
         return
     reason = {
@@ -149,21 +126,6 @@ def check_gold(gold: str, policy: Policy = _DEFAULT) -> None:
     raise ValueError(f"expected a gold answer to compare with, got {_shown(gold)}: {reason}")
 
 
-def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled | None:
-    """The outcome of tier 1 for a pair of strings, or None where a worker has to decide."""
-    right, given = (_read_gold(gold) if len(gold) <= MAX_CHARACTERS else read(gold)), read(answer)
-    if right.status == "read" and given.status == "read":
-        return _compare(right, given, policy)
-    failed = _failure(right, given)
-    if failed is not None:
-        return failed
-    if right.text.replace(" ", "") == given.text.replace(" ", "") and any(
-        character.isalnum() for character in right.text
-    ):
-        return Settled("correct")
-    return _shapes(right, given)
-
-
 def _too_complex(text: str) -> str | None:
     reason = complexity(text)
     return f"it is too complex ({reason})" if reason else None
@@ -173,68 +135,6 @@ def _check_strings(gold: object, answer: object) -> None:
     for value in (gold, answer):
         if not isinstance(value, str):
             raise TypeError(f"expected the gold and the answer as strings, got {value!r}")
-
-
-def _failure(gold: Reading, answer: Reading) -> Settled | None:
-    for reading, side in ((gold, "gold"), (answer, "answer")):
-        if reading.status == "too_complex":
-            return Settled("too_complex", f"{side}: {reading.detail}")
-        if reading.status in ("empty", "malformed"):
-            detail = f"{side}: {reading.detail or 'empty'}"
-            return Settled("unparsable_gold" if reading is gold else "unparsable_answer", detail)
-    return None
-
-
-def _compare(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
-    unknown = False
-    for g in gold.values:
-        for a in answer.values:
-            try:
-                found = equal(g, a, policy)
-            except (Undecided, Malformed):
-                found = None
-            except TooComplex as reason:
-                return Settled("too_complex", str(reason))
-            if found:
-                return Settled("correct")
-            unknown = unknown or found is None
-    if unknown:
-        return None
-    if _is_word(answer) and not any(isinstance(g, (Word, Choice, Symbol)) for g in gold.values):
-        return Settled("unparsable_answer", "answer: words")
-    return Settled("wrong")
-
-
-def _is_word(reading: Reading) -> bool:
-    return any(isinstance(value, Word) for value in reading.values)
-
-
-def _shapes(gold: Reading, answer: Reading) -> Settled | None:
-    """What the shapes alone decide, before math-verify, which overlooks them, sees the pair."""
-    if (answer.prose or _is_word(answer)) and not (gold.prose or _is_word(gold)):
-        return Settled("unparsable_answer", f"answer: {answer.detail or 'words'}")
-    for reading in (gold, answer):
-        reason = complexity(reading.text)
-        if reason:
-            side = "gold" if reading is gold else "answer"
-            return Settled("too_complex", f"{side}: {reason}")
-    closed = (Number, Range, Ratio, Group, Infinity)
-    for known, other in ((gold, answer), (answer, gold)):
-        values = [v.value if isinstance(v, Named) else v for v in known.values]
-        if any(isinstance(value, Equation) for value in values) and "=" not in other.text:
-            return Settled("wrong", "an equation against a value")
-        if other.status == "undecided" and values and all(isinstance(v, closed) for v in values):
-            brackets = {(v.opening, v.closing) for v in values if isinstance(v, Group)}
-            outer = (other.text[0], other.text[-1])
-            if outer in _BRACKETS and brackets and not brackets & {outer, ("", "")}:
-                return Settled("wrong", "different brackets")
-    first, second = ((r.text[0], r.text[-1]) for r in (gold, answer))
-    if first != second and {first, second} <= _BRACKETS and "," in gold.text and "," in answer.text:
-        return Settled("wrong", "different brackets")
-    return None
-
-
-_BRACKETS = {("(", ")"), ("[", "]"), ("⦃", "⦄"), ("(", "]"), ("[", ")")}
 
 
 def _settle(gold: str, answer: str, policy: Policy, started: float) -> Verdict | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import factorial
 
 from vlreward.verify.lexer import Token
+from vlreward.verify.literals import decimal, integer
+from vlreward.verify.powers import power, square_root
 from vlreward.verify.surd import (
     Malformed,
     Surd,
@@ -14,17 +16,13 @@ from vlreward.verify.surd import (
     divide,
     multiply,
     negate,
-    power,
     rational,
     sign,
-    square_root,
 )
 
 __all__ = ["Expression"]
 
 _PI: Surd = {(1, 1): (1, 1)}
-_MAX_DIGITS = 1000
-_MAX_SCALE = 400
 _MAX_FACTORIAL = 100
 _STARTS = frozenset(("n", "π", "√", "(", "{"))
 _CLOSE = {"(": ")", "{": "}"}
@@ -94,7 +92,7 @@ class Expression:
                 after_number = self.tokens[self.position - 1].kind == "n"
                 if kind == "n" or (kind == "\\" and after_number and self._plain_fraction()):
                     # `_number` took the mixed numbers; `2 3` means nothing.
-                    raise Undecided("two numbers in a row")
+                    raise Malformed("two numbers in a row")
                 value = multiply(value, self._power())
             else:
                 return value
@@ -113,7 +111,7 @@ class Expression:
         kinds = [token.kind for token in self.tokens[at + 1 : at + 7]]
         texts = [token.text for token in self.tokens[at + 1 : at + 7]]
         if kinds == ["{", "n", "}", "{", "n", "}"] and texts[1].isdigit() and texts[4].isdigit():
-            return _integer(texts[1]), _integer(texts[4]), 7
+            return integer(texts[1]), integer(texts[4]), 7
         if kinds[:1] == ["n"] and len(texts[0]) == 2 and texts[0].isdigit():
             return int(texts[0][0]), int(texts[0][1]), 2
         return None
@@ -233,13 +231,16 @@ class Expression:
         self.position += 1
         text = token.text
         if not text.isdigit():
-            return self._decimal(text)
-        value = _integer(text)
+            value, places = decimal(text)
+            if places is not None:
+                self.places = max(self.places or 0, places)
+            return value
+        whole = integer(text)
         mixed = self._mixed()
         if mixed is None:
-            return {(1, 0): (value, 1)} if value else {}
+            return {(1, 0): (whole, 1)} if whole else {}
         top, bottom = mixed
-        return rational(value * bottom + top, bottom)
+        return rational(whole * bottom + top, bottom)
 
     def _mixed(self) -> tuple[int, int] | None:
         """The fraction of a mixed number such as ``3 1/2`` or ``3\\frac{1}{2}``, just ahead."""
@@ -258,29 +259,8 @@ class Expression:
             return None
         if not (tokens[at].text.isdigit() and tokens[at + 2].text.isdigit()):
             return None
-        top, bottom = _integer(tokens[at].text), _integer(tokens[at + 2].text)
+        top, bottom = integer(tokens[at].text), integer(tokens[at + 2].text)
         if not top < bottom:
             raise Malformed("a mixed number with an improper fraction")
         self.position += 3
         return top, bottom
-
-    def _decimal(self, text: str) -> Surd:
-        mantissa, _, scale = text.replace("E", "e").partition("e")
-        whole, point, decimals = mantissa.partition(".")
-        if len(scale) > 6:
-            raise TooComplex("an exponent of more than five digits")
-        exponent = (int(scale) if scale else 0) - len(decimals)
-        if abs(exponent) > _MAX_SCALE:
-            raise TooComplex(f"a decimal exponent beyond {_MAX_SCALE}")
-        if point or exponent < 0:
-            self.places = max(self.places or 0, -exponent)
-        digits = _integer(whole + decimals)
-        if exponent >= 0:
-            return rational(digits * 10**exponent)
-        return rational(digits, 10**-exponent)
-
-
-def _integer(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise TooComplex(f"an integer of more than {_MAX_DIGITS} digits")
-    return int(text)

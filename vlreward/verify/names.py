@@ -10,6 +10,7 @@ __all__ = ["FUNCTIONS", "is_name", "name_of", "words_of"]
 _IN_NAMES = frozenset("wth\\_'|(){},:/∠△°[]u")
 
 
+_CONDITIONS = frozenset({"if", "If", "unless", "not", "Not", "no", "never", "when", "When"})
 _BEFORE_DIGITS = frozenset({"_", "∠", "△", "angle", "sin", "cos", "tan", "cot"})
 FUNCTIONS = frozenset({
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
@@ -41,6 +42,8 @@ def is_name(tokens: list[Token]) -> bool:
         elif kind not in _IN_NAMES and kind != "π":
             return False
         elif kind in "wth":
+            if token.text.strip() in _CONDITIONS:
+                return False
             letters = True
         elif kind == "\\":
             letters = letters or len(token.text) > 2

@@ -45,9 +45,8 @@ class Policy:
         ValueError: A field is outside its range.
 
     Examples:
-        >>> Policy(decimals=2)
-        Policy(decimals=2, percent='either', units='match', ordered_tuples=True, \
-ordered_sets=False, choices='ABCDEFGHIJ', deadline=5.0)
+        >>> Policy(decimals=2) == Policy(decimals=2, units="match")
+        True
         >>> Policy(units="exact")
         Traceback (most recent call last):
         ValueError: units must be one of 'match', 'ignore', got 'exact'

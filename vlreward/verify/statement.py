@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from vlreward.verify.expression import Expression
 from vlreward.verify.lexer import Token
 from vlreward.verify.names import is_name, name_of, words_of
-from vlreward.verify.surd import Surd, Undecided, add, rational, sign
-from vlreward.verify.units import Unit, parse_unit
+from vlreward.verify.quantity import read_quantity
+from vlreward.verify.surd import Undecided, scaled
 from vlreward.verify.values import (
     Equation,
     Group,
@@ -25,8 +24,6 @@ _OPENING = {"(": ")", "[": "]", "⦃": "⦄", "{": "}"}
 _CLOSING = frozenset(")]}⦄")
 _LESS = frozenset("<≤")
 _ORDER = frozenset("<≤>≥")
-_PERCENT = frozenset(("%", "percent", "percents", "percentage", "pct"))
-_CURRENCY = {"€": "euro", "£": "pound", "¥": "yuan"}
 _SEPARATORS = frozenset(",;")
 _MAX_ITEMS = 64
 
@@ -41,7 +38,7 @@ def read_statement(text: str, tokens: list[Token]) -> Value:
     """
     # A statement of one number is the common case.
     if len(tokens) == 1 and tokens[0].kind == "n":
-        return _Statement(text).number(tokens)[0]
+        return read_quantity(text, tokens)[0]
     return _Statement(text).whole(tokens)
 
 
@@ -115,17 +112,16 @@ class _Statement:
             parts = _split(tokens, ":")
             if len(parts) > 1:
                 return (Ratio(tuple(self.one_number(part) for part in parts)),)
-        first = tokens[0].kind
-        if (first in _OPENING and _OPENING[first] != tokens[-1].kind) or first in "[⦃":
-            return (self.bracketed(tokens),)
-        if first == "(" and _closes_at_end(tokens) and "," in kinds | {"," * (";" in kinds)}:
-            inner = tokens[1:-1]
-            if len([part for part in _split(inner, _SEPARATORS) if part]) > 1:
+        first, last = tokens[0].kind, tokens[-1].kind
+        if first in "([⦃":
+            if _enclosed(tokens) and (first + last != "()" or kinds & _SEPARATORS):
                 return (self.bracketed(tokens),)
+            if first != "(":
+                raise Undecided("brackets that do not enclose the whole")
         words = words_of(tokens)
         if words is not None:
             return words
-        return tuple(self.number(tokens))
+        return tuple(read_quantity(self.text, tokens))
 
     def chain(self, parts: list[list[Token]]) -> tuple[Value, ...]:
         """``x = 5``, ``AB = 3 * 4 = 12``; the value is the last, named by the first."""
@@ -136,7 +132,7 @@ class _Statement:
             name = name_of(first)
             return tuple(Named(name, value) for value in self.element(last))
         try:
-            self.element(first)
+            start = self.element(first)
         except Undecided:
             if is_name(last) and len(parts) == 2 and not _has_letters(first):
                 return tuple(Named(name_of(last), value) for value in self.element(first))
@@ -144,11 +140,14 @@ class _Statement:
         if is_name(last) and len(parts) == 2:
             return tuple(Named(name_of(last), value) for value in self.element(first))
         try:
-            return self.element(last)
+            end = self.element(last)
         except Undecided:
             if _has_letters(last):
                 return (Equation(self.text),)
             raise
+        if not any(_has_letters(part) for part in parts) and _far(start, end):
+            return (Equation(self.text),)  # 6 = 5 states nothing
+        return end
 
     def approximation(self, tokens: list[Token]) -> tuple[Value, ...]:
         """``1/3 ≈ 0.33``: the value before the sign, or the last one after it."""
@@ -204,73 +203,38 @@ class _Statement:
         return Union(groups)
 
     def bracketed(self, tokens: list[Token]) -> Value:
+        if not _enclosed(tokens):
+            raise Undecided("brackets that do not enclose the whole")
         opening, closing = tokens[0].kind, tokens[-1].kind
-        if (
-            len(tokens) < 3
-            or not _closes_at_end(tokens, mixed=True)
-            or (opening == "⦃") != (closing == "⦄")
-            or opening not in "([⦃"
-            or closing not in ")]⦄"
-        ):
-            if opening == "[" or opening == "⦃":
-                raise Undecided("brackets that do not enclose the whole")
-            return self.number(tokens)[0]
         inner = tokens[1:-1]
         ends = _split(inner, _SEPARATORS)
         if len(ends) == 2 and opening != "⦃" and any(t.kind == "∞" for t in inner):
             return Group(opening, closing, (self.end(ends[0]), self.end(ends[1])))
         items = self.items(inner)
-        if len(items) == 1 and opening != "(":
+        if len(items) == 1:
             return items[0]  # a set or list of one is the value
         return Group(opening, closing, items)
 
     def one_number(self, tokens: list[Token]) -> Number:
-        numbers = self.number(tokens)
+        numbers = read_quantity(self.text, tokens)
         if len(numbers) > 1:
             raise Undecided("a plus-minus sign")
         return numbers[0]
-
-    def number(self, tokens: list[Token]) -> list[Number]:
-        """An expression with its unit; two of them where there is a plus-minus sign."""
-        if not tokens:
-            raise Undecided("a missing value")
-        unit: Unit | None = None
-        if tokens[0].kind in _CURRENCY:
-            unit = Unit(_CURRENCY[tokens[0].kind])
-            tokens = tokens[1:]
-        found = self._one(tokens, 1, unit)
-        numbers = [found[0]]
-        if found[1]:
-            numbers.append(self._one(tokens, -1, unit)[0])
-        return numbers
-
-    def _one(self, tokens: list[Token], plus_minus: int, unit: Unit | None) -> tuple[Number, bool]:
-        expression = Expression(tokens, 0, plus_minus)
-        surd = expression.sum()
-        at = expression.position
-        if at == len(tokens):
-            return Number(surd, expression.places, False, unit), expression.split
-        rest = tokens[at:]
-        if rest[0].text.strip().lower() in _PERCENT and len(rest) == 1:
-            return Number(surd, expression.places, True), expression.split
-        minutes = _minutes(rest)
-        if minutes is not None:
-            if sign(surd) < 0:
-                raise Undecided("a negative angle with minutes")
-            surd = add(surd, minutes)
-            return Number(surd, expression.places, False, Unit("angle")), expression.split
-        upright = rest[0].space or rest[0].kind in "th" or expression.places is not None
-        named = parse_unit(self.text[rest[0].start : rest[-1].end], upright)
-        if named is None:
-            raise Undecided(f"{rest[0].text[:20]!r} after a value")
-        return Number(surd, expression.places, False, named[0] or unit), expression.split
 
 
 _MIRROR = str.maketrans("<>≤≥", "><≥≤")
 
 
-def _closes_at_end(tokens: list[Token], mixed: bool = False) -> bool:
-    """Whether the bracket that opens `tokens` is closed by the last one."""
+def _enclosed(tokens: list[Token]) -> bool:
+    """Whether one pair of brackets holds all of `tokens`, such as ``(1, 2]``."""
+    opening, closing = tokens[0].kind, tokens[-1].kind
+    if len(tokens) < 3 or opening not in "([⦃" or closing not in ")]⦄":
+        return False
+    return (opening == "⦃") == (closing == "⦄") and _closes_at_end(tokens)
+
+
+def _closes_at_end(tokens: list[Token]) -> bool:
+    """Whether the bracket that opens `tokens`, of whatever kind, is closed by the last one."""
     depth = 0
     for index, token in enumerate(tokens):
         if token.kind in _OPENING:
@@ -278,8 +242,7 @@ def _closes_at_end(tokens: list[Token], mixed: bool = False) -> bool:
         elif token.kind in _CLOSING:
             depth -= 1
             if not depth:
-                same = mixed or _OPENING[tokens[0].kind] == token.kind
-                return index == len(tokens) - 1 and same
+                return index == len(tokens) - 1
     return False
 
 
@@ -287,14 +250,12 @@ def _has_letters(tokens: list[Token]) -> bool:
     return any(token.kind in "wth" for token in tokens)
 
 
-def _minutes(tokens: list[Token]) -> Surd | None:
-    """The part of a degree in ``° 30'`` or ``° 30' 15''``."""
-    kinds = [token.kind for token in tokens]
-    if kinds[:3] != ["°", "n", "'"] or not tokens[1].text.isdigit() or len(tokens[1].text) > 2:
-        return None
-    value = rational(int(tokens[1].text), 60)
-    if len(kinds) == 3:
-        return value
-    if kinds[3:] == ["n", "'", "'"] and tokens[3].text.isdigit() and len(tokens[3].text) < 3:
-        return add(value, rational(int(tokens[3].text), 3600))
-    return None
+def _far(first: tuple[Value, ...], last: tuple[Value, ...]) -> bool:
+    """Whether two numbers differ by more than rounding explains: one part in fifty."""
+    if len(first) != 1 or len(last) != 1:
+        return len(first) != len(last)
+    a, b = first[0], last[0]
+    if not isinstance(a, Number) or not isinstance(b, Number):
+        return False
+    x, y = scaled(a.surd, 20), scaled(b.surd, 20)
+    return 50 * abs(x - y) > max(abs(x), abs(y))
