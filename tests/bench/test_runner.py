@@ -333,7 +333,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, root: Path) -> None:
     assert process.returncode != 0
     found = re.search(r"interrupted: (\d+) answers are kept in .*run.jsonl.*again", errors)
     assert found is not None, errors
-    assert len(read_run(path)[1]) == int(found.group(1)) >= 19
+    # The signal may come between writing an answer and counting it.
+    assert len(read_run(path)[1]) - int(found.group(1)) in (0, 1)
+    assert int(found.group(1)) >= 19
 
 
 def _kill_and_resume(path: Path, root: Path, kills: int, n: int) -> None:
@@ -389,6 +391,17 @@ def test_lines_where_there_is_no_terminal() -> None:
         "rec: 3/4, 0.5/s, 2 s left, 1 from an earlier run, accuracy 0.500, 1 failed",
         "rec: 3/4, 0.5/s, 2 s left, 1 from an earlier run, accuracy 0.500, 1 failed",
     ]
+
+
+def test_the_rate_is_the_mean_of_the_first_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("vlreward.bench.progress.time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    with RunProgress(1000, "rec", stream=out, interval=3600.0) as progress:
+        for seconds in (2.0, *[0.1] * 80):  # The first answer is slow, as with a cold server.
+            now[0] += seconds
+            progress.advance()
+    assert re.search(r"rec: 81/1000, (8\.[01]|7\.9)/s, 1 min 5\d s left", out.getvalue())
 
 
 def test_lines_come_at_intervals_only() -> None:

@@ -16,7 +16,7 @@ __all__ = ["RunProgress"]
 class RunProgress:
     """Shows count, rate, time left, running accuracy and failures of one suite.
 
-    The rate counts only what was generated now, over the last minute or so: answers of an earlier
+    The rate counts only what was generated now, over the last half minute or so: answers of an earlier
     run come at once and would make the time left look too short.
 
     Args:
@@ -108,8 +108,8 @@ class RunProgress:
         if elapsed < 1.0 or generated == self._mark_count:
             return
         latest = (generated - self._mark_count) / elapsed
-        # Exponential average whose memory is about half a minute.
-        weight = 1.0 if self._rate is None else min(1.0, elapsed / 30.0)
+        # The mean of the first half minute, then an exponential average with that memory.
+        weight = min(1.0, elapsed / min(30.0, max(elapsed, now - self._started)))
         self._rate = latest * weight + (self._rate or 0.0) * (1.0 - weight)
         self._mark_time, self._mark_count = now, generated
 
