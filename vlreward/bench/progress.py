@@ -16,8 +16,8 @@ __all__ = ["RunProgress"]
 class RunProgress:
     """Shows count, rate, time left, running accuracy and failures of one suite.
 
-    The rate counts only what was generated now, over the last half minute or so: answers of an earlier
-    run come at once and would make the time left look too short.
+    The rate counts only what was generated now, over the last half minute: answers of an
+    earlier run come at once and would make the time left look too short.
 
     Args:
         total: Number of items.
