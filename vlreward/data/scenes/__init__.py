@@ -14,6 +14,7 @@ validation and test scenes never share a picture; see `vlreward.data.scenes.seed
 """
 
 from vlreward.data.scenes.baselines import Baseline, baselines
+from vlreward.data.scenes.export import export_scenes
 from vlreward.data.scenes.scene import SIZES, TASKS, Scene, make_scene, more_questions, scenes
 from vlreward.data.scenes.seeds import LEVELS, Level, SceneSeed, Split
 
@@ -27,6 +28,7 @@ __all__ = [
     "SceneSeed",
     "Split",
     "baselines",
+    "export_scenes",
     "make_scene",
     "more_questions",
     "scenes",
