@@ -59,18 +59,13 @@ def strip_end(text: str) -> str:
         '<answer>4</answer>'
     """
     end = len(text)
-    found = True
-    while found:
-        found = False
+    while True:
         stop = end
         while stop and text[stop - 1].isspace():
             stop -= 1
-        for token in _END:
-            if text.endswith(token, 0, stop):
-                end = stop - len(token)
-                found = True
-                break
-    return text[:end]
+        if not text.endswith(_END, 0, stop):
+            return text[:end]
+        end = stop - next(len(token) for token in _END if text.endswith(token, 0, stop))
 
 
 def response_of(query: str, prompt: str) -> str:

@@ -71,5 +71,13 @@ async def _scored(task: Any, trace: Any) -> Scored:
     scorer = scorer_for(_DEFAULTS)
     # A comparison may wait for a worker process, which must not hold up the event loop.
     return await asyncio.to_thread(
-        scorer.score, strip_end(trace.last_reply), getattr(task, found[0]), **columns
+        scorer.score, _text_of(trace), getattr(task, found[0]), **columns
     )
+
+
+def _text_of(trace: Any) -> str:
+    """The last reply, with the thinking in its tags where the model's server took it out."""
+    text = strip_end(trace.last_reply)
+    messages = getattr(trace, "assistant_messages", None)
+    thinking = getattr(messages[-1], "reasoning_content", None) if messages else None
+    return f"<think>{thinking}</think>{text}" if thinking and "<think>" not in text else text

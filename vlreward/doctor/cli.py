@@ -1,0 +1,91 @@
+"""The command `vlreward doctor`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlreward._cli import Family, FrameOption, fail_in_one_line
+
+__all__ = ["doctor"]
+
+_Share = Annotated[float | None, typer.Option(min=0, max=1, rich_help_panel="Thresholds")]
+
+
+@fail_in_one_line
+def doctor(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A trace (rank-*.jsonl or their directory), a run of vlreward-bench, or a file of "
+            "recorded completions."
+        ),
+    ],
+    max_zero_std: _Share = None,
+    max_failures: _Share = None,
+    max_outside: _Share = None,
+    max_multiple: _Share = None,
+    max_truncated: _Share = None,
+    max_length_correlation: _Share = None,
+    max_timeouts: _Share = None,
+    max_disagreement: _Share = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task of recorded completions: rec, counting or geometry.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict",
+    method: Annotated[
+        str | None, typer.Option(help="Where answers stand in recorded completions: r1, baseline.")
+    ] = None,
+    frame: FrameOption = None,
+    family: Family = None,
+    examples: Annotated[int, typer.Option(help="Examples of each finding.", min=0)] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what is wrong with a run's rewards, with examples.
+
+    Exit codes: 0 all is within the thresholds that are given; 1 one is exceeded; 2 bad input, or \
+a threshold for something that the input does not tell.
+    """
+    from vlreward.data.errors import DataError
+    from vlreward.doctor.checks import diagnose
+    from vlreward.doctor.observations import read_observations
+    from vlreward.doctor.report import as_json as to_json
+    from vlreward.doctor.report import exceeded, print_report
+    from vlreward.frames import family_of
+
+    given = {
+        "zero_std": max_zero_std,
+        "failures": max_failures,
+        "outside": max_outside,
+        "multiple": max_multiple,
+        "truncated": max_truncated,
+        "length_correlation": max_length_correlation,
+        "timeouts": max_timeouts,
+        "disagreement": max_disagreement,
+    }
+    thresholds = {name: limit for name, limit in given.items() if limit is not None}
+    try:
+        known = None if family is None else family_of(family)
+    except ValueError as error:
+        raise DataError(str(error)) from None
+    observations = read_observations(
+        path, task=task, protocol=protocol, method=method, frame=frame, family=known
+    )
+    findings = diagnose(observations)
+    if as_json:
+        found = to_json(str(path), observations, findings, thresholds)
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False, soft_wrap=False)
+        print_report(console, str(path), observations, findings, thresholds, examples)
+    unknown = [f for f in findings if f.name in thresholds and f.value is None]
+    if unknown:
+        reasons = "; ".join(f"{f.name.replace('_', '-')}: {f.note}" for f in unknown)
+        raise DataError(f"a threshold cannot be checked: {reasons}", path=path)
+    if exceeded(findings, thresholds):
+        raise typer.Exit(1)

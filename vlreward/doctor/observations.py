@@ -1,0 +1,256 @@
+"""Scored completions, whatever file they come from."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlreward.data.errors import DataError, shown
+from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
+from vlreward.frames import Frame, ModelFamily
+from vlreward.geometry import Size
+from vlreward.types import Score
+
+__all__ = ["Observation", "read_observations"]
+
+_OUTSIDE = re.compile(r"within (\w+) \(0, 0, ([^,]+), ([^)]+)\), got \(([^)]*)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One completion and what it earned."""
+
+    where: str
+    """File and line, for a person."""
+    completion: str
+    """What the model wrote."""
+    value: float
+    """Its reward: the weighted sum of the terms."""
+    terms: Mapping[str, float] = field(default_factory=dict)
+    """Each term by name."""
+    task: str = ""
+    """Name of the task, if the file says."""
+    group: tuple[Any, ...] | None = None
+    """What completions of one prompt at one step have in common; None if the file does not say."""
+    tokens: int | None = None
+    """Length in tokens, if the file says."""
+    truncated: bool | None = None
+    """Whether generation stopped at the token limit; None if the file does not say."""
+    failure: str | None = None
+    """Why there is no usable answer; None if there is one."""
+    detail: str = ""
+    """More about the failure."""
+    box: tuple[float, float, float, float] | None = None
+    """The box as the model wrote it, if it wrote one."""
+    frame: Frame | None = None
+    """Declared frame of the box."""
+    image_size: Size | None = None
+    """(width, height) in pixels of the original image."""
+    input_size: Size | None = None
+    """(width, height) in pixels of the image that the model saw."""
+
+    @property
+    def length(self) -> int:
+        """Length in tokens, or in characters where those are not known."""
+        return len(self.completion) if self.tokens is None else self.tokens
+
+
+def read_observations(
+    path: Path,
+    *,
+    task: str | None = None,
+    protocol: str = "strict",
+    method: str | None = None,
+    frame: Frame | None = None,
+    family: ModelFamily | None = None,
+) -> list[Observation]:
+    """Read a trace, the directory of a run, or a file of recorded completions.
+
+    Args:
+        path: A directory with `rank-*.jsonl` (a trace) or `samples_*.jsonl` (a benchmark run), one
+            of those files, or any file that `vlreward-bench --completions` reads.
+        task: Task of recorded completions, which must be scored first.
+        protocol: Rules to score recorded completions by.
+        method: Where the answers of recorded completions stand; by default as the protocol has it.
+        frame: Frame of the boxes of recorded completions; for a trace, the frame that was declared.
+        family: Model family of recorded completions.
+
+    Raises:
+        DataError: If there is nothing to read, or a row is bad; names the file and the line.
+    """
+    if path.is_dir():
+        files = sorted(path.glob("rank-*.jsonl")) or sorted(path.glob("samples_*.jsonl"))
+        if not files:
+            raise DataError(
+                "expected files rank-*.jsonl (a trace) or samples_*.jsonl (a run), found none",
+                path=path,
+            )
+    elif path.is_file():
+        files = [path]
+    else:
+        raise DataError("expected a trace, a run or a result file, found nothing there", path=path)
+    found: list[Observation] = []
+    for file in files:
+        if _is_scored(file):
+            found += _scored_rows(file, frame)
+        else:
+            found += _recorded(file, task, protocol, method, frame, family)
+    if not found:
+        raise DataError("expected completions, got none", path=path)
+    return found
+
+
+def _is_scored(file: Path) -> bool:
+    if file.suffix.lower() not in JSONL_SUFFIXES:
+        return False
+    for raw in RowFile(file):
+        row = raw.value
+        return isinstance(row, dict) and "completion" in row and "terms" in row
+    return False
+
+
+def _scored_rows(file: Path, frame: Frame | None) -> Iterator[Observation]:
+    rows = iter(RowFile(file))
+    while True:
+        try:
+            raw = next(rows)
+        except StopIteration:
+            return
+        except DataError:
+            if _is_last_line_torn(file):  # the writer was killed, or is writing now
+                return
+            raise
+        try:
+            yield _observation(file, raw, frame)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataError(f"line {raw.line}: {error}", path=file) from None
+
+
+def _is_last_line_torn(file: Path) -> bool:
+    with file.open("rb") as stream:
+        stream.seek(-1, 2)
+        return stream.read(1) != b"\n"
+
+
+def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation:
+    row: Any = raw.value
+    if not isinstance(row, dict):
+        raise ValueError(f"expected an object, got {type(row).__name__}")
+    completion = row.get("completion")
+    if not isinstance(completion, str):
+        raise ValueError(f"'completion': expected a text, got {shown(completion)}")
+    terms = {str(k): _number(v, f"terms.{k}") for k, v in dict(row["terms"]).items()}
+    value = row.get("value")
+    failure, detail = row.get("failure"), row.get("detail") or ""
+    if isinstance(failure, dict):
+        failure, detail = failure.get("code"), failure.get("detail") or ""
+    step = row.get("step")
+    prompt = next((row[k] for k in ("prompt_id", "id") if row.get(k) is not None), None)
+    truncated = row.get("truncated")
+    name = row.get("frame")
+    frame = Frame(name) if name else declared
+    image_size = _size(row.get("image_size"))
+    box = _box(row.get("raw_answer", row.get("answer")))
+    outside = _OUTSIDE.search(str(detail)) if failure == "out_of_frame" else None
+    if outside is not None:
+        frame = frame or Frame(outside[1])
+        box = box or _box(outside[4].split(","))
+        if frame is Frame.ORIGINAL_PX and image_size is None:
+            image_size = _size((outside[2], outside[3]))
+    return Observation(
+        where=f"{file.name}:{raw.line}",
+        completion=completion,
+        value=_number(sum(terms.values()) if value is None else value, "value"),
+        terms=terms,
+        task=str(row.get("task") or ""),
+        group=None if prompt is None else (step, row.get("task"), str(prompt)),
+        tokens=_whole(row.get("tokens", row.get("token_count"))),
+        truncated=None if truncated is None else bool(truncated),
+        failure=None if failure is None else str(failure),
+        detail=str(detail),
+        box=box,
+        frame=frame,
+        image_size=image_size,
+        input_size=_size(row.get("input_size")),
+    )
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{name!r}: expected a finite number, got {shown(value)}")
+    return float(value)
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _size(value: Any) -> Size | None:
+    try:
+        return None if value is None else Size.from_sequence([float(side) for side in value])
+    except (TypeError, ValueError):
+        return None
+
+
+def _box(value: Any) -> tuple[float, float, float, float] | None:
+    if not isinstance(value, (list, tuple)) or len(value) != 4:
+        return None
+    try:
+        x1, y1, x2, y2 = (float(number) for number in value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (x1, y1, x2, y2) if all(map(math.isfinite, (x1, y1, x2, y2))) else None
+
+
+def _recorded(
+    file: Path,
+    task: str | None,
+    protocol: str,
+    method: str | None,
+    frame: Frame | None,
+    family: ModelFamily | None,
+) -> list[Observation]:
+    from vlreward.bench.recorded import read_recorded
+    from vlreward.scoring import score_batch
+    from vlreward.tasks import get_task
+
+    if task is None:
+        raise DataError(
+            "recorded completions must be scored: name their task with --task", path=file
+        )
+    recorded = read_recorded(file, task, frame=frame, family=family).rows
+    how: Any = method or ("r1" if protocol == "strict" else "train")
+    spec = get_task(task, protocol=protocol, method=how)
+    samples = [row.sample for row in recorded]
+    completions = [row.completion for row in recorded]
+    observations = []
+    for number, (sample, completion, score) in enumerate(
+        zip(samples, completions, score_batch(spec, completions, samples)), 1
+    ):
+        failure = score.failure
+        observations.append(
+            Observation(
+                where=f"{file.name}, row {number}",
+                completion=completion.text,
+                value=score.value,
+                terms=score.terms,
+                task=task,
+                tokens=completion.token_count,
+                truncated=completion.truncated or None,
+                failure=None if failure is None else failure.code.value,
+                detail="" if failure is None else failure.detail,
+                box=_answer_box(score),
+                frame=sample.frame,
+                image_size=sample.image_size,
+                input_size=sample.input_size,
+            )
+        )
+    return observations
+
+
+def _answer_box(score: Score) -> tuple[float, float, float, float] | None:
+    return _box(score.answer)
