@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vlreward._cli import FrameOption, fail_in_one_line
+from vlreward.doctor.cli import doctor
 from vlreward.integrations import cli as integrations
 
 __all__ = ["app"]
@@ -131,6 +132,7 @@ def fetch(
 
 app.command()(integrations.serve)
 app.command()(integrations.path)
+app.command()(doctor)
 
 
 if __name__ == "__main__":
