@@ -300,7 +300,7 @@ def test_options_are_checked(tiny_dir: Path) -> None:
         engine_for(tiny_dir, batch_size=0)
     with pytest.raises(ValueError, match="expected 0 < min_pixels <= max_pixels, got 9 and 8"):
         engine_for(tiny_dir, min_pixels=9, max_pixels=8)
-    with pytest.raises(EngineError, match=r"package that is missing.*--attn sdpa"):
+    with pytest.raises(EngineError, match=r"package that is missing.*--attn-implementation sdpa"):
         engine_for(tiny_dir, attn_implementation="flash_attention_2")
 
 

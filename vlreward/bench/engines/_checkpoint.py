@@ -56,7 +56,7 @@ def open_model(name: str, options: Mapping[str, Any]) -> Any:
     except ImportError as error:
         raise EngineError(
             f"the model {name!r} needs a package that is missing: {_first(error)}. Install it, or "
-            "choose another attention by --attn sdpa"
+            "choose another attention by --attn-implementation sdpa"
         ) from error
     except OSError as error:
         raise EngineError(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Refusal", "bounded", "model_names", "read", "refused"]
 
-_NO_KEY = "give the key by --api-key or in the environment variable OPENAI_API_KEY"
+_NO_KEY = "give the key in the environment variable OPENAI_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
