@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -46,15 +46,7 @@ def cases() -> Path:
     return _ROOT / "tests" / "cases" / "paddle"
 
 
-@pytest.fixture
-def checkpoint(cases: Path, tmp_path: Path) -> Any:
-    """Copies the tiny checkpoint of a family, since loading writes an index beside it."""
-    import shutil
-
-    def copy(family: str = "qwen2_5_vl") -> Path:
-        target = tmp_path / family
-        if not target.exists():
-            shutil.copytree(cases / family, target)
-        return target
-
-    return copy
+@pytest.fixture(scope="session")
+def checkpoint(cases: Path) -> Callable[..., Path]:
+    """The directory of the tiny checkpoint of a family."""
+    return lambda family="qwen2_5_vl": cases / family

@@ -39,9 +39,9 @@ class FixedTrainer(GRPOTrainer):
     noted: list[dict[str, Any]]
 
     def generate(self, prompts: Sequence[Prompt], rows: Sequence[dict[str, Any]]) -> Any:
-        # A group may lie on two processes: count from the first completion of this one.
-        world, rank = paddle.distributed.get_world_size(), paddle.distributed.get_rank()
-        drawn, taken = [], (rank * len(rows)) % self.args.num_generations if world > 1 else 0
+        # A group may lie on several processes: count from the first completion of this one.
+        rank = paddle.distributed.get_rank()
+        drawn, taken = [], rank * len(rows) % self.args.num_generations
         last = rows[0]["id"]
         for row in rows:
             if row["id"] != last:

@@ -14,6 +14,7 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
 import paddle
 from safetensors.numpy import load_file
+
 from vlreward_paddle.logprobs import TokenLogProbs, logprobs_of_logits
 from vlreward_paddle.modeling import CheckpointError, freeze_vision, load_model
 from vlreward_paddle.modeling.config import to_paddle

@@ -13,6 +13,7 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
 import paddle
 from scipy.stats import chi2
+
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.rollout import Prompt, Sampling, generate, join, pad_left, pad_right
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import paddle
+
 from vlreward_paddle.modeling.config import FAMILIES, to_paddle
 
 __all__ = ["CheckpointError", "freeze_vision", "load_model", "read_config"]
@@ -65,7 +67,17 @@ def load_model(
             part.recompute_method = "uniform"
             part.recompute_num_layers = 1
     kind = Qwen2VLPolicy if hf["model_type"] == "qwen2_vl" else Qwen2_5_VLPolicy
-    model = kind.from_pretrained(str(path), config=config, dtype=dtype)
+    config.dtype = dtype
+    before = paddle.get_default_dtype()
+    paddle.set_default_dtype(dtype)
+    try:
+        model = kind(config)
+    finally:
+        paddle.set_default_dtype(before)
+    try:
+        model.load_weights(Path(path))
+    except (KeyError, ValueError, FileNotFoundError) as error:
+        raise CheckpointError(f"cannot load the weights of {str(path)!r}: {error}") from error
     model.hf_config = hf
     model.ban(vision_ids(hf))
     return model

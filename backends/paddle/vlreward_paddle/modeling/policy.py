@@ -6,14 +6,16 @@ The overrides mend paddleformers 1.2.0, each with its reason; none patches the l
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paddle
 from paddle import Tensor
 
 from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
+from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
 
 __all__ = ["PolicyMixin", "TextPositionsMixin"]
 
@@ -129,28 +131,49 @@ class PolicyMixin:
         made: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)  # type: ignore[misc]
         return {**made, "logits_to_keep": 1}
 
-    @classmethod
-    def _gen_inv_aoa_config(cls, config: Any) -> dict[str, Any]:
-        """Rules for saving. paddleformers forgets to rename the biases of q, k and v, so that it
-        cannot read what it wrote."""
-        rules: dict[str, Any] = super()._gen_inv_aoa_config(config)  # type: ignore[misc]
-        inner = "model.language_model."
-        rules["aoa_statements"] += [
-            f"{inner}layers.{i}.self_attn.{x}_proj.bias -> model.layers.{i}.self_attn.{x}_proj.bias"
-            for i in range(config.text_config.num_hidden_layers)
-            for x in ("q", "k", "v")
-        ]
-        return rules
-
     def save_pretrained(self, save_dir: str | Path, *args: Any, **kwargs: Any) -> None:
-        """Write safetensors and `config.json` as transformers writes and reads them."""
-        super().save_pretrained(save_dir, *args, **kwargs)  # type: ignore[misc]
-        if paddle.distributed.get_rank() == 0:
-            dtype = str(next(iter(self.parameters())).dtype).rpartition(".")[2]  # type: ignore[attr-defined]
-            config = {**self.hf_config, "dtype": dtype}
-            config.pop("torch_dtype", None)
-            text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-            (Path(save_dir) / _CONFIG).write_text(text, encoding="utf-8")
+        """Write safetensors and `config.json` as transformers writes and reads them, from the
+        first process; other arguments are for paddleformers' own formats and have no effect."""
+        if paddle.distributed.get_rank() != 0:
+            return
+        directory = Path(save_dir)
+        config = self.config  # type: ignore[attr-defined]
+        tied = bool(config.text_config.tie_word_embeddings)
+        write_weights(
+            to_hf(self._as_numpy(), Heads(config.text_config), tied=tied),
+            directory,
+        )
+        dtype = str(next(iter(self.parameters())).dtype).rpartition(".")[2]  # type: ignore[attr-defined]
+        hf = {k: v for k, v in self.hf_config.items() if k != "torch_dtype"}
+        text = json.dumps({**hf, "dtype": dtype}, indent=2, ensure_ascii=False) + "\n"
+        (directory / _CONFIG).write_text(text, encoding="utf-8")
+
+    def load_weights(self, directory: Path) -> None:
+        """Read the safetensors of a Hugging Face checkpoint.
+
+        Raises:
+            KeyError: If a weight is missing.
+            ValueError: If one has another shape.
+        """
+        state = self.state_dict()  # type: ignore[attr-defined]
+        tied = bool(self.config.text_config.tie_word_embeddings)  # type: ignore[attr-defined]
+        names = [name for name in state if not (tied and name == "lm_head.weight")]
+        heads = Heads(self.config.text_config)  # type: ignore[attr-defined]
+        for name, value in from_hf(names, read_weights(directory), heads):
+            own = state[name]
+            if list(value.shape) != list(own.shape):
+                raise ValueError(f"expected {name} of shape {own.shape}, got {list(value.shape)}")
+            # Through float32, which both bfloat16 and float16 fit into.
+            own.set_value(paddle.to_tensor(value.astype("float32")).astype(own.dtype))
+
+    def _as_numpy(self) -> Iterator[tuple[str, np.ndarray]]:
+        import ml_dtypes
+
+        for name, value in self.state_dict().items():  # type: ignore[attr-defined]
+            array = value.numpy()
+            if value.dtype == paddle.bfloat16:
+                array = array.view(ml_dtypes.bfloat16)
+            yield name, array
 
     def ban(self, ids: Sequence[int]) -> None:
         """Set the ids that are never generated."""

@@ -80,28 +80,3 @@ class Qwen2VLPolicy(PolicyMixin, Qwen2_5_VLForConditionalGeneration):  # type: i
 
     def __init__(self, config: Any) -> None:
         build(self, config, _Inner(config))
-
-    @classmethod
-    def _gen_aoa_config(cls, config: Any) -> dict[str, Any]:
-        rules: dict[str, Any] = super()._gen_aoa_config(config)
-        return _with_vision(rules, lambda hf, own, t: f"{hf}{t} -> {own}")
-
-    @classmethod
-    def _gen_inv_aoa_config(cls, config: Any) -> dict[str, Any]:
-        rules: dict[str, Any] = super()._gen_inv_aoa_config(config)
-        return _with_vision(rules, lambda hf, own, t: f"{own}{t} -> {hf}")
-
-
-def _with_vision(rules: dict[str, Any], rule: Any) -> dict[str, Any]:
-    """Replace the rules of Qwen2.5-VL's MLP and norms by those of Qwen2-VL."""
-    gone = (".mlp.up_proj", ".mlp.gate_proj", ".mlp.down_proj")
-    kept = [
-        r for r in rules["aoa_statements"] if not ("visual." in r and any(g in r for g in gone))
-    ]
-    block = "visual.blocks.$LAYER_ID."
-    names = [(f"{block}mlp.fc{i}.weight", "^T") for i in (1, 2)]
-    names += [(f"{block}mlp.fc{i}.bias", "") for i in (1, 2)]
-    names += [(f"{block}norm{i}.bias", "") for i in (1, 2)]
-    names += [("visual.merger.ln_q.bias", "")]
-    kept += [rule(name, f"model.{name}", transposed) for name, transposed in names]
-    return {**rules, "aoa_statements": kept}

@@ -1,0 +1,55 @@
+"""`vlreward-train-paddle`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Errors of the options or of the data end in one message and exit code 2. Anything else shows
+    its traceback, and ends the process at once, so that the launcher ends the other ones instead
+    of leaving them to wait.
+    """
+    try:
+        from vlreward_paddle.arguments import parse
+        from vlreward_paddle.launching import end_on_error
+        from vlreward_paddle.modeling.checkpoint import CheckpointError
+        from vlreward_paddle.shared import OptionError
+    except ImportError as error:  # pragma: no cover
+        _fail(error)
+    from vlreward.data.errors import DataError
+    from vlreward.registry import UnknownNameError
+
+    expected = (OptionError, CheckpointError, DataError, UnknownNameError, FileNotFoundError)
+    try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        from vlreward_paddle.preparing import prepare
+
+        run = prepare(options)
+        if options.arguments.dry_run:
+            from vlreward_paddle.dry_run import describe
+
+            if max(0, options.training.local_rank) == 0:
+                print(describe(run))
+            return
+        from vlreward_paddle.training import train
+
+        with end_on_error():
+            train(run)
+    except expected as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    from vlreward_paddle.launching import leave
+
+    print(f"error: {error}", file=sys.stderr)
+    if os.environ.get("PADDLE_TRAINERS_NUM", "1") == "1":
+        raise SystemExit(2) from error
+    leave(2)

@@ -1,0 +1,114 @@
+"""What a run would do, as text: `--dry-run`."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vlreward_paddle.preparing import Run
+from vlreward_paddle.shared import ModelSize, data_text, estimate, frame_text, rewards_text
+
+__all__ = ["describe", "measure"]
+
+
+def describe(run: Run) -> str:
+    """Configuration, first prompt, frame, rewards of a perfect and an empty answer, memory."""
+    row = run.rows[0]
+    parts = [
+        ("configuration", _configuration(run)),
+        ("data", data_text(run)),  # type: ignore[arg-type]
+        (f"prompt of {row['id']}", run.codec.render(row["prompt"])),
+        ("frame", frame_text(row)),
+        ("rewards", rewards_text(run)),  # type: ignore[arg-type]
+        ("memory on each GPU, estimated", _memory(run, row)),
+    ]
+    return "\n\n".join(f"# {title}\n{text.rstrip()}" for title, text in parts)
+
+
+def measure(config: dict[str, Any], path: str | Path) -> ModelSize:
+    """Count the parameters of a checkpoint by the headers of its files.
+
+    Args:
+        config: Its `config.json`.
+        path: Its directory.
+    """
+    sizes: dict[str, int] = {}
+    for file in Path(path).glob("*.safetensors"):
+        with file.open("rb") as content:
+            (length,) = struct.unpack("<Q", content.read(8))
+            for name, entry in json.loads(content.read(length)).items():
+                if name != "__metadata__":
+                    count = 1
+                    for side in entry["shape"]:
+                        count *= side
+                    sizes[name] = count
+    text = {**config, **(config.get("text_config") or {})}
+    head = text["hidden_size"] // text["num_attention_heads"]
+    return ModelSize(
+        parameters=sum(sizes.values()),
+        vision=sum(size for name, size in sizes.items() if "visual" in name.split(".")),
+        adapter=0,
+        layers=text["num_hidden_layers"],
+        hidden=text["hidden_size"],
+        intermediate=text["intermediate_size"],
+        cache_per_token=2 * text["num_hidden_layers"] * text["num_key_value_heads"] * head,
+        vocabulary=text["vocab_size"],
+    )
+
+
+def _configuration(run: Run) -> str:
+    options = run.options
+    chosen = {
+        "task": options.task,
+        **{k: v for k, v in vars(options.arguments).items() if v is not None},
+        "training": {
+            **options.given,
+            "world_size": options.training.world_size,
+            "completions_per_step": options.training.completions_per_device
+            * options.training.world_size,
+            "strategy": _strategy(run),
+        },
+    }
+    text: str = yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True, width=100)
+    return text + "(other options have the library's defaults)"
+
+
+def _strategy(run: Run) -> str:
+    sharding = str(run.options.given.get("sharding") or "")
+    if "stage3" in sharding:
+        return "zero3"
+    if "stage2" in sharding:
+        return "zero2"
+    return "ddp" if run.options.training.world_size > 1 else "single"
+
+
+def _memory(run: Run, row: dict[str, Any]) -> str:
+    training = run.options.training
+    size = measure(run.config, run.options.arguments.model or "")
+    prompt = run.codec.encode(row)
+    own = estimate(
+        size,
+        strategy=_strategy(run),
+        world_size=training.world_size,
+        prompt_tokens=len(prompt.ids),
+        completion_tokens=training.max_completion_length,
+        completions=training.per_device_train_batch_size,
+        generated=training.completions_per_device,
+        beta=training.beta,
+        bf16=training.bf16,
+        weight_bytes=2 if training.bf16 or training.fp16 else 4,
+        freeze_vision=bool(run.options.arguments.freeze_vision),
+    )
+    image = prompt.ids.count(run.codec.image_id)
+    return "\n".join(
+        [
+            f"{size.parameters / 1e6:.1f} M parameters, {size.vision / 1e6:.1f} M of them vision; "
+            f"{len(prompt.ids)} tokens in the first prompt, {image} of them image",
+            f"{_strategy(run)}, {training.world_size} process(es):",
+            *own.lines(),
+        ]
+    )

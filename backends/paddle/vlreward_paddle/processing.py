@@ -1,0 +1,172 @@
+"""Tokenizer and image processor of a Qwen-VL checkpoint, without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vlreward_paddle.rollout import Prompt
+from vlreward_paddle.shared import Resizing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["QwenCodec"]
+
+_FILES = ("preprocessor_config.json", "processor_config.json")
+_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+
+
+class QwenCodec:
+    """Rows to prompts, tokens to text.
+
+    The image processor is transformers' one for Pillow and numpy, whose pixels are those of the
+    published models; the faster one differs by up to 0.28 where it resizes.
+
+    Args:
+        path: Directory of the checkpoint.
+        min_pixels: Smallest area of an image in pixels; None for the checkpoint's.
+        max_pixels: Largest area in pixels; None for the checkpoint's.
+
+    Raises:
+        FileNotFoundError: If the checkpoint has no tokenizer or no image processor.
+        ValueError: If it has no chat template, or the limits exclude each other.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        from transformers import AutoTokenizer
+        from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
+
+        self.path = Path(path)
+        settings = _settings(self.path)
+        self.tokenizer = AutoTokenizer.from_pretrained(str(path))
+        self.template = self.tokenizer.chat_template or _template(self.path)
+        size = settings.get("size") or {}
+        low = min_pixels or settings.get("min_pixels") or size.get("shortest_edge", 56 * 56)
+        high = max_pixels or settings.get("max_pixels") or size.get("longest_edge", 28 * 28 * 16384)
+        patch, merge = settings.get("patch_size", 14), settings.get("merge_size", 2)
+        factor = patch * merge
+        if not factor * factor <= low <= high:
+            raise ValueError(
+                f"expected {factor * factor} <= min_pixels <= max_pixels, got min_pixels={low!r} "
+                f"and max_pixels={high!r} for {str(path)!r}"
+            )
+        self.resizing = Resizing(factor, low, high)
+        kept = ("image_mean", "image_std", "temporal_patch_size", "rescale_factor")
+        self.image_processor = Qwen2VLImageProcessor(
+            min_pixels=low,
+            max_pixels=high,
+            patch_size=patch,
+            merge_size=merge,
+            **{name: settings[name] for name in kept if name in settings},
+        )
+        self.merged = merge * merge
+        self.image_token = "<|image_pad|>"
+        self.image_id = self.tokenizer.convert_tokens_to_ids(self.image_token)
+        self.eos_ids = _eos_ids(self.path, self.tokenizer)
+        pad = self.tokenizer.pad_token_id
+        self.pad_id = int(self.eos_ids[0] if pad is None else pad)
+
+    def render(self, messages: list[dict[str, Any]]) -> str:
+        """The text of chat messages, ready for the answer, with one token for each image."""
+        text: str = self.tokenizer.apply_chat_template(
+            messages, chat_template=self.template, tokenize=False, add_generation_prompt=True
+        )
+        return text
+
+    def encode(self, row: dict[str, Any]) -> Prompt:
+        """The prompt of a row with `prompt` and `image`."""
+        return self.prompt(row["prompt"], row.get("image"))
+
+    def prompt(self, messages: list[dict[str, Any]], image: Image | None) -> Prompt:
+        """The prompt of chat messages with at most one image, as large as it is to be seen.
+
+        Raises:
+            ValueError: If there is an image and no place for it, or the other way round.
+        """
+        text = self.render(messages)
+        if text.count(self.image_token) != (image is not None):
+            raise ValueError(
+                f"expected {int(image is not None)} image tokens in the prompt, got "
+                f"{text.count(self.image_token)}"
+            )
+        if image is None:
+            return Prompt(self._ids(text))
+        found = self.image_processor(images=[image], return_tensors="np")
+        grid = np.asarray(found["image_grid_thw"])
+        count = int(grid.prod()) // self.merged
+        text = text.replace(self.image_token, self.image_token * count)
+        return Prompt(self._ids(text), np.asarray(found["pixel_values"], dtype=np.float32), grid)
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of a completion without special tokens."""
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
+
+    def check(self, image: Image) -> None:
+        """Check that the image processor leaves a resized image as large as it is.
+
+        Raises:
+            ValueError: If it does not; rewards would then be in another frame.
+        """
+        grid = np.asarray(
+            self.image_processor(images=[image], return_tensors="np")["image_grid_thw"]
+        )
+        patch = self.image_processor.patch_size
+        seen = (int(grid[0, 2]) * patch, int(grid[0, 1]) * patch)
+        if seen != image.size:
+            raise ValueError(
+                f"the image processor resizes an image of {image.size} to {seen}; expected it to "
+                f"stay as it is with {self.resizing}"
+            )
+
+    def save(self, directory: str | Path) -> None:
+        """Copy the checkpoint's files that are neither weights nor the model's configuration."""
+        import shutil
+
+        for file in self.path.iterdir():
+            if file.suffix in (".json", ".jinja", ".txt", ".model") and (
+                file.name != "config.json" and not file.name.endswith(".index.json")
+            ):
+                shutil.copyfile(file, Path(directory) / file.name)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    for name in _FILES:
+        if (path / name).is_file():
+            found: dict[str, Any] = json.loads((path / name).read_text(encoding="utf-8"))
+            return {**found, **found.get("image_processor", {})}
+    raise FileNotFoundError(f"expected {' or '.join(_FILES)} in {str(path)!r}, found neither")
+
+
+def _template(path: Path) -> str:
+    for name in _TEMPLATES:
+        if (path / name).is_file():
+            text = (path / name).read_text(encoding="utf-8")
+            return str(json.loads(text)["chat_template"]) if name.endswith(".json") else text
+    raise ValueError(
+        f"expected a chat template in {str(path)!r}: use an instruction-tuned checkpoint"
+    )
+
+
+def _eos_ids(path: Path, tokenizer: Any) -> tuple[int, ...]:
+    """Ids that end a completion, by `generation_config.json` and the tokenizer."""
+    ids = {tokenizer.eos_token_id}
+    file = path / "generation_config.json"
+    if file.is_file():
+        given = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+        ids |= set(given) if isinstance(given, list) else {given}
+    return tuple(sorted(int(i) for i in ids if i is not None))

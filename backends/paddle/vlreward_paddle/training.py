@@ -1,0 +1,112 @@
+"""The trainer of a run, put together and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import paddle
+
+from vlreward_paddle.modeling import freeze_vision, load_model
+from vlreward_paddle.preparing import Run
+from vlreward_paddle.processing import QwenCodec
+from vlreward_paddle.shared import OptionError, TraceFile
+from vlreward_paddle.shim import TrainerCallback
+from vlreward_paddle.trainer import GRPOTrainer
+
+__all__ = ["build_trainer", "export", "train"]
+
+
+class RewindTraces(TrainerCallback):  # type: ignore[misc]
+    """Drops the traces that a resumed run writes again, and those of an earlier run."""
+
+    def __init__(self, traces: TraceFile) -> None:
+        self.traces = traces
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Every process sees to its own file, the first also to those without a process."""
+        self.traces.rewind(state.global_step)
+        if paddle.distributed.get_rank() == 0:
+            for other in self.traces.all_files():
+                if other.rank >= paddle.distributed.get_world_size():
+                    other.rewind(state.global_step)
+
+
+class ExportModel(TrainerCallback):  # type: ignore[misc]
+    """Puts a model that others can read beside each checkpoint, whose own files are the library's:
+    `checkpoint-N/hf` loads into transformers, `vlreward-bench` and this backend."""
+
+    def __init__(self, model: Any, codec: QwenCodec) -> None:
+        self.model = model
+        self.codec = codec
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Every process takes part."""
+        export(self.model, self.codec, Path(args.output_dir) / f"checkpoint-{state.global_step}/hf")
+
+
+def export(model: Any, codec: QwenCodec, directory: Path) -> None:
+    """Write a Hugging Face checkpoint with its tokenizer; every process must call it."""
+    model.save_pretrained(str(directory))
+    if paddle.distributed.get_rank() == 0:
+        codec.save(directory)
+
+
+def build_trainer(run: Run) -> GRPOTrainer:
+    """The trainer of a run. The model is loaded here, and at beta 0 no reference model."""
+    args, arguments = run.options.training, run.options.arguments
+    dtype = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
+    assert arguments.model is not None
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "attn_implementation": run.options.attn_implementation,
+    }
+    recompute = bool(getattr(args, "recompute_granularity", None) or getattr(args, "recompute", 0))
+    model = load_model(arguments.model, recompute=recompute, **options)
+    if arguments.freeze_vision:
+        freeze_vision(model)
+    reference = load_model(arguments.model, **options) if args.beta else None
+    callbacks: list[Any] = [ExportModel(model, run.codec)]
+    traces = run.rewards[0].shared.traces
+    if traces is not None:
+        callbacks.append(RewindTraces(traces))
+    return GRPOTrainer(
+        model,
+        args,
+        run.rows,
+        run.codec,
+        run.rewards,
+        reward_weights=[reward.weight for reward in run.rewards],
+        ref_model=reference,
+        callbacks=callbacks,
+    )
+
+
+def train(run: Run) -> GRPOTrainer:
+    """Train, save the model with its tokenizer to `output_dir`, and return the trainer.
+
+    `--resume_from_checkpoint` takes a checkpoint's directory, or `last` for the latest one in
+    `output_dir`.
+    """
+    args = run.options.training
+    resume = args.resume_from_checkpoint
+    if resume == "last":
+        resume = str(_last_checkpoint(Path(args.output_dir)))
+    trainer = build_trainer(run)
+    trainer.train(resume_from_checkpoint=resume)
+    export(trainer.model, run.codec, Path(args.output_dir))
+    return trainer
+
+
+def _last_checkpoint(output_dir: Path) -> Path:
+    found = {
+        int(path.name[11:]): path
+        for path in output_dir.glob("checkpoint-*")
+        if path.name[11:].isdigit() and any(path.glob("trainer_state.*"))
+    }
+    if not found:
+        raise OptionError(
+            f"--resume_from_checkpoint last: expected checkpoints in {str(output_dir)!r}, found "
+            "none"
+        )
+    return found[max(found)]
