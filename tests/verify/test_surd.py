@@ -90,7 +90,7 @@ def test_scaled_and_sign_agree_with_sympy(value: Surd) -> None:
 
 
 def test_pi_to_a_hundred_digits() -> None:
-    import mpmath  # type: ignore[import-untyped]
+    import mpmath
 
     with mpmath.workdps(130):
         assert surd.scaled({(1, 1): (1, 1)}, 100) == int(mpmath.nint(mpmath.pi * 10**100))

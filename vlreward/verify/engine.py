@@ -12,14 +12,13 @@ from vlreward.verify.cache import Cache
 from vlreward.verify.exact import EXACT_VERSION, Settled, read_gold, settle_exactly
 from vlreward.verify.policy import Policy
 from vlreward.verify.reader import read
-from vlreward.verify.text import to_latex
+from vlreward.verify.text import MAX_CHARACTERS, to_latex
 from vlreward.verify.verdict import Verdict
 
 __all__ = ["CACHE_SIZE", "cache", "check_gold", "verify", "verify_batch"]
 
 CACHE_SIZE = 16_384
-"""Comparisons remembered; a comparison is at most two texts of `MAX_CHARACTERS` characters."""
-
+"""Comparisons remembered; those of a text of more than `MAX_CHARACTERS` characters are not."""
 
 cache: Cache[Settled] = Cache(CACHE_SIZE)
 _DEFAULT = Policy()
@@ -148,7 +147,7 @@ def _settle(gold: str, answer: str, policy: Policy, started: float) -> Verdict |
             key = (gold, answer, policy, _versions())
             known = cache.get(key)
             tier = 2
-        else:
+        elif len(gold) <= MAX_CHARACTERS and len(answer) <= MAX_CHARACTERS:
             cache.put(key, known)
     if known is None:
         return None

@@ -52,7 +52,7 @@ def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled
     """The outcome of tier 1 for a pair of strings, or None where a worker has to decide."""
     right, given = read_gold(gold), read(answer)
     if right.status == "read" and given.status == "read":
-        return _compare(right, given, policy)
+        return _compare(right, given, policy) or _refused(right, given)
     failed = _failure(right, given)
     if failed is not None:
         return failed
@@ -93,6 +93,15 @@ def _compare(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
     return Settled("wrong")
 
 
+def _refused(gold: Reading, answer: Reading) -> Settled | None:
+    """What must not travel to a worker."""
+    for reading, side in ((gold, "gold"), (answer, "answer")):
+        reason = complexity(reading.text)
+        if reason:
+            return Settled("too_complex", f"{side}: {reason}")
+    return None
+
+
 def _is_word(reading: Reading) -> bool:
     return any(isinstance(value, Word) for value in reading.values)
 
@@ -101,11 +110,9 @@ def _shapes(gold: Reading, answer: Reading) -> Settled | None:
     """What the shapes alone decide, before math-verify, which overlooks them, sees the pair."""
     if (answer.prose or _is_word(answer)) and not (gold.prose or _is_word(gold)):
         return Settled("unparsable_answer", f"answer: {answer.detail or 'words'}")
-    for reading in (gold, answer):
-        reason = complexity(reading.text)
-        if reason:
-            side = "gold" if reading is gold else "answer"
-            return Settled("too_complex", f"{side}: {reason}")
+    refused = _refused(gold, answer)
+    if refused is not None:
+        return refused
     closed = (Number, Range, Ratio, Group, Infinity)
     for known, other in ((gold, answer), (answer, gold)):
         values = [v.value if isinstance(v, Named) else v for v in known.values]
