@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -23,7 +24,7 @@ from transformers import (
 )
 
 from vlreward.bench.engines._processor import load_processor
-from vlreward.data.scenes import LEVELS, SIZES, TASKS, Scene, scenes
+from vlreward.data.scenes import LEVELS, SIZES, TASKS, Scene, make_scene, scenes
 from vlreward.frames import smart_resize
 from vlreward.scoring import score_batch
 from vlreward.tasks import get_task
@@ -168,6 +169,15 @@ def test_answers_come_from_the_picture(sft: Answerer, task: str) -> None:
     items = list(scenes(task, "test", MANY))  # type: ignore[arg-type]
     others = [s.image for s in items[len(LEVELS) :] + items[: len(LEVELS)]]
     assert _accuracy(items, sft(items, others)) < 0.45
+
+
+def test_greedy_answers_are_the_recorded_ones(sft: Answerer, root: Path) -> None:
+    """The same file is the reference of the paddleformers test."""
+    cases = json.loads((root / "tests" / "cases" / "tiny_vlm_greedy.json").read_text("utf-8"))
+    for task in TASKS:
+        rows = [row for row in cases["rows"] if row["task"] == task]
+        items = [make_scene(task, "test", row["index"], row["level"]) for row in rows]
+        assert sft(items) == [row["completion"] for row in rows]
 
 
 def test_a_batch_answers_as_one_by_one(sft: Answerer) -> None:
