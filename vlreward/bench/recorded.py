@@ -17,7 +17,8 @@ from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
 from vlreward.frames import Frame, ModelFamily
 from vlreward.geometry import Size
 from vlreward.golds import unpack
-from vlreward.types import Completion, Sample
+from vlreward.types import Completion, MathGold, Sample
+from vlreward.verify import check_gold
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]
 
@@ -243,6 +244,8 @@ def _sample(row: dict[str, Any], sample_id: str, task: str) -> Sample:
     envelope = unpack(gold, task)
     if envelope.gold.task != task:
         raise ValueError(f"expected a gold of task {task!r}, got one of {envelope.gold.task!r}")
+    if isinstance(envelope.gold, MathGold):
+        check_gold(envelope.gold.expression)
     image = _first(row, _IMAGE)
     size = row.get("image_size") or envelope.image_size
     if size is None and row.get("width") is not None and row.get("height") is not None:
