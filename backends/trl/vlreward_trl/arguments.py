@@ -53,10 +53,10 @@ class Arguments:
     )
     prompt: str | None = _option(None, "Prompt preset; by default the task's own.")
     protocol: str = _option("strict", "Whose rules score the answers.")
-    terms: list[str] | None = _option(
+    terms: list[str] | None = _option(  # noqa: RUF009
         None, "Reward terms, e.g. `giou format`; in a mixture `rec.giou rec.format ...`."
     )
-    weights: list[str] | None = _option(
+    weights: list[str] | None = _option(  # noqa: RUF009
         None, "Weights of terms, e.g. `format=0.5`; in a mixture `rec.format=0.5`."
     )
     on_timeout: str = _option(

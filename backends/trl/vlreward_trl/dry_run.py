@@ -11,12 +11,12 @@ from vlreward.frames import Frame, convert
 from vlreward.geometry import Box, Size
 from vlreward.golds import unpack
 from vlreward.types import BoxGold, CountGold, MathGold
-from vlreward_trl.memory import estimate
-from vlreward_trl.models import measure
+from vlreward_trl.memory import MemoryEstimate, estimate
+from vlreward_trl.models import ModelSize, measure
 from vlreward_trl.preparing import Run
 from vlreward_trl.recipes import recipe_for
 
-__all__ = ["describe", "perfect_answer", "strategy_of"]
+__all__ = ["describe", "estimate_for", "perfect_answer", "strategy_of"]
 
 _THINK = "<think>The question is answered.</think>"
 
@@ -30,7 +30,7 @@ def describe(run: Run) -> str:
         (f"prompt of {row['id']}", _prompt(run, row)),
         ("frame", _frame(row)),
         ("rewards", _rewards(run)),
-        ("memory on each GPU, estimated", _memory(run, row)),
+        ("memory on each GPU, estimated", _memory(run)),
     ]
     return "\n\n".join(f"# {title}\n{text.rstrip()}" for title, text in parts)
 
@@ -69,9 +69,7 @@ def _configuration(run: Run) -> str:
     training = options.training.to_dict()
     from trl import GRPOConfig
 
-    shown = recipe_for(options.task).options(
-        world_size=1, accelerator=False, bf16=False, workers=0
-    )
+    shown = recipe_for(options.task).options(world_size=1, accelerator=False, bf16=False, workers=0)
     plain = GRPOConfig(output_dir=options.training.output_dir, bf16=False).to_dict()
     chosen = {
         "task": options.task,
@@ -163,38 +161,60 @@ def _first_rows(run: Run) -> list[dict[str, Any]]:
     return [run.rows[index] for index in seen.values()]
 
 
-def _memory(run: Run, row: dict[str, Any]) -> str:
+def estimate_for(
+    run: Run, *, strategy: str | None = None, world_size: int | None = None
+) -> tuple[ModelSize, MemoryEstimate]:
+    """The size of the model of a run, and the memory that it takes on each GPU.
+
+    Args:
+        run: The run; its first row stands for all.
+        strategy: Another strategy than the launcher's, for the same number of completions.
+        world_size: Number of processes of that strategy.
+    """
     training, model = run.options.training, run.options.model
     size = measure(run.config)
+    generated = training.per_device_train_batch_size * training.steps_per_generation
+    if world_size is not None:
+        least = training.per_device_train_batch_size
+        generated = max(least, generated * training.world_size // world_size)
+    return size, estimate(
+        size,
+        strategy=strategy or strategy_of(training),
+        world_size=world_size or training.world_size,
+        prompt_tokens=sum(_prompt_tokens(run)),
+        completion_tokens=training.max_completion_length,
+        completions=training.per_device_train_batch_size,
+        generated=generated,
+        beta=training.beta,
+        bf16=training.bf16,
+        weight_bytes=2 if model.dtype in ("bfloat16", "float16") else 4,
+        freeze_vision=bool(run.options.arguments.freeze_vision),
+        lora_rank=model.lora_r if model.use_peft else None,
+    )
+
+
+def _prompt_tokens(run: Run) -> tuple[int, int]:
+    """Tokens of the words and of the image of the first row."""
+    row = run.rows[0]
     width, height = row["input_size"]
-    image_tokens = width * height // run.resizing.factor**2
     words = run.processor.tokenizer(_prompt(run, row))["input_ids"]
-    shared: dict[str, Any] = {
-        "prompt_tokens": len(words) + image_tokens,
-        "completion_tokens": training.max_completion_length,
-        "completions": training.per_device_train_batch_size,
-        "generated": training.per_device_train_batch_size * training.steps_per_generation,
-        "beta": training.beta,
-        "bf16": training.bf16,
-        "weight_bytes": 2 if model.dtype in ("bfloat16", "float16") else 4,
-        "freeze_vision": bool(run.options.arguments.freeze_vision),
-        "lora_rank": model.lora_r if model.use_peft else None,
-    }
-    strategy = strategy_of(training)
-    own = estimate(size, strategy=strategy, world_size=training.world_size, **shared)
+    return len(words), width * height // run.resizing.factor**2
+
+
+def _memory(run: Run) -> str:
+    training = run.options.training
+    size, own = estimate_for(run)
+    words, image = _prompt_tokens(run)
     lines = [
         f"{size.parameters / 1e6:.1f} M parameters, {size.vision / 1e6:.1f} M of them vision; "
-        f"{shared['prompt_tokens']} tokens in the first prompt, {image_tokens} of them image",
-        f"{strategy}, {training.world_size} process(es):",
+        f"{words + image} tokens in the first prompt, {image} of them image",
+        f"{strategy_of(training)}, {training.world_size} process(es):",
         *own.lines(),
     ]
     if training.world_size == 1:
-        generated = shared.pop("generated")
-        for other in ("ddp", "zero2", "fsdp2"):
-            total = estimate(
-                size, strategy=other, world_size=8, generated=max(1, generated // 8), **shared
-            ).total
-            lines.append(f"{other} on 8 GPUs {total / 1024**3:8.2f} GiB")
+        for other in ("ddp", "zero2", "zero3", "fsdp2"):
+            total = estimate_for(run, strategy=other, world_size=8)[1].total
+            lines.append(f"{other + ' on 8':<12} {total / 1024**3:8.2f} GiB")
     return "\n".join(lines)
 
 

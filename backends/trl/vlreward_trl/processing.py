@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vlreward.bench.engines._processor import load_processor
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
+from vlreward_trl.arguments import OptionError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,13 +90,11 @@ def load(
 ) -> tuple[Any, Resizing]:
     """Load the processor of a model with other limits, if any are given.
 
-    Without torchvision this works for local checkpoints; see
-    `vlreward.bench.engines.load_processor`. What such a processor saves, stock `AutoProcessor`
-    loads.
+    Without torchvision the processor has no video part; what it saves, stock `AutoProcessor`
+    loads where torchvision is installed.
 
     Raises:
-        ImportError: If the processor needs torchvision.
-        ValueError: If the processor is none of the Qwen-VL family's, or the limits exclude
+        OptionError: If the processor is none of the Qwen-VL family's, or the limits exclude
             each other.
     """
     options: dict[str, Any] = {}
@@ -107,7 +106,7 @@ def load(
     images = processor.image_processor
     missing = [key for key in ("patch_size", "merge_size") if not hasattr(images, key)]
     if missing:
-        raise ValueError(
+        raise OptionError(
             f"expected the processor of a Qwen-VL model in {name!r}, got {type(images).__name__} "
             f"without {', '.join(missing)}"
         )
@@ -116,7 +115,7 @@ def load(
     high = size["longest_edge"] if max_pixels is None else max_pixels
     factor = images.patch_size * images.merge_size
     if not factor * factor <= low <= high:
-        raise ValueError(
+        raise OptionError(
             f"expected {factor * factor} <= min_pixels <= max_pixels, got min_pixels={low!r} and "
             f"max_pixels={high!r} for {name!r}"
         )
@@ -126,13 +125,16 @@ def load(
         if getattr(images, key, None) is not None:
             setattr(images, key, value)
     processor.tokenizer.padding_side = "left"
-    if "ImageOnly" in type(processor).__name__:
-        _save_as_stock(processor, Path(name))
+    if "video_processor" not in processor.get_attributes():
+        _save_with_video(processor, Path(name))
     return processor, Resizing(factor, low, high)
 
 
-def _save_as_stock(processor: Any, source: Path) -> None:
-    """Let a processor without its video part save what the stock processor loads."""
+def _save_with_video(processor: Any, source: Path) -> None:
+    """Let a processor without its video part save what the stock processor loads.
+
+    That one looks for the video part in a file of its own, else in that of the image part.
+    """
     base = type(processor)
 
     def save_pretrained(self: Any, save_directory: str | Path, **kwargs: Any) -> Any:
@@ -142,5 +144,4 @@ def _save_as_stock(processor: Any, source: Path) -> None:
             shutil.copyfile(source / _VIDEO_CONFIG, Path(save_directory) / _VIDEO_CONFIG)
         return saved
 
-    stock = base.__bases__[0].__name__
-    processor.__class__ = type(stock, (base,), {"save_pretrained": save_pretrained})
+    processor.__class__ = type(base.__name__, (base,), {"save_pretrained": save_pretrained})

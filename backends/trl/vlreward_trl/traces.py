@@ -19,8 +19,8 @@ class TraceFile:
     """The traces of one process, appended to as they come, so that a killed run keeps them.
 
     A line holds: `step` (optimizer steps before this batch; null where the trainer does not say),
-    `id` of the question, `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value` (their weighted sum),
-    `failure` (code, or null) with its `detail`, and the extracted `answer`.
+    `id` of the question, `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value`
+    (their weighted sum), `failure` (code, or null), its `detail`, and the extracted `answer`.
     """
 
     directory: str

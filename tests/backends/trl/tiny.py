@@ -146,6 +146,14 @@ def write_checkpoint(
     path.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
+    # Otherwise transformers may choose the tokenizer class of the model's family.
+    settings_path = path / "tokenizer_config.json"
+    settings = json.loads(settings_path.read_text(encoding="utf-8"))
+    settings |= {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "processor_class": _PROCESSORS[family],
+    }
+    settings_path.write_text(json.dumps(settings, indent=2), encoding="utf-8")
     factor = 32 if family == "qwen3-vl" else 28
     image = {
         "do_convert_rgb": True,

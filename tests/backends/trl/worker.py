@@ -13,10 +13,24 @@ import sys
 from pathlib import Path
 
 import torch
+from accelerate.utils import gather_object
 
+from vlreward.rewards import TaskReward
+from vlreward.verify.engine import settle_exactly
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
+from vlreward_trl.rewards import term_rewards
 from vlreward_trl.training import train
+
+
+def verify_hard_pairs() -> list[float | None]:
+    """Rewards of answers that only a worker process of the verifier can settle."""
+    (correct, _) = term_rewards([TaskReward("geometry")])
+    pairs = [(r"\sin(x)+\log(y)", answer) for answer in (r"\log(y)+\sin(x)", r"\sin(x)+y")]
+    for gold, answer in pairs:
+        assert settle_exactly(gold, answer) is None, (gold, answer)
+    completions = [f"<think>so</think><answer>{answer}</answer>" for _, answer in pairs]
+    return correct(completions, solution=[gold for gold, _ in pairs])
 
 
 def main() -> None:
@@ -25,8 +39,10 @@ def main() -> None:
         gathered = trainer.accelerator.gather(
             torch.stack([p.detach().double().sum() for p in trainer.model.parameters()]).sum()[None]
         )
+        verified = gather_object([verify_hard_pairs()])
         if trainer.args.process_index == 0:
             result = {
+                "verified": verified,
                 "world_size": trainer.args.world_size,
                 "backend": torch.distributed.get_backend(),
                 "log": trainer.state.log_history,

@@ -1,0 +1,102 @@
+"""Checkpoints and data that the tests of the TRL backend share."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_HERE = Path(__file__).resolve().parent
+_MISSING = [name for name in ("torch", "transformers", "trl") if not importlib.util.find_spec(name)]
+if _MISSING:
+    collect_ignore_glob = ["test_*.py"]
+else:
+    # Not an installed package's directory where the checkout itself is tested.
+    sys.path.insert(0, str(_HERE.parents[2] / "backends" / "trl"))
+    sys.path.insert(0, str(_HERE))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of these need torch; what other libraries warn of is not theirs to mend."""
+    for item in items:
+        if _HERE in Path(item.path).parents:
+            item.add_marker(pytest.mark.torch)
+            item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Path of a tiny checkpoint of a family, written once."""
+    from tiny import write_checkpoint
+
+    root = tmp_path_factory.mktemp("checkpoints")
+
+    def path_of(family: str) -> Path:
+        path = root / family
+        return path if path.is_dir() else write_checkpoint(path, family)
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def scenes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`rec.jsonl`, `counting.jsonl`, `geometry.jsonl`, `mixture.yaml` and `images/`.
+
+    The images have five different sizes; see `vlreward.data.scenes`.
+    """
+    from vlreward.data.scenes import scenes
+
+    root = tmp_path_factory.mktemp("scenes")
+    (root / "images").mkdir()
+    entries = []
+    for task in ("rec", "counting", "geometry"):
+        rows: list[dict[str, Any]] = []
+        for scene in scenes(task, "train", 15):  # type: ignore[arg-type]
+            name = f"{scene.id}.png"
+            scene.image.save(root / "images" / name)
+            if task == "rec":
+                rows.append(
+                    {
+                        "image": name,
+                        "problem": scene.question,
+                        "normal_caption": scene.expression,
+                        "solution": list(scene.gold),  # type: ignore[arg-type]
+                    }
+                )
+            else:
+                rows.append(
+                    {"image_path": name, "question": scene.question, "ground_truth": scene.gold}
+                )
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (root / f"{task}.jsonl").write_text(text, encoding="utf-8")
+        entries.append(f"  - {{json_path: {task}.jsonl, task: {task}}}\n")
+    (root / "mixture.yaml").write_text("datasets:\n" + "".join(entries), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def argv(
+    checkpoint: Callable[[str], Path], scenes_data: Path
+) -> Callable[..., list[str]]:
+    """A command line for a quick run of a task: `argv("rec", "qwen2-vl", "--max_steps", "1")`."""
+
+    def make(task: str, family: str, *more: object) -> list[str]:
+        suffix = "yaml" if task == "mixture" else "jsonl"
+        return [
+            task,
+            *("--model", str(checkpoint(family))),
+            *("--data", str(scenes_data / f"{task}.{suffix}")),
+            *("--image-root", str(scenes_data / "images")),
+            *("--max_steps", "1", "--num_generations", "4", "--max_completion_length", "2"),
+            *("--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1"),
+            *("--dataloader_num_workers", "0", "--learning_rate", "1e-2"),
+            *("--save_strategy", "no", "--disable_tqdm", "true"),
+            *map(str, more),
+        ]
+
+    return make

@@ -1,0 +1,196 @@
+"""The command line: every option of TRL, the published defaults, YAML, errors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vlreward_trl.arguments import OptionError, parse
+
+
+def _parse(task: str, *more: str) -> object:
+    return parse([task, "--model", "m", "--data", "d", "--output_dir", "/tmp/none", *more])
+
+
+@pytest.mark.parametrize(
+    ("task", "completion", "max_pixels", "frozen"),
+    [
+        ("rec", 256, None, False),
+        ("counting", 512, 401_408, False),
+        ("geometry", 512, 401_408, True),
+        ("mixture", 512, 401_408, False),
+    ],
+)
+def test_defaults_are_those_of_the_published_scripts(
+    task: str, completion: int, max_pixels: int | None, frozen: bool
+) -> None:
+    """PaddleMIX r1_mllm/scripts/run_grpo_{rec,counting,geometry}.sh."""
+    options = parse([task, "--model", "m", "--data", "d"])
+    training = options.training
+    assert training.max_steps == 500
+    assert training.num_generations == 8
+    assert training.max_completion_length == completion
+    assert training.beta == 0.04
+    assert training.learning_rate == 1e-6
+    assert training.save_steps == 100
+    assert training.save_total_limit == 1
+    assert training.logging_steps == 1
+    assert training.gradient_checkpointing is True
+    # 16 questions of 8 completions each in one step.
+    assert training.generation_batch_size == 16 * 8
+    assert options.arguments.max_pixels == max_pixels
+    assert options.arguments.freeze_vision is frozen
+    assert training.output_dir == f"outputs/grpo-{task}"
+
+
+def test_bf16_only_where_the_hardware_has_it() -> None:
+    import torch
+
+    assert _parse("rec").training.bf16 is torch.cuda.is_available()  # type: ignore[attr-defined]
+
+
+def test_eight_processes_share_the_sixteen_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vlreward_trl.recipes import RECIPES
+
+    options = RECIPES["rec"].options(world_size=8, accelerator=True, bf16=True, workers=2)
+    assert options["gradient_accumulation_steps"] * 8 * options[
+        "per_device_train_batch_size"
+    ] == 16 * 8
+
+
+def test_every_option_of_trl_is_an_option_here() -> None:
+    """Compared with what TRL's own classes declare, not with a list of ours."""
+    from trl import GRPOConfig, ModelConfig
+
+    options = _parse("rec")
+    for made, declared in (
+        (options.training, GRPOConfig),  # type: ignore[attr-defined]
+        (options.model, ModelConfig),  # type: ignore[attr-defined]
+    ):
+        assert isinstance(made, declared)
+    given = _parse(
+        *("rec", "--epsilon_high", "0.28", "--loss_type", "dr_grpo", "--report_to", "tensorboard"),
+        *("--use_peft", "--lora_r", "4", "--attn_implementation", "sdpa", "--log_completions"),
+        *("--temperature", "0.7", "--top_entropy_quantile", "0.2"),
+    )
+    training, model = given.training, given.model  # type: ignore[attr-defined]
+    assert (training.epsilon_high, training.loss_type) == (0.28, "dr_grpo")
+    assert training.report_to == ["tensorboard"]
+    assert (training.temperature, training.top_entropy_quantile) == (0.7, 0.2)
+    assert training.log_completions is True
+    assert (model.use_peft, model.lora_r, model.attn_implementation) == (True, 4, "sdpa")
+    parsed = {f.name for f in dataclasses.fields(GRPOConfig) if f.init}
+    assert {"use_vllm", "vllm_mode", "deepspeed", "fsdp", "resume_from_checkpoint"} <= parsed
+
+
+@pytest.mark.parametrize("mode", ["colocate", "server"])
+def test_vllm_is_passed_through(mode: str) -> None:
+    training = _parse(  # type: ignore[attr-defined]
+        "rec", "--use_vllm", "--vllm_mode", mode, "--vllm_server_base_url", "http://host:8000"
+    ).training
+    assert training.use_vllm is True
+    assert training.vllm_mode == mode
+    assert training.vllm_server_base_url == "http://host:8000"
+
+
+def test_yaml_lies_between_the_recipe_and_the_command_line(tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        "model: from-yaml\nbeta: 0.001\nmax_steps: 7\nterms: [giou, format]\nmax_pixels: 100352\n",
+        encoding="utf-8",
+    )
+    options = parse(["counting", "--config", str(config), "--data", "d", "--max_steps", "9"])
+    assert options.model.model_name_or_path == "from-yaml"
+    assert (options.training.beta, options.training.max_steps) == (0.001, 9)
+    assert options.arguments.terms == ["giou", "format"]
+    assert options.arguments.max_pixels == 100_352
+    assert options.training.max_completion_length == 512
+
+
+def test_the_packaged_option_file_parses(root: Path) -> None:
+    options = parse(
+        ["rec", "--config", str(root / "backends/trl/configs/rec.yaml"), "--data", "d"]
+    )
+    assert options.model.model_name_or_path == "Qwen/Qwen2.5-VL-3B-Instruct"
+    assert options.training.report_to == ["tensorboard"]
+
+
+def test_unknown_yaml_keys_are_named(tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("max_stepz: 7\n", encoding="utf-8")
+    with pytest.raises(OptionError, match="max_stepz"):
+        parse(["rec", "--model", "m", "--data", "d", "--config", str(config)])
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["rek", "--model", "m", "--data", "d"], "expected a task first, one of rec, counting"),
+        (["--model", "m"], "expected a task first"),
+        (["rec", "--data", "d"], "expected --model"),
+        (["rec", "--model", "m"], "--data"),
+        (["rec", "--model", "m", "--data", "d", "--check_images", "some"], "invalid choice"),
+    ],
+)
+def test_wrong_command_lines_end_with_a_message(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(argv)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_dashes_and_underscores_are_the_same() -> None:
+    options = _parse("rec", "--image-root", "x", "--dry-run", "--no-traces", "--max-steps", "3")
+    assert options.arguments.image_root == "x"  # type: ignore[attr-defined]
+    assert options.arguments.dry_run is True  # type: ignore[attr-defined]
+    assert options.arguments.traces is False  # type: ignore[attr-defined]
+    assert options.training.max_steps == 3  # type: ignore[attr-defined]
+
+
+def test_other_errors_of_the_command_line_are_one_message(
+    argv: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vlreward_trl.cli import main
+
+    for more, message in (
+        (("--frame", "norm100"), "expected one of original_px"),
+        (("--terms", "iuo"), "did you mean 'iou'"),
+        (("--terms", "counting.exact"), "expected TASK.TERM with a task of the data, rec"),
+        (("--weights", "iou"), "expected TERM=NUMBER"),
+        (("--reward_weights", "1"), "expected 2 numbers, for rec_iou, rec_format"),
+        (("--prompt", "rec-r2"), "did you mean 'rec-r1'"),
+        (("--max_pixels", "100"), "expected 784 <= min_pixels <= max_pixels"),
+        (("--data", str(tmp_path / "none.json")), "no file or directory"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(argv("rec", "qwen2.5-vl", *more, "--dry-run"))
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err
+
+
+def test_rows_of_another_task_are_refused(
+    argv: Callable[..., list[str]], scenes_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vlreward_trl.cli import main
+
+    with pytest.raises(SystemExit):
+        main(argv("rec", "qwen2.5-vl", "--data", scenes_data / "mixture.yaml", "--dry-run"))
+    error = capsys.readouterr().err
+    assert "expected rows of the task 'rec', got counting, geometry, rec" in error
+
+
+def test_a_launcher_whose_processes_do_not_find_each_other_is_an_error(
+    argv: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`accelerate launch --cpu --num_processes 2` starts processes that each train alone."""
+    from vlreward_trl.preparing import prepare
+
+    options = parse(argv("rec", "qwen2.5-vl"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(OptionError, match="expected 2 processes, as many as the launcher started"):
+        prepare(options)

@@ -1,0 +1,202 @@
+"""`--dry-run`, the memory estimate, and the launch scripts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vlreward_trl.arguments import parse
+from vlreward_trl.dry_run import describe, perfect_answer
+from vlreward_trl.memory import STRATEGIES, estimate
+from vlreward_trl.models import ModelSize, measure
+from vlreward_trl.preparing import prepare
+
+
+def test_it_says_what_would_be_trained(
+    argv: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vlreward_trl.cli import main
+
+    main(argv("mixture", "qwen2.5-vl", "--dry-run", "--output_dir", tmp_path / "out"))
+    text = capsys.readouterr().out
+    parts = dict(
+        (part.splitlines()[0], "\n".join(part.splitlines()[1:])) for part in text.split("# ")[1:]
+    )
+    configuration = yaml.safe_load(parts["configuration"].rpartition("(other")[0])
+    assert configuration["task"] == "mixture"
+    assert configuration["training"]["beta"] == 0.04
+    assert configuration["training"]["max_steps"] == 1
+    assert "<|vision_start|><|image_pad|><|vision_end|>" in parts["prompt of rec/1"]
+    assert parts["prompt of rec/1"].rstrip().endswith("<|im_start|>assistant")
+    assert "predicted boxes are in input_px: (x1, y1, x2, y2) within (0, 0, 112, 112)" in text
+    for task, terms in (("rec", "iou 1"), ("counting", "exact 1"), ("geometry", "correct 1")):
+        assert f"{task}, perfect answer: 2 = {terms}, format 1" in parts["rewards"]
+        assert f"{task}, empty answer: 0 = " in parts["rewards"]
+    assert "total" in parts["memory on each GPU, estimated"]
+    # Nothing is trained and nothing written.
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("frame", ["original_px", "input_px", "norm1000", "norm999", "norm1"])
+def test_the_perfect_answer_earns_everything_in_every_frame(
+    frame: str, argv: Callable[..., list[str]]
+) -> None:
+    run = prepare(parse(argv("rec", "qwen2.5-vl", "--frame", frame, "--no_traces")))
+    for row in run.rows.select(range(4)):
+        answer = perfect_answer(row)
+        values = [f([answer], **{k: [v] for k, v in row.items()}) for f in run.rewards]
+        assert values[0][0] == pytest.approx(1, abs=1e-6)
+        assert values[1] == [1.0]
+        assert row["frame"] == frame
+
+
+def test_each_family_has_its_frame(argv: Callable[..., list[str]]) -> None:
+    for family, frame in (("qwen2-vl", "norm1000"), ("qwen2.5-vl", "input_px")):
+        run = prepare(parse(argv("rec", family)))
+        assert run.rows[0]["frame"] == run.frame.value == frame
+        assert describe(run).count(frame) >= 1
+
+
+QWEN25_3B = {
+    "text_config": {
+        "vocab_size": 151_936,
+        "hidden_size": 2048,
+        "intermediate_size": 11_008,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 1e6,
+            "mrope_section": [16, 24, 24],
+        },
+    },
+    "vision_config": {
+        "depth": 32,
+        "hidden_size": 1280,
+        "intermediate_size": 3420,
+        "num_heads": 16,
+        "out_hidden_size": 2048,
+    },
+    "tie_word_embeddings": True,
+}
+"""Qwen/Qwen2.5-VL-3B-Instruct config.json."""
+
+
+def test_parameters_are_counted_as_published() -> None:
+    """3.75 billion: the sum of the sizes in the checkpoint's safetensors files, 7.51 GB in bf16."""
+    from transformers import Qwen2_5_VLConfig
+
+    size = measure(Qwen2_5_VLConfig(**QWEN25_3B))
+    assert size.parameters == 3_754_622_976
+    assert size.vision == 668_684_288
+    assert size.cache_per_token == 2 * 36 * 2 * 128
+    # LoRA of rank 1: q, k, v, o, gate, up and down, in + out each.
+    layer = 2 * (2048 + 2048) + 2 * (2048 + 256) + 3 * (2048 + 11_008)
+    assert size.adapter == 36 * layer
+
+
+def _estimate(**changes: object) -> float:
+    size = ModelSize(1000, 300, 10, 2, 8, 16, 32, 100)
+    fixed = dict(
+        strategy="single", world_size=1, prompt_tokens=0, completion_tokens=0, completions=1,
+        generated=1, beta=0.04, bf16=False,
+    )
+    return estimate(size, **{**fixed, **changes}).total  # type: ignore[arg-type]
+
+
+def test_memory_adds_up_by_hand() -> None:
+    # weights 4, reference 4, gradients 4, two moments 8, for each of 1,000 parameters
+    assert _estimate() == 20_000
+    assert _estimate(beta=0.0) == 16_000
+    assert _estimate(freeze_vision=True) == 8_000 + 700 * 12
+    assert _estimate(lora_rank=2) == (1000 + 20) * 4 + 20 * 12
+    assert _estimate(bf16=True) == 22_000
+    assert _estimate(strategy="zero2", world_size=4) == 8_000 + 3_000
+    assert _estimate(strategy="fsdp2", world_size=4) == 2_000 + max(1000 * 4, 1_000) + 2_000
+
+
+def test_unknown_strategies_are_an_error() -> None:
+    with pytest.raises(ValueError, match=f"one of {', '.join(STRATEGIES)}"):
+        _estimate(strategy="zero4")
+
+
+@pytest.fixture
+def launch(tmp_path: Path, root: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a script with an `accelerate` that prints its arguments."""
+    fake = tmp_path / "bin" / "accelerate"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    bash = shutil.which("bash")
+    assert bash is not None
+
+    def run(script: str, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        path = root / "backends/trl/scripts" / script
+        return subprocess.run(
+            [bash, str(path), *more],
+            env={"PATH": f"{fake.parent}:{os.environ['PATH']}", **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("task", ["rec", "counting", "geometry"])
+@pytest.mark.parametrize("gpus", ["1", "4", "8"])
+def test_scripts_share_the_batch_over_the_gpus(
+    task: str, gpus: str, launch: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = launch(f"run_grpo_{task}.sh", "--use_peft", GPUS=gpus, BATCH_SIZE="16")
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.splitlines()
+    launcher, _, command = "\n".join(words).partition("\n-m\nvlreward_trl\n")
+    assert f"--num_processes\n{gpus}" in launcher
+    assert Path(words[words.index("--config_file") + 1]).name == "fsdp2.yaml"
+    # The command that it launches is a good one, with the published batch.
+    options = parse(command.splitlines())
+    training = options.training
+    assert options.task == task
+    assert options.model.use_peft is True
+    assert training.num_generations == 8
+    assert (
+        training.per_device_train_batch_size * training.gradient_accumulation_steps * int(gpus)
+        == 16 * 8
+    )
+
+
+def test_scripts_refuse_what_does_not_divide_and_unknown_strategies(
+    launch: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = launch("run_grpo_rec.sh", GPUS="3")
+    assert (done.returncode, "must be a multiple" in done.stderr) == (2, True)
+    done = launch("run_grpo_rec.sh", STRATEGY="zero9")
+    assert (done.returncode, "expected STRATEGY" in done.stderr) == (2, True)
+    done = launch(
+        "run_grpo_counting.sh", STRATEGY="multi_node_fsdp2", NODES="2", NODE_RANK="1"
+    )
+    assert "--num_processes\n16\n--num_machines\n2\n--machine_rank\n1" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp2", "zero2", "zero3", "multi_node_fsdp2"])
+def test_accelerate_reads_the_configurations(name: str, root: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(root / f"backends/trl/configs/{name}.yaml"))
+    kind = {"ddp": "MULTI_GPU", "zero2": "DEEPSPEED", "zero3": "DEEPSPEED"}.get(name, "FSDP")
+    assert config.distributed_type.value == kind
+    assert config.mixed_precision == "bf16"
+    if kind == "DEEPSPEED":
+        assert config.deepspeed_config["zero_stage"] == int(name[-1])
+    if kind == "FSDP":
+        assert config.fsdp_config["fsdp_version"] == 2

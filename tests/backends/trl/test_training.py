@@ -1,0 +1,203 @@
+"""Runs in one process: families, LoRA, frozen vision, logs, checkpoints, saved models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vlreward_trl.arguments import parse
+from vlreward_trl.preparing import prepare
+from vlreward_trl.training import build_trainer, train
+
+
+def _train(argv: list[str]) -> Any:
+    return train(prepare(parse(argv)))
+
+
+def _logs(trainer: Any) -> list[dict[str, Any]]:
+    return [entry for entry in trainer.state.log_history if "reward" in entry]
+
+
+@pytest.mark.parametrize("family", ["qwen2-vl", "qwen2.5-vl"])
+def test_a_mixture_trains_and_saves_a_model_that_loads(
+    family: str, argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """Images of several sizes and all three tasks in one batch; every column in the logs."""
+    trainer = _train(
+        argv("mixture", family, "--output_dir", tmp_path, "--max_steps", 2, "--log_completions",
+             "--per_device_train_batch_size", 24)
+    )
+    assert trainer.reward_func_names == [
+        *("counting_exact", "counting_format", "geometry_correct", "geometry_format"),
+        *("rec_iou", "rec_format"),
+    ]
+    for entry in _logs(trainer):
+        assert {"frac_reward_zero_std", "completions/clipped_ratio", "kl"} <= set(entry)
+        assert {f"rewards/{name}/mean" for name in trainer.reward_func_names} <= set(entry)
+        assert {"answered/rec", "seconds/rec_reward"} & set(entry) or entry["answered/counting"]
+    assert sorted(path.name for path in (tmp_path / "completions").iterdir()) == [
+        "completions_00001.parquet",
+        "completions_00002.parquet",
+    ]
+    traces = (tmp_path / "traces/rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(traces) == 2 * 24
+    assert {json.loads(line)["step"] for line in traces} == {0, 1}
+
+    from transformers import AutoModelForImageTextToText
+
+    from vlreward_trl.processing import load
+
+    model, found = AutoModelForImageTextToText.from_pretrained(tmp_path, output_loading_info=True)
+    assert not found["missing_keys"]
+    assert not found["unexpected_keys"]
+    trained = trainer.model.state_dict()
+    assert all(torch.equal(value, trained[name]) for name, value in model.state_dict().items())
+    processor, resizing = load(str(tmp_path))
+    assert processor.image_processor.size["longest_edge"] == resizing.max_pixels == 401_408
+    settings = json.loads((tmp_path / "processor_config.json").read_text(encoding="utf-8"))
+    assert settings["processor_class"] in ("Qwen2VLProcessor", "Qwen2_5_VLProcessor")
+
+
+def test_qwen3_vl_trains_in_its_own_frame(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    run = prepare(parse(argv("rec", "qwen3-vl", "--output_dir", tmp_path)))
+    assert (run.frame.value, run.resizing.factor) == ("norm1000", 32)
+    assert {row["frame"] for row in run.rows.select(range(3))} == {"norm1000"}
+    assert len(_logs(train(run))) == 1
+
+
+def test_geometry_freezes_the_vision_tower_and_nothing_else(
+    argv: Callable[..., list[str]], tmp_path: Path, checkpoint: Callable[[str], Path]
+) -> None:
+    run = prepare(parse(argv("geometry", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 3)))
+    before = load_file(checkpoint("qwen2.5-vl") / "model.safetensors")
+    train(run)
+    after = load_file(tmp_path / "model.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not {name for name in changed if name.startswith("visual.")}
+
+
+def test_lora_adapts_the_language_model_alone(
+    argv: Callable[..., list[str]], tmp_path: Path, checkpoint: Callable[[str], Path]
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText
+
+    trainer = _train(
+        argv("counting", "qwen2.5-vl", "--use_peft", "--output_dir", tmp_path, "--max_steps", 2)
+    )
+    trained = [n for n, p in trainer.model.named_parameters() if p.requires_grad]
+    # Seven linear layers in each of two blocks, two matrices each.
+    assert len(trained) == 2 * 7 * 2
+    assert all("language_model" in name and "visual" not in name for name in trained)
+    base = AutoModelForImageTextToText.from_pretrained(checkpoint("qwen2.5-vl"))
+    loaded = PeftModel.from_pretrained(base, tmp_path).state_dict()
+    for name, value in trainer.model.state_dict().items():
+        if "lora_" in name:
+            assert torch.equal(value, loaded[name])
+
+
+def _resumed_equals_straight(argv: list[str], tmp_path: Path, weights: str, half: int) -> None:
+    common = [*argv, "--save_strategy", "steps", "--save_steps", str(half), "--save_total_limit",
+              "3", "--lr_scheduler_type", "constant"]
+    straight = _train([*common, "--output_dir", f"{tmp_path}/a", "--max_steps", str(2 * half)])
+    resumed = [*common, "--output_dir", f"{tmp_path}/b"]
+    _train([*resumed, "--max_steps", str(half)])
+    second = _train(
+        [*resumed, "--max_steps", str(2 * half), "--resume_from_checkpoint", "last"]
+    )
+    keys = ("step", "loss", "reward", "grad_norm", "kl", "num_tokens", "frac_reward_zero_std")
+    assert [[e[k] for k in keys] for e in _logs(second)] == [
+        [e[k] for k in keys] for e in _logs(straight)
+    ]
+    ours, theirs = (load_file(tmp_path / run / weights) for run in "ab")
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert any(e["grad_norm"] > 0 for e in _logs(second)[half:])
+    traces = [(tmp_path / run / "traces/rank-00000.jsonl").read_bytes() for run in "ab"]
+    assert traces[0] == traces[1]
+
+
+def test_six_and_six_steps_are_twelve(argv: Callable[..., list[str]], tmp_path: Path) -> None:
+    """Weights bit by bit, logs and traces; Trainer alone goes on from the base model here."""
+    _resumed_equals_straight(
+        argv("mixture", "qwen2.5-vl", "--gradient_accumulation_steps", 2),
+        tmp_path,
+        "model.safetensors",
+        6,
+    )
+
+
+def test_adapters_resume_exactly_too(argv: Callable[..., list[str]], tmp_path: Path) -> None:
+    _resumed_equals_straight(
+        argv("rec", "qwen2-vl", "--use_peft"), tmp_path, "adapter_model.safetensors", 2
+    )
+
+
+def test_a_checkpoint_of_another_model_is_an_error(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """Not a warning after which training goes on from other weights."""
+    from safetensors.torch import save_file
+
+    from vlreward_trl.trainer import CheckpointError
+
+    line = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--save_strategy", "steps",
+                "--save_steps", 1)
+    _train(line)
+    path = tmp_path / "checkpoint-1" / "model.safetensors"
+    weights = load_file(path)
+    weights["other.weight"] = weights.pop("model.norm.weight")
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"missing_keys.*norm\.weight"):
+        _train([*line, "--max_steps", "2", "--resume_from_checkpoint", "last"])
+
+
+def test_the_reward_rises(argv: Callable[..., list[str]], tmp_path: Path) -> None:
+    """An untrained model that answers by chance learns the format and what is often right."""
+    trainer = _train(
+        argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 30,
+             "--num_generations", 8, "--per_device_train_batch_size", 48,
+             "--max_completion_length", 1, "--learning_rate", "1e-2")
+    )
+    rewards = [entry["reward"] for entry in _logs(trainer)]
+    assert sum(rewards[-5:]) > 2 * sum(rewards[:5])
+
+
+def test_weights_of_the_command_line_reach_trainer_and_traces(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    run = prepare(
+        parse(argv("counting", "qwen2.5-vl", "--terms", "soft", "format", "--weights",
+                   "format=0.25", "--output_dir", tmp_path))
+    )
+    trainer = build_trainer(run)
+    assert trainer.reward_func_names == ["counting_soft", "counting_format"]
+    assert trainer.reward_weights.tolist() == [1.0, 0.25]
+    assert run.rewards[0].shared.reward.spec.terms[1].weight == 0.25
+    assert trainer.eos_token_ids[0] in run.rewards[0].shared.stop_ids
+
+
+def test_evaluation_data_and_tensorboard_events(
+    argv: Callable[..., list[str]], scenes_data: Path, tmp_path: Path
+) -> None:
+    import importlib.util
+
+    more: list[object] = []
+    if importlib.util.find_spec("tensorboard"):
+        more = ["--report_to", "tensorboard"]
+    trainer = _train(
+        argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--eval_data",
+             scenes_data / "counting.jsonl", "--eval_strategy", "steps", "--eval_steps", 1,
+             "--per_device_eval_batch_size", 16, "--num_generations_eval", 2, *more)
+    )
+    assert any("eval_reward" in entry for entry in trainer.state.log_history)
+    if more:
+        assert list(tmp_path.rglob("events.out.tfevents.*"))
