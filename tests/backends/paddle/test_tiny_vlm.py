@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from vlreward_paddle.modeling import load_model
 from vlreward_paddle.rollout import Prompt, Sampling, generate
 
 
-def test_greedy_answers_equal_those_of_transformers(root: Path) -> None:
+def test_greedy_answers_equal_those_of_transformers(root: Path, tmp_path: Path) -> None:
     """Eighteen scenes of the three tasks in one left-padded batch of images of several sizes."""
-    path = root / "vlreward" / "data" / "tiny_vlm" / "sft"
+    # A copy: paddleformers writes a metadata file beside the weights that it loads.
+    packaged = root / "vlreward" / "data" / "tiny_vlm" / "sft"
+    path = Path(shutil.copytree(packaged, tmp_path / "sft"))
     cases = json.loads((root / "tests" / "cases" / "tiny_vlm_greedy.json").read_text("utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(path)
     processor = Qwen2VLImageProcessor.from_pretrained(path)
