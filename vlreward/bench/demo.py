@@ -32,6 +32,9 @@ def run_demo(out: Path, *, samples: int = 120, recorded: bool = False) -> None:
                 "installed. To see a packaged Qwen2.5-VL answer: pip install 'vlreward[hf]'"
             )
         return
+    import torch
+
+    torch.set_num_threads(1)  # a model this small loses more to threads than it gains
     with as_file(files("vlreward.data") / "tiny_vlm" / "sft") as model:
         run_command(
             RunOptions(
@@ -40,10 +43,9 @@ def run_demo(out: Path, *, samples: int = 120, recorded: bool = False) -> None:
                 model=str(model),
                 family="qwen2.5-vl",
                 sample_num=samples,
-                batch_size=32,
-                max_tokens=160,
+                batch_size=50,
+                max_tokens=96,
                 dtype="float32",
-                controls=False,
                 html=True,
             )
         )
@@ -56,7 +58,6 @@ def _recorded(out: Path) -> None:
                 suites=RECORDED,
                 out=out,
                 completions=[folder / f"{suite}.jsonl" for suite in RECORDED],
-                frame=None,
                 html=True,
             )
         )

@@ -97,9 +97,12 @@ def run_demo(
     """
     from importlib.resources import as_file, files
 
+    import torch
+
     from vlreward.bench.report import write_report
     from vlreward.data.scenes import export_scenes
 
+    torch.set_num_threads(1)  # a model this small loses more to threads than it gains
     out.mkdir(parents=True, exist_ok=True)
     start = seed * 1_000_000
     data = export_scenes(task, out / "data", steps * prompts, start=start)  # type: ignore[arg-type]
