@@ -147,7 +147,8 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
     value = row.get("value")
     failure, detail = row.get("failure"), row.get("detail") or ""
     if isinstance(failure, dict):
-        failure, detail = failure.get("code"), failure.get("detail") or ""
+        detail = failure.get("detail") or ""
+        failure = failure.get("code")
     step = row.get("step")
     prompt = next((row[k] for k in ("prompt_id", "id") if row.get(k) is not None), None)
     truncated = row.get("truncated")

@@ -78,14 +78,12 @@ class Scorer:
         if not specs:
             raise ValueError(f"no task has the protocol {self.settings.protocol!r}: {problem}")
         known = [
-            *(f"{task}.{t.name}" for task, spec in specs.items() for t in spec.terms),
-            *(t.name for spec in specs.values() for t in spec.terms),
+            *(f"{task}.{t.name}" for task, s in specs.items() for t in (*s.terms, *s.extra_terms)),
+            *(t.name for s in specs.values() for t in (*s.terms, *s.extra_terms)),
         ]
         for name in self.settings.weights:
             if name not in known:
-                raise ValueError(
-                    str(unknown_name("term with a weight", name, dict.fromkeys(known)))
-                )
+                raise ValueError(str(unknown_name("term", name, dict.fromkeys(known))))
 
     def _spec(self, task: str) -> TaskSpec:
         from vlreward.tasks import get_task
@@ -108,9 +106,12 @@ class Scorer:
             raise ValueError(str(error)) from None
         settings = self.settings
         terms = []
-        for term in spec.terms:
+        for term in (*spec.terms, *spec.extra_terms):
             weight = settings.weights.get(f"{task}.{term.name}", settings.weights.get(term.name))
-            terms.append(term if weight is None else replace(term, weight=weight))
+            if weight is not None:
+                terms.append(replace(term, weight=weight))
+            elif term in spec.terms:
+                terms.append(term)
         if spec.metrics:
             accuracy = spec.metrics[0]
             terms.append(AnswerTerm(_ACC, accuracy.function, weight=0.0))

@@ -37,7 +37,8 @@ weights={'iou': 2.0}, clip=False, deadline=5.0)
     protocol: str = "strict"
     """Whose rules: `strict`, or `vlm-r1`, `paddlemix`, `r1-v` for published training rewards."""
     weights: dict[str, float] = Field(default_factory=dict)
-    """Weights of terms, by `term` or `task.term`; as text `iou=1,format=0.5`."""
+    """Weights of terms, by `term` or `task.term`; as text `iou=1,format=0.5`. An extra term, such
+    as `giou`, counts only if it has a weight here."""
     clip: bool = False
     """Clip boxes to their frame; by default a box that leaves it fails."""
     deadline: float = Field(default=5.0, gt=0, le=600)

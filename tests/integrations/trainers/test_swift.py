@@ -86,7 +86,7 @@ def test_names_in_logs_differ() -> None:
 
 
 def test_spawned_workers_still_find_swift(rows: list[dict[str, Any]]) -> None:
-    """ms-swift puts the plug-in's directory first on sys.path: no file there may be called swift."""
+    """The plug-in's directory comes first on sys.path: no file there may be called swift."""
     import sys
 
     load(plugin_path("swift"))

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from vlreward.cli import app
+from vlreward.data import DataError
+from vlreward.doctor import Finding, Observation, diagnose, read_observations
+from vlreward.frames import Frame
+from vlreward.geometry import Size
+
+THINK = "<think>There.</think>"
+
+
+def found(observations: list[Observation]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in diagnose(observations)}
+
+
+def seen(value: float, **fields: Any) -> Observation:
+    return Observation("a:1", fields.pop("completion", "text"), value, **fields)
+
+
+def trace_row(step: int, prompt: str, exact: float, **fields: Any) -> dict[str, Any]:
+    row = {
+        "step": step,
+        "id": prompt,
+        "task": "counting",
+        "completion": THINK + "<answer>4</answer>",
+        "tokens": 12,
+        "truncated": False,
+        "terms": {"exact": exact, "format": 1.0},
+        "value": exact + 1.0,
+        "failure": None,
+        "detail": None,
+        "answer": 4,
+    }
+    return {**row, **fields}
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+# --- checks -------------------------------------------------------------------------------------
+
+
+def test_zero_std_groups_by_step_and_prompt() -> None:
+    rows = [
+        *(seen(0.0, group=(1, "a")) for _ in range(4)),
+        *(seen(2.0, group=(2, "a")) for _ in range(4)),
+        *(seen(v, group=(1, "b")) for v in (0.0, 1.0)),
+        seen(1.0, group=(1, "alone")),
+    ]
+    finding = found(rows)["zero_std"]
+    assert (finding.value, finding.count, finding.of) == (2 / 3, 2, 3)
+    assert finding.details["all at 0"] == 1
+    assert finding.details["all at the best value"] == 1
+
+
+def test_zero_std_without_groups_is_unknown() -> None:
+    assert found([seen(0.0), seen(0.0)])["zero_std"].value is None
+
+
+def test_failures_by_code() -> None:
+    rows = [seen(0.0, failure="no_box"), seen(0.0, failure="no_box"), seen(0.0, failure="timeout")]
+    results = found([*rows, seen(1.0)])
+    assert results["failures"].value == 0.75
+    assert results["failures"].details == {"no_box": 2, "timeout": 1}
+    assert results["timeouts"].value == 0.25
+
+
+def boxes(scale: float, declared: Frame) -> list[Observation]:
+    size = Size(640, 480)
+    return [
+        seen(
+            0.0,
+            box=(i * scale, i * scale, (i + 50) * scale, (i + 50) * scale),
+            frame=declared,
+            image_size=size,
+            input_size=Size(1960, 1484),
+        )
+        for i in range(0, 50, 5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scale", "declared", "fits"),
+    [
+        (10.0, Frame.ORIGINAL_PX, "norm999 or norm1000"),
+        (0.01, Frame.NORM1000, "norm1"),
+        (4.8, Frame.NORM1, "original_px"),
+    ],
+)
+def test_boxes_in_another_frame_are_told_with_the_frame_that_fits(
+    scale: float, declared: Frame, fits: str
+) -> None:
+    finding = found(boxes(scale, declared))["outside"]
+    assert f"the boxes fit {fits} better than {declared.value}" in finding.note
+
+
+def test_boxes_in_their_frame_get_no_suggestion() -> None:
+    finding = found(boxes(4.0, Frame.ORIGINAL_PX))["outside"]
+    assert finding.value == 0.0
+    assert finding.note == ""
+
+
+def test_unknown_sizes_suggest_nothing() -> None:
+    rows = [seen(0.0, box=(0.0, 0.0, 50.0, 60.0), frame=Frame.ORIGINAL_PX)]
+    assert "image sizes are not known" in found(rows)["outside"].note
+
+
+def test_several_answers_boxes_and_repeated_tags() -> None:
+    rows = [
+        seen(0.0, failure="multiple_boxes"),
+        seen(1.0, completion="<answer>4</answer><answer>4</answer>"),
+        seen(1.0, completion="<answer>4</answer>"),
+    ]
+    assert found(rows)["multiple"].details == {"multiple_boxes": 1, "several answer tags": 1}
+
+
+def test_truncation_flagged_or_from_open_tags() -> None:
+    assert found([seen(0.0, truncated=True), seen(1.0, truncated=False)])["truncated"].value == 0.5
+    guessed = found([seen(0.0, completion="<think>and"), seen(1.0)])["truncated"]
+    assert guessed.value == 0.5
+    assert "does not say" in guessed.note
+
+
+def test_length_correlation_is_that_of_numpy_and_scipy() -> None:
+    rows = [seen(float(v), tokens=t) for v, t in [(0, 9), (1, 7), (1, 4), (2, 4), (0, 8)]]
+    finding = found(rows)["length_correlation"]
+    # scipy.stats.spearmanr([0, 1, 1, 2, 0], [9, 7, 4, 4, 8]) of scipy 1.17.1
+    assert finding.details["Spearman"] == pytest.approx(-0.892, abs=5e-4)
+    assert finding.value == pytest.approx(0.892, abs=5e-4)
+    assert found(rows[:1])["length_correlation"].value is None
+
+
+def test_terms_that_contradict_each_other() -> None:
+    rows = [
+        seen(1.0, terms={"exact": 1.0, "format": 0.0}),
+        seen(1.0, terms={"exact": 0.0, "format": 1.0}, failure="out_of_frame"),
+        seen(1.0, terms={"exact": 0.0, "format": 1.0}),
+        seen(2.0, terms={"exact": 1.0, "format": 1.0}),
+    ]
+    finding = found(rows)["disagreement"]
+    assert finding.value == 0.5
+    assert finding.details["format 1, exact 0"] == "2 (50.0%)"
+
+
+# --- what it reads ------------------------------------------------------------------------------
+
+
+def test_trace_directory_with_groups_over_ranks(tmp_path: Path) -> None:
+    write(tmp_path / "rank-00000.jsonl", [trace_row(1, "a", 0.0)] * 2)
+    write(tmp_path / "rank-00001.jsonl", [trace_row(1, "a", 1.0), trace_row(2, "a", 0.0)])
+    results = found(read_observations(tmp_path))
+    assert (results["zero_std"].count, results["zero_std"].of) == (0, 1)
+    assert results["failures"].of == 4
+
+
+def test_a_torn_last_line_is_passed_over_and_any_other_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "rank-00000.jsonl", [trace_row(1, "a", 0.0)] * 2)
+    with path.open("a") as file:
+        file.write('{"step": 3, "comp')
+    assert len(read_observations(path)) == 2
+    path.write_text('{"step": 3, "comp\n' + path.read_text())
+    with pytest.raises(DataError, match="line 1"):
+        read_observations(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"completion": None}, r"line 1: 'completion': expected a text, got None"),
+        ({"terms": {"iou": None}}, r"line 1: 'terms.iou': expected a finite number"),
+        ({"value": "1"}, r"line 1: 'value': expected a finite number, got '1'"),
+        ({"frame": "pixels"}, r"line 1: 'pixels' is not a valid Frame"),
+    ],
+)
+def test_bad_rows_name_the_line(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "rank-00000.jsonl", [trace_row(1, "a", 0.0, **fields)])
+    with pytest.raises(DataError, match=message):
+        read_observations(path)
+
+
+def test_a_traces_frame_is_read_from_its_failures(tmp_path: Path) -> None:
+    detail = "expected a box within norm1000 (0, 0, 1000, 1000), got (10, 20, 1200, 700)"
+    row = trace_row(1, "a", 0.0, task="rec", failure="out_of_frame", detail=detail)
+    (o,) = read_observations(write(tmp_path / "rank-00000.jsonl", [row]))
+    assert (o.frame, o.box) == (Frame.NORM1000, (10, 20, 1200, 700))
+
+
+def test_samples_of_a_benchmark_run(tmp_path: Path) -> None:
+    row = {
+        "id": "1",
+        "task": "rec",
+        "image_size": [640, 480],
+        "frame": "norm1000",
+        "completion": "<answer>[1, 2, 1200, 4]</answer>",
+        "truncated": False,
+        "token_count": None,
+        "answer": None,
+        "raw_answer": [1, 2, 1200, 4],
+        "failure": {"code": "out_of_frame", "detail": "expected a box", "span": None},
+        "value": 0.0,
+        "terms": {"iou": 0.0, "format": 0.0},
+    }
+    write(tmp_path / "samples_refcoco_val.jsonl", [row])
+    (o,) = read_observations(tmp_path)
+    assert (o.failure, o.box, o.frame) == ("out_of_frame", (1, 2, 1200, 4), Frame.NORM1000)
+
+
+def test_recorded_completions_are_scored(shared_data: Path) -> None:
+    (file,) = (shared_data / "recorded/counting").glob("*_r1_100.json")
+    with pytest.raises(DataError, match="name their task with --task"):
+        read_observations(file)
+    results = found(read_observations(file, task="counting"))
+    recorded = json.loads(file.read_text())["results"]
+    assert results["failures"].of == len(recorded) == 200
+    # Bare answers, without the thinking that the format asks for.
+    bare = sum(not row["model_output"].startswith("<think>") for row in recorded)
+    assert results["disagreement"].count <= bare
+    assert results["disagreement"].count > 50
+
+
+def test_the_traces_that_the_trl_backend_writes(tmp_path: Path, root: Path) -> None:
+    import sys
+
+    sys.path.insert(0, str(root / "backends/trl"))
+    try:
+        from vlreward_trl.traces import TraceFile
+    except ImportError as error:
+        pytest.skip(f"the TRL backend cannot be imported here: {error}")
+    finally:
+        sys.path.pop(0)
+    from vlreward.rewards import TaskReward
+
+    reward = TaskReward("counting")
+    completions = [THINK + "<answer>4</answer>", "none"]
+    scores = reward.scores(completions, solution=[4, 4])
+    trace = TraceFile(str(tmp_path))
+    trace.write("counting", completions, scores, {"id": ["q", "q"], "truncated": [False, True]})
+    results = found(read_observations(tmp_path))
+    assert results["failures"].details == {"truncated": 1} or results["failures"].count == 1
+    assert results["zero_std"].value == 0.0
+    assert results["truncated"].value == 0.5
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["doctor", *arguments])
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "rank-00000.jsonl", [trace_row(1, "a", 0.0)] * 4))
+    assert run(path).exit_code == 0
+    assert run(path, "--max-zero-std", "1").exit_code == 0
+    over = run(path, "--max-zero-std", "0.5", "--max-failures", "0.2")
+    assert over.exit_code == 1
+    assert "100.0%" in over.output
+    samples = str(write(tmp_path / "samples_x.jsonl", [trace_row(1, "a", 0.0)]))
+    unknown = run(samples, "--max-zero-std", "0.5")
+    assert unknown.exit_code == 2
+    assert "cannot be checked: zero-std: no prompt has several completions" in unknown.output
+    assert run(str(tmp_path / "none")).exit_code == 2
+
+
+def test_json(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "rank-00000.jsonl", [trace_row(1, "a", 0.0)] * 4))
+    result = run(path, "--json", "--max-zero-std", "0.5")
+    assert result.exit_code == 1
+    report = json.loads(result.output)
+    assert report["exceeded"] == ["zero_std"]
+    assert report["findings"]["zero_std"]["value"] == 1.0
+    assert report["findings"]["zero_std"]["examples"][0]["completion"].startswith(THINK)
+
+
+def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
+    hostile = "\x1b[31m[bold red]x[/bold red]\x07[/nothing]\u202eabc\r\n\x9b2J[link=file:///]"
+    row = trace_row(1, hostile, 0.0, completion=hostile, failure="no_answer", detail=hostile)
+    row["task"] = hostile
+    path = write(tmp_path / "rank-00000.jsonl", [row] * 2)
+    output = run(str(path), "--examples", "3").output
+    assert "\x1b" not in output
+    assert not {"\x07", "\x9b", "\u202e", "\r"} & set(output)
+    assert "[bold red]" in output
+    assert r"\x1b[31m" in output
