@@ -69,6 +69,7 @@ def micro_batch(
     banned_ids: tuple[int, ...],
     chunk_size: int,
     keep: Sequence[bool],
+    share_images: bool = False,
 ) -> MicroBatch:
     """Put prompts and completions together.
 
@@ -81,8 +82,9 @@ def micro_batch(
         banned_ids: As in sampling.
         chunk_size: See `TokenLogProbs`.
         keep: Whether a completion is in the loss.
+        share_images: See `vlreward_paddle.rollout.join`.
     """
-    inputs = join(prompts, pad_id)
+    inputs = join(prompts, pad_id, share_images=share_images)
     ids, mask = pad_right(completions, pad_id)
     tokens, attended = paddle.to_tensor(ids), paddle.to_tensor(mask)
     inputs["input_ids"] = paddle.concat([inputs["input_ids"], tokens], axis=1)

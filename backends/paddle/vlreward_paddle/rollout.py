@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-__all__ = ["Prompt", "Sampling", "generate", "join", "pad_left", "pad_right"]
+__all__ = ["Prompt", "Sampling", "generate", "join", "pad_left", "pad_right", "shares_images"]
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,15 @@ def pad_right(rows: Sequence[Sequence[int]], value: int) -> tuple[np.ndarray, np
     return np.ascontiguousarray(ids[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
 
 
-def join(prompts: Sequence[Prompt], pad_id: int) -> dict[str, Any]:
+def join(prompts: Sequence[Prompt], pad_id: int, *, share_images: bool = False) -> dict[str, Any]:
     """Prompts as one batch of tensors.
+
+    Args:
+        prompts: The prompts; a group's is the same object several times.
+        pad_id: Id of padding.
+        share_images: Hand on the image of a prompt that comes several times once only, with
+            `image_index` (images,), the place of each row's image among the different ones. The
+            models of `vlreward_paddle.modeling` then look at it once.
 
     Returns:
         `input_ids` and `attention_mask` (B, P), and where there are images `pixel_values` of all
@@ -89,7 +96,14 @@ def join(prompts: Sequence[Prompt], pad_id: int) -> dict[str, Any]:
             f"expected an image in every prompt or in none, got {len(seen)} of {len(prompts)}"
         )
     if seen:
-        pixels = np.concatenate([prompt.pixel_values for prompt in seen])
+        different = list({id(prompt): prompt for prompt in seen}.values())
+        if share_images and len(different) < len(seen):
+            places = {id(prompt): i for i, prompt in enumerate(different)}
+            index = [places[id(prompt)] for prompt in seen]
+            batch["image_index"] = paddle.to_tensor(np.array(index, dtype=np.int64))
+        else:
+            different = seen
+        pixels = np.concatenate([prompt.pixel_values for prompt in different])
         grids = np.concatenate([prompt.grid for prompt in seen])
         batch["pixel_values"] = paddle.to_tensor(pixels.astype(np.float32))
         batch["image_grid_thw"] = paddle.to_tensor(grids.astype(np.int64))
@@ -121,7 +135,7 @@ def generate(model: Any, prompts: Sequence[Prompt], sampling: Sampling) -> list[
     try:
         with paddle.no_grad():
             tokens = model.generate(
-                **join(prompts, sampling.pad_id),
+                **join(prompts, sampling.pad_id, share_images=shares_images(model)),
                 **strategy,
                 max_new_tokens=sampling.max_tokens,
                 eos_token_id=list(sampling.eos_ids),
@@ -132,6 +146,11 @@ def generate(model: Any, prompts: Sequence[Prompt], sampling: Sampling) -> list[
         if was_training:
             model.train()
     return [_until_end(row, sampling.eos_ids) for row in tokens]
+
+
+def shares_images(model: Any) -> bool:
+    """Whether a model understands `image_index`."""
+    return bool(getattr(model, "shares_images", False))
 
 
 def _until_end(tokens: list[int], eos_ids: Sequence[int]) -> list[int]:

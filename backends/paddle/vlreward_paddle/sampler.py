@@ -36,7 +36,7 @@ class GroupSampler:
         >>> first = GroupSampler(range(9), 2, batch_size=3, steps=2, rank=0, world_size=2, seed=1)
         >>> second = GroupSampler(range(9), 2, batch_size=3, steps=2, rank=1, world_size=2, seed=1)
         >>> [a + b for a, b in zip(first, second)]
-        [[6, 6, 8, 8, 3, 3], [7, 7, 1, 1, 2, 2]]
+        [[2, 2, 5, 5, 8, 8], [4, 4, 3, 3, 6, 6]]
     """
 
     def __init__(

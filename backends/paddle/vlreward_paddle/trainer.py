@@ -18,7 +18,7 @@ from vlreward_paddle.logprobs import completion_logprobs
 from vlreward_paddle.loss import group_advantages, grpo_loss
 from vlreward_paddle.metrics import Metrics
 from vlreward_paddle.parallel import sum_all
-from vlreward_paddle.rollout import Prompt, Sampling, generate
+from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_images
 from vlreward_paddle.sampler import GroupSampler
 from vlreward_paddle.shim import Trainer
 
@@ -102,6 +102,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
             pad_id=codec.pad_id,
         )
         self.metrics = Metrics()
+        self.last_metrics: dict[str, float] = {}
         self._buffer: list[MicroBatch] | None = None
         if ref_model is not None:
             ref_model.eval()
@@ -204,6 +205,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
                 banned_ids=tuple(getattr(self.model, "banned_ids", ())),
                 chunk_size=args.logprob_chunk_size,
                 keep=keep[part],
+                share_images=shares_images(self.model),
             )
             for part in (slice(i, i + size) for i in range(0, len(indices), size))
         ]
@@ -237,4 +239,5 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Log the library's numbers and ours; every process calls it."""
-        super().log({**logs, **self.metrics.take()}, *args, **kwargs)
+        self.last_metrics = self.metrics.take()
+        super().log({**logs, **self.last_metrics}, *args, **kwargs)

@@ -17,13 +17,26 @@ from paddle import Tensor
 from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
 from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
 
-__all__ = ["PolicyMixin", "TextPositionsMixin"]
+__all__ = ["InnerMixin", "PolicyMixin"]
 
 _CONFIG = "config.json"
 
 
-class TextPositionsMixin:
-    """For the inner model: positions of prompts without images."""
+class InnerMixin:
+    """For the inner model: positions of prompts without images, and images seen once."""
+
+    image_index: list[int] | None = None
+    """For each image of the batch its place among those in `pixel_values`; None if all are there."""
+
+    def get_image_features(self, pixel_values: Tensor, image_grid_thw: Tensor) -> Any:
+        """Features of each image; an image that a group of prompts shares is looked at once."""
+        if self.image_index is None:
+            return super().get_image_features(pixel_values, image_grid_thw)  # type: ignore[misc]
+        index = self.image_index
+        first = [index.index(place) for place in range(max(index) + 1)]
+        grids = image_grid_thw[paddle.to_tensor(first)]
+        different = super().get_image_features(pixel_values, grids)  # type: ignore[misc]
+        return [different[place] for place in index]
 
     def get_rope_index(
         self,
@@ -56,6 +69,8 @@ class PolicyMixin:
     """The `config.json` that the model was loaded with."""
     returns_logprobs = True
     """Says that `forward` takes `logprobs`."""
+    shares_images = True
+    """Says that `forward` takes `image_index`."""
     banned_ids: tuple[int, ...] = ()
     """Token ids that are never generated."""
 
@@ -69,6 +84,7 @@ class PolicyMixin:
         use_cache: bool | None = None,
         cache_position: Tensor | None = None,
         logprobs: TokenLogProbs | None = None,
+        image_index: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
         """The model's own output, or the log-probabilities of completions.
@@ -83,6 +99,7 @@ class PolicyMixin:
             cache_position: Place of the first token in the cache.
             logprobs: What to compute log-probabilities of. They are part of the forward pass so
                 that wrappers for data parallelism, which count gradients, see one pass.
+            image_index: See `vlreward_paddle.rollout.join`.
             kwargs: `pixel_values`, `image_grid_thw` and others.
 
         Returns:
@@ -97,6 +114,7 @@ class PolicyMixin:
             "use_cache": use_cache,
             "cache_position": cache_position,
         }
+        self.model.image_index = None if image_index is None else image_index.tolist()  # type: ignore[attr-defined]
         if logprobs is None:
             return super().forward(**kwargs)  # type: ignore[misc]
         hidden = self.model(**{**kwargs, "use_cache": False, "return_dict": True})[0]  # type: ignore[attr-defined]

@@ -12,12 +12,12 @@ from paddleformers.transformers.qwen2_5_vl.modeling import (
     Qwen2_5_VLPretrainedModel,
 )
 
-from vlreward_paddle.modeling.policy import PolicyMixin, TextPositionsMixin
+from vlreward_paddle.modeling.policy import InnerMixin, PolicyMixin
 
 __all__ = ["Qwen2_5_VLPolicy", "build"]
 
 
-class _Inner(TextPositionsMixin, Qwen2_5_VLModel):  # type: ignore[misc]
+class _Inner(InnerMixin, Qwen2_5_VLModel):  # type: ignore[misc]
     """The model without its head."""
 
 

@@ -19,7 +19,7 @@ from paddleformers.transformers.qwen2_5_vl.modeling import (
 )
 
 from vlreward_paddle.modeling.config import Qwen2VLConfig
-from vlreward_paddle.modeling.policy import PolicyMixin, TextPositionsMixin
+from vlreward_paddle.modeling.policy import InnerMixin, PolicyMixin
 from vlreward_paddle.modeling.qwen2_5_vl import build
 
 __all__ = ["Qwen2VLPolicy"]
@@ -63,7 +63,7 @@ class _VisionTower(Qwen2_5_VisionTransformerPretrainedModel):  # type: ignore[mi
         return paddle.arange(count // self.spatial_merge_unit), [0, count]
 
 
-class _Inner(TextPositionsMixin, Qwen2_5_VLModel):  # type: ignore[misc]
+class _Inner(InnerMixin, Qwen2_5_VLModel):  # type: ignore[misc]
     config_class = Qwen2VLConfig
 
     def __init__(self, config: Any) -> None:
