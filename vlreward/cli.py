@@ -10,6 +10,7 @@ import typer
 from vlreward._cli import FrameOption, fail_in_one_line
 from vlreward.doctor.cli import doctor
 from vlreward.integrations import cli as integrations
+from vlreward.packing_cli import pack
 
 __all__ = ["app"]
 
@@ -133,6 +134,7 @@ def fetch(
 app.command()(integrations.serve)
 app.command()(integrations.path)
 app.command()(doctor)
+app.command()(pack)
 
 
 if __name__ == "__main__":
