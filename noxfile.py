@@ -40,9 +40,56 @@ def gmpy2(session: nox.Session) -> None:
 
 
 @nox.session
+def serve(session: nox.Session) -> None:
+    """The reward server, its faults included, and Parquet files."""
+    session.install("-e", ".[serve,data]", *TEST_TOOLS)
+    session.run("pytest", "tests/integrations/server", "tests/test_packing.py", *session.posargs)
+
+
+@nox.session
+def verifiers(session: nox.Session) -> None:
+    """The functions for verifiers through its own loader and scoring."""
+    session.install("-e", ".", "verifiers==0.4.0", *TEST_TOOLS)
+    session.run("pytest", "tests/integrations/trainers/test_verifiers.py", *session.posargs)
+
+
+@nox.session
+def verl(session: nox.Session) -> None:
+    """The function for verl through its own configuration, loader and reward managers.
+
+    verl comes without its dependencies, of which its loading code needs these.
+    """
+    session.install("--no-deps", "verl==0.9.1")
+    session.install(
+        "-e", ".", TORCH, "transformers>=5.5.3,<5.11,!=5.6.0", "tensordict>=0.8,<=0.10,!=0.9.0",
+        "ray>=2.41", "omegaconf", "pandas", "codetiming", "torchdata", "dill", "datasets",
+        "aiohttp", "fastapi", "uvicorn", *TEST_TOOLS,
+    )  # fmt: skip
+    session.run("pytest", "tests/integrations/trainers/test_verl.py", *session.posargs)
+
+
+@nox.session
+def swift(session: nox.Session) -> None:
+    """The plug-in for ms-swift through its own loader and reward computation.
+
+    ms-swift comes without its dependencies, of which its loading code needs these.
+    """
+    session.install("--no-deps", "ms-swift==4.6.0")
+    session.install(
+        "-e", ".", TORCH, "transformers<5.20", "datasets>=4,<4.8.5", "trl>=0.15,<1", "accelerate",
+        "peft>=0.11,<0.21", "modelscope>=1.23", "msgspec", "pandas", "scipy", "json-repair",
+        "addict", "einops", "simplejson", "sortedcontainers", "zstandard", "tiktoken", "nltk",
+        "aiohttp", "dacite", "binpacking", "requests", *TEST_TOOLS,
+    )  # fmt: skip
+    session.run("pytest", "tests/integrations/trainers/test_swift.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """ruff and mypy --strict, on the source and the tests."""
     session.install("-e", ".", "nox", *TEST_TOOLS, "mypy>=1.15", "ruff>=0.9", "types-PyYAML")
+    # Their types are needed where a class derives from one of theirs.
+    session.install("starlette>=0.40", "uvicorn>=0.34", "httptools>=0.6", "prometheus-client>=0.20")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy", "vlreward", "backends", "tests", "benchmarks", "scripts", "noxfile.py")
@@ -65,6 +112,7 @@ def trl(session: nox.Session) -> None:
     session.install("-e", ".[trl]", *TEST_TOOLS)
     session.run("pytest", "tests/backends/trl", "-m", "not slow", *session.posargs)
     session.run("pytest", "tests/metrics/test_text.py", "-q")
+    session.run("pytest", "tests/integrations/trainers/test_trl.py", "-q")
 
 
 @nox.session
