@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -43,6 +45,7 @@ def main() -> None:
         "median_chars": statistics.median(len(row["model_output"]) for row in rows),
         "microseconds_per_completion": compare(rows),
         "batch": batch(rows),
+        "import_milliseconds": imports(),
     }
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
@@ -111,6 +114,25 @@ def batch(rows: list[dict[str, Any]]) -> dict[str, Any]:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         found[side] = {"seconds": round(seconds, 3), "peak_mib": round(peak / 2**20, 1)}
+    return found
+
+
+def imports() -> dict[str, float]:
+    """Wall-clock time of importing in fresh interpreters: the rewards, and pydantic alone."""
+    found = {}
+    for module in ("vlreward.rewards", "pydantic.main"):
+        code = (
+            f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+        )
+        times = [
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+                ).stdout
+            )
+            for _ in range(9)
+        ]
+        found[module] = round(statistics.median(times) * 1000, 1)
     return found
 
 

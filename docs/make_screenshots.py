@@ -1,82 +1,51 @@
-"""Take the pictures of the report that the README shows, from recorded completions.
+"""Take the pictures of the report that the README shows, from finished demo runs.
 
-    python docs/make_screenshots.py RECORDED_DATA [--chromium /usr/bin/chromium]
+    vlreward-bench demo --out DEMO
+    vlreward-train-demo --out TRAINING
+    python docs/make_screenshots.py DEMO/report.html TRAINING/report.html
 
-RECORDED_DATA is the directory with `recorded/`, `annotations/` and `images/`. Needs Playwright.
+Needs Playwright and a Chromium.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
+IMAGES = Path(__file__).resolve().parent / "images"
 SHOTS = (
-    # name, width, height, colour scheme, address
-    ("report-summary-light", 1320, 700, "light", ""),
-    ("report-summary-dark", 1320, 700, "dark", ""),
-    ("report-comparison", 1320, 480, "light", "#comparison"),
-    ("report-plots", 1320, 860, "light", "#plots"),
-    ("report-how", 1320, 640, "light", "#how-0-refcoco_val"),
-    ("report-samples-light", 1320, 1040, "light", "#s:suite=one_image"),
-    ("report-samples-dark", 1320, 1040, "dark", "#s:suite=refcoco_val&compare=1&pair=fixed"),
-    ("report-comparison-samples", 1320, 1040, "light", "#s:compare=1&suite=one_image"),
-    ("report-gallery", 1320, 760, "light", "#s:suite=ten_scenes&view=grid"),
-    ("report-phone", 390, 844, "light", ""),
-    ("report-phone-sample", 390, 844, "dark", "#s:suite=one_image"),
+    # name, report, width, height, address, section to scroll to
+    ("report-summary", "demo", 1280, 560, "", None),
+    ("report-samples", "demo", 1280, 900, "#s:suite=scenes_rec_test%5B120%5D", None),
+    ("report-training", "training", 1280, 760, "", "#training"),
+    ("report-fixed", "training", 1280, 900, "#s:compare=1&pair=fixed", None),
 )
-
-# The recordings do not say how they were made, so neither do the pictures.
-UNSTATED = dict.fromkeys(
-    ("method", "prompt", "prompt_hash", "frame_declared_by", "task_version", "file_sha256")
-) | {"protocol": "as recorded"}
 
 
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
-    from tests.bench.report.recorded_runs import MODELS, recorded_run, write_run
-    from vlreward.bench.report import write_report
-
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path)
+    parser.add_argument("demo", type=Path, help="report.html of vlreward-bench demo")
+    parser.add_argument("training", type=Path, help="report.html of vlreward-train-demo")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
-    parser.add_argument("--only", help="take only the pictures whose name holds this")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        runs = []
-        for flavour in ("baseline", "grpo"):
-            models = {suite: names[flavour] for suite, names in MODELS.items()}
-            suites = recorded_run(options.data, flavour)
-            runs.append(write_run(Path(name, flavour), suites, models, **UNSTATED))
-        page_file = write_report(
-            runs, Path(name, "report.html"), image_root=options.data / "images",
-            title="Recorded completions, baseline and GRPO",
-        )  # fmt: skip
+    reports = {"demo": options.demo.resolve(), "training": options.training.resolve()}
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=options.chromium, args=["--no-sandbox"]
         )
-        options.out.mkdir(parents=True, exist_ok=True)
-        for shot, width, height, scheme, address in SHOTS:
-            if options.only and options.only not in shot:
-                continue
+        for name, report, width, height, address, section in SHOTS:
             page = browser.new_page(
-                viewport={"width": width, "height": height},
-                color_scheme="dark" if scheme == "dark" else "light",
-                reduced_motion="reduce",
+                viewport={"width": width, "height": height}, reduced_motion="reduce"
             )
-            page.goto(page_file.as_uri() + address)
+            page.goto(reports[report].as_uri() + address)
             page.wait_for_selector("html[data-ready=true]")
+            if section is not None:
+                page.locator(section).scroll_into_view_if_needed()
+                page.evaluate(f"document.querySelector('{section}').scrollIntoView()")
             page.wait_for_timeout(400)
-            if shot == "report-phone-sample":
-                page.locator("[role=option]").first.click()
-                page.wait_for_timeout(300)
-            page.screenshot(path=options.out / f"{shot}.png")
+            page.screenshot(path=IMAGES / f"{name}.png")
             page.close()
         browser.close()
 
