@@ -45,6 +45,7 @@ def main(out: Path) -> None:
         write_logits(model, out / f"{family}.npz")
     for beta, iterations in CASES:
         write_grpo(out, beta, iterations)
+    write_answers(out)
     total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{total / 1024:.0f} KiB in {out}")
 
@@ -299,6 +300,27 @@ def write_grpo(out: Path, beta: float, iterations: int) -> None:
         advantages=seen["advantages"][0],
         **data,
     )
+
+
+def write_answers(out: Path) -> None:
+    """Greedy answers of the packaged model to questions about scenes, by the engine `hf`."""
+    from vlreward.bench.engines.base import Sampling
+    from vlreward.bench.engines.hf import HFEngine
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+    from tests.backends.paddle.questions import MODEL, requests
+
+    engine = HFEngine(MODEL, sampling=Sampling(max_tokens=64), batch_size=5, dtype="float32")
+    found = {}
+    for key, made in engine.generate(requests()):
+        found[key] = {
+            "text": made.text,
+            "truncated": made.truncated,
+            "tokens": made.token_count,
+            "input_size": list(made.input_size),
+        }
+    text = json.dumps(dict(sorted(found.items())), indent=1) + "\n"
+    (out / "answers.json").write_text(text, encoding="utf-8")
 
 
 def tokenizer() -> Any:

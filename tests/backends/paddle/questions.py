@@ -1,0 +1,34 @@
+"""Questions about scenes for the packaged tiny model, asked in torch and in Paddle."""
+
+from __future__ import annotations
+
+import io
+from importlib.resources import files
+
+from vlreward.bench.engines.base import Request
+from vlreward.data.scenes import LEVELS, TASKS, make_scene
+from vlreward.prompts import get_prompt
+from vlreward.types import CountGold, Sample
+
+MODEL = str(files("vlreward.data") / "tiny_vlm" / "sft")
+
+
+def requests() -> list[Request]:
+    """Two for each task and level; images of several sizes."""
+    found = []
+    for task in TASKS:
+        template = get_prompt("rec-r1" if task == "rec" else "r1-v")
+        for level in LEVELS:
+            for number in range(2):
+                scene = make_scene(task, "test", number, level=level)
+                encoded = io.BytesIO()
+                scene.image.save(encoded, "PNG")
+                sample = Sample(
+                    id="1", question=scene.question, gold=CountGold(count=0), image="1.png"
+                )
+                found.append(
+                    Request(
+                        f"{task}-{level}-{number}", template.render(sample), encoded.getvalue()
+                    )
+                )
+    return found
