@@ -2,23 +2,31 @@
 
     python benchmarks/trl_step.py --out benchmarks/results/trl_step.json
 
-Both train the packaged tiny model on the same questions and images, in turn, several times. The
-learning rate is 0 and the seed the same, so that both generate the same completions. TRL's run
-has the images as a `datasets.Image` column and lets the processor resize them. A step is the time
-from the end of one step to the end of the next, loading included; the first of each run is left
-out. CPU time of the process is reported too: it is disturbed less where the machine is shared.
+Both trainers live in one process and take steps in turn, so that what else the machine does meets
+both. They train the packaged tiny model on the same questions and images, with learning rate 0 and
+random states of their own, so that both generate the same completions. Our rewards are computed
+but weighted with 0: a constant reward gives no gradient, and a backward pass of zeros is not as
+slow as another. TRL's has the images as a `datasets.Image` column and lets the processor resize
+them. A step lasts from the end of the one before it, loading included. The parts in which the two
+differ are measured alone too, in CPU time.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+import random
 import statistics
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from device import describe_device
 from transformers import TrainerCallback
 
@@ -30,80 +38,142 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "vlreward/data/tiny_vlm/sft"
 
 
-class Clock(TrainerCallback):  # type: ignore[misc]
-    """Notes wall and CPU time at the end of every step."""
+class Turn(TrainerCallback):  # type: ignore[misc]
+    """Ends a step by handing over to the other trainer, and notes how long the step took."""
 
-    def __init__(self) -> None:
-        self.ticks: list[tuple[float, float]] = []
+    def __init__(self, mine: threading.Semaphore, other: threading.Semaphore) -> None:
+        self.mine, self.other = mine, other
+        self.wall: list[float] = []
+        self.cpu: list[float] = []
+        self.started = (0.0, 0.0)
+
+    def begin(self) -> None:
+        """Wait for the turn; the random states are then as they were left."""
+        self.mine.acquire()
+        self.started = (time.perf_counter(), time.process_time())
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the trainer."""
-        self.ticks.append((time.perf_counter(), time.process_time()))
-
-    def steps(self) -> tuple[float, float]:
-        """Median wall and CPU seconds of a step."""
-        pairs = list(zip(self.ticks, self.ticks[1:]))
-        return tuple(statistics.median(b[i] - a[i] for a, b in pairs) for i in (0, 1))  # type: ignore[return-value]
+        self.wall.append(time.perf_counter() - self.started[0])
+        self.cpu.append(time.process_time() - self.started[1])
+        saved = (torch.get_rng_state(), random.getstate(), np.random.get_state())
+        self.other.release()
+        self.begin()
+        torch.set_rng_state(saved[0])
+        random.setstate(saved[1])
+        np.random.set_state(saved[2])
 
 
 def main() -> None:
     """Measure in turn and write the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--skip", type=int, default=3, help="first steps, which warm up")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         _write_data(work)
-        pairs = []
-        for repeat in range(options.repeats):
-            # Each is first every other time, so that a drift of the machine's speed cancels.
-            order = ("ours", "trl") if repeat % 2 == 0 else ("trl", "ours")
-            seconds = {name: _measure(name, work, options.steps) for name in order}
-            pairs.append(seconds)
-            print(repeat, {k: [round(v, 4) for v in s[:2]] for k, s in seconds.items()}, flush=True)
+        locks = {name: threading.Semaphore(0) for name in ("ours", "trl")}
+        turns = {
+            "ours": Turn(locks["ours"], locks["trl"]),
+            "trl": Turn(locks["trl"], locks["ours"]),
+        }
+        trainers = {name: _trainer(name, work, options.steps) for name in turns}
+
+        def run(name: str) -> None:
+            trainers[name].add_callback(turns[name])
+            turns[name].begin()
+            try:
+                trainers[name].train()
+            finally:
+                turns[name].other.release()
+
+        threads = [threading.Thread(target=run, args=(name,)) for name in turns]
+        for thread in threads:
+            thread.start()
+        locks["ours"].release()
+        for thread in threads:
+            thread.join()
+        parts = {name: _parts(trainer) for name, trainer in trainers.items()}
+    tokens = {name: trainer.state.num_input_tokens_seen for name, trainer in trainers.items()}
     result: dict[str, Any] = {
         "what": "one optimizer step of 16 completions of at most 48 tokens, mixture of three tasks",
-        "repeats": options.repeats,
-        "steps": options.steps,
+        "steps": options.steps - options.skip,
         "machine": describe_device(),
-        "tokens_equal": all(p["ours"][2] == p["trl"][2] for p in pairs),
+        "tokens": tokens,
     }
-    for index, kind in enumerate(("wall", "cpu")):
-        ratios = sorted(p["ours"][index] / p["trl"][index] for p in pairs)
-        result[f"{kind}_ratio"] = {
-            "median": round(statistics.median(ratios), 4),
-            "lowest": round(ratios[0], 4),
-            "highest": round(ratios[-1], 4),
+    for kind in ("wall", "cpu"):
+        ours, theirs = (getattr(turns[name], kind)[options.skip :] for name in ("ours", "trl"))
+        ratios = [a / b for a, b in zip(ours, theirs)]
+        cuts = statistics.quantiles(ratios, n=4)
+        result[kind] = {
+            "ours_seconds": round(statistics.median(ours), 4),
+            "trl_seconds": round(statistics.median(theirs), 4),
+            "ratio_of_sums": round(sum(ours) / sum(theirs), 4),
+            "median_of_ratios": round(statistics.median(ratios), 4),
+            "quartiles_of_ratios": [round(cuts[0], 4), round(cuts[2], 4)],
         }
-        for name in ("ours", "trl"):
-            result[f"{name}_{kind}_seconds"] = round(
-                statistics.median(p[name][index] for p in pairs), 4
-            )
+    result["parts_cpu_ms"] = parts
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
 
 
-def _measure(name: str, work: Path, steps: int) -> tuple[float, float, float]:
+def _trainer(name: str, work: Path, steps: int) -> Any:
     run = prepare(
         parse(
             [
                 *("mixture", "--model", str(MODEL), "--data", str(work / "mixture.yaml")),
                 *("--image-root", str(work), "--output_dir", str(work / name)),
-                *("--max_steps", str(steps + 1), "--num_generations", "8"),
+                *("--max_steps", str(steps), "--num_generations", "8"),
                 *("--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
                 *("--max_completion_length", "48", "--learning_rate", "0", "--beta", "0"),
+                *("--reward_weights", *"000000"),
                 *("--dataloader_num_workers", "0", "--save_strategy", "no"),
-                *("--disable_tqdm", "true", "--logging_strategy", "no", "--check_images", "none"),
+                *("--disable_tqdm", "true", "--logging_steps", "1", "--check_images", "none"),
             ]
         )
     )
-    clock = Clock()
-    trainer = build_trainer(run) if name == "ours" else _plain_trainer(run)
-    trainer.add_callback(clock)
-    trainer.train()
-    return (*clock.steps(), trainer.state.num_input_tokens_seen)
+    return build_trainer(run) if name == "ours" else _plain_trainer(run)
+
+
+def _parts(trainer: Any) -> dict[str, float]:
+    """Milliseconds of CPU time of what differs: fetching, tokenizing with images, rewards."""
+    from trl.data_utils import prepare_multimodal_messages
+
+    indices = [i for i in (3, 30) for _ in range(8)]
+    rows = trainer.train_dataset.__getitems__(indices)
+    answer = "<think>10+10=20; 2*20=40</think><answer>40 cm</answer>"
+    prompts = [row["prompt"] for row in rows]
+    ids = [[5, 6, 2]] * len(rows)
+
+    def tokenize() -> None:
+        messages = [
+            prepare_multimodal_messages(row["prompt"], images=[row["image"]]) for row in rows
+        ]
+        trainer._tokenize_prompts(copy.deepcopy(messages))
+
+    def reward() -> None:
+        completions = [[{"role": "assistant", "content": answer}] for _ in rows]
+        trainer._calculate_rewards(rows, prompts, completions, ids)
+        trainer._pending_metrics.clear()
+        trainer._pending_extra_logs.clear()
+
+    return {
+        "fetch": _cpu_ms(lambda: trainer.train_dataset.__getitems__(indices)),
+        "tokenize": _cpu_ms(tokenize),
+        "rewards": _cpu_ms(reward),
+    }
+
+
+def _cpu_ms(work: Callable[[], object], repeats: int = 30) -> float:
+    work()
+    found = []
+    for _ in range(repeats):
+        started = time.process_time()
+        work()
+        found.append(time.process_time() - started)
+    return round(1000 * statistics.median(found), 3)
 
 
 def _constant(completions: list[Any], **columns: Any) -> list[float]:
@@ -140,7 +210,7 @@ def _write_data(work: Path) -> None:
     entries = []
     for task in ("rec", "counting", "geometry"):
         rows = []
-        for scene in scenes(task, "train", 24):  # type: ignore[arg-type]
+        for scene in scenes(task, "train", 24):
             scene.image.save(work / f"{scene.id}.png")
             row: dict[str, Any] = {"image_path": f"{scene.id}.png", "question": scene.question}
             if task == "rec":

@@ -94,7 +94,7 @@ def prepare(options: Options) -> Run:
         else get_prompt(arguments.prompt)
         for reward in rewards
     }
-    rows = []
+    rows: list[Any] = []
     for data in (samples, evaluated):
         if data is None:
             rows.append(None)
@@ -107,7 +107,6 @@ def prepare(options: Options) -> Run:
         if training.local_process_index == 0:
             check_images(data, resizing, arguments.check_images, progress=_progress)
     training.distributed_state.wait_for_everyone()
-    assert rows[0] is not None
     resizing.check(processor, rows[0][0]["image"])
     return Run(
         options,
@@ -240,7 +239,8 @@ def _progress(images: Iterable[Any], total: int) -> Iterable[Any]:
     """A progress bar where somebody watches."""
     if not sys.stderr.isatty():
         return images
-    from tqdm.auto import tqdm
+    from rich.console import Console
+    from rich.progress import track
 
-    bar: Iterable[Any] = tqdm(images, total=total, desc="checking images", unit="image")
-    return bar
+    console = Console(stderr=True)
+    return track(images, description="checking images", total=total, console=console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import sys
@@ -32,13 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Path of a tiny checkpoint of a family, written once."""
-    from tiny import write_checkpoint
-
+    write_checkpoint = importlib.import_module("tiny").write_checkpoint
     root = tmp_path_factory.mktemp("checkpoints")
 
     def path_of(family: str) -> Path:
         path = root / family
-        return path if path.is_dir() else write_checkpoint(path, family)
+        if not path.is_dir():
+            write_checkpoint(path, family)
+        return path
 
     return path_of
 
@@ -56,7 +58,7 @@ def scenes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries = []
     for task in ("rec", "counting", "geometry"):
         rows: list[dict[str, Any]] = []
-        for scene in scenes(task, "train", 15):  # type: ignore[arg-type]
+        for scene in scenes(task, "train", 15):
             name = f"{scene.id}.png"
             scene.image.save(root / "images" / name)
             if task == "rec":
@@ -80,9 +82,7 @@ def scenes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def argv(
-    checkpoint: Callable[[str], Path], scenes_data: Path
-) -> Callable[..., list[str]]:
+def argv(checkpoint: Callable[[str], Path], scenes_data: Path) -> Callable[..., list[str]]:
     """A command line for a quick run of a task: `argv("rec", "qwen2-vl", "--max_steps", "1")`."""
 
     def make(task: str, family: str, *more: object) -> list[str]:

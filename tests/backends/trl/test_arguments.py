@@ -56,9 +56,10 @@ def test_eight_processes_share_the_sixteen_questions(monkeypatch: pytest.MonkeyP
     from vlreward_trl.recipes import RECIPES
 
     options = RECIPES["rec"].options(world_size=8, accelerator=True, bf16=True, workers=2)
-    assert options["gradient_accumulation_steps"] * 8 * options[
-        "per_device_train_batch_size"
-    ] == 16 * 8
+    assert (
+        options["gradient_accumulation_steps"] * 8 * options["per_device_train_batch_size"]
+        == 16 * 8
+    )
 
 
 def test_every_option_of_trl_is_an_option_here() -> None:
@@ -111,9 +112,7 @@ def test_yaml_lies_between_the_recipe_and_the_command_line(tmp_path: Path) -> No
 
 
 def test_the_packaged_option_file_parses(root: Path) -> None:
-    options = parse(
-        ["rec", "--config", str(root / "backends/trl/configs/rec.yaml"), "--data", "d"]
-    )
+    options = parse(["rec", "--config", str(root / "backends/trl/configs/rec.yaml"), "--data", "d"])
     assert options.model.model_name_or_path == "Qwen/Qwen2.5-VL-3B-Instruct"
     assert options.training.report_to == ["tensorboard"]
 

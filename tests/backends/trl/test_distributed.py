@@ -64,9 +64,7 @@ def runs(
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:]
-    found = {
-        name: json.loads((out / f"{name}.json").read_text(encoding="utf-8")) for name in jobs
-    }
+    found = {name: json.loads((out / f"{name}.json").read_text(encoding="utf-8")) for name in jobs}
     return out, found
 
 

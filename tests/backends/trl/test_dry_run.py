@@ -26,9 +26,9 @@ def test_it_says_what_would_be_trained(
 
     main(argv("mixture", "qwen2.5-vl", "--dry-run", "--output_dir", tmp_path / "out"))
     text = capsys.readouterr().out
-    parts = dict(
-        (part.splitlines()[0], "\n".join(part.splitlines()[1:])) for part in text.split("# ")[1:]
-    )
+    parts = {
+        part.splitlines()[0]: "\n".join(part.splitlines()[1:]) for part in text.split("# ")[1:]
+    }
     configuration = yaml.safe_load(parts["configuration"].rpartition("(other")[0])
     assert configuration["task"] == "mixture"
     assert configuration["training"]["beta"] == 0.04
@@ -106,10 +106,16 @@ def test_parameters_are_counted_as_published() -> None:
 
 def _estimate(**changes: object) -> float:
     size = ModelSize(1000, 300, 10, 2, 8, 16, 32, 100)
-    fixed = dict(
-        strategy="single", world_size=1, prompt_tokens=0, completion_tokens=0, completions=1,
-        generated=1, beta=0.04, bf16=False,
-    )
+    fixed: dict[str, object] = {
+        "strategy": "single",
+        "world_size": 1,
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "completions": 1,
+        "generated": 1,
+        "beta": 0.04,
+        "bf16": False,
+    }
     return estimate(size, **{**fixed, **changes}).total  # type: ignore[arg-type]
 
 
@@ -182,9 +188,7 @@ def test_scripts_refuse_what_does_not_divide_and_unknown_strategies(
     assert (done.returncode, "must be a multiple" in done.stderr) == (2, True)
     done = launch("run_grpo_rec.sh", STRATEGY="zero9")
     assert (done.returncode, "expected STRATEGY" in done.stderr) == (2, True)
-    done = launch(
-        "run_grpo_counting.sh", STRATEGY="multi_node_fsdp2", NODES="2", NODE_RANK="1"
-    )
+    done = launch("run_grpo_counting.sh", STRATEGY="multi_node_fsdp2", NODES="2", NODE_RANK="1")
     assert "--num_processes\n16\n--num_machines\n2\n--machine_rank\n1" in done.stdout
 
 

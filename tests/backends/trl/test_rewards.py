@@ -28,7 +28,7 @@ GOLDS: dict[str, dict[str, Any]] = {
 
 def _row(task: str) -> dict[str, Any]:
     rec = {"image_size": (56, 56), "input_size": (56, 56), "frame": "input_px"}
-    sample = Sample(id=f"{task}/1", gold=GOLDS[task], **(rec if task == "rec" else {}))  # type: ignore[arg-type]
+    sample = Sample(id=f"{task}/1", gold=GOLDS[task], **(rec if task == "rec" else {}))
     return {
         "id": sample.id,
         "task": task,
@@ -157,8 +157,7 @@ def _in_a_child(functions: list[TermReward], queue: Any) -> None:
         row = _row("geometry")
         columns = {k: [v] * 3 for k, v in row.items()}
         done = [
-            pool.submit(f, completions=completions, prompts=["?"] * 3, **columns)
-            for f in functions
+            pool.submit(f, completions=completions, prompts=["?"] * 3, **columns) for f in functions
         ]
         queue.put([future.result(60) for future in done])
 

@@ -30,8 +30,17 @@ def test_a_mixture_trains_and_saves_a_model_that_loads(
 ) -> None:
     """Images of several sizes and all three tasks in one batch; every column in the logs."""
     trainer = _train(
-        argv("mixture", family, "--output_dir", tmp_path, "--max_steps", 2, "--log_completions",
-             "--per_device_train_batch_size", 24)
+        argv(
+            "mixture",
+            family,
+            "--output_dir",
+            tmp_path,
+            "--max_steps",
+            2,
+            "--log_completions",
+            "--per_device_train_batch_size",
+            24,
+        )
     )
     assert trainer.reward_func_names == [
         *("counting_exact", "counting_format", "geometry_correct", "geometry_format"),
@@ -64,9 +73,7 @@ def test_a_mixture_trains_and_saves_a_model_that_loads(
     assert settings["processor_class"] in ("Qwen2VLProcessor", "Qwen2_5_VLProcessor")
 
 
-def test_qwen3_vl_trains_in_its_own_frame(
-    argv: Callable[..., list[str]], tmp_path: Path
-) -> None:
+def test_qwen3_vl_trains_in_its_own_frame(argv: Callable[..., list[str]], tmp_path: Path) -> None:
     run = prepare(parse(argv("rec", "qwen3-vl", "--output_dir", tmp_path)))
     assert (run.frame.value, run.resizing.factor) == ("norm1000", 32)
     assert {row["frame"] for row in run.rows.select(range(3))} == {"norm1000"}
@@ -106,14 +113,21 @@ def test_lora_adapts_the_language_model_alone(
 
 
 def _resumed_equals_straight(argv: list[str], tmp_path: Path, weights: str, half: int) -> None:
-    common = [*argv, "--save_strategy", "steps", "--save_steps", str(half), "--save_total_limit",
-              "3", "--lr_scheduler_type", "constant"]
+    common = [
+        *argv,
+        "--save_strategy",
+        "steps",
+        "--save_steps",
+        str(half),
+        "--save_total_limit",
+        "3",
+        "--lr_scheduler_type",
+        "constant",
+    ]
     straight = _train([*common, "--output_dir", f"{tmp_path}/a", "--max_steps", str(2 * half)])
     resumed = [*common, "--output_dir", f"{tmp_path}/b"]
     _train([*resumed, "--max_steps", str(half)])
-    second = _train(
-        [*resumed, "--max_steps", str(2 * half), "--resume_from_checkpoint", "last"]
-    )
+    second = _train([*resumed, "--max_steps", str(2 * half), "--resume_from_checkpoint", "last"])
     keys = ("step", "loss", "reward", "grad_norm", "kl", "num_tokens", "frac_reward_zero_std")
     assert [[e[k] for k in keys] for e in _logs(second)] == [
         [e[k] for k in keys] for e in _logs(straight)
@@ -149,8 +163,16 @@ def test_a_checkpoint_of_another_model_is_an_error(
 
     from vlreward_trl.trainer import CheckpointError
 
-    line = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--save_strategy", "steps",
-                "--save_steps", 1)
+    line = argv(
+        "counting",
+        "qwen2.5-vl",
+        "--output_dir",
+        tmp_path,
+        "--save_strategy",
+        "steps",
+        "--save_steps",
+        1,
+    )
     _train(line)
     path = tmp_path / "checkpoint-1" / "model.safetensors"
     weights = load_file(path)
@@ -163,9 +185,22 @@ def test_a_checkpoint_of_another_model_is_an_error(
 def test_the_reward_rises(argv: Callable[..., list[str]], tmp_path: Path) -> None:
     """An untrained model that answers by chance learns the format and what is often right."""
     trainer = _train(
-        argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 30,
-             "--num_generations", 8, "--per_device_train_batch_size", 48,
-             "--max_completion_length", 1, "--learning_rate", "1e-2")
+        argv(
+            "counting",
+            "qwen2.5-vl",
+            "--output_dir",
+            tmp_path,
+            "--max_steps",
+            30,
+            "--num_generations",
+            8,
+            "--per_device_train_batch_size",
+            48,
+            "--max_completion_length",
+            1,
+            "--learning_rate",
+            "1e-2",
+        )
     )
     rewards = [entry["reward"] for entry in _logs(trainer)]
     assert sum(rewards[-5:]) > 2 * sum(rewards[:5])
@@ -175,8 +210,19 @@ def test_weights_of_the_command_line_reach_trainer_and_traces(
     argv: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     run = prepare(
-        parse(argv("counting", "qwen2.5-vl", "--terms", "soft", "format", "--weights",
-                   "format=0.25", "--output_dir", tmp_path))
+        parse(
+            argv(
+                "counting",
+                "qwen2.5-vl",
+                "--terms",
+                "soft",
+                "format",
+                "--weights",
+                "format=0.25",
+                "--output_dir",
+                tmp_path,
+            )
+        )
     )
     trainer = build_trainer(run)
     assert trainer.reward_func_names == ["counting_soft", "counting_format"]
@@ -194,9 +240,23 @@ def test_evaluation_data_and_tensorboard_events(
     if importlib.util.find_spec("tensorboard"):
         more = ["--report_to", "tensorboard"]
     trainer = _train(
-        argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--eval_data",
-             scenes_data / "counting.jsonl", "--eval_strategy", "steps", "--eval_steps", 1,
-             "--per_device_eval_batch_size", 16, "--num_generations_eval", 2, *more)
+        argv(
+            "counting",
+            "qwen2.5-vl",
+            "--output_dir",
+            tmp_path,
+            "--eval_data",
+            scenes_data / "counting.jsonl",
+            "--eval_strategy",
+            "steps",
+            "--eval_steps",
+            1,
+            "--per_device_eval_batch_size",
+            16,
+            "--num_generations_eval",
+            2,
+            *more,
+        )
     )
     assert any("eval_reward" in entry for entry in trainer.state.log_history)
     if more:

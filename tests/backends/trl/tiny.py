@@ -98,7 +98,12 @@ def _config(family: str, tokenizer: Any, hidden: int) -> Any:
         "eos_token_id": ids["<|im_end|>"],
         "pad_token_id": ids["<|endoftext|>"],
     }
-    vision = {"depth": 2, "num_heads": 2, "spatial_merge_size": 2, "temporal_patch_size": 2}
+    vision: dict[str, Any] = {
+        "depth": 2,
+        "num_heads": 2,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+    }
     if family == "qwen2-vl":
         vision |= {"embed_dim": 16, "hidden_size": hidden, "mlp_ratio": 2, "patch_size": 14}
     elif family == "qwen2.5-vl":

@@ -16,7 +16,7 @@ import torch
 from accelerate.utils import gather_object
 
 from vlreward.rewards import TaskReward
-from vlreward.verify.engine import settle_exactly
+from vlreward.verify.exact import settle_exactly
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
 from vlreward_trl.rewards import term_rewards
