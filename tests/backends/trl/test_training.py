@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from vlreward.geometry import Size
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
 from vlreward_trl.training import build_trainer, train
@@ -71,6 +72,26 @@ def test_a_mixture_trains_and_saves_a_model_that_loads(
     assert processor.image_processor.size["longest_edge"] == resizing.max_pixels == 401_408
     settings = json.loads((tmp_path / "processor_config.json").read_text(encoding="utf-8"))
     assert settings["processor_class"] in ("Qwen2VLProcessor", "Qwen2_5_VLProcessor")
+
+
+def test_the_benchmark_runs_a_trained_model_in_the_frame_of_its_training(
+    argv: Callable[..., list[str]], scenes_data: Path, tmp_path: Path
+) -> None:
+    """Through the transformers engine of `vlreward-bench`."""
+    from vlreward.bench.engines.base import Request
+    from vlreward.bench.engines.hf import HFEngine
+    from vlreward.bench.engines.values import Sampling
+
+    run = prepare(parse(argv("rec", "qwen2.5-vl", "--output_dir", tmp_path)))
+    train(run)
+    engine = HFEngine(str(tmp_path), sampling=Sampling(max_tokens=2))
+    row, sample = run.rows[0], run.samples[0]
+    request = Request(row["id"], row["prompt"], run.samples.image_path(sample))
+    ((name, outcome),) = engine.generate([request])
+    assert name == row["id"]
+    assert isinstance(outcome.completion.text, str)
+    assert engine.input_size(Size(*row["image_size"])) == Size(*row["input_size"])
+    engine.close()
 
 
 def test_qwen3_vl_trains_in_its_own_frame(argv: Callable[..., list[str]], tmp_path: Path) -> None:
