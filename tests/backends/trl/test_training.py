@@ -80,7 +80,7 @@ def test_the_benchmark_runs_a_trained_model_in_the_frame_of_its_training(
     """Through the transformers engine of `vlreward-bench`."""
     from vlreward.bench.engines.base import Request
     from vlreward.bench.engines.hf import HFEngine
-    from vlreward.bench.engines.values import Sampling
+    from vlreward.bench.engines.values import Generation, Sampling
 
     run = prepare(parse(argv("rec", "qwen2.5-vl", "--output_dir", tmp_path)))
     train(run)
@@ -89,7 +89,7 @@ def test_the_benchmark_runs_a_trained_model_in_the_frame_of_its_training(
     request = Request(row["id"], row["prompt"], run.samples.image_path(sample))
     ((name, outcome),) = engine.generate([request])
     assert name == row["id"]
-    assert isinstance(outcome.completion.text, str)
+    assert isinstance(outcome, Generation)
     assert engine.input_size(Size(*row["image_size"])) == Size(*row["input_size"])
     engine.close()
 
