@@ -125,7 +125,7 @@ def _parser(config: type) -> argparse.ArgumentParser:
     """All options, none with a default: what is not given is the recipe's or the library's."""
     from transformers import HfArgumentParser
 
-    parser = HfArgumentParser(
+    parser: argparse.ArgumentParser = HfArgumentParser(
         (Arguments, config),
         prog="vlreward-train-paddle",
         usage="%(prog)s {rec,counting,geometry,mixture} --model DIR --data DATA [--image-root DIR] "

@@ -29,6 +29,7 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
         ValueError: If an option is out of its range.
     """
 
+    gradient_accumulation_steps: int = _option(1, "Micro-batches of an optimizer step.")
     num_generations: int = _option(8, "Completions of each question, at least 2.")
     max_completion_length: int = _option(256, "Longest completion in tokens.")
     temperature: float = _option(1.0, "Divides logits, in sampling and in the loss alike.")
@@ -44,7 +45,9 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
     mask_truncated_completions: bool = _option(
         False, "Leave truncated completions out of the loss."
     )
-    reward_weights: Optional[list[float]] = _option(None, "Weights in place of the terms' own.")  # noqa: UP045
+    reward_weights: Optional[list[float]] = field(  # noqa: UP045
+        default=None, metadata={"help": "Weights in place of the terms' own."}
+    )
     shuffle_dataset: bool = _option(True, "Draw questions in random order.")
     logprob_chunk_size: int = _option(512, "Tokens whose logits are held at a time.")
 
@@ -66,7 +69,7 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
                 f"expected scale_rewards group, batch or none, got {self.scale_rewards!r}"
             )
         self.loss_options()
-        self.micro_batches = self.gradient_accumulation_steps
+        self.micro_batches = int(self.gradient_accumulation_steps)
         self.gradient_accumulation_steps = 1
         super().__post_init__()
 

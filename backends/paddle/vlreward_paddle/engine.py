@@ -219,8 +219,10 @@ def from_config(config: EngineConfig) -> PaddleEngine:
     if config.model is None:
         raise EngineError("the engine 'paddle' needs a model: name its directory by --model")
     if config.device_map is not None:
-        raise EngineError("the engine 'paddle' has no --device-map: start several processes by "
-                          "python -m paddle.distributed.launch")
+        raise EngineError(
+            "the engine 'paddle' has no --device-map: start several processes by "
+            "python -m paddle.distributed.launch"
+        )
     return PaddleEngine(
         config.model,
         sampling=config.sampling,

@@ -19,7 +19,7 @@ __all__ = ["Codec", "MicroBatch", "RewardFunction", "micro_batch", "score"]
 
 _RESERVED = ("prompt", "completion", "completion_ids")
 """Columns that reward functions get otherwise, as in TRL."""
-RewardFunction = Callable[..., "list[float | None]"]
+RewardFunction = Callable[..., "Sequence[float | None]"]
 """TRL's signature: keywords `prompts`, `completions`, `completion_ids`, each column of the rows as
 a list, `trainer_state` and `log_metric`; one number, or None, for each completion."""
 
@@ -27,10 +27,15 @@ a list, `trainer_state` and `log_metric`; one number, or None, for each completi
 class Codec(Protocol):
     """Turns rows into prompts and tokens into text."""
 
-    eos_ids: tuple[int, ...]
-    """Ids that end a completion."""
-    pad_id: int
-    """Id of padding."""
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """Ids that end a completion."""
+        ...
+
+    @property
+    def pad_id(self) -> int:
+        """Id of padding."""
+        ...
 
     def encode(self, row: dict[str, Any]) -> Prompt:
         """The tokens and the image of a row."""

@@ -85,7 +85,7 @@ class _Chunked(PyLayer):  # type: ignore[misc]
         ]
         entropy = paddle.concat([e for _, e in found])
         ctx.mark_non_differentiable(entropy)
-        return paddle.concat([l for l, _ in found]), entropy
+        return paddle.concat([logps for logps, _ in found]), entropy
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, _entropy: Any) -> Any:

@@ -83,8 +83,8 @@ def prepare(options: Options) -> Run:
         arguments.model, min_pixels=arguments.min_pixels, max_pixels=arguments.max_pixels
     )
     frame = frame_of(_ModelType(config["model_type"]), arguments.frame)
-    samples = load_samples(arguments.data, options)
-    rewards = task_rewards(options, sorted(tasks_of(samples.provenance)))
+    samples = load_samples(arguments.data, options)  # type: ignore[arg-type]
+    rewards = task_rewards(options, sorted(tasks_of(samples.provenance)))  # type: ignore[arg-type]
     prompts = {
         reward.spec.name: reward.spec.prompt
         if arguments.prompt is None

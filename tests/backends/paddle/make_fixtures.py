@@ -158,7 +158,8 @@ def write_logits(model: Any, path: Path) -> None:
     greedy = greedy[:, width:]
     for i, tokens in enumerate(alone):
         assert tokens.tolist() == greedy[i, : len(tokens)].tolist(), "batched and single differ"
-    np.savez_compressed(path, logits=logits, greedy=greedy, **inputs)
+    arrays: Any = {"logits": logits, "greedy": greedy, **inputs}
+    np.savez_compressed(path, **arrays)
 
 
 def vision_ids() -> list[int]:
@@ -293,18 +294,18 @@ def write_grpo(out: Path, beta: float, iterations: int) -> None:
     model.save_pretrained(out / name)
     (out / name / "model.safetensors").rename(out / f"{name}.safetensors")
     shutil.rmtree(out / name)
-    np.savez_compressed(
-        out / f"{name}.npz",
-        loss=np.array(seen["loss"]),
-        logps=np.stack(seen["logps"]),
-        advantages=seen["advantages"][0],
+    arrays: Any = {
+        "loss": np.array(seen["loss"]),
+        "logps": np.stack(seen["logps"]),
+        "advantages": seen["advantages"][0],
         **data,
-    )
+    }
+    np.savez_compressed(out / f"{name}.npz", **arrays)
 
 
 def write_answers(out: Path) -> None:
     """Greedy answers of the packaged model to questions about scenes, by the engine `hf`."""
-    from vlreward.bench.engines.base import Sampling
+    from vlreward.bench.engines.base import Generation, Sampling
     from vlreward.bench.engines.hf import HFEngine
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
@@ -313,6 +314,8 @@ def write_answers(out: Path) -> None:
     engine = HFEngine(MODEL, sampling=Sampling(max_tokens=64), batch_size=5, dtype="float32")
     found = {}
     for key, made in engine.generate(requests()):
+        assert isinstance(made, Generation)
+        assert made.input_size is not None
         found[key] = {
             "text": made.text,
             "truncated": made.truncated,

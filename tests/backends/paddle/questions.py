@@ -27,8 +27,6 @@ def requests() -> list[Request]:
                     id="1", question=scene.question, gold=CountGold(count=0), image="1.png"
                 )
                 found.append(
-                    Request(
-                        f"{task}-{level}-{number}", template.render(sample), encoded.getvalue()
-                    )
+                    Request(f"{task}-{level}-{number}", template.render(sample), encoded.getvalue())
                 )
     return found

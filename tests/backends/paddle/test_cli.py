@@ -100,8 +100,9 @@ def test_training_writes_a_model_traces_and_checkpoints_that_resume(
     assert (out / "traces/rank-00000.jsonl").read_bytes() == traced
 
     exported = load_file(out / "checkpoint-6/hf/model.safetensors")
-    np.testing.assert_array_equal(exported["visual.merger.ln_q.weight"],
-                                  whole["visual.merger.ln_q.weight"])
+    np.testing.assert_array_equal(
+        exported["visual.merger.ln_q.weight"], whole["visual.merger.ln_q.weight"]
+    )
     assert (out / "tokenizer.json").is_file()
     load_model(out / "checkpoint-3/hf")
 
@@ -110,8 +111,7 @@ def test_several_tasks_in_one_run(model: Path, tmp_path: Path) -> None:
     files = [write_data(tmp_path, task, 4) for task in ("rec", "counting", "geometry")]
     mixture = tmp_path / "mixture.yaml"
     mixture.write_text(
-        "datasets:\n"
-        + "".join(f"  - json_path: {f}\n    sampling_strategy: all\n" for f in files)
+        "datasets:\n" + "".join(f"  - json_path: {f}\n    sampling_strategy: all\n" for f in files)
     )
     main(["mixture", *words(model, mixture, gradient_accumulation_steps=4, max_steps=3)])
     traces = (tmp_path / "out/traces/rank-00000.jsonl").read_text().splitlines()
@@ -191,9 +191,7 @@ def test_a_yaml_file_stands_between_recipe_and_command_line(
     assert "epsilon: 0.3" in shown
     assert "max_steps: 2" in shown
     (tmp_path / "c.yaml").write_text("epsilom: 0.3\n")
-    text = failing(
-        capsys, "counting", *words(model, data), "--config", str(tmp_path / "c.yaml")
-    )
+    text = failing(capsys, "counting", *words(model, data), "--config", str(tmp_path / "c.yaml"))
     assert "--config: expected names of options, got 'epsilom'" in text
 
 
@@ -205,7 +203,9 @@ def test_launch_options_of_both_libraries() -> None:
     assert own["recompute_granularity"] == "full"
     assert own["amp_master_grad"]
     assert own["sharding"] == ""
-    other = launch_options({"sharding_parallel_size": 8, "gradient_checkpointing": True}, "paddlenlp")
+    other = launch_options(
+        {"sharding_parallel_size": 8, "gradient_checkpointing": True}, "paddlenlp"
+    )
     assert other["sharding_parallel_degree"] == 8
     assert other["recompute"]
     assert not other["amp_master_grad"]
@@ -249,5 +249,3 @@ def test_the_scripts_say_what_they_would_do(name: str, model: Path, tmp_path: Pa
     )
     assert refused.returncode == 2
     assert "must be a multiple of PER_DEVICE_BATCH_SIZE * GPUS * NODES" in refused.stderr
-
-

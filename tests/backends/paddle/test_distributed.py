@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -78,10 +79,8 @@ class Job:
             text = "timed out"
         finally:
             # The launcher's children are in its session, and end with it.
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
         for log in sorted(out.glob("logs/workerlog.*")):
             text += f"\n--- {log.name}\n{log.read_text(errors='replace')}"
@@ -124,7 +123,7 @@ def test_a_group_may_lie_on_several_processes(job: Job) -> None:
 
 
 def test_sharding_stage1_equals_data_parallel(job: Job) -> None:
-    plain = {"per_device_train_batch_size": 4, "max_grad_norm": 0.0, "max_steps": 2}
+    plain: Any = {"per_device_train_batch_size": 4, "max_grad_norm": 0.0, "max_steps": 2}
     job.run("dp", 2, **plain)
     sharded = job.run(
         "stage1", 2, sharding="stage1", sharding_parallel_size=2, split_param=False, **plain
@@ -135,7 +134,7 @@ def test_sharding_stage1_equals_data_parallel(job: Job) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_resumed_run_equals_one_that_was_not_interrupted(job: Job, processes: int) -> None:
-    shared = {
+    shared: Any = {
         "per_device_train_batch_size": 8 // processes,
         "max_steps": 4,
         "save_strategy": "steps",

@@ -72,6 +72,7 @@ def test_what_it_says_of_itself(engine: Any) -> None:
     assert said["engine"] == "paddle"
     assert said["model"] == "sft"
     assert said["fingerprint"]
+    assert engine.family is not None
     assert engine.family.name == "qwen2.5-vl"
     assert engine.gather(3) == [3]
     assert engine.input_size(Size(120, 120)) == Size(112, 112)

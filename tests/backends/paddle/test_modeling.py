@@ -31,8 +31,8 @@ def tensors(data: Any) -> dict[str, Any]:
 def logits_of(model: Any, data: Any) -> np.ndarray:
     model.eval()
     with paddle.no_grad():
-        found: np.ndarray = model(**tensors(data)).logits.numpy()
-    return found * data["attention_mask"][..., None]
+        found = model(**tensors(data)).logits.numpy() * data["attention_mask"][..., None]
+    return np.asarray(found)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

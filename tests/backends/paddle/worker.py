@@ -14,6 +14,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "backends/paddle"), str(_ROOT / "backends/trl")]
@@ -38,10 +39,10 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
     if job.get("crash") == rank:
 
         def fail(**_: object) -> None:
-            raise RuntimeError("the reward of rank %d does not work" % rank)
+            raise RuntimeError(f"the reward of rank {rank} does not work")
 
         trainer.reward_funcs = [fail]
-    gradients = {}
+    gradients: Any = {}
 
     class Note(TrainerCallback):  # type: ignore[misc]
         """The gradients of the first step, after the processes have added them up."""
@@ -54,7 +55,7 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
 
     trainer.add_callback(Note())
     trainer.train(resume_from_checkpoint=job.get("resume"))
-    state = {name: value.numpy() for name, value in trainer.model.state_dict().items()}
+    state: Any = {name: value.numpy() for name, value in trainer.model.state_dict().items()}
     digest = hashlib.md5(b"".join(state[name].tobytes() for name in sorted(state)))
     seen = {
         "world_size": paddle.distributed.get_world_size(),

@@ -26,7 +26,7 @@ class InnerMixin:
     """For the inner model: positions of prompts without images, and images seen once."""
 
     image_index: list[int] | None = None
-    """For each image of the batch its place among those in `pixel_values`; None if all are there."""
+    """For each image of the batch its place in `pixel_values`; None if all are there."""
 
     def get_image_features(self, pixel_values: Tensor, image_grid_thw: Tensor) -> Any:
         """Features of each image; an image that a group of prompts shares is looked at once."""
