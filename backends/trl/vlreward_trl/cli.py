@@ -15,11 +15,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     bug, or a failure of the training itself, and shows its traceback.
     """
     try:
-        from vlreward_trl.arguments import OptionError, parse
-    except ImportError as error:  # pragma: no cover
-        _fail(error)
+        import trl  # noqa: F401
+    except ImportError as error:
+        missing = f"the TRL backend needs {error.name!r}, which is not installed"
+        _fail(ImportError(f"{missing}: pip install 'vlreward[trl]'"))
     from vlreward.data.errors import DataError
     from vlreward.registry import UnknownNameError
+    from vlreward_trl.arguments import OptionError, parse
 
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
