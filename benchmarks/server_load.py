@@ -32,7 +32,13 @@ from typing import Any
 
 from device import describe_device
 
-THINK = "<think>" + "The region is to the left of the other one, so I look there first. " * 8 + "</think>"
+THINK = (
+    "<think>"
+    + "The region is to the left of the other one, so I look there first. " * 8
+    + "</think>"
+)
+DEADLINE = 1
+MAX_HARD = 6  # bombs that wait; the others are refused with 503, or they would pile up for ever
 BOMBS = (
     r"\int_0^1 x^x\sin(x^3)\cos(e^x) dx",
     r"\sum_{k=1}^{97} \frac{\sin(k^2)}{k^3+\sqrt{k}}",
@@ -62,7 +68,8 @@ class Server:
     """`vlreward serve` as a process of its own."""
 
     def __enter__(self) -> Server:
-        command = [sys.executable, "-m", "vlreward.cli", "serve", "--port", "0", "--deadline", "2"]
+        command = [sys.executable, "-m", "vlreward.cli", "serve", "--port", "0"]
+        command += ["--deadline", str(DEADLINE), "--max-hard", str(MAX_HARD)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -90,15 +97,13 @@ async def measure(port: int, args: argparse.Namespace) -> dict[str, Any]:
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in loads}
     for _ in range(args.rounds):
         for name, (batch, math, bombs) in loads.items():
-            found = await run(
-                port, batch, math, bombs, args.rate, args.seconds, args.connections
-            )
+            found = await run(port, batch, math, bombs, args.rate, args.seconds, args.connections)
             rounds[name].append(found)
     peak = await closed(port, args.seconds / 2, args.connections)
     return {
         "device": describe_device(),
         "load_average_before": os.getloadavg()[0],
-        "server": {"processes": 1, "deadline_s": 2},
+        "server": {"processes": 1, "deadline_s": DEADLINE, "max_hard": MAX_HARD},
         "completions_per_second_asked": args.rate,
         "seconds": args.seconds,
         "connections": args.connections,

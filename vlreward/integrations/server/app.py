@@ -105,9 +105,9 @@ class _Endpoints:
             except Busy as busy:
                 headers = {"retry-after": str(busy.retry_after)}
                 response = error(_Refused(busy.status, str(busy), headers))
-            except (ClientDisconnect, asyncio.CancelledError):
+            except ClientDisconnect:
                 self._metrics.dropped.labels("client left").inc()
-                raise
+                return Response(status_code=499)  # nobody reads it
             except Exception:
                 _LOG.exception("a request to %s failed", name)
                 response = error(_Refused(500, "internal error; the server's log has the details"))

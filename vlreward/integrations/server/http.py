@@ -19,7 +19,7 @@ __all__ = ["BoundedProtocol", "config_for", "make_server"]
 _MAX_HEAD = 64 * 1024
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
     """Closes connections whose request head does not arrive in time or is too large.
 
     Without it a client that opens connections and sends nothing, or a byte now and then, could
@@ -32,7 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override, unused-ignore]
         """Await the first head."""
         super().connection_made(transport)
         self._await_head()
@@ -76,10 +76,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-class _Server(uvicorn.Server):
+class _Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
     """Ends with exit code 0 after SIGTERM, and says when it is ready."""
 
     ready: Callable[[str], None] | None = None
+    should_exit: bool
 
     async def startup(self, sockets: Any = None) -> None:
         """Listen, then say so."""
@@ -91,7 +92,8 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what is in flight; at the second signal end at once."""
-        self.force_exit = self.should_exit
+        again: bool = self.should_exit
+        self.force_exit = again
         self.should_exit = True
 
 

@@ -56,4 +56,5 @@ class ServerMetrics:
 
     def exposition(self) -> bytes:
         """All metrics as text."""
-        return generate_latest(self.registry)
+        text: bytes = generate_latest(self.registry)
+        return text
