@@ -22,6 +22,13 @@ else:
     sys.path.insert(0, str(_HERE))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not collected is not passed over in silence."""
+    if _MISSING:
+        reason = f"{', '.join(_MISSING)} not installed"
+        terminalreporter.write_line(f"not collected: {_HERE.parent.name}/{_HERE.name}: {reason}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of these need torch; what other libraries warn of is not theirs to mend."""
     for item in items:

@@ -1,0 +1,43 @@
+"""The training demo, a few steps of it; what it learns is recorded in the benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vlreward_trl.demo import _shuffled, run_demo
+
+
+class Earned:
+    __name__ = "exact"
+    weight = 1.0
+    shared = None
+
+    def __call__(self, completions: list[str], **_: Any) -> list[float]:
+        return [float(text) for text in completions]
+
+
+def test_shuffled_rewards_are_the_same_numbers_in_other_places() -> None:
+    texts = [str(i) for i in range(50)]
+    shuffled = _shuffled(0)(Earned())(completions=texts)
+    assert sorted(shuffled) == [float(i) for i in range(50)]
+    assert shuffled != sorted(shuffled)
+
+
+def test_the_demo_measures_before_and_after_and_shows_its_curves(tmp_path: Path) -> None:
+    before, after = run_demo(
+        "counting", tmp_path, steps=2, prompts=2, generations=2, eval_samples=6
+    )
+    results = {
+        name: json.loads((tmp_path / name / "results.json").read_text())["results"]
+        for name in ("before", "after")
+    }
+    assert results["before"]["scenes_count_test[6]"]["acc"] == before
+    assert results["after"]["scenes_count_test[6]"]["acc"] == after
+    curves = json.loads((tmp_path / "after" / "training.json").read_text())
+    assert curves["steps"] == [1, 2]
+    assert len(curves["curves"]["reward"]) == 2
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'id="training"' in page
+    assert 'id="comparison"' in page
