@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from typing import Any
 
 from vlreward_paddle.shared import MIXTURE, RECIPES, Arguments, OptionError, recipe_for
@@ -92,6 +93,8 @@ def parse(argv: Sequence[str]) -> Options:
     if given.get("model") is None:
         parser.error("expected --model with the directory of a checkpoint")
     arguments = Arguments(**{k: v for k, v in given.items() if k in own})
+    if "tensorboard" in given["report_to"] and find_spec("tensorboardX") is None:
+        raise OptionError("--report_to tensorboard needs a package: pip install tensorboardX")
     training = launch_options({k: v for k, v in given.items() if k not in own})
     try:
         made = GRPOConfig(**training)

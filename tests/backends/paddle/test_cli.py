@@ -113,7 +113,9 @@ def test_several_tasks_in_one_run(model: Path, tmp_path: Path) -> None:
     mixture.write_text(
         "datasets:\n" + "".join(f"  - json_path: {f}\n    sampling_strategy: all\n" for f in files)
     )
-    main(["mixture", *words(model, mixture, gradient_accumulation_steps=4, max_steps=3)])
+    options = {"gradient_accumulation_steps": 4, "max_steps": 3, "report_to": "visualdl"}
+    main(["mixture", *words(model, mixture, **options)])
+    assert list((tmp_path / "out" / "runs").rglob("*.log")), "what visualdl shows"
     traces = (tmp_path / "out/traces/rank-00000.jsonl").read_text().splitlines()
     tasks = {json.loads(line)["task"] for line in traces}
     assert tasks == {"rec", "counting", "geometry"}
