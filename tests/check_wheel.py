@@ -20,7 +20,7 @@ def main(checkout: Path) -> None:
     import vlreward
 
     home = Path(vlreward.__file__).resolve().parent
-    assert checkout not in home.parents, f"imported from the checkout: {home}"
+    assert home != checkout / "vlreward", f"imported from the checkout: {home}"
     assert (home / "py.typed").is_file(), "py.typed is missing"
     modules = [m.name for m in pkgutil.walk_packages([str(home)], "vlreward.")]
     for name in modules:

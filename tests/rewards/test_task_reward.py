@@ -66,6 +66,12 @@ def test_clipping_is_asked_for() -> None:
     assert TaskReward("rec", terms=["iou"], frame="original_px", clip=True)(**call) == [1.0]
 
 
+def test_only_boxes_are_clipped() -> None:
+    for options in ({"task": "counting"}, {"task": "rec", "protocol": "vlm-r1"}):
+        with pytest.raises(ValueError, match="only boxes of the strict protocol are clipped"):
+            TaskReward(clip=True, **options)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

@@ -86,6 +86,11 @@ class TaskReward:
         if self.clip:
             from vlreward.judges import BoxJudge
 
+            if not isinstance(spec.judge, BoxJudge):
+                raise ValueError(
+                    f"expected clip=False for task {spec.name!r} under protocol "
+                    f"{spec.protocol!r}: only boxes of the strict protocol are clipped"
+                )
             update["judge"] = BoxJudge(clip=True)
         return spec.model_copy(update=update)
 

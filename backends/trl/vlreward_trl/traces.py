@@ -47,7 +47,7 @@ class TraceFile:
             completions: Texts or message lists of the whole batch.
             scores: A score for each; None for rows of other tasks, which are left out.
             columns: What the trainer passes: `trainer_state`, `id`, `completion_ids`,
-                `truncated`, where it does.
+                `truncated`, `frame`, `image_size`, `input_size`, where it does.
         """
         state = columns.get("trainer_state")
         step = None if state is None else state.global_step
@@ -69,6 +69,9 @@ class TraceFile:
                 "detail": None if score.failure is None else score.failure.detail,
                 "answer": _plain(score.answer),
             }
+            for name in ("frame", "image_size", "input_size"):  # what a diagnosis needs
+                if columns.get(name) is not None:
+                    row[name] = columns[name][i]
             lines.append(json.dumps(row, ensure_ascii=False))
         if lines:
             self.path.parent.mkdir(parents=True, exist_ok=True)
