@@ -10,6 +10,10 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
+# Of the rest, verl, swift and paddlenlp install gigabytes for a few tests each.
+nox.options.sessions = [
+    "core", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "hf", "trl", "paddle",
+]  # fmt: skip
 
 ROOT = Path(__file__).parent
 TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100")
@@ -113,6 +117,20 @@ def trl(session: nox.Session) -> None:
     session.run("pytest", "tests/backends/trl", "-m", "not slow", *session.posargs)
     session.run("pytest", "tests/metrics/test_text.py", "-q")
     session.run("pytest", "tests/integrations/trainers/test_trl.py", "-q")
+
+
+@nox.session
+def paddle(session: nox.Session) -> None:
+    """The Paddle backend, one, two and eight processes on the CPU."""
+    session.install("-e", ".[paddle]", *TEST_TOOLS)
+    session.run("pytest", "tests/backends/paddle", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def paddlenlp(session: nox.Session) -> None:
+    """The Paddle trainer on paddlenlp's own Trainer."""
+    session.install("-e", ".[paddlenlp]", *TEST_TOOLS)
+    session.run("pytest", "tests/backends/paddle/test_paddlenlp.py", *session.posargs)
 
 
 @nox.session
