@@ -35,7 +35,9 @@ def core(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """What takes minutes: kills, bombs and floods in large numbers."""
     session.install("-e", ".", *TEST_TOOLS)
-    session.run("pytest", "-m", "slow and not torch and not paddle and not browser", *session.posargs)
+    session.run(
+        "pytest", "-m", "slow and not torch and not paddle and not browser", *session.posargs
+    )
 
 
 @nox.session
