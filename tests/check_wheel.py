@@ -11,7 +11,10 @@ import sysconfig
 from importlib.metadata import distribution
 from pathlib import Path
 
-_FRAMEWORKS = {"torch", "paddle", "transformers", "trl", "datasets", "paddleformers"}
+_FRAMEWORKS = {
+    *("torch", "paddle", "transformers", "trl", "datasets", "paddleformers"),
+    *("starlette", "uvicorn", "prometheus_client", "swift"),  # the extra serve, and ms-swift
+}
 _BACKENDS = {"vlreward-train-trl": "trl", "vlreward-train-paddle": "paddle"}
 _SCRIPTS = Path(sysconfig.get_path("scripts"))
 

@@ -82,7 +82,7 @@ def unpack(value: Any, task: str) -> Envelope:
 
     Example:
         >>> unpack("<answer> [1.5, 2, 30, 40] </answer><|im_end|>", "rec").gold.box
-        Box(x1=1.5, y1=2, x2=30, y2=40)
+        Box(x1=1.5, y1=2.0, x2=30.0, y2=40.0)
     """
     if isinstance(value, str):
         value = _from_text(value, task)

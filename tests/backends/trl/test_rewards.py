@@ -211,6 +211,9 @@ def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:
         "failure": None,
         "detail": None,
         "answer": [0, 0, 10, 10],
+        "frame": "input_px",
+        "image_size": [56, 56],
+        "input_size": [56, 56],
     }
     assert (counting["failure"], counting["answer"]) == ("no_answer", None)
     assert counting["completion"] == "\ud800 none"
