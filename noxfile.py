@@ -124,7 +124,7 @@ def trl(session: nox.Session) -> None:
 @nox.session
 def paddle(session: nox.Session) -> None:
     """The Paddle backend, one, two and eight processes on the CPU."""
-    session.install("-e", ".[paddle]", *TEST_TOOLS)
+    session.install("-e", ".[paddle]", "tensorboardX", *TEST_TOOLS)
     session.run("pytest", "tests/backends/paddle", "-m", "not slow", *session.posargs)
 
 

@@ -121,6 +121,13 @@ def test_several_tasks_in_one_run(model: Path, tmp_path: Path) -> None:
     assert tasks == {"rec", "counting", "geometry"}
 
 
+def test_a_run_writes_what_tensorboard_shows(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    data = write_data(tmp_path, "counting", 4)
+    main(["counting", *words(model, data, max_steps=2, report_to="tensorboard")])
+    assert list((tmp_path / "out" / "runs").rglob("events.out.tfevents*"))
+
+
 def failing(capsys: Any, *argv: str) -> str:
     with pytest.raises(SystemExit) as exit_info:
         main(list(argv))
