@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -16,15 +17,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     its traceback, and ends the process at once, so that the launcher ends the other ones instead
     of leaving them to wait.
     """
-    try:
-        from vlreward_paddle.arguments import parse
-        from vlreward_paddle.launching import end_on_error
-        from vlreward_paddle.modeling.checkpoint import CheckpointError
-        from vlreward_paddle.shared import OptionError
-    except ImportError as error:  # pragma: no cover
-        _fail(error)
+    missing = [
+        name for name in ("paddle", "paddleformers") if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        needed = f"the Paddle backend needs {missing[0]!r}, which is not installed"
+        _fail(ImportError(f"{needed}: pip install 'vlreward[paddle]'"))
     from vlreward.data.errors import DataError
     from vlreward.registry import UnknownNameError
+    from vlreward_paddle.arguments import parse
+    from vlreward_paddle.launching import end_on_error
+    from vlreward_paddle.modeling.checkpoint import CheckpointError
+    from vlreward_paddle.shared import OptionError
 
     expected = (OptionError, CheckpointError, DataError, UnknownNameError, FileNotFoundError)
     try:
