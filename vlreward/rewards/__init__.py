@@ -3,24 +3,37 @@
     f(completions, solution, **columns) -> list[float | None]
 
 Each name here is a configured `TaskReward`, `FormatReward` or `TextReward`; for other settings
-make your own. Importing this module loads no framework, and neither numpy nor sympy.
+make your own. Names are loaded when they are asked for; none of them loads a framework, numpy or
+sympy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from vlreward.registry import Registry
-from vlreward.rewards.task_reward import TaskReward
-from vlreward.rewards.text import (
-    FormatReward,
-    TextReward,
-    length_reward,
-    repetition_reward,
-    soft_overlong_reward,
-    tag_count_reward,
-)
+if TYPE_CHECKING:
+    from vlreward.rewards.builtin import (
+        REWARDS,
+        ciou_reward,
+        count_reward,
+        diou_reward,
+        format_reward,
+        giou_reward,
+        iou50_reward,
+        iou_reward,
+        math_reward,
+        soft_count_reward,
+    )
+    from vlreward.rewards.task_reward import TaskReward
+    from vlreward.rewards.text import (
+        FormatReward,
+        TextReward,
+        length_reward,
+        repetition_reward,
+        soft_overlong_reward,
+        tag_count_reward,
+    )
 
 __all__ = [
     "REWARDS",
@@ -42,47 +55,29 @@ __all__ = [
     "tag_count_reward",
 ]
 
-iou_reward = TaskReward("rec", terms=("iou",), name="iou_reward")
-"""IoU of the predicted and the gold box, in [0, 1]."""
+_HOME = {
+    "TaskReward": "task_reward",
+    **dict.fromkeys(
+        (
+            "FormatReward",
+            "TextReward",
+            "length_reward",
+            "repetition_reward",
+            "soft_overlong_reward",
+            "tag_count_reward",
+        ),
+        "text",
+    ),
+}
 
-iou50_reward = TaskReward("rec", terms=("iou50",), name="iou50_reward")
-"""1 if the IoU is above 0.5, else 0."""
 
-giou_reward = TaskReward("rec", terms=("giou",), name="giou_reward")
-"""(GIoU + 1) / 2, in [0, 1]; 0 without an answer."""
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME.get(name, 'builtin')}"), name)
+    globals()[name] = value
+    return value
 
-diou_reward = TaskReward("rec", terms=("diou",), name="diou_reward")
-"""(DIoU + 1) / 2, in [0, 1]; 0 without an answer."""
 
-ciou_reward = TaskReward("rec", terms=("ciou",), name="ciou_reward")
-"""(CIoU + 1.5) / 2.5, in [0, 1]; 0 without an answer."""
-
-count_reward = TaskReward("counting", terms=("exact",), name="count_reward")
-"""1 for the right count, else 0."""
-
-soft_count_reward = TaskReward("counting", terms=("soft",), name="soft_count_reward")
-"""1 - |predicted - gold| / max(gold, 1), not below 0."""
-
-math_reward = TaskReward("geometry", terms=("correct",), name="math_reward")
-"""1 if the answer equals the gold expression, else 0."""
-
-format_reward = FormatReward()
-"""1 for think/answer structure, with the answer schema of the row's `task` column if any."""
-
-REWARDS: Registry[Callable[..., Any]] = Registry("reward", group="vlreward.rewards")
-"""Ready-made reward functions by name; plug-ins add theirs."""
-
-for _reward in (
-    iou_reward,
-    iou50_reward,
-    giou_reward,
-    diou_reward,
-    ciou_reward,
-    count_reward,
-    soft_count_reward,
-    math_reward,
-    format_reward,
-    tag_count_reward,
-    repetition_reward,
-):
-    REWARDS.register(_reward.__name__, _reward)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

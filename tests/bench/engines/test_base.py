@@ -71,7 +71,7 @@ def _with_entry_points(monkeypatch: pytest.MonkeyPatch, *entries: metadata.Entry
 def test_a_reserved_engine_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     _with_entry_points(monkeypatch)
     with pytest.raises(
-        ImportError, match=r"'paddle' comes with .*pip install 'vlreward\[paddle\]'"
+        ImportError, match=r"'paddle' (comes with|needs) .*pip install 'vlreward\[paddle\]'"
     ):
         make_engine("paddle", EngineConfig())
 
