@@ -25,7 +25,7 @@ from vlreward.golds import pack
 from vlreward.rewards import TaskReward, format_reward, iou_reward
 from vlreward.types import Sample
 
-ROUNDS = 15
+ROUNDS = 61
 BATCH = 100_000
 
 

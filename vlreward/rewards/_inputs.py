@@ -17,6 +17,7 @@ __all__ = ["RowReader", "to_completions"]
 
 _unpack_text = lru_cache(maxsize=16_384)(unpack)
 _READ = ("solution", "task", "frame", "image_size", "input_size", "image", "images")
+_TEXT = frozenset((str,))
 _ORIGINAL = Frame.ORIGINAL_PX
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
 
@@ -39,10 +40,15 @@ def to_completions(
     Raises:
         TypeError: If a completion is neither.
     """
-    texts = [
-        completion if isinstance(completion, str) else _content(completion, i)
-        for i, completion in enumerate(completions, first)
-    ]
+    try:  # nearly always message lists with text
+        texts = [completion[-1]["content"] for completion in completions]
+    except (TypeError, KeyError, IndexError):
+        texts = [None]
+    if not _TEXT.issuperset(map(type, texts)):
+        texts = [
+            completion if isinstance(completion, str) else _content(completion, i)
+            for i, completion in enumerate(completions, first)
+        ]
     if completion_ids is None and truncated is None:
         return list(map(Completion, texts))
     lengths = [None] * len(texts) if completion_ids is None else map(len, completion_ids)
