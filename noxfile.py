@@ -10,9 +10,10 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-# Of the rest, verl, swift and paddlenlp install gigabytes for a few tests each.
+# The rest, verl, swift and verifiers, install gigabytes for a few tests each.
 nox.options.sessions = [
     "core", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "hf", "trl", "paddle",
+    "paddlenlp",
 ]  # fmt: skip
 
 ROOT = Path(__file__).parent
