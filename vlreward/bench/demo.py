@@ -28,8 +28,8 @@ def run_demo(out: Path, *, samples: int = 120, recorded: bool = False) -> None:
         _recorded(out)
         if missing:
             print(
-                f"\nThese were recorded completions, because {' and '.join(missing)} is not "
-                "installed. To see a packaged Qwen2.5-VL answer: pip install 'vlreward[hf]'"
+                f"\nThese were recorded completions; not installed: {', '.join(missing)}. "
+                "To see a packaged Qwen2.5-VL answer: pip install 'vlreward[hf]'"
             )
         return
     import torch
