@@ -86,7 +86,7 @@ class BoxParser:
                 if start < 0:
                     return NO_TAG
                 match = _USUAL_TAG.match(text, start)
-                if match and text.rfind("</answer>", 0, start) >= 0:
+                if match and text.find("</answer>", 0, start) >= 0:
                     match = None
             if match:
                 _, n1, n2, n3, n4 = match.groups()

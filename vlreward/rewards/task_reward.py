@@ -17,6 +17,7 @@ __all__ = ["TaskReward"]
 
 _CHUNK = 1024  # enough for a verifier to work in parallel, little enough for flat memory
 _UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+_SPECIAL = (FailureCode.UNPARSABLE_GOLD, *_UNSETTLED)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class TaskReward:
             found = reward_batch(self.spec, texts, mine)
             values: list[float | None] = list(found.values)
             for i, failure in enumerate(found.failures):
-                if failure is not None:
+                if failure is not None and failure.code in _SPECIAL:
                     values[i] = self._failed(found.values[i], failure)
             if len(mine) < len(rows):
                 following = iter(values)
