@@ -11,7 +11,15 @@ from vlreward.geometry import Box
 from vlreward.types import FailureCode, ParseFailure, Row, Sample
 from vlreward.verify import Policy, Verdict
 
-__all__ = ["BoxJudge", "CornersJudge", "MathJudge", "PlainJudge", "declared_frame", "settled"]
+__all__ = [
+    "BoxJudge",
+    "CornersJudge",
+    "MathJudge",
+    "PlainJudge",
+    "declared_frame",
+    "is_correct",
+    "settled",
+]
 
 _ORIGINAL = Frame.ORIGINAL_PX
 
@@ -120,6 +128,11 @@ def settled(verdict: Verdict) -> Verdict | ParseFailure:
     if verdict.outcome in ("correct", "wrong"):
         return verdict
     return ParseFailure(FailureCode(verdict.outcome), verdict.detail)
+
+
+def is_correct(verdict: Verdict, _gold: Any) -> float:
+    """1.0 for the verdict `correct`, else 0.0: the answer term of what `MathJudge` judges."""
+    return float(verdict.correct)
 
 
 def declared_frame(sample: Sample | Row) -> Frame:

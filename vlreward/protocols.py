@@ -17,15 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from vlreward.geometry import Box
-from vlreward.judges import CornersJudge, PlainJudge, settled
+from vlreward.judges import CornersJudge, PlainJudge, is_correct, settled
 from vlreward.metrics.compat import pixel_iou
 from vlreward.metrics.counting import count_exact
 from vlreward.parsers import compat
 from vlreward.prompts import PRESETS
-from vlreward.spec import AnswerTerm, TaskSpec, TextTerm
+from vlreward.spec import AnswerTerm, Method, TaskSpec, TextTerm
 from vlreward.types import Completion, Parsed, ParseFailure, Row, Sample
 from vlreward.verify import Verdict
 
@@ -64,10 +64,6 @@ def _above_half(corners: compat.Corners, gold: Box) -> float:
     return float(_pixel_iou(corners, gold) > 0.5)
 
 
-def _is_correct(verdict: Verdict, _gold: Any) -> float:
-    return float(verdict.correct)
-
-
 def _whole_output(text: str) -> Parsed[str]:
     return Parsed(text, (0, len(text)))
 
@@ -82,7 +78,7 @@ def _r1_v_format(completion: Completion, _outcome: Any) -> float:
 
 def _rec(
     protocol: str,
-    method: Literal["r1", "baseline", "train"],
+    method: Method,
     parser: Any,
     prompt: str,
     terms: tuple[AnswerTerm | TextTerm, ...] = (AnswerTerm("iou50", _above_half),),
@@ -100,9 +96,9 @@ def _rec(
     )
 
 
-def _r1_v(name: str, protocol: str, method: Literal["r1", "baseline", "train"]) -> TaskSpec:
+def _r1_v(name: str, protocol: str, method: Method) -> TaskSpec:
     counts = name == "counting" and method != "train"
-    correct = count_exact if counts else _is_correct
+    correct = count_exact if counts else is_correct
     accuracy = AnswerTerm("accuracy", correct)
     return TaskSpec(
         name=name,

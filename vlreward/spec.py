@@ -12,10 +12,14 @@ from vlreward.prompts import PromptTemplate
 from vlreward.registry import unknown_name
 from vlreward.types import Completion, Parsed, ParseFailure, Row, Sample
 
-__all__ = ["AnswerTerm", "Judge", "Parser", "TaskSpec", "TextTerm"]
+__all__ = ["AnswerTerm", "Judge", "Method", "Parser", "TaskSpec", "TextTerm"]
 
 Parser = Callable[[str], "Parsed[Any] | ParseFailure"]
 """Completion text to typed answer. Never raises on text; linear in its length."""
+
+
+Method = Literal["r1", "baseline", "train"]
+"""Where answers stand: in the answer tag, anywhere, or as a published trainer's reward reads."""
 
 
 class Judge(Protocol):
@@ -68,7 +72,7 @@ class TaskSpec(BaseModel):
     """Changes whenever a score could change; written into every result."""
     protocol: str = "strict"
     """Whose rules: `strict` is this project's, the others reproduce published code."""
-    method: Literal["r1", "baseline", "train"] = "r1"
+    method: Method = "r1"
     """Where the answer stands: in the answer tag (`r1`), anywhere (`baseline`); `train` is what a
     published trainer's reward used, where that differs from its evaluation."""
     prompt: PromptTemplate

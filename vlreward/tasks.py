@@ -8,10 +8,10 @@ recorded numbers can be compared with. A result always names its protocol.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from vlreward.geometry import Box
-from vlreward.judges import BoxJudge, MathJudge, PlainJudge
+from vlreward.judges import BoxJudge, MathJudge, PlainJudge, is_correct
 from vlreward.metrics.boxes import box_ciou, box_diou, box_giou, box_iou
 from vlreward.metrics.counting import count_error, count_exact, count_soft, count_within_one
 from vlreward.parsers.boxes import BoxParser
@@ -21,13 +21,10 @@ from vlreward.parsers.tags import think_answer_structure
 from vlreward.prompts import PRESETS
 from vlreward.protocols import PUBLISHED
 from vlreward.registry import Registry
-from vlreward.spec import AnswerTerm, TaskSpec, TextTerm
+from vlreward.spec import AnswerTerm, Method, TaskSpec, TextTerm
 from vlreward.types import Completion, Parsed, ParseFailure
-from vlreward.verify import Verdict
 
 __all__ = ["TASKS", "get_task"]
-
-Method = Literal["r1", "baseline", "train"]
 
 _THRESHOLDS = tuple(t / 100 for t in range(50, 100, 5))
 
@@ -57,10 +54,6 @@ def _diou01(a: Box, b: Box) -> float:
 
 def _ciou01(a: Box, b: Box) -> float:
     return (box_ciou(a, b) + 1.5) / 2.5
-
-
-def _is_correct(verdict: Verdict, gold: str) -> float:
-    return float(verdict.correct)
 
 
 def _format(completion: Completion, outcome: Parsed[Any] | ParseFailure) -> float:
@@ -111,8 +104,8 @@ _GEOMETRY = TaskSpec(
     prompt=PRESETS["r1-v"],
     parser=MathParser(),
     judge=MathJudge(),
-    terms=(AnswerTerm("correct", _is_correct), _FORMAT),
-    metrics=(AnswerTerm("acc", _is_correct),),
+    terms=(AnswerTerm("correct", is_correct), _FORMAT),
+    metrics=(AnswerTerm("acc", is_correct),),
 )
 
 TASKS: Registry[TaskSpec] = Registry("task", group="vlreward.tasks")

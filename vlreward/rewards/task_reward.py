@@ -10,7 +10,7 @@ from typing import Any, Literal
 from vlreward.frames import Frame, ModelFamily
 from vlreward.rewards._inputs import RowReader, as_family, to_completions
 from vlreward.scoring import reward_batch, score_batch
-from vlreward.spec import TaskSpec
+from vlreward.spec import Method, TaskSpec
 from vlreward.types import Completion, FailureCode, ParseFailure, Row, Score
 
 __all__ = ["TaskReward"]
@@ -55,7 +55,7 @@ class TaskReward:
     terms: Sequence[str] | None = None
     weights: dict[str, float] | None = field(default=None, hash=False)
     protocol: str = "strict"
-    method: Literal["r1", "baseline", "train"] | None = None
+    method: Method | None = None
     frame: Frame | str | None = None
     family: ModelFamily | str | None = None
     clip: bool = False
