@@ -1,311 +1,417 @@
-"""Training runs of the TRL backend on GPUs: rewards, step times, memory, share of the rewards.
+"""Training runs of the TRL backend on GPUs, started by the scripts that users start.
 
-    python benchmarks/trl_gpu.py --out DIR [--gpus 2] [--small]
+    python benchmarks/trl_gpu.py --out DIR [--gpus 8] [--only learn scale real] [--small]
 
-Starts every run as a process of its own (`accelerate launch` for several GPUs), one after the
-other, and writes DIR/trl_gpu.json after each. `--small` shortens everything to what a CPU can do,
-with torchrun in place of accelerate, to try the script itself.
+learn   counting and REC from the packaged half-trained model with DDP and FSDP2 (and ZeRO-2 where
+        deepspeed is installed), side by side: rewards, and the held-out accuracy before and after
+        by vlreward-bench. A run in two halves beside a whole one shows that it resumes.
+scale   the same global batch on 1, 2, 4, ... GPUs: samples a second and efficiency.
+real    a model of Qwen2.5-VL-3B's shape with random weights on images of COCO's size: tokens a
+        second, memory of each GPU, shares of generation and of the rewards.
+
+Each part writes DIR/trl_gpu_PART.json, again after every run; a run that fails is recorded there
+with the end of its log, and the others go on. `--small` is for trying the script itself on CPUs:
+torchrun in place of accelerate, and everything short.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIGS = ROOT / "backends/trl/configs"
-_LIMIT = 180  # seconds that one run may take
-TINY_VLM = ROOT / "vlreward/data/tiny_vlm/sft"
+SCRIPTS = ROOT / "backends/trl/scripts"
+HALF = ROOT / "vlreward/data/tiny_vlm/half"
+SUITES = {"rec": "scenes_rec_test", "counting": "scenes_count_test"}
+PARTS = ("learn", "scale", "real")
+# What `accelerate launch` does with one machine, for CPUs: it would run one process there.
+CPU_LAUNCHER = """#!/usr/bin/env bash
+while [ "$1" != -m ]; do [ "$1" = --num_processes ] && n=$2; shift; done
+exec {python} -m torch.distributed.run --master_port $MASTER_PORT --nproc_per_node $n "$@" --use_cpu
+"""
+ACCELERATE = """#!/usr/bin/env bash
+exec {python} -m accelerate.commands.accelerate_cli "$@"
+"""
 
 
 def main() -> None:
-    """Orchestrate, or with `worker` be one of the processes."""
-    if sys.argv[1:2] == ["worker"]:
-        worker(json.loads(Path(sys.argv[2]).read_text(encoding="utf-8")))
-        return
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--gpus", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--deadline", type=float, default=400, help="seconds for everything")
+    parser.add_argument("--steps", type=int, default=100, help="optimizer steps of `learn`")
+    parser.add_argument("--deadline", type=float, default=1800, help="seconds for everything")
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--runs", nargs="*", help="names of single runs; all of them if not given")
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--only", nargs="*")
-    Suite(parser.parse_args()).run()
+    options = parser.parse_args()
+    bench = Bench(options)
+    for part in options.only:
+        getattr(bench, part)()
 
 
-@dataclass(frozen=True)
-class Plan:
-    """One run."""
+@dataclass
+class Run:
+    """One start of a script."""
 
     name: str
+    task: str
     strategy: str
-    processes: int
-    argv: list[str]
-    device: int = 0
+    gpus: int
+    prompts: int
+    """Questions of a step, over all GPUs."""
+    per_gpu: int
+    """Completions of a pass on one GPU."""
+    arguments: list[str] = field(default_factory=list)
+    model: Path = HALF
+    data: Path | None = None
+    """The rows; those of the task if None."""
+    output: Path | None = None
+    """Where the model goes, if the run does not decide that by its name."""
 
 
-class Suite:
-    """All runs, in the order of what matters most."""
+class Bench:
+    """The parts, and what they share: data, models, the way a script is started."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
+        self.out: Path = options.out.resolve()
+        self.gpus: int = options.gpus
         self.small: bool = options.small
-        self.work = Path(options.out) / "work"
-        self.work.mkdir(parents=True, exist_ok=True)
-        self.started = time.time()
+        self.only: list[str] | None = options.runs
+        self.steps: int = 4 if self.small else options.steps
+        self.ends = time.time() + options.deadline
+        self.work = self.out / "work"
+        self.bin = self.work / "bin"
+        self.bin.mkdir(parents=True, exist_ok=True)
+        launcher = self.bin / "accelerate"
+        launcher.write_text(
+            (CPU_LAUNCHER if self.small else ACCELERATE).format(python=sys.executable)
+        )
+        launcher.chmod(0o755)
         self._port = 29600
-        self.results: dict[str, Any] = {"runs": {}}
+        from vlreward.data.scenes import export_scenes
 
-    def run(self) -> None:
-        """Data, models, runs; a run that fails is recorded and the others go on."""
-        sys.path.insert(0, str(ROOT / "tests/backends/trl"))
-        self._data()
-        local = TINY_VLM
-        if self.small or not TINY_VLM.is_dir():
-            # An untrained model whose answers are single tokens: far to go, and quick.
-            write_checkpoint = importlib.import_module("tiny").write_checkpoint
-            local = write_checkpoint(self.work / "local", "qwen2.5-vl", hidden=96)
-        self.results["machine"] = _machine()
-        steps = 4 if self.small else self.options.steps
-        gpus = self.options.gpus
-        tasks = ("rec", "counting", "geometry")
-        mixture = ["mixture", "--data", str(self.work / "mixture.yaml")]
-        long, short = self._fast(local, steps), self._fast(local, 4)
-        packaged = self._fast(TINY_VLM, steps)
-        every_two = ("--save_strategy", "steps", "--save_steps", "2")
-        resumed = [*mixture, *short, *every_two, "--output_dir", str(self.work / "resumed")]
-        # Runs of the tiny model side by side, each chain in order; then those of real size alone.
-        waves: list[list[list[Plan]]] = [
-            [
-                [Plan("ddp_mixture", "ddp", gpus, [*mixture, *long])],
-                [Plan("fsdp2_mixture", "fsdp2", gpus, [*mixture, *long])],
-                [
-                    Plan("fsdp2_4_steps", "fsdp2", gpus, [*mixture, *short]),
-                    Plan("fsdp2_2_steps", "fsdp2", gpus, [*resumed, "--max_steps", "2"]),
-                    Plan(
-                        "fsdp2_2_resumed",
-                        "fsdp2",
-                        gpus,
-                        [*resumed, "--resume_from_checkpoint", "last"],
-                    ),
-                ],
-                [Plan("single_mixture", "single", 1, [*mixture, *long])],
-                *(
-                    [
-                        Plan(
-                            f"packaged_{task}",
-                            "single",
-                            1,
-                            [task, "--data", str(self.work / f"{task}.jsonl"), *packaged],
-                            device=number % gpus,
-                        )
-                    ]
-                    for number, task in enumerate(tasks)
-                    if TINY_VLM.is_dir() and not self.small
-                ),
-            ]
+        for task in SUITES:
+            export_scenes(task, self.work / "data", 32 if self.small else 4096)  # type: ignore[arg-type]
+
+    def learn(self) -> None:
+        """Does the reward rise, and the held-out accuracy with it?"""
+        strategies = ["ddp", "fsdp2", *self._zero2()]
+        prompts = 2 * self.gpus if self.small else 32
+        rate = {"counting": "1e-4", "rec": "5e-5"}
+        report: dict[str, Any] = {"machine": machine(), "held_out_before": {}, "runs": {}}
+        runs = [
+            Run(
+                f"{task}_{strategy}", task, strategy, self.gpus, prompts,
+                prompts * 8 // self.gpus, self._tiny(self.steps, rate[task]),
+            )
+            for task in SUITES for strategy in strategies
+        ]  # fmt: skip
+        halves = self.work / "halves"
+        saving = ["--save_strategy", "steps", "--save_steps", "2"]
+        resume = ["--resume_from_checkpoint", "last"]
+        first, second, whole = (
+            Run(
+                name, "counting", "fsdp2", self.gpus, self.gpus, 8,
+                [*self._tiny(steps, "1e-4"), *more], output=output,
+            )
+            for name, steps, more, output in (
+                ("first_half", 2, saving, halves),
+                ("second_half", 4, [*saving, *resume], halves),
+                ("whole", 4, [], None),
+            )
+        )  # fmt: skip
+
+        def trained(run: Run) -> None:
+            found = report["runs"][run.name] = self._start(run)
+            if "failed" not in found:
+                found["held_out_after"] = self._held_out(run.task, self._output(run))
+            self._write("learn", report)
+
+        def resumed() -> None:
+            report["runs"] |= {run.name: self._start(run) for run in (first, second)}
+
+        def before(task: str) -> None:
+            report["held_out_before"][task] = self._held_out(task, HALF)
+
+        with ThreadPoolExecutor(1 if self.small else 16) as pool:
+            jobs = [pool.submit(trained, run) for run in (*runs, whole)]
+            jobs += [pool.submit(resumed), *(pool.submit(before, task) for task in SUITES)]
+            for job in jobs:
+                job.result()
+        self._write("learn", report)
+
+    def scale(self) -> None:
+        """Samples a second with the same global batch, and how much each GPU adds."""
+        report: dict[str, Any] = {"machine": machine(), "runs": {}}
+        prompts = 2 * self.gpus if self.small else 64
+        number, base = 1, None
+        while number <= self.gpus:
+            found = self._start(
+                Run(
+                    f"counting_{number}", "counting", "ddp", number, prompts,
+                    prompts * 8 // number, self._tiny(3 if self.small else 12, "1e-4"),
+                )
+            )  # fmt: skip
+            if "failed" not in found:
+                base = base or found["samples_per_second"]
+                found["efficiency"] = round(found["samples_per_second"] / base / number, 3)
+            report["runs"][f"counting_{number}"] = found
+            self._write("scale", report)
+            number *= 2
+
+    def real(self) -> None:
+        """Memory, time and tokens of a model of real size, five steps of each strategy."""
+        report: dict[str, Any] = {"machine": machine(), "runs": {}}
+        model = self.work / "real"
+        self._real_model(model)
+        data = self._large_images()
+        arguments = [
+            *("--max_steps", "2" if self.small else "5", "--save_strategy", "no"),
+            *("--dataloader_num_workers", "2", "--disable_tqdm", "true"),
+            *(("--max_completion_length", "8") if self.small else ()),
         ]
-        real = self.work / "real"
-        for name, strategy, processes in (
-            ("single_3b", "single", 1),
-            ("fsdp2_3b", "fsdp2", gpus),
-            ("ddp_3b", "ddp", gpus),
+        base = None
+        for strategy, gpus in (
+            *((("ddp", 1), ("fsdp2", self.gpus), ("ddp", self.gpus))),
+            *((strategy, self.gpus) for strategy in self._zero2()),
         ):
-            waves.append([[Plan(name, strategy, processes, self._slow(real))]])
-        if self.small:
-            waves = [[chain] for wave in waves for chain in wave]
-        with ThreadPoolExecutor(8) as pool:
-            writing = pool.submit(self._real_model, real)
-            for wave in waves:
-                if wave is waves[-3]:
-                    writing.result()
-                for done in [pool.submit(self._chain, chain) for chain in wave]:
-                    done.result()
-                self._write()
-        self._load_saved()
-        self._write()
-        shutil.rmtree(self.work)
-
-    def _chain(self, plans: list[Plan]) -> None:
-        for plan in plans:
-            if self.options.only and plan.name not in self.options.only:
-                continue
-            left = self.options.deadline - (time.time() - self.started)
-            if left < 20:
-                self.results["runs"][plan.name] = {"not_run": "the time was up"}
-                continue
-            self.results["runs"][plan.name] = self._one(plan, min(left, _LIMIT))
-
-    def _write(self) -> None:
-        path = Path(self.options.out) / "trl_gpu.json"
-        path.write_text(json.dumps(self.results, indent=1) + "\n", encoding="utf-8")
-
-    def _one(self, plan: Plan, limit: float) -> dict[str, Any]:
-        name, strategy, processes = plan.name, plan.strategy, plan.processes
-        job = self.work / f"{name}.job.json"
-        result = self.work / f"{name}.result.json"
-        argv = plan.argv
-        if "--output_dir" not in argv:
-            argv = [*argv, "--output_dir", str(self.work / name)]
-        job.write_text(json.dumps({"argv": argv, "out": str(result)}), encoding="utf-8")
-        script = [str(Path(__file__).resolve()), "worker", str(job)]
-        self._port += 1
-        command = [sys.executable, *script]
-        if processes > 1 and self.small:
-            port = ("--master_port", str(self._port))
-            command = [*_TORCHRUN, *port, "--nproc_per_node", str(processes), *script]
-        elif processes > 1:
-            config = ["--config_file", str(CONFIGS / f"{strategy}.yaml")]
-            config += ["--main_process_port", str(self._port)]
-            command = [sys.executable, "-m", "accelerate.commands.launch", *config]
-            command += ["--num_processes", str(processes), *script]
-        paths = [str(ROOT), str(ROOT / "backends/trl"), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {"PYTHONPATH": ":".join(filter(None, paths))}
-        environment |= {"OMP_NUM_THREADS": "1" if self.small else "2"}
-        if processes == 1:
-            environment |= {"CUDA_VISIBLE_DEVICES": str(plan.device)}
-        print(f"== {name}: {strategy}, {processes} process(es)", flush=True)
-        started = time.time()
-        with open(self.work / f"{name}.log", "wb") as log:
-            try:
-                code = subprocess.run(
-                    command, env=environment, stdout=log, stderr=subprocess.STDOUT, timeout=limit
-                ).returncode
-            except subprocess.TimeoutExpired:
-                code = -1
-        seconds = time.time() - started
-        text = (self.work / f"{name}.log").read_text(encoding="utf-8", errors="replace")
-        if code != 0 or not result.is_file():
-            print(text[-3000:], flush=True)
-            return {"failed": code, "seconds": seconds, "log": text[-2000:]}
-        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-        found |= {"strategy": strategy, "seconds": round(seconds, 1)}
-        shown = {k: v for k, v in found.items() if k not in ("rewards", "losses", "command")}
-        print(name, json.dumps(shown), flush=True)
-        return found
-
-    def _load_saved(self) -> None:
-        """Stock `AutoProcessor` and `from_pretrained` read what a run has saved."""
-        for name in ("ddp_mixture", "fsdp2_mixture", "resumed"):
-            path = self.work / name
-            if not (path / "config.json").is_file():
-                continue
-            code = (
-                "import sys, torch, transformers as t; p = sys.argv[1];"
-                "m, info = t.AutoModelForImageTextToText.from_pretrained(p,"
-                " output_loading_info=True);"
-                "assert not info['missing_keys'] and not info['unexpected_keys'], info;"
-                "print(type(m).__name__, end=' ');"
-                "print(type(t.AutoProcessor.from_pretrained(p)).__name__)"
+            name = f"rec_3b_{strategy}_{gpus}"
+            found = self._start(
+                Run(name, "rec", strategy, gpus, self.gpus, 8, arguments, model, data), memory=True
             )
-            done = subprocess.run(
-                [sys.executable, "-c", code, str(path)], capture_output=True, text=True
-            )
-            last = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
-            self.results[f"loads_{name}"] = last[-1] if last else ""
-            print("loads", name, self.results[f"loads_{name}"], flush=True)
+            if "failed" not in found:
+                base = base or found["samples_per_second"]
+                found["efficiency"] = round(found["samples_per_second"] / base / gpus, 3)
+            report["runs"][name] = found
+            self._write("real", report)
 
-    def _data(self) -> None:
-        from vlreward.data.scenes import scenes
-
-        images = self.work / "images"
-        images.mkdir(exist_ok=True)
-        entries = []
-        for task in ("rec", "counting", "geometry"):
-            rows: list[dict[str, Any]] = []
-            level: Any = None if self.small else "hard"
-            for scene in scenes(task, "train", 24 if self.small else 512, level=level):
-                scene.image.save(images / f"{scene.id}.png")
-                image = f"{scene.id}.png"
-                if task == "rec":
-                    rows.append(
-                        {
-                            "image": image,
-                            "problem": scene.question,
-                            "normal_caption": scene.expression,
-                            "solution": scene.gold,
-                        }
-                    )
-                else:
-                    rows.append(
-                        {
-                            "image_path": image,
-                            "question": scene.question,
-                            "ground_truth": scene.gold,
-                        }
-                    )
-            text = "".join(json.dumps(row) + "\n" for row in rows)
-            (self.work / f"{task}.jsonl").write_text(text, encoding="utf-8")
-            entries.append(f"  - {{json_path: {task}.jsonl, task: {task}}}\n")
-        (self.work / "mixture.yaml").write_text("datasets:\n" + "".join(entries), encoding="utf-8")
-        rows = []
-        for scene in scenes("rec", "train", 64, level="hard"):
-            # As large as a COCO image.
-            large = scene.image.resize((640, 480))
-            large.save(images / f"large-{scene.id}.png")
-            sides = (640 / scene.width, 480 / scene.height) * 2
-            gold: Any = scene.gold
-            box = [v * s for v, s in zip(gold, sides)]
-            rows.append(
-                {
-                    "image": f"large-{scene.id}.png",
-                    "problem": scene.question,
-                    "normal_caption": scene.expression,
-                    "solution": box,
-                }
-            )
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (self.work / "large.jsonl").write_text(text, encoding="utf-8")
-
-    def _real_model(self, path: Path) -> None:
-        """Random weights in the shape of Qwen2.5-VL-3B, or smaller with `--small`."""
-        if self.small:
-            write_checkpoint = importlib.import_module("tiny").write_checkpoint
-
-            write_checkpoint(path, "qwen2.5-vl")
-            return
-        code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r}); import trl_gpu;"
-        code += f"trl_gpu.write_3b({str(path)!r})"
-        environment = os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
-        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-
-    def _fast(self, model: Path, steps: int) -> list[str]:
-        trained = model == TINY_VLM
+    def _tiny(self, steps: int, rate: str) -> list[str]:
         return [
-            *("--model", str(model), "--image-root", str(self.work / "images")),
-            *("--max_steps", str(steps), "--num_generations", "8", "--save_strategy", "no"),
-            *("--per_device_train_batch_size", "8" if self.small else "64"),
-            *("--gradient_accumulation_steps", "1", "--dataloader_num_workers", "2"),
-            *("--max_completion_length", "96" if trained else "1"),
-            *("--learning_rate", "1e-4" if trained else "3e-3"),
-            *("--lr_scheduler_type", "constant", "--disable_tqdm", "true"),
-            # Hot enough that the packaged model, which was trained on such scenes, errs.
-            *("--temperature", "1.5" if trained else "1"),
-        ]
-
-    def _slow(self, model: Path) -> list[str]:
-        return [
-            *("rec", "--data", str(self.work / "large.jsonl"), "--model", str(model)),
-            *("--image-root", str(self.work / "images"), "--save_strategy", "no"),
-            *("--max_steps", "2" if self.small else "4", "--num_generations", "8"),
-            *("--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1"),
-            *("--max_completion_length", "8" if self.small else "256"),
+            *("--max_steps", str(steps), "--learning_rate", rate, "--beta", "0.0"),
+            *("--lr_scheduler_type", "constant", "--max_completion_length", "96"),
+            *("--gradient_checkpointing", "false", "--save_strategy", "no"),
             *("--dataloader_num_workers", "2", "--disable_tqdm", "true"),
         ]
 
+    def _zero2(self) -> list[str]:
+        return ["zero2"] if importlib.util.find_spec("deepspeed") and not self.small else []
 
-_TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
+    def _output(self, run: Run) -> Path:
+        return run.output or self.work / "runs" / run.name
+
+    def _environment(self, **more: str) -> dict[str, str]:
+        paths = [str(ROOT), str(ROOT / "backends/trl"), os.environ.get("PYTHONPATH", "")]
+        return os.environ | {
+            "PYTHONPATH": ":".join(filter(None, paths)),
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1" if self.small else "2",
+            **more,
+        }
+
+    def _start(self, run: Run, memory: bool = False) -> dict[str, Any]:
+        """Start a script and read what its trainer logged."""
+        if self.only is not None and run.name not in self.only:
+            return {"failed": "not asked for"}
+        output = self._output(run)
+        self._port += 1
+        data = self.work / "data"
+        chosen = {
+            "GPUS": str(run.gpus),
+            "STRATEGY": run.strategy,
+            "BATCH_SIZE": str(run.prompts),
+            "COMPLETIONS_PER_DEVICE": str(run.per_gpu),
+        }
+        command = ["bash", str(SCRIPTS / f"run_grpo_{run.task}.sh"), *run.arguments]
+        environment = self._environment(
+            **chosen,
+            MODEL=str(run.model),
+            DATA=str(run.data or data / f"{run.task}.jsonl"),
+            IMAGE_ROOT=str(run.data.parent if run.data else data),
+            OUTPUT_DIR=str(output),
+            MASTER_PORT=str(self._port),
+        )
+        print(f"== {run.name}", flush=True)
+        started = time.time()
+        with GpuMemory(memory) as gpu_memory:
+            failed = self._process(run.name, command, environment)
+        shown = " ".join([*(f"{k}={v}" for k, v in chosen.items()), *command[:1]])
+        shown += f" backends/trl/scripts/run_grpo_{run.task}.sh {' '.join(run.arguments)}"
+        found: dict[str, Any] = {"command": shown, "seconds": round(time.time() - started, 1)}
+        if failed is not None:
+            return found | {"failed": failed}
+        state = json.loads((output / "trainer_state.json").read_text(encoding="utf-8"))
+        logs = [entry for entry in state["log_history"] if "reward" in entry]
+        found |= summary(logs, run.prompts * 8)
+        if memory:
+            found["nvidia_smi_peak_gib"] = gpu_memory.peak_gib
+        print(run.name, json.dumps({k: v for k, v in found.items() if not _long(v)}), flush=True)
+        return found
+
+    def _process(self, name: str, command: list[str], environment: dict[str, str]) -> str | None:
+        """Run a command; None, or the end of its log if it failed."""
+        log = self.work / f"{name}.log"
+        with open(log, "wb") as file:
+            try:
+                code: int | str = subprocess.run(
+                    command, env=environment, cwd=self.work, stdout=file, stderr=subprocess.STDOUT,
+                    timeout=max(1, self.ends - time.time()),
+                ).returncode  # fmt: skip
+            except subprocess.TimeoutExpired:
+                code = "the time was up"
+        if code == 0:
+            return None
+        end = log.read_text(encoding="utf-8", errors="replace")[-2500:]
+        print(f"{name} failed ({code}): {end}", flush=True)
+        return f"{code}: {end}"
+
+    def _held_out(self, task: str, model: Path) -> float | str:
+        """Accuracy on 300 held-out scenes, greedy, strict protocol."""
+        out = self.work / "held_out" / f"{task}_{model.name}"
+        command = [
+            *(sys.executable, "-m", "vlreward.bench.cli", SUITES[task], "--out", str(out)),
+            *("--model", str(model), "--family", "qwen2.5-vl", "--dtype", "float32"),
+            *("--sample-num", "6" if self.small else "300", "--batch-size", "100"),
+            *("--max-tokens", "96"),
+        ]
+        failed = self._process(f"held_out_{task}_{model.name}", command, self._environment())
+        if failed is not None:
+            return failed
+        (result,) = json.loads((out / "results.json").read_text())["results"].values()
+        accuracy: float = result["acc"]
+        return accuracy
+
+    def _write(self, part: str, report: dict[str, Any]) -> None:
+        path = self.out / f"trl_gpu_{part}.json"
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+    def _large_images(self) -> Path:
+        """REC rows whose images are as large as COCO's."""
+        from vlreward.data.scenes import scenes
+
+        directory = self.work / "large"
+        directory.mkdir(exist_ok=True)
+        rows = []
+        for scene in scenes("rec", "train", 64, level="hard"):
+            scene.image.resize((640, 480)).save(directory / f"{scene.id}.png")
+            gold: Any = scene.gold
+            scale = (640 / scene.width, 480 / scene.height) * 2
+            row = {"image": f"{scene.id}.png", "problem": scene.question}
+            row |= {"normal_caption": scene.expression}
+            rows.append(row | {"solution": [value * s for value, s in zip(gold, scale)]})
+        path = directory / "rec.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return path
+
+    def _real_model(self, path: Path) -> None:
+        """In a process of its own, which gives the GPU's memory back; kept if it is there."""
+        if (path / "model.safetensors").is_file():
+            return
+        function = "write_small" if self.small else "write_3b"
+        code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r}); import trl_gpu; "
+        code += f"trl_gpu.{function}({str(path)!r})"
+        subprocess.run([sys.executable, "-c", code], env=self._environment(), check=True)
+
+
+class GpuMemory:
+    """The most memory that nvidia-smi showed for each GPU while a block ran, in GiB."""
+
+    def __init__(self, active: bool) -> None:
+        self.active = active and bool(_nvidia_smi())
+        self.peak_gib: list[float] = []
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._poll)
+
+    def __enter__(self) -> GpuMemory:
+        if self.active:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        if self.active:
+            self._thread.join()
+
+    def _poll(self) -> None:
+        while not self._done.wait(1):
+            now = _nvidia_smi()
+            self.peak_gib = [max(pair) for pair in zip(now, self.peak_gib or now)]
+
+
+def _nvidia_smi() -> list[float]:
+    command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    try:
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except FileNotFoundError:
+        return []
+    return [round(float(line) / 1024, 2) for line in lines.split()]
+
+
+def summary(logs: list[dict[str, Any]], completions: int) -> dict[str, Any]:
+    """Figures of a run, medians over its steps but the first two, which warm up."""
+    late = logs[min(2, len(logs) - 1) :]
+
+    def median(name: str) -> float:
+        return statistics.median(entry.get(name, 0.0) for entry in late)
+
+    rewards = [round(entry["reward"], 4) for entry in logs]
+    in_rewards = [sum(v for k, v in e.items() if _is_reward_time(k)) for e in late]
+    step = median("step_time")
+    tenth = max(1, len(logs) // 10)
+    return {
+        "steps": len(logs),
+        "completions_per_step": completions,
+        "step_seconds": round(step, 4),
+        "samples_per_second": round(completions / step, 2),
+        "generated_tokens_per_second": round(
+            median("completions/mean_length") * completions / step, 1
+        ),
+        "generation_share_of_step": round(median("seconds/generation") / step, 4),
+        "rewards_share_of_step": round(statistics.median(in_rewards) / step, 6),
+        "peak_memory_gib": round(max(entry.get("memory/peak_gib", 0.0) for entry in logs), 2),
+        "kl_first_step": logs[0].get("kl"),
+        "reward_first_tenth": round(statistics.mean(rewards[:tenth]), 4),
+        "reward_last_tenth": round(statistics.mean(rewards[-tenth:]), 4),
+        "rewards": rewards,
+        "losses": [entry["loss"] for entry in logs],
+    }
+
+
+def _is_reward_time(name: str) -> bool:
+    return name.startswith("seconds/") and name.endswith("_reward")
+
+
+def _long(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 8
+
+
+def machine() -> dict[str, Any]:
+    """The GPUs and the libraries."""
+    import accelerate
+    import torch
+    import transformers
+    import trl
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    versions = {m.__name__: m.__version__ for m in (torch, transformers, trl, accelerate)}
+    return {"gpus": names or "none", "cores": os.cpu_count(), "versions": versions}
+
+
+def write_small(path: str) -> None:
+    """A tiny untrained model in the place of the large one."""
+    sys.path.insert(0, str(ROOT / "tests/backends/trl"))
+    importlib.import_module("tiny").write_checkpoint(Path(path), "qwen2.5-vl")
 
 
 def write_3b(path: str) -> None:
@@ -356,74 +462,6 @@ def write_3b(path: str) -> None:
         model = transformers.Qwen2_5_VLForConditionalGeneration(config)
     model.save_pretrained(path, max_shard_size="20GB")
     print(f"{sum(p.numel() for p in model.parameters()) / 1e9:.3f} B parameters", flush=True)
-
-
-def worker(job: dict[str, Any]) -> None:
-    """One process of one run; the first one writes the result."""
-    import torch
-
-    from vlreward_trl.arguments import parse
-    from vlreward_trl.dry_run import estimate_for
-    from vlreward_trl.preparing import prepare
-    from vlreward_trl.training import train
-
-    started = time.time()
-    run = prepare(parse(job["argv"]))
-    expected = estimate_for(run)[1].total
-    trainer = train(run)
-    peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    arguments = trainer.args
-    if arguments.process_index != 0:
-        return
-    logs = [entry for entry in trainer.state.log_history if "reward" in entry]
-    # The first steps compile kernels and fill caches.
-    late = logs[min(2, len(logs) - 1) :]
-    step = statistics.median(entry["step_time"] for entry in late)
-    in_rewards = statistics.median(
-        sum(v for k, v in entry.items() if k.startswith("seconds/")) for entry in late
-    )
-    completions = arguments.generation_batch_size
-    tokens = statistics.median(entry["completions/mean_length"] for entry in late) * completions
-    tenth = max(1, len(logs) // 10)
-    rewards = [round(entry["reward"], 4) for entry in logs]
-    result = {
-        "world_size": arguments.world_size,
-        "bf16": arguments.bf16,
-        "distributed_type": str(arguments.distributed_state.distributed_type),
-        "parameters": sum(p.numel() for p in trainer.model.parameters()),
-        "steps": len(logs),
-        "completions_per_step": completions,
-        "step_seconds": round(step, 4),
-        "generated_tokens_per_second": round(tokens / step, 1),
-        "all_tokens_per_second": round(
-            (late[-1]["num_tokens"] - logs[0]["num_tokens"]) / max(1, len(logs) - 1) / step,
-            1,
-        ),
-        "rewards_share_of_step": round(in_rewards / step, 6),
-        "rewards_ms": round(1000 * in_rewards, 3),
-        "peak_memory_gib": round(peak / 1024**3, 2),
-        "estimated_memory_gib": round(expected / 1024**3, 2),
-        "reward_first_tenth": round(statistics.mean(rewards[:tenth]), 4),
-        "reward_last_tenth": round(statistics.mean(rewards[-tenth:]), 4),
-        "zero_std_share_last": logs[-1]["frac_reward_zero_std"],
-        "truncated_share_last": logs[-1]["completions/clipped_ratio"],
-        "process_seconds": round(time.time() - started, 1),
-        "rewards": rewards,
-        "losses": [entry["loss"] for entry in logs],
-        "command": ["vlreward-train-trl", *job["argv"]],
-    }
-    Path(job["out"]).write_text(json.dumps(result), encoding="utf-8")
-
-
-def _machine() -> dict[str, Any]:
-    import accelerate
-    import torch
-    import transformers
-    import trl
-
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    versions = {m.__name__: m.__version__ for m in (torch, transformers, trl, accelerate)}
-    return {"gpus": names, "versions": versions, "date": time.strftime("%Y-%m-%d")}
 
 
 if __name__ == "__main__":

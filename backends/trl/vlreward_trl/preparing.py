@@ -67,6 +67,7 @@ def prepare(options: Options) -> Run:
 
     arguments, training, model = options.arguments, options.training, options.model
     _check_processes(training)
+    _check_reference(training, model)
     config = AutoConfig.from_pretrained(
         model.model_name_or_path,
         revision=model.model_revision,
@@ -129,6 +130,21 @@ def _check_processes(training: Any) -> None:
             f"expected {started} processes, as many as the launcher started, got "
             f"{training.world_size}: each would train by itself. On CPUs say --use_cpu and launch "
             "with torchrun; on GPUs check that torch sees them"
+        )
+
+
+def _check_reference(training: Any, model: Any) -> None:
+    """TRL 1.16 shards the reference model where it is: nobody gives it to the other processes."""
+    from accelerate.utils import parse_flag_from_env
+
+    sharded = parse_flag_from_env("ACCELERATE_USE_FSDP") and os.environ.get("FSDP_VERSION") == "2"
+    loaded_once = parse_flag_from_env("FSDP_CPU_RAM_EFFICIENT_LOADING")
+    if sharded and loaded_once and training.beta and not model.use_peft:
+        raise OptionError(
+            "expected fsdp_cpu_ram_efficient_loading: false in the configuration of accelerate, "
+            f"got true: with FSDP2 and --beta {training.beta:g} the reference model would have "
+            "the weights of the first process alone, and zeros elsewhere. Set it to false, or "
+            "train without a reference model, with --beta 0"
         )
 
 

@@ -1,9 +1,11 @@
-"""TRL's trainer, with checkpoints of vision-language models that can be resumed."""
+"""TRL's trainer, with checkpoints that can be resumed, and two columns about its costs."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import torch
 from trl import GRPOTrainer
 
 __all__ = ["CheckpointError", "ResumableGRPOTrainer"]
@@ -20,7 +22,19 @@ class ResumableGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     `from_pretrained` alone. `Trainer`, when it resumes, does not: no name fits, and training goes
     on from the base model, with a warning (transformers #43701). Here the weights of a checkpoint
     are read by `from_pretrained`, and a missing one is an error.
+
+    Two columns are added to the logs: `seconds/generation` of each batch of completions, and
+    `memory/peak_gib`, the most that tensors have taken of the first process's GPU so far.
     """
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        started = time.perf_counter()
+        generated = super()._generate_single_turn(*args, **kwargs)
+        metrics = self._metrics["train" if self.model.training else "eval"]
+        metrics["seconds/generation"].append(time.perf_counter() - started)
+        if torch.cuda.is_available():
+            metrics["memory/peak_gib"].append(torch.cuda.max_memory_allocated() / 1024**3)
+        return generated
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if self.is_fsdp_enabled or self.is_deepspeed_enabled or _is_adapter(self.model):

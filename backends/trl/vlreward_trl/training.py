@@ -66,7 +66,10 @@ def build_trainer(run: Run) -> Any:
 
 
 def train(run: Run) -> Any:
-    """Train, save the model with its processor to `output_dir`, and return the trainer.
+    """Train, and return the trainer.
+
+    The model and its processor are saved to `output_dir`, and what was logged beside them, in
+    `trainer_state.json`.
 
     `--resume_from_checkpoint` takes a checkpoint's directory, or `last` for the latest one in
     `output_dir`.
@@ -78,4 +81,5 @@ def train(run: Run) -> Any:
         resume = True
     trainer.train(resume_from_checkpoint=resume or None)
     trainer.save_model(training.output_dir)
+    trainer.save_state()
     return trainer

@@ -193,3 +193,38 @@ def test_a_launcher_whose_processes_do_not_find_each_other_is_an_error(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(OptionError, match="expected 2 processes, as many as the launcher started"):
         prepare(options)
+
+
+@pytest.mark.parametrize(
+    ("more", "environment", "refused"),
+    [
+        ((), {}, True),
+        (("--beta", "0"), {}, False),
+        (("--use_peft",), {}, False),
+        ((), {"FSDP_CPU_RAM_EFFICIENT_LOADING": "false"}, False),
+        ((), {"FSDP_VERSION": "1"}, False),
+        ((), {"ACCELERATE_USE_FSDP": "false"}, False),
+    ],
+)
+def test_a_reference_model_that_fsdp2_would_leave_empty_is_refused(
+    argv: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[str, ...],
+    environment: dict[str, str],
+    refused: bool,
+) -> None:
+    from vlreward_trl.preparing import prepare
+
+    options = parse(argv("rec", "qwen2.5-vl", *more))
+    launched = {
+        "ACCELERATE_USE_FSDP": "true",
+        "FSDP_VERSION": "2",
+        "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
+    }
+    for name, value in (launched | environment).items():
+        monkeypatch.setenv(name, value)
+    if refused:
+        with pytest.raises(OptionError, match="fsdp_cpu_ram_efficient_loading: false"):
+            prepare(options)
+    else:
+        prepare(options)

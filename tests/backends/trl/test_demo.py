@@ -27,7 +27,7 @@ def test_shuffled_rewards_are_the_same_numbers_in_other_places() -> None:
 
 def test_the_demo_measures_before_and_after_and_shows_its_curves(tmp_path: Path) -> None:
     before, after = run_demo(
-        "counting", tmp_path, steps=2, prompts=2, generations=2, eval_samples=6
+        "counting", tmp_path, steps=2, prompts=2, generations=2, eval_samples=6, eval_every=1
     )
     results = {
         name: json.loads((tmp_path / name / "results.json").read_text())["results"]
@@ -36,8 +36,12 @@ def test_the_demo_measures_before_and_after_and_shows_its_curves(tmp_path: Path)
     assert results["before"]["scenes_count_test[6]"]["acc"] == before
     assert results["after"]["scenes_count_test[6]"]["acc"] == after
     curves = json.loads((tmp_path / "after" / "training.json").read_text())
-    assert curves["steps"] == [1, 2]
-    assert len(curves["curves"]["reward"]) == 2
+    assert curves["steps"] == [0, 1, 2]
+    reward, held_out = curves["curves"]["reward"], curves["curves"]["held-out accuracy"]
+    assert [value is None for value in reward] == [True, False, False]
+    assert (held_out[0], held_out[2]) == (before, after)
+    between = json.loads((tmp_path / "during" / "1" / "results.json").read_text())["results"]
+    assert between["scenes_count_test[6]"]["acc"] == held_out[1]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert 'id="training"' in page
     assert 'id="comparison"' in page

@@ -204,3 +204,4 @@ def test_accelerate_reads_the_configurations(name: str, root: Path) -> None:
         assert config.deepspeed_config["zero_stage"] == int(name[-1])
     if kind == "FSDP":
         assert config.fsdp_config["fsdp_version"] == 2
+        assert config.fsdp_config["fsdp_cpu_ram_efficient_loading"] is False
