@@ -36,7 +36,11 @@ def build_trainer(run: Run) -> Any:
 
     options, training = run.options, run.options.training
     model = options.model
+    # TRL says so itself for DDP and DeepSpeed; with FSDP it would spread every process's model over
+    # all GPUs.
+    alone = {"device_map": None} if training.world_size > 1 else {}
     training.model_init_kwargs = {
+        **alone,
         "revision": model.model_revision,
         "attn_implementation": model.attn_implementation,
         "dtype": model.dtype,
