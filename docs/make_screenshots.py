@@ -17,7 +17,7 @@ SHOTS = (
     # name, report, width, height, address, section to scroll to
     ("report-summary", "demo", 1280, 560, "", None),
     ("report-samples", "demo", 1280, 900, "#s:suite=scenes_rec_test%5B120%5D", None),
-    ("report-training", "training", 1280, 760, "", "#training"),
+    ("report-training", "training", 1280, 820, "", "#training"),
     ("report-fixed", "training", 1280, 900, "#s:compare=1&pair=fixed", None),
 )
 

@@ -25,7 +25,6 @@ SUITES = {
     "geometry": "scenes_geometry_test",
 }
 _CURVES = {
-    "reward": "reward",
     "completion length (tokens)": "completions/mean_length",
     "entropy": "entropy",
     "KL to the start": "kl",
@@ -217,13 +216,9 @@ def _write_curves(
     held_out: dict[int, float],
 ) -> None:
     rows = {row["step"]: row for row in log if "reward" in row}
-    names = dict(_CURVES)
-    names |= {
-        key.split("/")[1]: key
-        for row in list(rows.values())[:1]
-        for key in row
-        if key.startswith("rewards/") and key.endswith("/mean")
-    }
+    first = next(iter(rows.values()), {})
+    terms = [k for k in first if k.startswith("rewards/") and k.endswith("/mean")]
+    names = {"reward": "reward"} | {key.split("/")[1]: key for key in terms} | _CURVES
     steps = sorted(rows.keys() | held_out.keys())
     document = {
         "title": title,

@@ -88,12 +88,16 @@ def curve_figures(curves: TrainingCurves) -> list[Figure]:
                 ),
                 ("step", name),
                 [(str(step), f"{value:.4g}") for step, value in _thinned(points)],
-                f"From {first:.3g} to {last:.3g}; the line is the mean over "
-                f"{_window(points)} step{'s' if _window(points) > 1 else ''}, dots are single "
-                "steps.",
+                f"From {first:.3g} to {last:.3g}" + _smoothing(_window(points)),
             )
         )
     return figures
+
+
+def _smoothing(window: int) -> str:
+    if window == 1:
+        return "."
+    return f"; the line is the mean over {window} steps, dots are single steps."
 
 
 def _window(points: Sequence[tuple[int, float]]) -> int:

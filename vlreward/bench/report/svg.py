@@ -183,7 +183,8 @@ def line_chart(
         body.append(_text(_LEFT - 5, y + 3.5, f"{value:.3g}", "tick end"))
     for x in sorted({x0, (x0 + x1) // 2, x1}):
         at, _ = place(x, y0)
-        body.append(_text(at, _TOP + plot_h + 14, f"{x:g}", "tick middle"))
+        anchor = "end" if x == x1 > x0 else "middle"
+        body.append(_text(at, _TOP + plot_h + 14, f"{x:g}", f"tick {anchor}"))
     for x, y in dots:
         at, up = place(x, y)
         body.append(Markup('<circle class="dot" cx="{}" cy="{}" r="1.4"/>').format(
