@@ -17,7 +17,6 @@ torchrun in place of accelerate, and everything short.
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import json
 import os
@@ -91,7 +90,7 @@ class Bench:
         self.only: list[str] | None = options.runs
         self.steps: int = 4 if self.small else options.steps
         self.ends = time.time() + options.deadline
-        self.work = self.out / "work"
+        self.work: Path = self.out / "work"
         self.bin = self.work / "bin"
         self.bin.mkdir(parents=True, exist_ok=True)
         launcher = self.bin / "accelerate"
@@ -135,7 +134,7 @@ class Bench:
 
         def trained(run: Run) -> None:
             found = report["runs"][run.name] = self._start(run)
-            if "failed" not in found:
+            if "step_seconds" in found:
                 found["held_out_after"] = self._held_out(run.task, self._output(run))
             self._write("learn", report)
 
@@ -164,7 +163,7 @@ class Bench:
                     prompts * 8 // number, self._tiny(3 if self.small else 12, "1e-4"),
                 )
             )  # fmt: skip
-            if "failed" not in found:
+            if "step_seconds" in found:
                 base = base or found["samples_per_second"]
                 found["efficiency"] = round(found["samples_per_second"] / base / number, 3)
             report["runs"][f"counting_{number}"] = found
@@ -191,7 +190,7 @@ class Bench:
             found = self._start(
                 Run(name, "rec", strategy, gpus, self.gpus, 8, arguments, model, data), memory=True
             )
-            if "failed" not in found:
+            if "step_seconds" in found:
                 base = base or found["samples_per_second"]
                 found["efficiency"] = round(found["samples_per_second"] / base / gpus, 3)
             report["runs"][name] = found
@@ -223,7 +222,7 @@ class Bench:
     def _start(self, run: Run, memory: bool = False) -> dict[str, Any]:
         """Start a script and read what its trainer logged."""
         if self.only is not None and run.name not in self.only:
-            return {"failed": "not asked for"}
+            return {"not_run": "not asked for"}
         output = self._output(run)
         self._port += 1
         data = self.work / "data"
@@ -307,7 +306,7 @@ class Bench:
             scene.image.resize((640, 480)).save(directory / f"{scene.id}.png")
             gold: Any = scene.gold
             scale = (640 / scene.width, 480 / scene.height) * 2
-            row = {"image": f"{scene.id}.png", "problem": scene.question}
+            row: dict[str, Any] = {"image": f"{scene.id}.png", "problem": scene.question}
             row |= {"normal_caption": scene.expression}
             rows.append(row | {"solution": [value * s for value, s in zip(gold, scale)]})
         path = directory / "rec.jsonl"
@@ -318,10 +317,9 @@ class Bench:
         """In a process of its own, which gives the GPU's memory back; kept if it is there."""
         if (path / "model.safetensors").is_file():
             return
-        function = "write_small" if self.small else "write_3b"
-        code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r}); import trl_gpu; "
-        code += f"trl_gpu.{function}({str(path)!r})"
-        subprocess.run([sys.executable, "-c", code], env=self._environment(), check=True)
+        script = [sys.executable, str(ROOT / "benchmarks/random_model.py"), str(path)]
+        size = ["--small"] if self.small else []
+        subprocess.run([*script, *size], env=self._environment(), check=True)
 
 
 class GpuMemory:
@@ -363,7 +361,7 @@ def summary(logs: list[dict[str, Any]], completions: int) -> dict[str, Any]:
     late = logs[min(2, len(logs) - 1) :]
 
     def median(name: str) -> float:
-        return statistics.median(entry.get(name, 0.0) for entry in late)
+        return float(statistics.median(entry.get(name, 0.0) for entry in late))
 
     rewards = [round(entry["reward"], 4) for entry in logs]
     in_rewards = [sum(v for k, v in e.items() if _is_reward_time(k)) for e in late]
@@ -406,62 +404,6 @@ def machine() -> dict[str, Any]:
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     versions = {m.__name__: m.__version__ for m in (torch, transformers, trl, accelerate)}
     return {"gpus": names or "none", "cores": os.cpu_count(), "versions": versions}
-
-
-def write_small(path: str) -> None:
-    """A tiny untrained model in the place of the large one."""
-    sys.path.insert(0, str(ROOT / "tests/backends/trl"))
-    importlib.import_module("tiny").write_checkpoint(Path(path), "qwen2.5-vl")
-
-
-def write_3b(path: str) -> None:
-    """A Qwen2.5-VL-3B with random weights in bfloat16, with the tiny tokenizer."""
-    sys.path.insert(0, str(ROOT / "tests/backends/trl"))
-    import torch
-    import transformers
-
-    write_checkpoint = importlib.import_module("tiny").write_checkpoint
-
-    small = write_checkpoint(Path(path), "qwen2.5-vl", max_pixels=12_845_056)
-    config = transformers.AutoConfig.from_pretrained(small)
-    text, vision = config.text_config, config.vision_config
-    # https://huggingface.co/Qwen/Qwen2.5-VL-3B-Instruct/blob/main/config.json
-    for name, value in {
-        "vocab_size": 151_936,
-        "hidden_size": 2048,
-        "intermediate_size": 11_008,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 2,
-        "head_dim": 128,
-        "max_position_embeddings": 128_000,
-        "layer_types": ["full_attention"] * 36,
-        "tie_word_embeddings": True,
-    }.items():
-        setattr(text, name, value)
-    text.rope_parameters = {
-        "rope_type": "default",
-        "rope_theta": 1_000_000.0,
-        "mrope_section": [16, 24, 24],
-    }
-    for name, value in {
-        "depth": 32,
-        "hidden_size": 1280,
-        "intermediate_size": 3420,
-        "num_heads": 16,
-        "out_hidden_size": 2048,
-        "window_size": 112,
-        "fullatt_block_indexes": [7, 15, 23, 31],
-    }.items():
-        setattr(vision, name, value)
-    config.tie_word_embeddings = True
-    torch.manual_seed(0)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    with torch.device(device):
-        torch.set_default_dtype(torch.bfloat16)
-        model = transformers.Qwen2_5_VLForConditionalGeneration(config)
-    model.save_pretrained(path, max_shard_size="20GB")
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e9:.3f} B parameters", flush=True)
 
 
 if __name__ == "__main__":
