@@ -10,7 +10,7 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-# The rest, verl, swift and verifiers, install gigabytes for a few tests each.
+# The rest, verl, swift, verifiers and deepspeed, install gigabytes for a few tests each.
 nox.options.sessions = [
     "core", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "hf", "trl", "paddle",
     "paddlenlp",
@@ -120,6 +120,16 @@ def trl(session: nox.Session) -> None:
     session.run("pytest", "tests/backends/trl", "-m", "not slow", *session.posargs)
     session.run("pytest", "tests/metrics/test_text.py", "-q")
     session.run("pytest", "tests/integrations/trainers/test_trl.py", "-q")
+
+
+@nox.session
+def deepspeed(session: nox.Session) -> None:
+    """The TRL backend's scripts with ZeRO-2 and ZeRO-3 on CPUs; needs a C++ compiler."""
+    session.install(TORCH, "setuptools", "wheel", "py-cpuinfo", "ninja")
+    session.install("-e", ".[trl]", *TEST_TOOLS)
+    # There is no wheel; without the environment's torch, pip would fetch one with CUDA.
+    session.install("--no-build-isolation", "deepspeed>=0.19", env={"DS_BUILD_OPS": "0"})
+    session.run("pytest", "tests/backends/trl/test_deepspeed.py", *session.posargs)
 
 
 @nox.session
