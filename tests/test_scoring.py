@@ -152,7 +152,7 @@ usual = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(usual | st.lists(pieces, max_size=9).map("".join), st.booleans())),
     st.sampled_from([None, ["iou"], ["giou"], ["format"], ["format", "iou50"]]),
@@ -174,18 +174,19 @@ def _check_rewards(
     assert rewards.failures == [score.failure for score in scores]
 
 
-@pytest.mark.parametrize("terms", [None, ["iou"], ["ciou", "format"]])
+@pytest.mark.parametrize("terms", [None, ["ciou"]])
 def test_rewards_are_the_values_of_scores_on_recorded_completions(
     shared_data: Path, terms: list[str] | None
 ) -> None:
     files = sorted((shared_data / "recorded/rec").glob("*.json"))
     assert files
+    spec = get_task("rec").with_terms(terms).model_copy(update={"metrics": ()})
     for path in files:
         results = json.loads(path.read_text("utf-8"))["results"]
         golds = [Box.from_sequence(row["ground_truth"]) for row in results]
         rows = [Row("rec", gold, Frame.ORIGINAL_PX) for gold in golds]
         completions = [Completion(row["model_output"]) for row in results]
-        _check_rewards(get_task("rec").with_terms(terms), completions, rows)
+        _check_rewards(spec, completions, rows)
 
 
 @dataclass(frozen=True)
