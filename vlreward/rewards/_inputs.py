@@ -18,6 +18,7 @@ __all__ = ["RowReader", "to_completions", "to_texts"]
 _unpack_text = lru_cache(maxsize=16_384)(unpack)
 _READ = ("solution", "task", "frame", "image_size", "input_size", "image", "images")
 _new: Any = tuple.__new__  # takes half the time of a named tuple's own constructor
+_ID = Row._field_defaults["id"]
 _TEXT = frozenset((str,))
 _ORIGINAL = Frame.ORIGINAL_PX
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
@@ -145,7 +146,7 @@ class RowReader:
                     if type(gold) is not list:
                         known = self._row(gold, task, frame, None, input_size, None)
                     elif gold != last:
-                        known = _new(Row, (mine, _bare_box(gold), _ORIGINAL, None, None, "row"))
+                        known = _new(Row, (mine, _bare_box(gold), _ORIGINAL, None, None, _ID))
                     last = gold
                     rows.append(known)
                 else:
@@ -199,7 +200,8 @@ class RowReader:
         if frame is not _ORIGINAL or gold.frame is not _ORIGINAL:
             _check_sizes(frame, gold.frame, image_size, input_size)
             box = to_original(box, gold.frame, image_size=image_size, input_size=input_size)
-        return Row(self.task, box, frame, image_size, input_size)
+        row: Row = _new(Row, (self.task, box, frame, image_size, input_size, _ID))
+        return row
 
 
 def _bare_box(gold: list[Any]) -> Box:
