@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 __all__ = ["Box", "Polygon", "Size"]
@@ -127,6 +128,10 @@ class Box(_Corners):
         x1, y1 = max(self.x1, 0.0), max(self.y1, 0.0)
         x2, y2 = min(self.x2, width), min(self.y2, height)
         return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+unchecked_box: Callable[[tuple[float, float, float, float]], Box] = partial(tuple.__new__, Box)
+"""A box of four finite corners that the caller has compared: for hot paths."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ def unpack(value: Any, task: str) -> Envelope:
 def _from_text(text: str, task: str) -> Any:
     if len(text) > _MAX_CHARS:
         raise ValueError(f"expected a gold of at most {_MAX_CHARS} characters, got {len(text)}")
-    text = _EDGES.sub("", text)
+    if not (text.startswith("{") and text.endswith("}")):  # an envelope as it was packed
+        text = _EDGES.sub("", text)
     if match := _ANSWER.match(text):
         text = match.group(1).strip()
     if task == "geometry" and not text.startswith("{"):

@@ -66,7 +66,9 @@ def score_batch(
         ValueError: If the lengths differ, or a sample belongs to another task or lacks the frame
             or size that its answers need: errors of the caller. No completion text raises.
     """
-    outcomes, judged = _judge(task, completions, samples)
+    _check(task, completions, samples)
+    outcomes = [parse(task, completion) for completion in completions]
+    judged = _judge(task, outcomes, samples)
     terms = _columns(task.terms, completions, outcomes, judged, samples)
     metrics = _columns(task.metrics, completions, outcomes, judged, samples)
     values = _values(task.terms, terms, len(samples))
@@ -94,15 +96,17 @@ def reward_batch(
 
     Args, errors and values are those of `score_batch`.
     """
-    outcomes, judged = _judge(task, completions, samples)
+    _check(task, completions, samples)
+    outcomes = _brief_outcomes(task, completions)
+    judged = _judge(task, outcomes, samples)
     terms = _columns(task.terms, completions, outcomes, judged, samples)
     failures = [verdict if isinstance(verdict, ParseFailure) else None for verdict in judged]
     return Rewards(_values(task.terms, terms, len(samples)), failures)
 
 
-def _judge(
+def _check(
     task: TaskSpec, completions: Sequence[Completion], samples: Sequence[Sample | Row]
-) -> tuple[list[Outcome], list[Any]]:
+) -> None:
     if len(completions) != len(samples):
         raise ValueError(
             f"expected as many samples as completions, got {len(samples)} and {len(completions)}"
@@ -114,30 +118,42 @@ def _judge(
                 f"expected a gold of task {name!r}, got one of {sample.task!r} in sample "
                 f"{sample.id!r}"
             )
-    parser = task.parser
-    outcomes: list[Outcome] = [
-        parse(task, completion) if completion.truncated else parser(completion.text)
+
+
+def _brief_outcomes(task: TaskSpec, completions: Sequence[Completion]) -> list[Any]:
+    """What `parse` gives, but the bare answer where a `UsualParser` knows it at one look."""
+    looks = [term for term in task.terms if isinstance(term, TextTerm)]
+    if "usual" not in vars(type(task.parser)) or any(term.on_structure is None for term in looks):
+        return [parse(task, completion) for completion in completions]
+    usual = task.parser.usual
+    return [
+        parse(task, completion)
+        if completion.truncated or (brief := usual(completion.text)) is None
+        else brief
         for completion in completions
     ]
-    parsed = [isinstance(outcome, Parsed) for outcome in outcomes]
-    answers = [outcome.value for outcome in outcomes if isinstance(outcome, Parsed)]
-    verdicts = task.judge.many(answers, list(compress(samples, parsed)))
+
+
+def _judge(task: TaskSpec, outcomes: Sequence[Any], samples: Sequence[Sample | Row]) -> list[Any]:
+    """What the judge makes of each answer; a failure to answer stays what it is."""
+    answered = [not isinstance(outcome, ParseFailure) for outcome in outcomes]
+    answers = [
+        outcome.value if isinstance(outcome, Parsed) else outcome
+        for outcome in compress(outcomes, answered)
+    ]
+    verdicts: list[Any] = task.judge.many(answers, list(compress(samples, answered)))
     if len(verdicts) != len(answers):
         raise ValueError(
-            f"expected {len(answers)} verdicts from the judge of {name!r}, got {len(verdicts)}"
+            f"expected {len(answers)} verdicts from the judge of {task.name!r}, got {len(verdicts)}"
         )
-    if len(verdicts) == len(outcomes):
-        return outcomes, verdicts
     following = iter(verdicts)
-    return outcomes, [
-        next(following) if found else outcome for outcome, found in zip(outcomes, parsed)
-    ]
+    return [next(following) if found else failure for found, failure in zip(answered, outcomes)]
 
 
 def _columns(
     terms: Sequence[AnswerTerm | TextTerm],
     completions: Sequence[Completion],
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[Any],
     judged: Sequence[Any],
     samples: Sequence[Sample | Row],
 ) -> list[list[float | None]]:
@@ -153,8 +169,15 @@ def _columns(
                 ]
             )
         else:
-            look = term.function
-            columns.append([look(*pair) for pair in zip(completions, outcomes)])
+            look, structured = term.function, term.on_structure
+            columns.append(
+                [
+                    look(completion, outcome)
+                    if isinstance(outcome, (Parsed, ParseFailure))
+                    else structured
+                    for completion, outcome in zip(completions, outcomes)
+                ]
+            )
     return columns
 
 

@@ -12,7 +12,7 @@ from vlreward.prompts import PromptTemplate
 from vlreward.registry import unknown_name
 from vlreward.types import Completion, Parsed, ParseFailure, Row, Sample
 
-__all__ = ["AnswerTerm", "Judge", "Method", "Parser", "TaskSpec", "TextTerm"]
+__all__ = ["AnswerTerm", "Judge", "Method", "Parser", "TaskSpec", "TextTerm", "UsualParser"]
 
 Parser = Callable[[str], "Parsed[Any] | ParseFailure"]
 """Completion text to typed answer. Never raises on text; linear in its length."""
@@ -20,6 +20,23 @@ Parser = Callable[[str], "Parsed[Any] | ParseFailure"]
 
 Method = Literal["r1", "baseline", "train"]
 """Where answers stand: in the answer tag, anywhere, or as a published trainer's reward reads."""
+
+
+class UsualParser(Protocol):
+    """A parser that knows the usual completion at one look. Rewards ask it first.
+
+    They do so only where the parser's own class defines `usual`: a class derived from it may have
+    changed what calling gives.
+    """
+
+    def __call__(self, text: str) -> Parsed[Any] | ParseFailure:
+        """The typed answer, or why there is none."""
+        ...
+
+    def usual(self, text: str) -> Any:
+        """The value of the answer that calling gives, if the text has the think/answer structure
+        (`think_answer_structure`); or the failure that calling gives; or None: call to know."""
+        ...
 
 
 class Judge(Protocol):
@@ -59,6 +76,9 @@ class TextTerm:
     """(completion, what the parser said) to a finite number."""
     weight: float = 1.0
     """Weight in `Score.value`."""
+    on_structure: float | None = None
+    """What `function` gives wherever there is an answer in a plain think/answer structure, so that
+    rewards need not call it there; None if that depends on the text."""
 
 
 class TaskSpec(BaseModel):

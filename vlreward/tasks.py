@@ -60,7 +60,7 @@ def _format(completion: Completion, outcome: Parsed[Any] | ParseFailure) -> floa
     return float(isinstance(outcome, Parsed) and think_answer_structure(completion.text))
 
 
-_FORMAT = TextTerm("format", _format)
+_FORMAT = TextTerm("format", _format, on_structure=1.0)
 
 _REC = TaskSpec(
     name="rec",

@@ -314,7 +314,7 @@ def _kill_until_complete(tmp_path: Path, root: Path, total: int, kills: int, see
 
 
 def test_killed_runs_lose_nothing(tmp_path: Path, root: Path) -> None:
-    _kill_until_complete(tmp_path, root, total=3000, kills=5, seed=0)
+    _kill_until_complete(tmp_path, root, total=1500, kills=4, seed=0)
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else a second body waits 40 ms for the client
 
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from vlreward.geometry import Box
 from vlreward.parsers.boxes import BoxParser
+from vlreward.parsers.tags import MAX_CHARS, think_answer_structure
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 _CASES = [
@@ -222,6 +223,7 @@ _label = st.sampled_from(
         [
             "<answer>%s</answer>",
             "<think>a</think><answer>%s</answer> ",
+            "<think>%s</think>\n<answer>%s</answer>",
             "%s",
             "<answer>%s",
             "<answer>1</answer><answer>%s</answer>",
@@ -245,6 +247,44 @@ def test_the_fast_path_changes_no_result(
     answer = f'{a}{before}{b}{{"bbox_2d": [{numbers}]{label}{c}}}{d}{after}'
     text = frame.replace("%s", answer)
     assert repr(parser(text)) == repr(parser._scan(text))
+    _check_usual(parser, text)
+
+
+def _check_usual(parser: BoxParser, text: str) -> bool:
+    """Check what `UsualParser` promises of `usual`; whether it knew the text."""
+    usual, result = parser.usual(text), parser(text)
+    if isinstance(usual, ParseFailure):
+        assert usual == result
+    elif usual is not None:
+        assert isinstance(result, Parsed)
+        assert repr(usual) == repr(result.value)
+        assert think_answer_structure(text)
+    return usual is not None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "label"),
+    [
+        *((numbers, "a") for numbers in ("5, 0, 5, 9", "0, 5, 9, 5", "5, 0, 4, 9", "0, -1, 9, 9")),
+        *(
+            ("1, 2, 30, 40", label)
+            for label in ("<answer>", "</answer>", "<think>", "</answer><answer>", "a < b")
+        ),
+    ],
+)
+def test_one_look_is_not_enough(numbers: str, label: str) -> None:
+    answer = f'<answer>{{"bbox_2d": [{numbers}], "label": "{label}"}}</answer>'
+    for text in (answer, f"<think>a</think>{answer}"):
+        assert BoxParser().usual(text) is None
+        assert repr(BoxParser()(text)) == repr(BoxParser()._scan(text))
+
+
+def test_the_usual_completion_is_not_longer_than_the_caps() -> None:
+    answer = '<answer>{"bbox_2d": [1, 2, 30, 40]}</answer>'
+    text = f"<think>{'a' * MAX_CHARS}</think>{answer}"
+    assert isinstance(BoxParser(max_chars=len(text))(text), Parsed)
+    assert BoxParser(max_chars=len(text)).usual(text) is None  # no structure: that is capped too
+    assert BoxParser(max_chars=50).usual(f"<think>a</think>{answer}") is None
 
 
 def test_recorded_completions_take_the_fast_path_to_the_same_result(shared_data: Path) -> None:
@@ -256,6 +296,7 @@ def test_recorded_completions_take_the_fast_path_to_the_same_result(shared_data:
         for row in json.loads(path.read_text("utf-8"))["results"]:
             result = parser(row["model_output"])
             assert isinstance(result, Parsed)
+            assert _check_usual(parser, row["model_output"]) == tagged
             assert result == parser._scan(row["model_output"])
             if "baseline" not in path.name:  # recorded after rescaling, see the data's README
                 assert list(result.value) == row["extracted_answer"]

@@ -40,6 +40,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "box, whole": BoxParser(where="whole"),
     "box, last": BoxParser(where="whole", several_boxes="last"),
     "box, first": BoxParser(several_answers="first", several_boxes="first"),
+    "box, usual": BoxParser().usual,
     "count": CountParser(),
     "count, whole": CountParser(where="whole"),
     "count, last": CountParser(several_answers="last", several_numbers="last"),
@@ -85,7 +86,9 @@ def test_hostile_completions_cost_under_5_ms(
 
 # Those that return a truth value, or a text that they do not parse, have nothing to refuse.
 _REFUSING = [
-    n for n in _PARSERS if n not in ("structure", "r1_v_answer_text") and "format" not in n
+    name
+    for name in _PARSERS
+    if name not in ("box, usual", "structure", "r1_v_answer_text") and "format" not in name
 ]
 
 

@@ -64,7 +64,7 @@ def _resident_kib(pid: int | str = "self") -> int:
 def test_every_bomb_ends_by_its_deadline_from_a_thread(
     cases: Callable[[str], Rows], no_cache: None
 ) -> None:
-    policy = Policy(deadline=0.4)
+    policy = Policy(deadline=0.2)
     warm_up()
     before = _resident_kib() if sys.platform == "linux" else 0
     unsettled: list[str] = []

@@ -38,8 +38,8 @@ def box_iou(a: Box, b: Box) -> float:
         0.3333333333333333
     """
     # The hot path of a reward: conditional expressions instead of min and max, bounds last.
-    ax1, ay1, ax2, ay2 = a.x1, a.y1, a.x2, a.y2
-    bx1, by1, bx2, by2 = b.x1, b.y1, b.x2, b.y2
+    ax1, ay1, ax2, ay2 = a
+    bx1, by1, bx2, by2 = b
     left = ax1 if ax1 > bx1 else bx1
     right = ax2 if ax2 < bx2 else bx2
     if right <= left:

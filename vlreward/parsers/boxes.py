@@ -5,24 +5,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vlreward.geometry import Box
+from vlreward.geometry import Box, unchecked_box
 from vlreward.parsers._box_scan import Candidate, TooComplex, candidates
-from vlreward.parsers.tags import MAX_CHARS, NO_TAG, Several, Where, answer_region, check_choices
+from vlreward.parsers.tags import (
+    MAX_CHARS,
+    NO_TAG,
+    PLAIN_STRUCTURE,
+    Several,
+    Where,
+    answer_region,
+    check_choices,
+)
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["BoxParser"]
 
 # What nearly every completion looks like: one box in whole numbers, maybe labelled, maybe fenced.
 # The scan gives the same result for each text that this matches, but takes several times as long.
+# There is no "<" in it, so that it may stand where the plain structure has its answer.
 _S = r"\s{0,64}"
 _N = r"([0-9]{1,12})"
 _USUAL = (
     rf"{_S}(?:```(?:json)?{_S})?(?:\[{_S})?"
     rf'\{{{_S}"bbox_2d":{_S}(\[{_N},{_S}{_N},{_S}{_N},{_S}{_N}\])'
-    rf'(?:,{_S}"label":{_S}"[^"\\]*")?{_S}\}}{_S}(?:\]{_S})?(?:```{_S})?'
+    rf'(?:,{_S}"label":{_S}"[^"\\<]*")?{_S}\}}{_S}(?:\]{_S})?(?:```{_S})?'
 )
 _USUAL_TAG = re.compile(rf"<answer>{_USUAL}</answer>")
 _USUAL_WHOLE = re.compile(rf"{_USUAL}\Z")
+_USUAL_STRUCTURE = re.compile(PLAIN_STRUCTURE % _USUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +98,18 @@ class BoxParser:
                 match = _USUAL_TAG.match(text, start)
                 if match and text.find("</answer>", 0, start) >= 0:
                     match = None
-            if match:
-                _, n1, n2, n3, n4 = match.groups()
-                x1, y1, x2, y2 = int(n1), int(n2), int(n3), int(n4)
-                if x1 < x2 and y1 < y2:
-                    return Parsed(Box(x1, y1, x2, y2), match.span(1))
+            if match and (box := _usual_box(match)):
+                return Parsed(box, match.span(1))
         return self._scan(text)
+
+    def usual(self, text: str) -> Box | ParseFailure | None:
+        """What calling gives, without the span, where one look is enough: `spec.UsualParser`."""
+        if self.y_first or self.where == "whole" or len(text) > self.max_chars:
+            return None
+        match = _USUAL_STRUCTURE.match(text)
+        if match and len(text) <= MAX_CHARS:
+            return _usual_box(match)
+        return None if "<answer>" in text else NO_TAG
 
     def _scan(self, text: str) -> Parsed[Box] | ParseFailure:
         region = answer_region(text, self.where, self.several_answers)
@@ -141,3 +157,9 @@ class BoxParser:
                 found.span,
             )
         return Parsed(Box(x1, y1, x2, y2), found.span)
+
+
+def _usual_box(match: re.Match[str]) -> Box | None:
+    n1, n2, n3, n4 = match.group(2, 3, 4, 5)
+    x1, y1, x2, y2 = int(n1), int(n2), int(n3), int(n4)
+    return unchecked_box((x1, y1, x2, y2)) if x1 < x2 and y1 < y2 else None

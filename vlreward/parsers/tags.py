@@ -38,7 +38,8 @@ NO_TAG, _UNCLOSED = (
     for found in (f"no {_OPEN}", f"an {_OPEN} that is never closed")
 )
 # The usual case, without any other "<". Neighbouring parts share no character: no backtracking.
-_PLAIN_STRUCTURE = re.compile(r"\s*<think>[^<]*</think>\s*<answer>[^<]*</answer>\s*\Z")
+PLAIN_STRUCTURE = r"\s*<think>[^<]*</think>\s*<answer>%s</answer>\s*\Z"
+_PLAIN_STRUCTURE = re.compile(PLAIN_STRUCTURE % "[^<]*")
 _MAX_BLOCKS = 1_000
 
 

@@ -15,7 +15,8 @@ from vlreward.types import Completion, FailureCode, ParseFailure, Row, Score
 
 __all__ = ["TaskReward"]
 
-_CHUNK = 1024  # enough for a verifier to work in parallel, little enough for flat memory
+_CHUNK = 1024  # enough for a judge to work in parallel, little enough for flat memory
+_SMALL_CHUNK = 128  # for judges that only compute: fits the processor's cache
 _UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 _SPECIAL = (FailureCode.UNPARSABLE_GOLD, *_UNSETTLED)
 
@@ -109,6 +110,12 @@ class TaskReward:
         assert not isinstance(family, str)
         return RowReader(self.spec.name, frame, family)
 
+    @cached_property
+    def _chunk(self) -> int:
+        from vlreward.judges import BoxJudge, PlainJudge
+
+        return _SMALL_CHUNK if isinstance(self.spec.judge, (BoxJudge, PlainJudge)) else _CHUNK
+
     def __call__(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
     ) -> list[float | None]:
@@ -157,13 +164,13 @@ class TaskReward:
     def _chunks(
         self, completions: Sequence[Any], solution: Sequence[Any] | None, columns: dict[str, Any]
     ) -> Iterator[tuple[list[Completion], list[Row | None]]]:
-        """Completions and rows of at most `_CHUNK` at a time, so that memory stays flat."""
-        n = len(completions)
+        """Completions and rows of one chunk at a time, so that memory stays flat."""
+        n, size = len(completions), self._chunk
         reader = self._reader
         used = reader.check(n, solution, columns)
         ids, truncated = columns.get("completion_ids"), columns.get("truncated")
-        for start in range(0, n, _CHUNK):
-            part = slice(start, min(start + _CHUNK, n))
+        for start in range(0, n, size):
+            part = slice(start, min(start + size, n))
             texts = to_completions(
                 completions[part],
                 None if ids is None else ids[part],

@@ -9,7 +9,7 @@ from typing import Any
 
 from vlreward.metrics.text import cosine_length, repetition, soft_overlong, tag_count
 from vlreward.parsers.tags import think_answer_structure
-from vlreward.rewards._inputs import to_completions
+from vlreward.rewards._inputs import to_completions, to_texts
 from vlreward.scoring import parse
 from vlreward.spec import TaskSpec, TextTerm
 from vlreward.types import Completion
@@ -86,19 +86,20 @@ class FormatReward:
 
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
         """Reward each completion; `task` is the only column used."""
-        texts = to_completions(completions, None, None)
+        texts = to_texts(completions)
         tasks = columns.get("task") or [self.task] * len(texts)
         if len(tasks) != len(texts):
             raise ValueError(f"expected {len(texts)} values in column 'task', got {len(tasks)}")
         return [self._one(text, task) for text, task in zip(texts, tasks)]
 
-    def _one(self, completion: Completion, task: str | None) -> float:
+    def _one(self, text: str, task: str | None) -> float:
         if task is None:
-            return float(think_answer_structure(completion.text))
+            return float(think_answer_structure(text))
         from vlreward.tasks import get_task
 
         method: Any = "r1" if self.protocol == "strict" else "train"
         spec = get_task(task, protocol=self.protocol, method=method)
+        completion = Completion(text)
         return _format_term(spec).function(completion, parse(spec, completion))
 
 

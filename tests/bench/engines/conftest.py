@@ -47,6 +47,7 @@ class Stub:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body of a second reply waits 40 ms for the client
     stub: Stub
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -90,6 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 64  # else a connection that finds the queue full waits for a second
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A client that gave up is part of what is tested; anything else is not.
         if not isinstance(sys.exc_info()[1], ConnectionError):
