@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def compare(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Every row with its own gold: nothing is answered from a cache of golds."""
+    """Every row with its own gold, as bare boxes and as envelopes, seen before or not."""
     completions = [[{"role": "assistant", "content": row["model_output"]}] for row in rows]
     golds = [row["ground_truth"] for row in rows]
     envelopes = [envelope(gold) for gold in golds]
@@ -78,7 +78,17 @@ def compare(rows: list[dict[str, Any]]) -> dict[str, Any]:
             theirs_both,
         ),
         "the same with gold envelopes": (lambda: whole(completions, envelopes), theirs_both),
+        "the same with gold envelopes never seen before": (
+            lambda: whole(completions, fresh.pop()),
+            theirs_both,
+        ),
     }
+    # A millionth of a pixel makes an envelope another one.
+    steps = iter(range(1, (ROUNDS + 1) * len(golds) + 1))
+    fresh = [
+        [envelope([x1, y1, x2 + next(steps) * 1e-6, y2]) for x1, y1, x2, y2 in golds]
+        for _ in range(ROUNDS + 1)
+    ]
     found = {}
     for name, (ours, theirs) in sides.items():
         ours()  # compiles patterns on both sides
