@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 FORBIDDEN = {"sympy", "math_verify", "torch", "paddle", "transformers", "trl", "numpy", "shapely"}
+
+FRAMEWORKS = {
+    *("torch", "transformers", "accelerate", "datasets", "peft", "trl"),
+    *("paddle", "paddleformers", "paddlenlp", "vlreward_trl", "vlreward_paddle"),
+}
 
 
 def _run(code: str) -> str:
@@ -35,3 +45,36 @@ def test_importing_the_package_loads_nothing_else() -> None:
     loaded = _run("import vlreward, sys; print(*sys.modules)").split()
     assert [name for name in loaded if name.startswith("vlreward")] == ["vlreward"]
     assert "pydantic" not in loaded
+
+
+def test_what_the_backends_share_loads_no_framework(root: Path) -> None:
+    modules = sorted(path.stem for path in (root / "vlreward/training").glob("[a-z]*.py"))
+    assert {"preparing", "rewards"} <= set(modules)
+    names = ", ".join(f"vlreward.training.{name}" for name in modules)
+    loaded = _run(f"import {names}, sys; print(*sys.modules)").split()
+    assert {f"vlreward.training.{name}" for name in modules} <= set(loaded)
+    assert FRAMEWORKS.isdisjoint(name.partition(".")[0] for name in loaded)
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Top-level names of everything that a module imports, wherever it does."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("package", "other"),
+    [
+        ("vlreward", {"vlreward_trl", "vlreward_paddle"}),
+        ("backends/trl/vlreward_trl", {"vlreward_paddle", "paddle"}),
+        ("backends/paddle/vlreward_paddle", {"vlreward_trl", "torch", "trl"}),
+    ],
+)
+def test_no_part_imports_from_the_other_backend(package: str, other: set[str], root: Path) -> None:
+    files = sorted((root / package).rglob("*.py"))
+    assert len(files) > 10
+    crossing = {str(path): found for path in files if (found := other & set(_imported(path)))}
+    assert not crossing

@@ -227,17 +227,9 @@ def test_recorded_completions_are_scored(shared_data: Path) -> None:
     assert results["disagreement"].count > 50
 
 
-def test_the_traces_that_the_trl_backend_writes(tmp_path: Path, root: Path) -> None:
-    import sys
-
-    sys.path.insert(0, str(root / "backends/trl"))
-    try:
-        from vlreward_trl.traces import TraceFile
-    except ImportError as error:
-        pytest.skip(f"the TRL backend cannot be imported here: {error}")
-    finally:
-        sys.path.pop(0)
+def test_the_traces_that_the_training_backends_write(tmp_path: Path) -> None:
     from vlreward.rewards import TaskReward
+    from vlreward.training.traces import TraceFile
 
     reward = TaskReward("counting")
     completions = [THINK + "<answer>4</answer>", "none"]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
 
-from vlreward_paddle.shared import MIXTURE, RECIPES, Arguments, OptionError, recipe_for
+from vlreward.training.arguments import Arguments, OptionError
+from vlreward.training.recipes import recipe_for, task_names
 
 __all__ = ["Options", "parse"]
 
@@ -73,9 +74,8 @@ def parse(argv: Sequence[str]) -> Options:
     if not argv or argv[0] in ("-h", "--help"):
         parser.parse_args(["--help"])
     task, *rest = argv
-    tasks = _tasks()
-    if task != MIXTURE and task not in tasks:
-        parser.error(f"expected a task first, one of {', '.join([*tasks, MIXTURE])}; got {task!r}")
+    if task not in (tasks := task_names()):
+        parser.error(f"expected a task first, one of {', '.join(tasks)}; got {task!r}")
     given = _defaults(task)
     rest = [_dashes(word) for word in rest]
     config, _ = _config_option(rest)
@@ -180,10 +180,3 @@ def _config_option(words: list[str]) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(content, dict):
         raise OptionError(f"--config: expected a mapping in {found.config!r}")
     return {str(k).replace("-", "_"): v for k, v in content.items()}, rest
-
-
-def _tasks() -> list[str]:
-    from vlreward.tasks import TASKS
-
-    named = [name for name in RECIPES if name != MIXTURE]
-    return [*named, *sorted({name.partition("@")[0] for name in TASKS} - set(named))]

@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(ImportError(f"{needed}: pip install 'vlreward[paddle]'"))
     from vlreward.data.errors import DataError
     from vlreward.registry import UnknownNameError
+    from vlreward.training.arguments import OptionError
     from vlreward_paddle.arguments import parse
     from vlreward_paddle.launching import end_on_error
     from vlreward_paddle.modeling.checkpoint import CheckpointError
-    from vlreward_paddle.shared import OptionError
 
     expected = (OptionError, CheckpointError, DataError, UnknownNameError, FileNotFoundError)
     try:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, overload
 
-from vlreward.data import DataError, Dataset, RowProblem
-from vlreward_paddle.shared import Columns
+from vlreward.data import Dataset
+from vlreward.training.checks import check_rows
+from vlreward.training.columns import Columns
 
 __all__ = ["Rows"]
 
 
 class Rows(Sequence[dict[str, Any]]):
-    """The rows of a data set with the columns of `vlreward_trl.columns`: `prompt`, `image`, `id`,
-    `task`, `solution`, `image_size`, `input_size`, `frame`.
+    """The rows of a data set with the columns of `vlreward.training.columns`: `prompt`, `image`,
+    `id`, `task`, `solution`, `image_size`, `input_size`, `frame`.
 
     An image is opened, turned upright and resized when its row is asked for.
 
@@ -27,22 +28,9 @@ class Rows(Sequence[dict[str, Any]]):
     """
 
     def __init__(self, dataset: Dataset, columns: Columns) -> None:
+        check_rows(dataset, columns)
         self.dataset = dataset
         self.columns = columns
-        problems = []
-        for sample, number in zip(dataset, dataset.row_numbers, strict=True):
-            try:
-                if sample.image is None:
-                    raise ValueError("expected an image; rows without one cannot be mixed in")
-                columns.prompts[sample.task].text_for(sample)
-            except ValueError as error:
-                problems.append(RowProblem(number, str(error)))
-        if problems:
-            raise DataError(
-                f"expected rows to train on, got {len(problems)} bad",
-                path=dataset.provenance.path,
-                problems=problems,
-            )
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -9,8 +9,16 @@ from typing import Any
 
 import yaml
 
+from vlreward.training.dry_run import (
+    data_text,
+    frame_text,
+    memory_text,
+    rewards_text,
+    sections,
+)
+from vlreward.training.memory import estimate
+from vlreward.training.models import ModelSize, is_vision
 from vlreward_paddle.preparing import Run
-from vlreward_paddle.shared import ModelSize, data_text, estimate, frame_text, rewards_text
 
 __all__ = ["describe", "measure"]
 
@@ -20,13 +28,13 @@ def describe(run: Run) -> str:
     row = run.rows[0]
     parts = [
         ("configuration", _configuration(run)),
-        ("data", data_text(run)),  # type: ignore[arg-type]
+        ("data", data_text(run.samples)),
         (f"prompt of {row['id']}", run.codec.render(row["prompt"])),
         ("frame", frame_text(row)),
-        ("rewards", rewards_text(run)),  # type: ignore[arg-type]
+        ("rewards", rewards_text(run.samples, run.rows, run.rewards)),
         ("memory on each GPU, estimated", _memory(run, row)),
     ]
-    return "\n\n".join(f"# {title}\n{text.rstrip()}" for title, text in parts)
+    return sections(parts)
 
 
 def measure(config: dict[str, Any], path: str | Path) -> ModelSize:
@@ -50,7 +58,7 @@ def measure(config: dict[str, Any], path: str | Path) -> ModelSize:
     head = text["hidden_size"] // text["num_attention_heads"]
     return ModelSize(
         parameters=sum(sizes.values()),
-        vision=sum(size for name, size in sizes.items() if "visual" in name.split(".")),
+        vision=sum(size for name, size in sizes.items() if is_vision(name)),
         adapter=0,
         layers=text["num_hidden_layers"],
         hidden=text["hidden_size"],
@@ -104,11 +112,11 @@ def _memory(run: Run, row: dict[str, Any]) -> str:
         freeze_vision=bool(run.options.arguments.freeze_vision),
     )
     image = prompt.ids.count(run.codec.image_id)
-    return "\n".join(
-        [
-            f"{size.parameters / 1e6:.1f} M parameters, {size.vision / 1e6:.1f} M of them vision; "
-            f"{len(prompt.ids)} tokens in the first prompt, {image} of them image",
-            f"{_strategy(run)}, {training.world_size} process(es):",
-            *own.lines(),
-        ]
+    return memory_text(
+        size,
+        own,
+        words=len(prompt.ids) - image,
+        image=image,
+        strategy=_strategy(run),
+        world_size=training.world_size,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -159,9 +158,8 @@ class PaddleEngine:
 
     def _answer(self, batch: Sequence[_Ready]) -> Iterator[tuple[str, Outcome]]:
         chosen = self.sampling
-        if chosen.seed is not None and not chosen.greedy:
-            text = f"{chosen.seed} {batch[0].request.key}".encode()
-            paddle.seed(int.from_bytes(hashlib.sha256(text).digest()[:4], "big"))
+        if (seed := chosen.batch_seed(batch[0].request.key)) is not None:
+            paddle.seed(seed)
         started = time.monotonic()
         drawn = rollout.generate(
             self._model,

@@ -9,24 +9,21 @@ import paddle
 
 from vlreward.data import Dataset
 from vlreward.frames import Frame
-from vlreward.prompts import get_prompt
+from vlreward.training.arguments import OptionError
+from vlreward.training.checks import check_images
+from vlreward.training.models import frame_of
+from vlreward.training.preparing import (
+    columns_for,
+    load_samples,
+    reward_functions,
+    task_rewards,
+    tasks_of,
+)
+from vlreward.training.rewards import TermReward
 from vlreward_paddle.arguments import Options
 from vlreward_paddle.data import Rows
 from vlreward_paddle.modeling.checkpoint import read_config
 from vlreward_paddle.processing import QwenCodec
-from vlreward_paddle.shared import (
-    Columns,
-    OptionError,
-    Resizing,
-    TermReward,
-    TraceFile,
-    check_images,
-    frame_of,
-    load_samples,
-    task_rewards,
-    tasks_of,
-    term_rewards,
-)
 
 __all__ = ["Run", "prepare"]
 
@@ -50,16 +47,6 @@ class Run:
     rewards: list[TermReward]
     """One reward function for each term of each task."""
 
-    @property
-    def resizing(self) -> Resizing:
-        """How images are resized."""
-        return self.codec.resizing
-
-
-class _ModelType:
-    def __init__(self, model_type: str) -> None:
-        self.model_type = model_type
-
 
 def prepare(options: Options) -> Run:
     """Load tokenizer and data, and check them. The first process of a machine looks at the images.
@@ -82,39 +69,19 @@ def prepare(options: Options) -> Run:
     codec = QwenCodec(
         arguments.model, min_pixels=arguments.min_pixels, max_pixels=arguments.max_pixels
     )
-    frame = frame_of(_ModelType(config["model_type"]), arguments.frame)
-    samples = load_samples(arguments.data, options)  # type: ignore[arg-type]
-    rewards = task_rewards(options, sorted(tasks_of(samples.provenance)))  # type: ignore[arg-type]
-    prompts = {
-        reward.spec.name: reward.spec.prompt
-        if arguments.prompt is None
-        else get_prompt(arguments.prompt)
-        for reward in rewards
-    }
-    assert samples.images is not None
-    rows = Rows(
-        samples,
-        Columns(
-            samples.provenance.path,
-            samples.images,
-            codec.resizing,
-            prompts,
-            frame,
-            arguments.frame is not None,
-        ),
-    )
+    frame = frame_of(config["model_type"], arguments.frame)
+    samples = load_samples(arguments.data, options.task, arguments)
+    rewards = task_rewards(arguments, sorted(tasks_of(samples.provenance)))
+    rows = Rows(samples, columns_for(samples, arguments, rewards, codec.resizing, frame))
     if max(0, training.local_rank) == 0:
         check_images(samples, codec.resizing, arguments.check_images)
-    codec.check(rows[0]["image"])
-    traces = None
-    if arguments.traces:
-        rank = paddle.distributed.get_rank()
-        traces = TraceFile(f"{training.output_dir}/traces", rank)
-    functions = term_rewards(rewards, stop_ids=codec.eos_ids, traces=traces)
-    given = training.reward_weights
-    if given is not None and len(given) != len(functions):
-        raise OptionError(
-            f"--reward_weights: expected {len(functions)} numbers, for "
-            f"{', '.join(f.__name__ for f in functions)}; got {given!r}"
-        )
+    codec.resizing.check(codec.image_processor, rows[0]["image"], tensors="np")
+    functions = reward_functions(
+        rewards,
+        arguments,
+        output_dir=training.output_dir,
+        rank=paddle.distributed.get_rank(),
+        weights=training.reward_weights,
+        stop_ids=codec.eos_ids,
+    )
     return Run(options, config, codec, frame, samples, rows, functions)

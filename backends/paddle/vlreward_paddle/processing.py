@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vlreward.training.resizing import Resizing
 from vlreward_paddle.rollout import Prompt
-from vlreward_paddle.shared import Resizing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -111,23 +111,6 @@ class QwenCodec:
         """The text of a completion without special tokens."""
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return text
-
-    def check(self, image: Image) -> None:
-        """Check that the image processor leaves a resized image as large as it is.
-
-        Raises:
-            ValueError: If it does not; rewards would then be in another frame.
-        """
-        grid = np.asarray(
-            self.image_processor(images=[image], return_tensors="np")["image_grid_thw"]
-        )
-        patch = self.image_processor.patch_size
-        seen = (int(grid[0, 2]) * patch, int(grid[0, 1]) * patch)
-        if seen != image.size:
-            raise ValueError(
-                f"the image processor resizes an image of {image.size} to {seen}; expected it to "
-                f"stay as it is with {self.resizing}"
-            )
 
     def save(self, directory: str | Path) -> None:
         """Copy the checkpoint's files that are neither weights nor the model's configuration."""

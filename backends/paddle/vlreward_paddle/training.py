@@ -7,10 +7,11 @@ from typing import Any
 
 import paddle
 
+from vlreward.training.arguments import OptionError
+from vlreward.training.traces import TraceFile
 from vlreward_paddle.modeling import freeze_vision, load_model
 from vlreward_paddle.preparing import Run
 from vlreward_paddle.processing import QwenCodec
-from vlreward_paddle.shared import OptionError, TraceFile
 from vlreward_paddle.shim import TrainerCallback
 from vlreward_paddle.trainer import GRPOTrainer
 
@@ -24,12 +25,8 @@ class RewindTraces(TrainerCallback):  # type: ignore[misc]
         self.traces = traces
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Every process sees to its own file, the first also to those without a process."""
-        self.traces.rewind(state.global_step)
-        if paddle.distributed.get_rank() == 0:
-            for other in self.traces.all_files():
-                if other.rank >= paddle.distributed.get_world_size():
-                    other.rewind(state.global_step)
+        """Called once by each process."""
+        self.traces.resume(state.global_step, paddle.distributed.get_world_size())
 
 
 class ExportModel(TrainerCallback):  # type: ignore[misc]

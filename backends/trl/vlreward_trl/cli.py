@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(ImportError(f"{missing}: pip install 'vlreward[trl]'"))
     from vlreward.data.errors import DataError
     from vlreward.registry import UnknownNameError
-    from vlreward_trl.arguments import OptionError, parse
+    from vlreward.training.arguments import OptionError
+    from vlreward_trl.arguments import parse
 
     try:
         options = parse(sys.argv[1:] if argv is None else argv)

@@ -6,9 +6,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from vlreward.training.traces import TraceFile
 from vlreward_trl.models import freeze_vision
 from vlreward_trl.preparing import Run
-from vlreward_trl.traces import TraceFile
 
 __all__ = ["build_trainer", "train"]
 
@@ -20,12 +20,8 @@ class RewindTraces(TrainerCallback):  # type: ignore[misc]
         self.traces = traces
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Every process sees to its own file, the first also to those without a process."""
-        self.traces.rewind(state.global_step)
-        if args.process_index == 0:
-            for other in self.traces.all_files():
-                if other.rank >= args.world_size:
-                    other.rewind(state.global_step)
+        """Called once by each process."""
+        self.traces.resume(state.global_step, args.world_size)
 
 
 def build_trainer(run: Run) -> Any:

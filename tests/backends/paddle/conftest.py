@@ -14,9 +14,8 @@ _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parents[2]
 HAVE_PADDLE = importlib.util.find_spec("paddle") is not None
 
-for _path in (_ROOT / "backends" / "paddle", _ROOT / "backends" / "trl"):
-    if importlib.util.find_spec("vlreward_" + _path.name) is None:
-        sys.path.insert(0, str(_path))
+if importlib.util.find_spec("vlreward_paddle") is None:
+    sys.path.insert(0, str(_ROOT / "backends" / "paddle"))
 
 if HAVE_PADDLE:
     with warnings.catch_warnings():

@@ -231,7 +231,7 @@ def test_the_scripts_say_what_they_would_do(name: str, model: Path, tmp_path: Pa
         "IMAGE_ROOT": str(tmp_path / "images"),
         "OUTPUT_DIR": str(tmp_path / "out"),
         "PYTHON": sys.executable,
-        "PYTHONPATH": f"{_ROOT}:{_ROOT}/backends/paddle:{_ROOT}/backends/trl",
+        "PYTHONPATH": f"{_ROOT}:{_ROOT}/backends/paddle",
         "NUM_GENERATIONS": "4",
     }
     script = _ROOT / f"backends/paddle/scripts/run_grpo_{name}.sh"

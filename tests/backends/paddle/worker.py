@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(_ROOT), str(_ROOT / "backends/paddle"), str(_ROOT / "backends/trl")]
+sys.path[:0] = [str(_ROOT), str(_ROOT / "backends/paddle")]
 warnings.simplefilter("ignore")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vlreward_trl.arguments import OptionError, parse
+from vlreward.training.arguments import OptionError
+from vlreward_trl.arguments import parse
 
 
 def _parse(task: str, *more: str) -> object:
@@ -50,16 +51,6 @@ def test_bf16_only_where_the_hardware_has_it() -> None:
     import torch
 
     assert _parse("rec").training.bf16 is torch.cuda.is_available()  # type: ignore[attr-defined]
-
-
-def test_eight_processes_share_the_sixteen_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vlreward_trl.recipes import RECIPES
-
-    options = RECIPES["rec"].options(world_size=8, accelerator=True, bf16=True, workers=2)
-    assert (
-        options["gradient_accumulation_steps"] * 8 * options["per_device_train_batch_size"]
-        == 16 * 8
-    )
 
 
 def test_every_option_of_trl_is_an_option_here() -> None:

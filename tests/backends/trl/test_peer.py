@@ -23,8 +23,8 @@ from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig, GRPOTrainer
 
 from vlreward.rewards import TaskReward, count_reward, tag_count_reward
+from vlreward.training.rewards import term_rewards
 from vlreward_trl.processing import load
-from vlreward_trl.rewards import term_rewards
 
 ROWS = 19
 """Rows of TRL's `zen-image`."""

@@ -16,10 +16,10 @@ import torch
 from accelerate.utils import gather_object
 
 from vlreward.rewards import TaskReward
+from vlreward.training.rewards import term_rewards
 from vlreward.verify.exact import settle_exactly
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
-from vlreward_trl.rewards import term_rewards
 from vlreward_trl.training import train
 
 

@@ -38,6 +38,15 @@ def test_sampling_describes_what_matters() -> None:
     assert not Sampling(temperature=0.1).greedy
 
 
+def test_each_batch_has_a_seed_of_its_own_that_stays() -> None:
+    """Recorded sampled runs resume with the answers that they would have had."""
+    sampling = Sampling(temperature=1.0, seed=4)
+    assert sampling.batch_seed("a") == 2_815_262_572  # first four bytes of SHA-256 of "4 a"
+    assert sampling.batch_seed("b") != sampling.batch_seed("a")
+    assert Sampling(seed=4).batch_seed("a") is None
+    assert Sampling(temperature=1.0).batch_seed("a") is None
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

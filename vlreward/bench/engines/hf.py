@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -190,8 +189,8 @@ class HFEngine:
     def _try_batch(self, batch: Batch) -> list[tuple[str, Outcome]] | None:
         """The outcomes of a batch, None if memory ran out."""
         torch = self._torch
-        if self.sampling.seed is not None and not self.sampling.greedy:
-            self._transformers.set_seed(_batch_seed(self.sampling.seed, batch.requests[0].key))
+        if (seed := self.sampling.batch_seed(batch.requests[0].key)) is not None:
+            self._transformers.set_seed(seed)
         started = time.monotonic()
         try:
             with torch.inference_mode():
@@ -287,10 +286,6 @@ def _is_out_of_memory(torch: Any, error: BaseException) -> bool:
         or "out of memory" in text
         or "can't allocate memory" in text
     )
-
-
-def _batch_seed(seed: int, key: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed} {key}".encode()).digest()[:4], "big")
 
 
 def from_config(config: EngineConfig) -> HFEngine:

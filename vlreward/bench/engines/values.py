@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,15 @@ class Sampling:
     def greedy(self) -> bool:
         """True if equal requests have equal answers."""
         return self.temperature == 0
+
+    def batch_seed(self, key: str) -> int | None:
+        """The seed of a batch whose first request is `key`; None where nothing is to be seeded.
+
+        Each batch has its own, so that answers do not depend on what was generated before.
+        """
+        if self.seed is None or self.greedy:
+            return None
+        return int.from_bytes(hashlib.sha256(f"{self.seed} {key}".encode()).digest()[:4], "big")
 
     def describe(self) -> dict[str, Any]:
         """What the answers depend on: fields without effect are left out."""

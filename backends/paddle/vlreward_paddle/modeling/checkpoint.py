@@ -8,6 +8,7 @@ from typing import Any
 
 import paddle
 
+from vlreward.training.models import vision_parameters
 from vlreward_paddle.modeling.config import FAMILIES, to_paddle
 
 __all__ = ["CheckpointError", "freeze_vision", "load_model", "read_config"]
@@ -95,13 +96,7 @@ def freeze_vision(model: Any) -> int:
     Raises:
         ValueError: If the model has no part called `visual`.
     """
-    frozen = 0
-    for name, parameter in model.named_parameters():
-        if "visual" in name.split("."):
-            parameter.stop_gradient = True
-            frozen += parameter.size
-    if not frozen:
-        raise ValueError(
-            f"expected a part called 'visual' to freeze in {type(model).__name__}, found none"
-        )
-    return int(frozen)
+    frozen = vision_parameters(model)
+    for parameter in frozen:
+        parameter.stop_gradient = True
+    return int(sum(parameter.size for parameter in frozen))

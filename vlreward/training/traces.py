@@ -99,6 +99,17 @@ class TraceFile:
                     new.write(line)
         os.replace(kept, self.path)
 
+    def resume(self, step: int, world_size: int) -> None:
+        """Drop what a run of `world_size` processes that resumes at `step` writes again.
+
+        Every process sees to its own file, the first also to those without a process.
+        """
+        self.rewind(step)
+        if self.rank == 0:
+            for other in self.all_files():
+                if other.rank >= world_size:
+                    other.rewind(step)
+
     def all_files(self) -> list[TraceFile]:
         """The traces of every process that has written here."""
         found = Path(self.directory).glob("rank-*.jsonl")

@@ -1,11 +1,9 @@
-"""Rows: one frame for the reward and the model, lazily, from every schema."""
+"""Rows: one frame for the reward and the model, from every schema."""
 
 from __future__ import annotations
 
 import json
 import pickle
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,8 @@ from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import unpack
 from vlreward.prompts import PRESETS
-from vlreward_trl.columns import COLUMNS, Columns, train_dataset
-from vlreward_trl.processing import Resizing
-from vlreward_trl.processing import load as load_processor
+from vlreward.training.columns import COLUMNS, Columns
+from vlreward.training.resizing import Resizing
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 
@@ -27,6 +24,11 @@ RESIZING = Resizing(28, 56 * 56, 401_408)
 def _columns(dataset: Any, frame: Frame = Frame.INPUT_PX, **more: Any) -> Columns:
     prompts = {"rec": PRESETS["rec-r1"], "counting": PRESETS["r1-v"], "geometry": PRESETS["r1-v"]}
     return Columns(dataset.provenance.path, dataset.images, RESIZING, prompts, frame, **more)
+
+
+def _rows(dataset: Any) -> list[dict[str, Any]]:
+    columns = _columns(dataset)
+    return [columns.row(s, n) for s, n in zip(dataset, dataset.row_numbers, strict=True)]
 
 
 def _file(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -38,7 +40,7 @@ def test_a_rec_row_has_everything_in_the_frame_of_the_model(tmp_path: Path) -> N
     Image.new("RGB", (640, 428), "red").save(tmp_path / "a.jpg")
     rows = [{"image": "a.jpg", "problem": "Where is the cup.", "solution": [64, 107, 320, 214]}]
     data = load(_file(tmp_path / "rec.json", rows), image_root=tmp_path)
-    (row,) = train_dataset(data, _columns(data))
+    (row,) = _rows(data)
     assert tuple(row) == COLUMNS
     assert row["image"].size == (644, 420)  # smart_resize of Qwen2-VL, by the authors' example
     assert row["image_size"] == [640, 428]
@@ -120,7 +122,7 @@ def test_every_training_schema_becomes_columns(
     """Rows as the published files have them."""
     Image.new("RGB", (100, 90)).save(tmp_path / "a.png")
     data = load(_file(tmp_path / "x.json", rows), task=task, image_root=tmp_path)
-    (row,) = train_dataset(data, _columns(data))
+    (row,) = _rows(data)
     assert (row["task"], row["image_size"], row["input_size"]) == (task, [100, 90], [112, 84])
     assert unpack(row["solution"], task).gold.model_dump(mode="json") == gold
     assert (row["frame"] is None) == (task != "rec")
@@ -136,23 +138,13 @@ def test_exif_orientation_is_applied_once_and_images_are_rgb(tmp_path: Path) -> 
     Image.new("LA", (60, 60)).save(tmp_path / "b.png")
     rows = [{"image_path": n, "question": "?", "ground_truth": 1} for n in ("a.jpg", "b.png")]
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
-    first, second = train_dataset(data, _columns(data))
+    first, second = _rows(data)
     assert first["image_size"] == [60, 120]
     red, green, blue = first["image"].getpixel((28, 5))
     assert red > 200 > 100 > green
     assert blue < 100
     assert first["image"].getpixel((28, 100))[1] > 200
     assert second["image"].mode == "RGB"
-
-
-def test_equal_rows_of_a_batch_share_one_image(tmp_path: Path) -> None:
-    for n in "ab":
-        Image.new("RGB", (60, 60)).save(tmp_path / f"{n}.png")
-    rows = [{"image_path": f"{n}.png", "question": "?", "ground_truth": 1} for n in "ab"]
-    data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
-    batch = train_dataset(data, _columns(data)).__getitems__([0, 0, 1, 0])
-    assert batch[0]["image"] is batch[1]["image"] is batch[3]["image"]
-    assert batch[2]["image"] is not batch[0]["image"]
 
 
 def test_a_declared_frame_wins_over_that_of_the_rows(tmp_path: Path) -> None:
@@ -169,34 +161,16 @@ def test_an_image_of_another_size_than_its_row_says_is_an_error(tmp_path: Path) 
     row = {"image": "a.png", "problem": "q.", "solution": [1, 2, 30, 40], "width": 90}
     data = load(_file(tmp_path / "x.json", [{**row, "height": 100}]), image_root=tmp_path)
     with pytest.raises(DataError, match=r"row 1: .* has 100 x 90 .*EXIF.* says 90 x 100"):
-        train_dataset(data, _columns(data))[0]
+        _rows(data)
 
 
 def test_an_image_that_vanishes_names_file_and_row(tmp_path: Path) -> None:
     Image.new("RGB", (100, 90)).save(tmp_path / "a.png")
     rows = [{"image_path": "a.png", "question": "?", "ground_truth": 1}]
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
-    made = train_dataset(data, _columns(data))
     (tmp_path / "a.png").unlink()
     with pytest.raises(DataError, match=r"x\.json: bad row\n  row 1: .*does not exist"):
-        made[0]
-
-
-def test_rows_without_an_image_are_an_error(tmp_path: Path) -> None:
-    Image.new("RGB", (100, 90)).save(tmp_path / "a.png")
-    rows = [{"image_path": "a.png", "question": "?", "ground_truth": 1}]
-    data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
-    bare = [data[0].model_copy(update={"image": None})]
-    data.row_numbers = [7]
-
-    class Bare:
-        provenance, row_numbers = data.provenance, data.row_numbers
-
-        def __iter__(self) -> Any:
-            return iter(bare)
-
-    with pytest.raises(DataError, match="row 7: expected an image"):
-        train_dataset(Bare(), _columns(data))  # type: ignore[arg-type]
+        _rows(data)
 
 
 def test_columns_survive_pickling_for_the_workers_of_a_data_loader(tmp_path: Path) -> None:
@@ -205,73 +179,3 @@ def test_columns_survive_pickling_for_the_workers_of_a_data_loader(tmp_path: Pat
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
     columns = pickle.loads(pickle.dumps(_columns(data)))
     assert columns.row(data[0])["input_size"] == [112, 84]
-
-
-def test_a_hundred_thousand_rows_cost_their_text_alone(
-    tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
-    """No image is opened before its row is taken: 100,000 names share one real file."""
-    Image.new("RGB", (640, 480)).save(tmp_path / "a.jpg")
-    count = 100_000
-    with (tmp_path / "x.jsonl").open("w", encoding="utf-8") as file:
-        for n in range(count):
-            row = {"image_path": "a.jpg", "question": f"How many cups {n}?", "ground_truth": n % 9}
-            file.write(json.dumps(row) + "\n")
-    opened = []
-    original = Image.open
-
-    def noted(*arguments: Any, **options: Any) -> Any:
-        opened.append(arguments)
-        return original(*arguments, **options)
-
-    started = time.perf_counter()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Image, "open", noted)
-        data = load(tmp_path / "x.jsonl", image_root=tmp_path)
-        rows = train_dataset(data, _columns(data))
-        assert not opened
-        seconds = time.perf_counter() - started
-        assert rows[count - 1]["id"] == f"x/{count}"
-        assert len(opened) == 1
-    record_property("seconds_for_100000_rows", round(seconds, 2))
-    assert rows.data.nbytes / count < 400  # bytes
-
-
-def _sizes() -> list[tuple[int, int]]:
-    odd = [(w, h) for w in (27, 57, 100, 333, 640, 1023) for h in (29, 84, 250, 427, 1024)]
-    return [*odd, (2000, 20), (20, 2000), (29, 5000)]
-
-
-@pytest.mark.parametrize("family", ["qwen2-vl", "qwen2.5-vl"])
-def test_the_processor_leaves_a_resized_image_alone(
-    family: str, checkpoint: Callable[[str], Path]
-) -> None:
-    """Against the processors of transformers, for sizes around every limit."""
-    processor, resizing = load_processor(str(checkpoint(family)), max_pixels=200_704)
-    images = processor.image_processor
-    for size in _sizes():
-        if max(size) > 200 * min(size):
-            with pytest.raises(ValueError, match="aspect ratio"):
-                resizing.size(Size(*size))
-            continue
-        image = resizing.apply(Image.new("RGB", size))
-        grid = images(images=[image], return_tensors="pt")["image_grid_thw"][0]
-        patch = images.patch_size
-        assert (int(grid[2]) * patch, int(grid[1]) * patch) == image.size, size
-        resizing.check(processor, image)
-
-
-def test_resizing_equals_the_processor_pixel_by_pixel(checkpoint: Callable[[str], Path]) -> None:
-    import torch
-
-    processor, resizing = load_processor(str(checkpoint("qwen2.5-vl")), max_pixels=200_704)
-    image = Image.effect_noise((333, 250), 80).convert("RGB")
-    ours = processor.image_processor(images=[resizing.apply(image)], return_tensors="pt")
-    own = processor.image_processor(images=[image], return_tensors="pt")
-    assert torch.equal(ours["pixel_values"], own["pixel_values"])
-
-
-def test_a_processor_that_resizes_again_is_noticed(checkpoint: Callable[[str], Path]) -> None:
-    processor, _ = load_processor(str(checkpoint("qwen2.5-vl")), max_pixels=200_704)
-    with pytest.raises(ValueError, match="expected it to stay as it is"):
-        Resizing(28, 784, 10**7).check(processor, Image.new("RGB", (840, 840)))

@@ -1,4 +1,4 @@
-"""Looking at the images before the first step, so that no run dies of a file in its middle."""
+"""Looking at rows and images before the first step, so that no run dies of one in its middle."""
 
 from __future__ import annotations
 
@@ -12,15 +12,42 @@ from typing import Any
 from vlreward.data import DataError, Dataset, RowProblem
 from vlreward.data.images import image_size, open_image
 from vlreward.geometry import Size
+from vlreward.training.columns import Columns, size_problem
+from vlreward.training.resizing import Resizing
 from vlreward.types import Sample
-from vlreward_trl.columns import size_problem
-from vlreward_trl.processing import Resizing
 
-__all__ = ["SAMPLE_SIZE", "check_images"]
+__all__ = ["SAMPLE_SIZE", "check_images", "check_rows"]
 
 SAMPLE_SIZE = 1_000
 """Images that the mode `sample` decodes, at most."""
 _CHUNK = 512
+
+
+def check_rows(dataset: Dataset, columns: Columns) -> None:
+    """Check that each sample has an image and a prompt. No image is opened.
+
+    Args:
+        dataset: Samples.
+        columns: How their rows are made.
+
+    Raises:
+        DataError: If a sample has no image, or a prompt cannot be rendered for it; lists the
+            first ten rows and the count.
+    """
+    problems = []
+    for sample, number in zip(dataset, dataset.row_numbers, strict=True):
+        try:
+            if sample.image is None:
+                raise ValueError("expected an image; rows without one cannot be mixed in")
+            columns.prompts[sample.task].text_for(sample)
+        except ValueError as error:
+            problems.append(RowProblem(number, str(error)))
+    if problems:
+        raise DataError(
+            f"expected rows to train on, got {len(problems)} bad",
+            path=dataset.provenance.path,
+            problems=problems,
+        )
 
 
 def check_images(

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from vlreward.geometry import Box
 from vlreward.rewards import TaskReward
+from vlreward.training.traces import TraceFile
 from vlreward.types import FailureCode, Score
-from vlreward_trl.traces import TraceFile
 
 __all__ = ["SharedScores", "TermReward", "term_rewards"]
 

@@ -14,9 +14,9 @@ import pytest
 
 from vlreward.golds import pack
 from vlreward.rewards import TaskReward
+from vlreward.training.rewards import TermReward, term_rewards
+from vlreward.training.traces import TraceFile
 from vlreward.types import Sample
-from vlreward_trl.rewards import TermReward, term_rewards
-from vlreward_trl.traces import TraceFile
 
 TASKS = ("counting", "geometry", "rec")
 GOLDS: dict[str, dict[str, Any]] = {
@@ -217,13 +217,3 @@ def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:
     }
     assert (counting["failure"], counting["answer"]) == ("no_answer", None)
     assert counting["completion"] == "\ud800 none"
-
-
-def test_resuming_drops_later_and_torn_lines(tmp_path: Path) -> None:
-    traces = TraceFile(str(tmp_path), 1)
-    lines = [f'{{"step": {step}, "id": "x"}}\n' for step in (0, 1, 1, 2, 3)]
-    traces.path.write_text("".join(lines) + '{"step": 1, "i', encoding="utf-8")
-    traces.rewind(2)
-    assert traces.path.read_text(encoding="utf-8") == "".join(lines[:3])
-    assert [file.rank for file in traces.all_files()] == [1]
-    TraceFile(str(tmp_path), 9).rewind(2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MIXTURE", "PROMPTS_PER_STEP", "RECIPES", "Recipe", "recipe_for"]
+__all__ = ["MIXTURE", "PROMPTS_PER_STEP", "RECIPES", "Recipe", "recipe_for", "task_names"]
 
 MIXTURE = "mixture"
 """Name of the run that trains on several tasks at once."""
@@ -28,7 +28,7 @@ class Recipe:
     def options(
         self, *, world_size: int, accelerator: bool, bf16: bool, workers: int
     ) -> dict[str, Any]:
-        """The defaults of `GRPOConfig` options.
+        """The defaults of the options of both backends' `GRPOConfig`.
 
         Args:
             world_size: Number of processes; gradient accumulation makes up for few of them.
@@ -71,3 +71,10 @@ which is 500 steps. The mixture takes the larger value of each limit."""
 def recipe_for(task: str) -> Recipe:
     """The recipe of a task; that of the mixture for tasks of plug-ins."""
     return RECIPES.get(task, RECIPES[MIXTURE])
+
+
+def task_names() -> list[str]:
+    """What a run can train: what has a recipe, `mixture` among it, then the tasks of plug-ins."""
+    from vlreward.tasks import TASKS
+
+    return [*RECIPES, *sorted({name.partition("@")[0] for name in TASKS} - set(RECIPES))]

@@ -1,7 +1,6 @@
-"""Samples as the columns that TRL's trainer and the rewards read.
+"""Samples as the columns that trainers and rewards read.
 
-The data set behind a `datasets.Dataset` holds text alone: 100,000 rows cost what their paths,
-questions and golds cost. Images are opened, turned upright and resized when a row is taken.
+Images are opened, turned upright and resized when a row is taken.
 """
 
 from __future__ import annotations
@@ -9,20 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vlreward.data import DataError, Dataset, RowProblem
+from vlreward.data import DataError, RowProblem
 from vlreward.data.images import ImageSource, open_image
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
+from vlreward.training.resizing import Resizing
 from vlreward.types import BoxGold, Sample
-from vlreward_trl.processing import Resizing
 
 if TYPE_CHECKING:
-    import datasets
     from PIL.Image import Image
 
-__all__ = ["COLUMNS", "Columns", "size_problem", "train_dataset"]
+__all__ = ["COLUMNS", "Columns", "size_problem"]
 
 COLUMNS = ("prompt", "image", "id", "task", "solution", "image_size", "input_size", "frame")
 """The columns of a row. `solution` is a gold envelope (`vlreward.golds`), sizes are
@@ -31,7 +29,7 @@ COLUMNS = ("prompt", "image", "id", "task", "solution", "image_size", "input_siz
 
 @dataclass(frozen=True)
 class Columns:
-    """Makes `COLUMNS` of stored samples, in batches, as `datasets` transforms do."""
+    """Makes `COLUMNS` of samples."""
 
     path: str
     """Where the samples come from, for errors."""
@@ -45,20 +43,6 @@ class Columns:
     """Frame of boxes that the model writes, for rows that declare none."""
     override: bool = False
     """Whether `frame` also holds for rows that declare another one."""
-
-    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Turn rows with `record` and `row` into columns.
-
-        A batch of a trainer holds each row as often as completions are generated for it; equal
-        rows share one image.
-        """
-        made: dict[str, dict[str, Any]] = {}
-        rows = []
-        for record, number in zip(batch["record"], batch["row"], strict=True):
-            if record not in made:
-                made[record] = self.row(Sample.model_validate_json(record), number)
-            rows.append(made[record])
-        return {name: [row[name] for row in rows] for name in COLUMNS}
 
     def row(self, sample: Sample, number: int | None = None) -> dict[str, Any]:
         """The columns of one sample.
@@ -118,38 +102,3 @@ def _located(problem: str, path: str, number: int | None) -> DataError:
     if number is None:
         return DataError(problem, path=path)
     return DataError("bad row", path=path, problems=[RowProblem(number, problem)])
-
-
-def train_dataset(dataset: Dataset, columns: Columns) -> datasets.Dataset:
-    """A data set as TRL wants it: rows are made by `columns` when they are taken.
-
-    Args:
-        dataset: Samples; each must have an image.
-        columns: How rows are made.
-
-    Raises:
-        DataError: If a sample has no image, or a prompt cannot be rendered for it; lists the
-            first ten rows and the count.
-    """
-    import datasets
-
-    table: dict[str, list[Any]] = {"record": [], "row": []}
-    problems = []
-    for sample, number in zip(dataset, dataset.row_numbers, strict=True):
-        try:
-            if sample.image is None:
-                raise ValueError("expected an image; rows without one cannot be mixed in")
-            columns.prompts[sample.task].text_for(sample)
-        except ValueError as error:
-            problems.append(RowProblem(number, str(error)))
-        table["record"].append(sample.model_dump_json(exclude_none=True))
-        table["row"].append(number)
-    if problems:
-        raise DataError(
-            f"expected rows to train on, got {len(problems)} bad",
-            path=dataset.provenance.path,
-            problems=problems,
-        )
-    rows = datasets.Dataset.from_dict(table)
-    rows.set_transform(columns)
-    return rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from vlreward_trl.models import ModelSize
+from vlreward.training.models import ModelSize
 
 __all__ = ["STRATEGIES", "MemoryEstimate", "estimate"]
 

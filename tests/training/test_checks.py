@@ -1,8 +1,9 @@
-"""Images are looked at before the first step."""
+"""Rows and images are looked at before the first step."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 from PIL import Image
 
 from vlreward.data import DataError, Dataset, MissingImagesError, load
-from vlreward_trl.checks import check_images
-from vlreward_trl.processing import Resizing
+from vlreward.frames import Frame
+from vlreward.prompts import PRESETS, PromptTemplate
+from vlreward.training.checks import check_images, check_rows
+from vlreward.training.columns import Columns
+from vlreward.training.resizing import Resizing
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 
@@ -59,7 +63,7 @@ def test_headers_find_what_is_no_image_but_no_truncated_one(images: Path) -> Non
 
 
 def test_a_sample_is_decoded(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlreward_trl.checks.SAMPLE_SIZE", 2)
+    monkeypatch.setattr("vlreward.training.checks.SAMPLE_SIZE", 2)
     data = _data(images, [f"good{n}.jpg" for n in range(3)])
     assert check_images(data, RESIZING, "sample") == 2
 
@@ -87,3 +91,38 @@ def test_progress_sees_every_image(images: Path) -> None:
 def test_an_unknown_mode_is_an_error(images: Path) -> None:
     with pytest.raises(ValueError, match="expected mode"):
         check_images(_data(images, ["good0.jpg"]), RESIZING, "some")
+
+
+def _columns(dataset: Dataset) -> Columns:
+    assert dataset.images is not None
+    prompts = {"counting": PRESETS["r1-v"]}
+    return Columns(dataset.provenance.path, dataset.images, RESIZING, prompts, Frame.INPUT_PX)
+
+
+def test_good_rows_are_checked_without_opening_an_image(images: Path) -> None:
+    data = _data(images, ["good0.jpg", "text.png"])
+    check_rows(data, _columns(data))
+
+
+def test_rows_whose_prompt_cannot_be_rendered_are_listed(images: Path) -> None:
+    data = _data(images, ["good0.jpg", "good1.jpg"])
+    asking = PromptTemplate(name="asking", text="Where is {expression}?")
+    with pytest.raises(DataError) as caught:
+        check_rows(data, replace(_columns(data), prompts={"counting": asking}))
+    assert str(caught.value).startswith(f"{images / 'x.jsonl'}: expected rows to train on, got 2")
+    assert "row 2: prompt 'asking' needs the field 'expression'" in str(caught.value)
+
+
+def test_rows_without_an_image_are_an_error(images: Path) -> None:
+    data = _data(images, ["good0.jpg"])
+    bare = [data[0].model_copy(update={"image": None})]
+    data.row_numbers = [7]
+
+    class Bare:
+        provenance, row_numbers = data.provenance, data.row_numbers
+
+        def __iter__(self) -> Any:
+            return iter(bare)
+
+    with pytest.raises(DataError, match="row 7: expected an image"):
+        check_rows(Bare(), _columns(data))  # type: ignore[arg-type]

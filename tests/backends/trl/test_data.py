@@ -1,0 +1,82 @@
+"""Rows behind a `datasets.Dataset`: lazy, small, and shared within a batch."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from vlreward.data import DataError, load
+from vlreward.frames import Frame
+from vlreward.prompts import PRESETS
+from vlreward.training.columns import COLUMNS, Columns
+from vlreward.training.resizing import Resizing
+from vlreward_trl.data import train_dataset
+
+
+def _columns(dataset: Any) -> Columns:
+    prompts = {"counting": PRESETS["r1-v"]}
+    resizing = Resizing(28, 56 * 56, 401_408)
+    return Columns(dataset.provenance.path, dataset.images, resizing, prompts, Frame.INPUT_PX)
+
+
+def _file(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def test_equal_rows_of_a_batch_share_one_image(tmp_path: Path) -> None:
+    for n in "ab":
+        Image.new("RGB", (60, 60)).save(tmp_path / f"{n}.png")
+    rows = [{"image_path": f"{n}.png", "question": "?", "ground_truth": 1} for n in "ab"]
+    data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
+    made = train_dataset(data, _columns(data))
+    assert tuple(made[0]) == COLUMNS
+    batch = made.__getitems__([0, 0, 1, 0])
+    assert batch[0]["image"] is batch[1]["image"] is batch[3]["image"]
+    assert batch[2]["image"] is not batch[0]["image"]
+
+
+def test_an_image_that_vanishes_names_file_and_row(tmp_path: Path) -> None:
+    Image.new("RGB", (100, 90)).save(tmp_path / "a.png")
+    rows = [{"image_path": "a.png", "question": "?", "ground_truth": 1}]
+    data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
+    made = train_dataset(data, _columns(data))
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match=r"x\.json: bad row\n  row 1: .*does not exist"):
+        made[0]
+
+
+def test_a_hundred_thousand_rows_cost_their_text_alone(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """No image is opened before its row is taken: 100,000 names share one real file."""
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.jpg")
+    count = 100_000
+    with (tmp_path / "x.jsonl").open("w", encoding="utf-8") as file:
+        for n in range(count):
+            row = {"image_path": "a.jpg", "question": f"How many cups {n}?", "ground_truth": n % 9}
+            file.write(json.dumps(row) + "\n")
+    opened = []
+    original = Image.open
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        opened.append(arguments)
+        return original(*arguments, **options)
+
+    started = time.perf_counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "open", noted)
+        data = load(tmp_path / "x.jsonl", image_root=tmp_path)
+        rows = train_dataset(data, _columns(data))
+        assert not opened
+        seconds = time.perf_counter() - started
+        assert rows[count - 1]["id"] == f"x/{count}"
+        assert len(opened) == 1
+    record_property("seconds_for_100000_rows", round(seconds, 2))
+    assert rows.data.nbytes / count < 400  # bytes

@@ -1,0 +1,54 @@
+"""What is known of a model by its configuration and the names of its parameters."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from vlreward.frames import Frame
+from vlreward.training.arguments import OptionError
+from vlreward.training.models import frame_of, vision_parameters
+
+
+@pytest.mark.parametrize(
+    ("model_type", "declared", "frame"),
+    [
+        ("qwen2_vl", None, Frame.NORM1000),
+        ("qwen2_5_vl", None, Frame.INPUT_PX),
+        ("qwen2_5_vl", "norm1", Frame.NORM1),
+        ("llava", "original_px", Frame.ORIGINAL_PX),
+    ],
+)
+def test_a_declared_frame_wins_over_that_of_the_family(
+    model_type: str, declared: str | None, frame: Frame
+) -> None:
+    assert frame_of(model_type, declared) is frame
+
+
+@pytest.mark.parametrize(
+    ("model_type", "declared", "message"),
+    [
+        ("qwen2_vl", "feet", "--frame: expected one of original_px, .*, got 'feet'"),
+        ("llava", None, "the frame of boxes of 'llava' models is not known: declare --frame"),
+    ],
+)
+def test_frames_are_not_guessed(model_type: str, declared: str | None, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        frame_of(model_type, declared)
+
+
+class Model:
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def named_parameters(self) -> list[tuple[str, str]]:
+        return [(name, name) for name in self.names]
+
+
+def test_the_vision_tower_is_found_by_its_name() -> None:
+    names = ("model.visual.merger.mlp.0.weight", "visual.blocks.0.norm.weight")
+    model = Model("model.language_model.embed.weight", *names, "model.visualizer.weight")
+    assert vision_parameters(model) == list(names)
+    with pytest.raises(ValueError, match=re.escape("expected a part called 'visual'")):
+        vision_parameters(Model("model.weight"))

@@ -1,0 +1,119 @@
+"""From options to samples, rewards and reward functions."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlreward.data import DataError
+from vlreward.frames import Frame
+from vlreward.prompts import get_prompt
+from vlreward.registry import UnknownNameError
+from vlreward.tasks import get_task
+from vlreward.training.arguments import Arguments, OptionError
+from vlreward.training.preparing import (
+    columns_for,
+    load_samples,
+    reward_functions,
+    task_rewards,
+    tasks_of,
+)
+from vlreward.training.resizing import Resizing
+from vlreward.training.rewards import TermReward
+
+RESIZING = Resizing(28, 56 * 56, 401_408)
+
+
+def _arguments(data: Path, **more: Any) -> Arguments:
+    return Arguments(data=str(data), image_root=str(data.parent), **more)
+
+
+def _functions(arguments: Arguments, tasks: list[str], **more: Any) -> list[TermReward]:
+    options = {"output_dir": "out", "rank": 3, "weights": None, **more}
+    return reward_functions(task_rewards(arguments, tasks), arguments, **options)
+
+
+def test_a_mixture_has_the_tasks_of_its_parts(scenes_data: Path) -> None:
+    file = scenes_data / "mixture.yaml"
+    samples = load_samples(str(file), "mixture", _arguments(file))
+    assert tasks_of(samples.provenance) == {"rec", "counting", "geometry"}
+    assert len(samples) == 12
+
+
+def test_rows_of_another_task_are_refused(scenes_data: Path) -> None:
+    file = scenes_data / "mixture.yaml"
+    with pytest.raises(DataError) as caught:
+        load_samples(str(file), "rec", _arguments(file))
+    text = str(caught.value)
+    assert "expected rows of the task 'rec', got counting, geometry, rec" in text
+    assert "start with 'mixture' instead of 'rec'" in text
+
+
+def test_images_must_have_a_place(scenes_data: Path) -> None:
+    file = str(scenes_data / "rec.jsonl")
+    with pytest.raises(OptionError, match=r"rec\.jsonl: no image root is known: give --image-root"):
+        load_samples(file, "rec", Arguments(data=file))
+
+
+def test_terms_and_weights_of_the_options_reach_the_functions(tmp_path: Path) -> None:
+    arguments = Arguments(
+        data="d", terms=["rec.giou", "rec.format"], weights=["rec.format=0.5"], on_timeout="none"
+    )
+    functions = _functions(arguments, ["counting", "rec"], stop_ids=(7,))
+    assert [(f.__name__, f.weight) for f in functions] == [
+        *(("counting_exact", 1.0), ("counting_format", 1.0)),
+        *(("rec_giou", 1.0), ("rec_format", 0.5)),
+    ]
+    first = functions[0]
+    assert first.on_timeout == "none"
+    assert first.shared.stop_ids == {7}
+    assert first.shared.traces is not None
+    assert first.shared.traces.path == Path("out/traces/rank-00003.jsonl")
+    copies = pickle.loads(pickle.dumps(functions))
+    assert [f.__name__ for f in copies] == [f.__name__ for f in functions]
+    assert copies[2].shared is copies[3].shared
+
+
+def test_no_traces_on_request() -> None:
+    (first, _) = _functions(Arguments(data="d", traces=False), ["rec"])
+    assert first.shared.traces is None
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"terms": ["counting.exact"]}, OptionError, "expected TASK.TERM with a task of the data"),
+        ({"weights": ["iou"]}, OptionError, "--weights: expected TERM=NUMBER, got 'iou='"),
+        ({"terms": ["iuo"]}, UnknownNameError, "did you mean 'iou'"),
+        ({"protocol": "stricd"}, UnknownNameError, "unknown task 'rec@stricd"),
+    ],
+)
+def test_options_that_do_not_fit_name_themselves(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        task_rewards(Arguments(data="d", **options), ["rec"])
+
+
+def test_there_is_one_weight_for_each_function() -> None:
+    message = r"--reward_weights: expected 2 numbers, for rec_iou, rec_format; got \[1\]"
+    with pytest.raises(OptionError, match=message):
+        _functions(Arguments(data="d"), ["rec"], weights=[1])
+
+
+def test_columns_take_the_prompt_and_frame_of_the_options(scenes_data: Path) -> None:
+    file = scenes_data / "rec.jsonl"
+    arguments = _arguments(file)
+    samples = load_samples(str(file), "rec", arguments)
+    rewards = task_rewards(arguments, ["rec"])
+    plain = columns_for(samples, arguments, rewards, RESIZING, Frame.INPUT_PX)
+    assert (plain.prompts, plain.override) == ({"rec": get_task("rec").prompt}, False)
+    arguments = _arguments(file, prompt="qwen2.5-vl", frame="norm1000")
+    other = columns_for(samples, arguments, rewards, RESIZING, Frame.NORM1000)
+    assert (other.prompts, other.override) == ({"rec": get_prompt("qwen2.5-vl")}, True)
+    unknown = _arguments(file, prompt="rec-r2")
+    with pytest.raises(UnknownNameError, match="did you mean 'rec-r1'"):
+        columns_for(samples, unknown, rewards, RESIZING, Frame.INPUT_PX)

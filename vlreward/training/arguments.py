@@ -1,0 +1,73 @@
+"""Options that both training backends have, under the same names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["CHECKS", "Arguments", "OptionError"]
+
+CHECKS = ("all", "headers", "sample", "none")
+"""How images are checked before the first step; see `vlreward.training.checks`."""
+
+
+class OptionError(ValueError):
+    """An option that cannot be used; the command line shows it in one line."""
+
+
+def _option(default: Any, help: str, **metadata: Any) -> Any:
+    return field(default=default, metadata={"help": help, **metadata})
+
+
+@dataclass
+class Arguments:
+    """Options of data, prompts and rewards; the trainer's and the model's are its library's."""
+
+    data: str = field(
+        metadata={
+            "help": "Training rows: .json, .jsonl, .parquet, a saved data set, hf:OWNER/NAME, or a "
+            ".yaml that lists several of them, each with its sampling strategy."
+        }
+    )
+    model: str | None = _option(None, "Model name or path; the same as --model_name_or_path.")
+    image_root: str | None = _option(None, "Directory that the rows' image names start from.")
+    eval_data: str | None = _option(None, "Rows for evaluation during training, as --data.")
+    split: str | None = _option(None, "Split of a Hugging Face data set.")
+    schema: str | None = _option(None, "Schema of the rows; by default recognised.")
+    flat_images: bool = _option(False, "Look for images by base name, directly in image_root.")
+    on_missing: str = _option(
+        "error", "What to do about rows without their image.", choices=["error", "skip"]
+    )
+    on_bad_gold: str = _option(
+        "error", "What to do about rows with a bad gold.", choices=["error", "skip"]
+    )
+    check_images: str = _option(
+        "all",
+        "Before the first step: decode all images, read only their headers, decode a sample of "
+        "1,000, or none.",
+        choices=list(CHECKS),
+    )
+    prompt: str | None = _option(None, "Prompt preset; by default the task's own.")
+    protocol: str = _option("strict", "Whose rules score the answers.")
+    terms: list[str] | None = _option(  # noqa: RUF009
+        None, "Reward terms, e.g. `giou format`; in a mixture `rec.giou rec.format ...`."
+    )
+    weights: list[str] | None = _option(  # noqa: RUF009
+        None, "Weights of terms, e.g. `format=0.5`; in a mixture `rec.format=0.5`."
+    )
+    on_timeout: str = _option(
+        "zero",
+        "Reward of an answer whose verification did not finish: zero, or none to leave it out.",
+        choices=["zero", "none"],
+    )
+    clip: bool = _option(False, "Clip predicted boxes to their frame instead of failing them.")
+    frame: str | None = _option(
+        None, "Coordinate frame of predicted boxes; by default that of the model family."
+    )
+    min_pixels: int | None = _option(None, "Smallest area in pixels of the image as seen.")
+    max_pixels: int | None = _option(None, "Largest area in pixels of the image as seen.")
+    freeze_vision: bool | None = _option(None, "Train the language model alone.")
+    traces: bool = _option(True, "Write one JSON line per completion to OUTPUT_DIR/traces.")
+    dry_run: bool = _option(
+        False, "Print what would be trained, one prompt, its rewards, and the memory; then stop."
+    )

@@ -1,0 +1,159 @@
+"""What a run would do, as text: the parts of `--dry-run` that both backends print."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+from vlreward.data import Dataset
+from vlreward.frames import Frame, convert
+from vlreward.geometry import Box, Size
+from vlreward.golds import unpack
+from vlreward.training.memory import MemoryEstimate
+from vlreward.training.models import ModelSize
+from vlreward.training.rewards import TermReward
+from vlreward.types import BoxGold, CountGold, MathGold
+
+__all__ = [
+    "Rows",
+    "data_text",
+    "frame_text",
+    "memory_text",
+    "perfect_answer",
+    "rewards_text",
+    "sections",
+]
+
+_THINK = "<think>The question is answered.</think>"
+
+
+class Rows(Protocol):
+    """Rows with the columns of `vlreward.training.columns`, by index."""
+
+    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
+
+
+def sections(parts: Sequence[tuple[str, str]]) -> str:
+    """Titles and texts, one below the other."""
+    return "\n\n".join(f"# {title}\n{text.rstrip()}" for title, text in parts)
+
+
+def data_text(samples: Dataset) -> str:
+    """How many rows of what, and what is remarkable about them."""
+    origin = samples.provenance
+    lines = [f"{len(samples)} rows of {origin.path} ({origin.schema}, {origin.task})"]
+    lines += [f"  {part.path}: {part.rows} rows, {part.task}" for part in origin.parts]
+    if origin.skipped:
+        lines.append(f"{len(origin.skipped)} rows skipped, first: {origin.skipped[0]}")
+    if origin.notes:
+        lines.append(f"{len(origin.notes)} rows deserve a look, first: {origin.notes[0]}")
+    return "\n".join(lines)
+
+
+def frame_text(row: dict[str, Any]) -> str:
+    """The sizes of the image of a row, and the frame of predicted boxes."""
+    width, height = row["image_size"]
+    seen = row["input_size"]
+    text = f"image {width} x {height} pixels, seen by the model at {seen[0]} x {seen[1]}\n"
+    if row["frame"] is None:
+        return text + f"the task {row['task']!r} has no boxes"
+    frame = Frame(row["frame"])
+    extent = frame.extent(Size(width, height), Size(*seen))
+    assert extent is not None
+    return text + (
+        f"predicted boxes are in {frame.value}: (x1, y1, x2, y2) within "
+        f"(0, 0, {extent[0]:g}, {extent[1]:g})"
+    )
+
+
+def rewards_text(samples: Dataset, rows: Rows, rewards: Sequence[TermReward]) -> str:
+    """The rewards of a perfect and of an empty answer to the first row of each task.
+
+    Args:
+        samples: Training samples.
+        rows: Their rows.
+        rewards: The reward functions of the run.
+    """
+    lines = []
+    # Without the traces and the hooks of a trainer, so that a dry run leaves nothing behind.
+    tasks = {term.shared.reward.spec.name: term.shared.reward for term in rewards}
+    first = _first_indices(samples, tasks.keys())
+    for name, reward in tasks.items():
+        if name not in first:
+            continue
+        row = rows[first[name]]
+        for kind, text in (
+            ("perfect", perfect_answer(row, whole_numbers=reward.protocol != "strict")),
+            ("empty", ""),
+        ):
+            if text is None:
+                lines.append(f"{name}: no perfect answer is known for the tasks of plug-ins")
+                continue
+            columns = {k: [row[k]] for k in ("task", "image_size", "input_size", "frame")}
+            (score,) = reward.scores([text], [row["solution"]], **columns)
+            assert score is not None
+            terms = ", ".join(f"{k} {v:g}" for k, v in score.terms.items())
+            failure = "" if score.failure is None else f"  ({score.failure.code})"
+            lines.append(f"{name}, {kind} answer: {score.value:g} = {terms}{failure}  {text}")
+    return "\n".join(lines)
+
+
+def memory_text(
+    size: ModelSize, own: MemoryEstimate, *, words: int, image: int, strategy: str, world_size: int
+) -> str:
+    """The size of the model, and the memory of a run on each GPU.
+
+    Args:
+        size: The model.
+        own: The estimate of the run.
+        words: Tokens of the first prompt without its image.
+        image: Tokens of its image.
+        strategy: How the run is spread; one of `vlreward.training.memory.STRATEGIES`.
+        world_size: Number of its processes.
+    """
+    return "\n".join(
+        [
+            f"{size.parameters / 1e6:.1f} M parameters, {size.vision / 1e6:.1f} M of them vision; "
+            f"{words + image} tokens in the first prompt, {image} of them image",
+            f"{strategy}, {world_size} process(es):",
+            *own.lines(),
+        ]
+    )
+
+
+def perfect_answer(row: dict[str, Any], *, whole_numbers: bool = False) -> str | None:
+    """A completion that answers a row rightly; None for the tasks of plug-ins.
+
+    Args:
+        row: A row of `vlreward.training.columns`.
+        whole_numbers: Round a box to whole numbers, which some protocols insist on.
+    """
+    envelope = unpack(row["solution"], row["task"])
+    gold = envelope.gold
+    if isinstance(gold, CountGold):
+        return f"{_THINK}<answer>{gold.count}</answer>"
+    if isinstance(gold, MathGold):
+        return f"{_THINK}<answer>{gold.expression}</answer>"
+    if isinstance(gold, BoxGold):
+        box = _predicted(gold, Frame(row["frame"]), Size(*row["image_size"]), row["input_size"])
+        numbers = [round(v) if whole_numbers else v for v in box]
+        return f'{_THINK}<answer>{{"bbox_2d": {numbers}}}</answer>'
+    return None
+
+
+def _predicted(gold: BoxGold, frame: Frame, image_size: Size, input_size: list[int]) -> Box:
+    """The gold box as a model should write it; published ones leave the image by up to a pixel."""
+    sizes = {"image_size": image_size, "input_size": Size(*input_size)}
+    box = convert(gold.box, gold.frame, frame, **sizes)
+    extent = frame.extent(**sizes)
+    assert extent is not None
+    return box.clipped(*extent) or box
+
+
+def _first_indices(samples: Dataset, tasks: Collection[str]) -> dict[str, int]:
+    seen: dict[str, int] = {}
+    for index, sample in enumerate(samples):
+        seen.setdefault(sample.task, index)
+        if len(seen) == len(tasks):
+            break
+    return seen

@@ -1,0 +1,77 @@
+"""What has to be known about a model before it trains: frame, sizes, and what is its vision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vlreward.frames import FAMILIES, Frame, family_of
+from vlreward.training.arguments import OptionError
+
+__all__ = ["ModelSize", "frame_of", "is_vision", "vision_parameters"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSize:
+    """Numbers of parameters, and what decides how much memory generation takes."""
+
+    parameters: int
+    """All parameters."""
+    vision: int
+    """Those of the vision tower, its merger included."""
+    adapter: int
+    """Those of a LoRA adapter of rank 1 on the language model; 0 where there are no adapters."""
+    layers: int
+    """Layers of the language model."""
+    hidden: int
+    """Width of the language model."""
+    intermediate: int
+    """Width inside the MLPs of the language model."""
+    cache_per_token: int
+    """Numbers in the key-value cache for each token."""
+    vocabulary: int
+    """Tokens of the vocabulary."""
+
+
+def frame_of(model_type: str, declared: str | None = None) -> Frame:
+    """The frame of the boxes that a model writes.
+
+    Args:
+        model_type: The `model_type` of its configuration, which names the family.
+        declared: A frame that is declared by hand and wins.
+
+    Raises:
+        OptionError: If the frame is unknown, or none is declared and the family is unknown.
+    """
+    known = ", ".join(f.value for f in Frame)
+    if declared is not None:
+        try:
+            return Frame(declared)
+        except ValueError:
+            raise OptionError(f"--frame: expected one of {known}, got {declared!r}") from None
+    try:
+        return family_of(model_type).frame
+    except ValueError:
+        raise OptionError(
+            f"the frame of boxes of {model_type!r} models is not known: declare --frame, "
+            f"one of {known}, or use a model of the families {', '.join(FAMILIES)}"
+        ) from None
+
+
+def is_vision(name: str) -> bool:
+    """Whether a parameter of that name belongs to the vision tower, its merger included."""
+    return "visual" in name.split(".")
+
+
+def vision_parameters(model: Any) -> list[Any]:
+    """The parameters of the vision tower, of torch or of paddle.
+
+    Raises:
+        ValueError: If the model has no part called `visual`, as Qwen-VL models do.
+    """
+    found = [parameter for name, parameter in model.named_parameters() if is_vision(name)]
+    if not found:
+        raise ValueError(
+            f"expected a part called 'visual' to freeze in {type(model).__name__}, found none"
+        )
+    return found

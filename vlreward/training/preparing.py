@@ -1,0 +1,183 @@
+"""From options to samples, rows and reward functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from vlreward.data import DataError, Dataset, Provenance, load
+from vlreward.frames import Frame
+from vlreward.prompts import get_prompt
+from vlreward.rewards import TaskReward
+from vlreward.training.arguments import Arguments, OptionError
+from vlreward.training.columns import Columns
+from vlreward.training.recipes import MIXTURE
+from vlreward.training.resizing import Resizing
+from vlreward.training.rewards import TermReward, term_rewards
+from vlreward.training.traces import TraceFile
+
+__all__ = ["columns_for", "load_samples", "reward_functions", "task_rewards", "tasks_of"]
+
+
+def load_samples(path: str, task: str, arguments: Arguments) -> Dataset:
+    """The samples of a file or data set.
+
+    Args:
+        path: As `--data` takes it.
+        task: The task of the run; `mixture` takes rows of any.
+        arguments: The options that say how rows are read.
+
+    Raises:
+        DataError: If rows are bad, or of another task; names file and row.
+        OptionError: If it is not known where the images are.
+        FileNotFoundError: If there is no such file.
+    """
+    mixed = task == MIXTURE
+    on_missing: Any = arguments.on_missing
+    on_bad_gold: Any = arguments.on_bad_gold
+    samples = load(
+        path,
+        task=None if mixed else task,
+        schema=arguments.schema,
+        split=arguments.split,
+        image_root=arguments.image_root,
+        flat_images=arguments.flat_images,
+        on_missing=on_missing,
+        on_bad_gold=on_bad_gold,
+    )
+    if samples.images is None:
+        raise OptionError(f"{path}: no image root is known: give --image-root DIR")
+    found = tasks_of(samples.provenance)
+    if not mixed and found != {task}:
+        raise DataError(
+            f"expected rows of the task {task!r}, got {', '.join(sorted(found))}; to train on "
+            f"several tasks, start with {MIXTURE!r} instead of {task!r}",
+            path=path,
+        )
+    return samples
+
+
+def tasks_of(provenance: Provenance) -> set[str]:
+    """The tasks of the golds of a data set."""
+    if provenance.parts:
+        return set().union(*(tasks_of(part) for part in provenance.parts))
+    return {provenance.task}
+
+
+def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
+    """One reward for each task, with the terms and weights that were asked for.
+
+    Raises:
+        OptionError: If `--terms` or `--weights` name another task, or a weight is no number.
+        UnknownNameError: If a task, protocol or term is unknown.
+    """
+    terms = _by_task(arguments.terms or (), tasks, "--terms")
+    weights: dict[str, dict[str, float]] = {task: {} for task in tasks}
+    named = [text.partition("=") for text in arguments.weights or ()]
+    for (task, name), (_, _, value) in zip(
+        _pairs([name for name, _, _ in named], tasks, "--weights"), named, strict=True
+    ):
+        try:
+            weights[task][name] = float(value)
+        except ValueError:
+            raise OptionError(
+                f"--weights: expected TERM=NUMBER, got {name + '=' + value!r}"
+            ) from None
+    on_timeout: Literal["zero", "none"] = "none" if arguments.on_timeout == "none" else "zero"
+    return [
+        TaskReward(
+            task,
+            terms=terms.get(task),
+            weights=weights[task] or None,
+            protocol=arguments.protocol,
+            clip=arguments.clip and task == "rec",
+            on_timeout=on_timeout,
+        )
+        for task in tasks
+    ]
+
+
+def columns_for(
+    samples: Dataset,
+    arguments: Arguments,
+    rewards: Sequence[TaskReward],
+    resizing: Resizing,
+    frame: Frame,
+) -> Columns:
+    """How the rows of samples are made.
+
+    Args:
+        samples: As `load_samples` gives them.
+        arguments: The options; `--prompt` replaces the prompts of the tasks, and `--frame` the
+            frames that rows declare.
+        rewards: One reward for each task, which has its prompt.
+        resizing: How the model's processor resizes images.
+        frame: Frame of boxes that the model writes.
+
+    Raises:
+        UnknownNameError: If the prompt is unknown.
+    """
+    prompts = {
+        reward.spec.name: reward.spec.prompt
+        if arguments.prompt is None
+        else get_prompt(arguments.prompt)
+        for reward in rewards
+    }
+    assert samples.images is not None
+    declared = arguments.frame is not None
+    return Columns(samples.provenance.path, samples.images, resizing, prompts, frame, declared)
+
+
+def reward_functions(
+    rewards: Sequence[TaskReward],
+    arguments: Arguments,
+    *,
+    output_dir: str,
+    rank: int,
+    weights: Sequence[float] | None,
+    stop_ids: Sequence[int] = (),
+) -> list[TermReward]:
+    """One reward function for each term of each task, with traces if they are asked for.
+
+    Args:
+        rewards: One reward for each task.
+        arguments: The options.
+        output_dir: Directory of the run.
+        rank: Number of the process.
+        weights: What `--reward_weights` gave, if anything; only checked here.
+        stop_ids: Token ids that end a completion, where they are known already.
+
+    Raises:
+        OptionError: If there is not one weight for each function.
+    """
+    traces = TraceFile(f"{output_dir}/traces", rank) if arguments.traces else None
+    functions = term_rewards(rewards, stop_ids=stop_ids, traces=traces)
+    if weights is not None and len(weights) != len(functions):
+        raise OptionError(
+            f"--reward_weights: expected {len(functions)} numbers, for "
+            f"{', '.join(f.__name__ for f in functions)}; got {weights!r}"
+        )
+    return functions
+
+
+def _pairs(names: Iterable[str], tasks: list[str], option: str) -> list[tuple[str, str]]:
+    """(task, term) of names such as `rec.iou`, or `iou` where there is one task."""
+    pairs = []
+    for name in names:
+        task, dot, term = name.rpartition(".")
+        if not dot and len(tasks) == 1:
+            task = tasks[0]
+        if task not in tasks:
+            raise OptionError(
+                f"{option}: expected TASK.TERM with a task of the data, {', '.join(tasks)}; got "
+                f"{name!r}"
+            )
+        pairs.append((task, term))
+    return pairs
+
+
+def _by_task(names: Iterable[str], tasks: list[str], option: str) -> dict[str, list[str]]:
+    chosen: dict[str, list[str]] = {}
+    for task, term in _pairs(names, tasks, option):
+        chosen.setdefault(task, []).append(term)
+    return chosen
