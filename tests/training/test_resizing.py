@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from vlreward.geometry import Size
+from vlreward.training.arguments import OptionError
 from vlreward.training.resizing import Resizing
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
@@ -43,3 +44,9 @@ def test_a_processor_that_resizes_again_is_noticed() -> None:
     message = r"Processor resizes an image of \(84, 56\) to \(56, 84\); expected it to stay"
     with pytest.raises(ValueError, match=message):
         RESIZING.check(Processor(), Image.new("RGB", (84, 56)), tensors="np")
+
+
+@pytest.mark.parametrize("limits", [(783, 1000), (2000, 1000)])
+def test_limits_that_leave_no_size_are_an_error_of_the_options(limits: tuple[int, int]) -> None:
+    with pytest.raises(OptionError, match="expected 784 <= min_pixels <= max_pixels, got"):
+        Resizing(28, *limits)

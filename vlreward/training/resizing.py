@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
+from vlreward.training.arguments import OptionError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +21,9 @@ class Resizing:
 
     The reward must know the size that the model saw, and generation engines that ignore the
     limits of a Python-side processor must see it too.
+
+    Raises:
+        OptionError: If the limits leave no size.
     """
 
     factor: int
@@ -28,6 +32,13 @@ class Resizing:
     """Smallest area in pixels."""
     max_pixels: int
     """Largest area in pixels."""
+
+    def __post_init__(self) -> None:
+        if not self.factor**2 <= self.min_pixels <= self.max_pixels:
+            raise OptionError(
+                f"expected {self.factor**2} <= min_pixels <= max_pixels, got min_pixels="
+                f"{self.min_pixels!r} and max_pixels={self.max_pixels!r}"
+            )
 
     def size(self, size: Size) -> Size:
         """(width, height) at which the processor leaves an image alone.

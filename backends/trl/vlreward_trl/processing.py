@@ -48,12 +48,7 @@ def load(
     size = dict(images.size)
     low = size["shortest_edge"] if min_pixels is None else min_pixels
     high = size["longest_edge"] if max_pixels is None else max_pixels
-    factor = images.patch_size * images.merge_size
-    if not factor * factor <= low <= high:
-        raise OptionError(
-            f"expected {factor * factor} <= min_pixels <= max_pixels, got min_pixels={low!r} and "
-            f"max_pixels={high!r} for {name!r}"
-        )
+    resizing = Resizing(images.patch_size * images.merge_size, low, high)
     # Both, as newer processors keep the same limits in one place and older ones in two.
     images.size = {"shortest_edge": low, "longest_edge": high}
     for key, value in (("min_pixels", low), ("max_pixels", high)):
@@ -62,7 +57,7 @@ def load(
     processor.tokenizer.padding_side = "left"
     if "video_processor" not in processor.get_attributes():
         _save_with_video(processor, Path(name))
-    return processor, Resizing(factor, low, high)
+    return processor, resizing
 
 
 def _save_with_video(processor: Any, source: Path) -> None:
