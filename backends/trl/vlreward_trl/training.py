@@ -10,7 +10,7 @@ from vlreward.training.traces import TraceFile
 from vlreward_trl.models import freeze_vision
 from vlreward_trl.preparing import Run
 
-__all__ = ["build_trainer", "train"]
+__all__ = ["build_trainer", "save", "train"]
 
 
 class RewindTraces(TrainerCallback):  # type: ignore[misc]
@@ -80,6 +80,14 @@ def train(run: Run) -> Any:
     if isinstance(resume, str) and resume.lower() in ("last", "true"):
         resume = True
     trainer.train(resume_from_checkpoint=resume or None)
-    trainer.save_model(training.output_dir)
-    trainer.save_state()
+    save(trainer)
     return trainer
+
+
+def save(trainer: Any) -> None:
+    """Save a whole model, also where checkpoints are shards, and what was logged."""
+    if trainer.is_fsdp_enabled:
+        # With SHARDED_STATE_DICT, transformers would save no model, and not say so.
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    trainer.save_model(trainer.args.output_dir)
+    trainer.save_state()

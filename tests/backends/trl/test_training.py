@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from vlreward.geometry import Size
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
-from vlreward_trl.training import build_trainer, train
+from vlreward_trl.training import build_trainer, save, train
 
 
 def _train(argv: list[str]) -> Any:
@@ -282,3 +282,24 @@ def test_evaluation_data_and_tensorboard_events(
     assert any("eval_reward" in entry for entry in trainer.state.log_history)
     if more:
         assert list(tmp_path.rglob("events.out.tfevents.*"))
+
+
+def test_a_whole_model_is_saved_where_checkpoints_are_shards() -> None:
+    """With accelerate's plug-in; the trainer notes what it would see when it saves."""
+    from types import SimpleNamespace
+
+    from accelerate import FullyShardedDataParallelPlugin
+
+    plugin = FullyShardedDataParallelPlugin(fsdp_version=2, state_dict_type="SHARDED_STATE_DICT")
+    assert "SHARDED" in str(plugin.state_dict_type)
+    seen: list[str] = []
+    trainer = SimpleNamespace(
+        is_fsdp_enabled=True,
+        accelerator=SimpleNamespace(state=SimpleNamespace(fsdp_plugin=plugin)),
+        args=SimpleNamespace(output_dir="out"),
+        save_model=lambda path: seen.append(f"{path} {plugin.state_dict_type}"),
+        save_state=lambda: seen.append("state"),
+    )
+    save(trainer)
+    assert seen == [f"out {plugin.state_dict_type}", "state"]
+    assert "FULL_STATE_DICT" in seen[0]
