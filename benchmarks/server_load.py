@@ -1,23 +1,36 @@
-"""Latency of the reward server under load, beside a load with expensive expressions in it.
+"""Latency of the reward server under load, and whether expensive expressions add to it.
 
-    python benchmarks/server_load.py [--rate 1000] [--seconds 20] [--rounds 3] [--out FILE]
+    python benchmarks/server_load.py [--rate 1000] [--seconds 10] [--rounds 5] [--out FILE]
 
 Starts `vlreward serve` on a free loopback port and sends requests on a fixed schedule, whether or
 not earlier ones have been answered; a latency counts from the time that a request was due, so a
-server that stalls cannot hide it. Client and server share the machine.
+server that stalls cannot hide it. Client, server and its workers share the machine.
 
-Loads, each `--rounds` times in turn:
+Loads, in turn, `--rounds` times, every other round in the opposite order:
 - `rec`: one box per request.
 - `rec, batches of 8`: the same number of completions in fewer requests.
-- `mixed`: 90% boxes, 10% expressions that the exact tier settles.
+- `mixed`: 90% boxes, 10% expressions that the exact tier settles. Comes twice in each round: how
+  far the two differ is the noise of the machine.
 - `mixed with 1% bombs`: the same, and one request in a hundred holds an expression that keeps a
-  computer algebra system busy until its deadline. Reported are the latencies of the other requests.
+  computer algebra system busy. Reported are the latencies of the other requests.
+- `mixed with 1% towers`: with powers of powers, which are refused without a worker.
+
+A load waits until other processes of the machine leave it alone, and is run again, a few times, if
+they took more than `--others` of a processor meanwhile: what is kept does not depend on a latency.
+
+`compared` holds, for each round, the latencies with bombs divided by those without in that round;
+and the ratio of the two runs without. A single pause of some milliseconds, of which a virtual
+machine has many, decides the p99 of a short run: `typical_second` holds the medians over all
+seconds of a load of what each second's quantiles are. Beside each load is how long the server and
+the client waited for a processor that another process had, and how late the client was with its
+own requests.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -25,39 +38,50 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from device import describe_device
+from load_client import TOWERS, Load, Tally, as_fast_as_possible, fetch, run
+from others import Others, wait_for_quiet
 
-THINK = (
-    "<think>"
-    + "The region is to the left of the other one, so I look there first. " * 8
-    + "</think>"
-)
-DEADLINE = 1
-MAX_HARD = 6  # bombs that wait; the others are refused with 503, or they would pile up for ever
-BOMBS = (
-    r"\int_0^1 x^x\sin(x^3)\cos(e^x) dx",
-    r"\sum_{k=1}^{97} \frac{\sin(k^2)}{k^3+\sqrt{k}}",
-    r"\lim_{x\to 0} \frac{\sin(\tan(\arcsin(x)))^{9}}{x^{9}}",
-    r"\int \frac{e^{x^2}}{\log(x^2+1)+\sqrt{x}} dx",
-)
+LOADS = {
+    "rec": Load(),
+    "rec, batches of 8": Load(batch=8),
+    "mixed": Load(math=0.1),
+    "mixed with 1% bombs": Load(math=0.1, bombs=0.01),
+    "mixed, again": Load(math=0.1),
+    "mixed with 1% towers": Load(math=0.1, bombs=0.01, texts=TOWERS),
+}
+COMPARED = {
+    "with bombs": ("mixed with 1% bombs", "mixed"),
+    "with bombs, the other run without": ("mixed with 1% bombs", "mixed, again"),
+    "noise": ("mixed, again", "mixed"),
+    "with towers": ("mixed with 1% towers", "mixed"),
+}
+RANKS = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=int, default=1000, help="completions per second")
-    parser.add_argument("--seconds", type=float, default=15.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--deadline", type=float, default=1.0, help="of the server, in seconds")
+    parser.add_argument("--max-hard", type=int, default=6, help="bombs that wait; then 503")
+    parser.add_argument("--workers", type=int, help="of the server; default: its own")
+    parser.add_argument("--others", type=float, default=0.05, help="processors others may use")
+    parser.add_argument("--tries", type=int, default=4, help="runs of a load in one round")
+    parser.add_argument("--only", nargs="+", choices=LOADS, help="loads; default: all")
     default = Path(__file__).parent / "results/server_load.json"
     parser.add_argument("--out", type=Path, default=default)
     args = parser.parse_args()
-    with Server() as server:
-        result = asyncio.run(measure(server.port, args))
+    with Server(args) as server:
+        result = asyncio.run(measure(server, args))
     result["server"]["exit_code"] = server.exit_code
     args.out.parent.mkdir(exist_ok=True)
     args.out.write_text(json.dumps(result, indent=2) + "\n")
@@ -67,9 +91,15 @@ def main() -> None:
 class Server:
     """`vlreward serve` as a process of its own."""
 
+    exit_code: int | None = None
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.options = ["--deadline", f"{args.deadline:g}", "--max-hard", str(args.max_hard)]
+        if args.workers is not None:
+            self.options += ["--workers", str(args.workers)]
+
     def __enter__(self) -> Server:
-        command = [sys.executable, "-m", "vlreward.cli", "serve", "--port", "0"]
-        command += ["--deadline", str(DEADLINE), "--max-hard", str(MAX_HARD)]
+        command = [sys.executable, "-m", "vlreward.cli", "serve", "--port", "0", *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -82,203 +112,158 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         self.exit_code = self.process.wait(60)
 
-    exit_code: int | None = None
+
+@dataclass
+class Run:
+    """One load, once."""
+
+    tally: Tally
+    seen: dict[str, Any]
 
 
-async def measure(port: int, args: argparse.Namespace) -> dict[str, Any]:
-    loads: dict[str, tuple[int, float, float]] = {
-        "rec": (1, 0.0, 0.0),
-        "rec, batches of 8": (8, 0.0, 0.0),
-        "mixed": (1, 0.1, 0.0),
-        "mixed with 1% bombs": (1, 0.1, 0.01),
-    }
+async def measure(server: Server, args: argparse.Namespace) -> dict[str, Any]:
     random.seed(0)
-    await run(port, 1, 0.1, 0.0, rate=200, seconds=2, connections=args.connections)  # warms up
-    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in loads}
-    for _ in range(args.rounds):
-        for name, (batch, math, bombs) in loads.items():
-            found = await run(port, batch, math, bombs, args.rate, args.seconds, args.connections)
-            rounds[name].append(found)
-    peak = await closed(port, args.seconds / 2, args.connections)
+    before = os.getloadavg()[0]
+    for load in (LOADS["mixed"], Load(bombs=0.02)):  # warms up, and starts the workers
+        await run(server.port, load, 200, 2, args.connections)
+    names = [name for name in LOADS if args.only is None or name in args.only]
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for number in range(args.rounds):
+        for name in names if number % 2 == 0 else reversed(names):
+            runs[name].append(await undisturbed(server, LOADS[name], args))
+    peak = await as_fast_as_possible(server.port, args.seconds / 2, args.connections)
     return {
         "device": describe_device(),
-        "load_average_before": os.getloadavg()[0],
-        "server": {"processes": 1, "deadline_s": DEADLINE, "max_hard": MAX_HARD},
+        "load_average_before": before,
+        "server": {"processes": 1, "options": server.options},
         "completions_per_second_asked": args.rate,
         "seconds": args.seconds,
         "connections": args.connections,
-        "as fast as possible, one box per request": peak,
-        "loads": {
-            name: {
-                "best": min(found, key=lambda r: r["p99_ms"]),
-                "median_of_p99_ms": statistics.median(r["p99_ms"] for r in found),
-                "rounds": found,
-            }
-            for name, found in rounds.items()
+        "as fast as possible, one box per request": {"completions_per_second": round(peak)},
+        "compared": {
+            name: compared(runs[with_], runs[without])
+            for name, (with_, without) in COMPARED.items()
+            if with_ in runs and without in runs
         },
+        "loads": {name: summary(found) for name, found in runs.items()},
     }
 
 
-@dataclass
-class Tally:
-    """What one load came to."""
+async def undisturbed(server: Server, load: Load, args: argparse.Namespace) -> Run:
+    """The first of some runs in which other processes kept quiet, or else the quietest."""
+    found: list[Run] = []
+    while not found or (
+        len(found) < args.tries and found[-1].seen["others_cpu_share"] > args.others
+    ):
+        wait_for_quiet(args.others, patience=60)
+        found.append(await one(server, load, args))
+    kept = min(found, key=lambda run: float(run.seen["others_cpu_share"]))
+    kept.seen["tries"] = len(found)
+    return kept
 
-    seconds: list[float] = field(default_factory=list)
-    statuses: dict[str, int] = field(default_factory=dict)
-    bomb_statuses: dict[str, int] = field(default_factory=dict)
-    completions: int = 0
 
-
-async def run(
-    port: int, batch: int, math: float, bombs: float, rate: int, seconds: float, connections: int
-) -> dict[str, Any]:
-    """Send requests on schedule; each takes the next free connection."""
-    tally = Tally()
-    free: asyncio.Queue[Connection] = asyncio.Queue()
-    bomb_tasks: set[asyncio.Task[None]] = set()
-    for _ in range(connections):
-        free.put_nowait(await Connection.open(port))
-    count = int(rate * seconds / batch)
-    bodies = [body(batch, math) for _ in range(200)]
-    tasks: set[asyncio.Task[None]] = set()
-    started = time.perf_counter()
-    cpu = time.process_time()
-    for i in range(count):
-        due = started + i * batch / rate
-        delay = due - time.perf_counter()
-        if delay > 0:
-            await asyncio.sleep(delay)
-        if random.random() < bombs:
-            task = asyncio.create_task(bomb(port, i, tally))
-            bomb_tasks.add(task)
-            task.add_done_callback(bomb_tasks.discard)
-            continue
-        task = asyncio.create_task(one(free, bodies[i % len(bodies)], due, tally, batch))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    await asyncio.gather(*tasks)
-    elapsed = time.perf_counter() - started
-    client_cpu = time.process_time() - cpu
-    await asyncio.gather(*bomb_tasks)
-    for _ in range(connections):
-        (await free.get()).close()
-    found: dict[str, Any] = {
-        "completions_per_second": round(tally.completions / elapsed),
+async def one(server: Server, load: Load, args: argparse.Namespace) -> Run:
+    """A load, and what the server and the kernel say of it."""
+    others = Others()
+    pids = {"server": server.process.pid, "client": os.getpid()}
+    buckets = histogram(await fetch(server.port, "/metrics"))
+    waited = {name: waiting(pid) for name, pid in pids.items()}
+    tally = await run(server.port, load, args.rate, args.seconds, args.connections)
+    seen: dict[str, Any] = {
+        "completions_per_second": round(tally.completions / tally.elapsed),
         **latencies(tally.seconds),
-        "statuses": tally.statuses,
-        "client_cpu_share": round(client_cpu / elapsed, 2),
-        "load_average": round(os.getloadavg()[0], 1),
+        "client_late_p99_ms": latencies(tally.late)["p99_ms"],
+        "server_side": quantiles(histogram(await fetch(server.port, "/metrics")) - buckets),
+        "statuses": dict(tally.statuses),
+        "client_cpu_share": round(tally.client_cpu / tally.elapsed, 2),
+        "others_cpu_share": round(others.share(), 2),
     }
-    if tally.bomb_statuses:
-        found["bombs"] = tally.bomb_statuses
+    for name, pid in pids.items():
+        if (now := waiting(pid)) is not None and (then := waited[name]) is not None:
+            seen[f"{name}_waited_ms_per_s"] = round((now - then) / tally.elapsed * 1000, 1)
+    if load.bombs:
+        seen["bombs"] = dict(tally.bombs)
+        seen["bomb_seconds_median"] = round(statistics.median(tally.bomb_seconds or [0.0]), 3)
+    return Run(tally, seen)
+
+
+def waiting(pid: int) -> float | None:
+    """Seconds that the main thread of a process has waited for a processor; Linux alone knows."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return None
+
+
+def histogram(exposition: str) -> Counter[float]:
+    """Requests to `/` by upper bound of their seconds in the server, from `/metrics`."""
+    start = 'vlreward_request_seconds_bucket{endpoint="paddle",le="'
+    found: Counter[float] = Counter()
+    below = 0.0
+    for line in exposition.splitlines():
+        if line.startswith(start):
+            bound, _, count = line.removeprefix(start).partition('"} ')
+            found[float(bound)] = int(float(count) - below)
+            below = float(count)
     return found
 
 
-def latencies(seconds: list[float]) -> dict[str, float]:
+def quantiles(buckets: Counter[float]) -> dict[str, Any]:
+    """Upper bounds of the server's own quantiles, without what came before it read a head."""
+    found: dict[str, Any] = {}
+    for name, rank in list(RANKS.items())[:-1]:
+        counts = sorted(buckets.items())
+        sums = itertools.accumulate(count for _, count in counts)
+        bound = next((b for (b, _), s in zip(counts, sums) if s >= rank * buckets.total()), 0.0)
+        found[name] = f"<= {bound * 1000:g}"
+    return found
+
+
+def latencies(seconds: Sequence[float]) -> dict[str, float]:
     ordered = sorted(seconds)
-    ranks = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "max_ms": 1.0}
     return {
         name: round(ordered[min(len(ordered) - 1, int(rank * len(ordered)))] * 1000, 2)
-        for name, rank in ranks.items()
+        for name, rank in RANKS.items()
     }
 
 
-async def closed(port: int, seconds: float, connections: int) -> dict[str, Any]:
-    """Every connection sends its next request when the last one is answered."""
-    counts = [0] * connections
-    content = body(1, 0.0)
-    end = time.perf_counter() + seconds
-
-    async def loop(i: int) -> None:
-        connection = await Connection.open(port)
-        while time.perf_counter() < end:
-            await connection.post(content)
-            counts[i] += 1
-        connection.close()
-
-    await asyncio.gather(*(loop(i) for i in range(connections)))
-    return {"completions_per_second": round(sum(counts) / seconds)}
-
-
-async def one(
-    free: asyncio.Queue[Connection], content: bytes, due: float, tally: Tally, batch: int
-) -> None:
-    connection = await free.get()
-    status = await connection.post(content)
-    tally.seconds.append(time.perf_counter() - due)
-    tally.statuses[status] = tally.statuses.get(status, 0) + 1
-    tally.completions += batch if status == "200" else 0
-    free.put_nowait(connection)
+def compared(with_: list[Run], without: list[Run]) -> dict[str, Any]:
+    """Ratios of latencies, round by round and over all requests of all rounds."""
+    all_with = latencies([s for found in with_ for s in found.tally.seconds])
+    all_without = latencies([s for found in without for s in found.tally.seconds])
+    typical_with, typical_without = typical_second(with_), typical_second(without)
+    table: dict[str, Any] = {}
+    for name in ("p50_ms", "p99_ms", "p999_ms"):
+        ratios = [a.seen[name] / b.seen[name] for a, b in zip(with_, without)]
+        table[name.removesuffix("_ms")] = {
+            "median": round(statistics.median(ratios), 2),
+            "least": round(min(ratios), 2),
+            "most": round(max(ratios), 2),
+            "all_requests": round(all_with[name] / all_without[name], 2),
+            "typical_second": round(typical_with[name] / typical_without[name], 2),
+        }
+    return table
 
 
-async def bomb(port: int, number: int, tally: Tally) -> None:
-    expression = BOMBS[number % len(BOMBS)] + f" + {number}"  # never the same twice
-    content = as_request(
-        {"src": ["?"], "tgt": [gold("geometry", "7")], "response": [answer(expression)]}
-    )
-    connection = await Connection.open(port)
-    status = await connection.post(content)
-    tally.bomb_statuses[status] = tally.bomb_statuses.get(status, 0) + 1
-    connection.close()
+def typical_second(found: list[Run]) -> dict[str, float]:
+    """Medians, over the seconds of all runs, of the quantiles of the requests due in each."""
+    seconds = [latencies(part) for run in found for part in run.tally.by_second()]
+    return {name: round(statistics.median(s[name] for s in seconds), 2) for name in RANKS}
 
 
-def gold(task: str, value: Any) -> str:
-    fields = {"rec": "box", "geometry": "expression"}
-    envelope = {"vlreward": 1, "gold": {"task": task, fields[task]: value}}
-    if task == "rec":
-        envelope |= {"image_size": [640, 480], "frame": "original_px"}
-    return json.dumps(envelope)
-
-
-def answer(text: str) -> str:
-    return f"{THINK}<answer>{text}</answer><|im_end|>"
-
-
-def body(batch: int, math: float) -> bytes:
-    golds, responses = [], []
-    for _ in range(batch):
-        if random.random() < math:
-            n = random.randint(2, 99)
-            golds.append(gold("geometry", rf"{n}\sqrt{{3}}"))
-            responses.append(answer(f"{random.choice((n, n + 1))}√3"))
-        else:
-            x, y = random.uniform(0, 300), random.uniform(0, 200)
-            golds.append(gold("rec", [x, y, x + 100, y + 120]))
-            box = [round(x) + 3, round(y) - 0, round(x) + 90, round(y) + 118]
-            responses.append(answer(json.dumps({"bbox_2d": box, "label": "a dog"})))
-    return as_request({"src": ["?"] * batch, "tgt": golds, "response": responses})
-
-
-def as_request(payload: dict[str, Any]) -> bytes:
-    content = json.dumps(payload).encode()
-    head = (
-        "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(content)}\r\n\r\n"
-    )
-    return head.encode() + content
-
-
-@dataclass
-class Connection:
-    """A keep-alive connection: enough of HTTP to be no burden on the machine."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    @classmethod
-    async def open(cls, port: int) -> Connection:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
-
-    async def post(self, request: bytes) -> str:
-        """Send a request and read the whole answer; its status."""
-        self.writer.write(request)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        at = head.lower().index(b"content-length:") + 15
-        await self.reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
-        return head.split(b" ", 2)[1].decode()
-
-    def close(self) -> None:
-        self.writer.close()
+def summary(found: list[Run]) -> dict[str, Any]:
+    best = min((run.seen for run in found), key=lambda seen: float(seen["p99_ms"]))
+    table: dict[str, Any] = {
+        "best": best,
+        "median_of_p99_ms": statistics.median(run.seen["p99_ms"] for run in found),
+        "all_requests": latencies([s for run in found for s in run.tally.seconds]),
+        "typical_second": typical_second(found),
+    }
+    bombs = sum((run.tally.bombs for run in found), Counter[str]())
+    if bombs:
+        table["bombs"] = dict(bombs)
+        table["bombs_answered"] = round(1 - bombs["503"] / bombs.total(), 3)
+    return {**table, "rounds": [run.seen for run in found]}
 
 
 if __name__ == "__main__":

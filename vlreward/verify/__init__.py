@@ -26,7 +26,8 @@ from vlreward.verify.verdict import OUTCOMES, Outcome, Verdict
 if TYPE_CHECKING:
     from vlreward.verify.compat import verify_whole_output, verify_whole_outputs
     from vlreward.verify.engine import check_gold, verify, verify_batch
-    from vlreward.verify.pool import PoolOptions, configure, shutdown, warm_up
+    from vlreward.verify.options import PoolOptions
+    from vlreward.verify.pool import configure, shutdown, warm_up
 
 __all__ = [
     "OUTCOMES",
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "PoolOptions": "pool",
+    "PoolOptions": "options",
     "check_gold": "engine",
     "configure": "pool",
     "shutdown": "pool",

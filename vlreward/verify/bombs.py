@@ -7,6 +7,7 @@ cheap attacks from costing a process each.
 from __future__ import annotations
 
 import re
+from math import factorial
 
 __all__ = ["complexity"]
 
@@ -22,6 +23,7 @@ _BIG_OPERATOR = re.compile(r"\\(?:sum|prod|int|iint|iiint|oint|bigcup|bigcap|lim
 _LONG_NUMBER = re.compile(rf"\d{{{_MAX_EXPONENT_DIGITS + 1},}}")
 _VERY_LONG_NUMBER = re.compile(rf"\d{{{_MAX_DIGITS + 1},}}")
 _FACTORIAL = re.compile(r"(\d+)\s*[)}\]]*\s*!")
+_REPEATED = re.compile(r"(\d+)((?:\s*!){2,})")
 _SCIENTIFIC = re.compile(r"\d[eE][-+]?(\d+)")
 _OPENING = "({[⦃"
 _CLOSING = ")}]⦄"
@@ -54,6 +56,12 @@ def complexity(text: str) -> str | None:
 def _factorials(text: str) -> str | None:
     if text.count("!") > 1 and re.search(r"![^,;=+\-*/]*[)}\]]\s*!", text):
         return "a factorial of a factorial"
+    for found in _REPEATED.finditer(text):
+        value = int(found[1][:4])
+        for _ in range(found[2].count("!")):  # math-verify reads 9!! as (9!)!
+            if value > _MAX_FACTORIAL:
+                return f"a repeated factorial of a number above {_MAX_FACTORIAL}"
+            value = factorial(value)
     for found in _FACTORIAL.finditer(text):
         if len(found[1]) > 3 or int(found[1]) > _MAX_FACTORIAL:
             return f"the factorial of a number above {_MAX_FACTORIAL}"

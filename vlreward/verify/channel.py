@@ -47,11 +47,11 @@ class Channel(Protocol):
     """A worker process, as the pool sees it.
 
     Attributes:
-        ready: Whether the worker has said that it is.
+        pid: The worker's process id once it has said that it is ready, else None.
         jobs: The number of jobs it was sent.
     """
 
-    ready: bool
+    pid: int | None
     jobs: int
 
     def send(self, payload: bytes) -> None:
@@ -82,7 +82,7 @@ class ForkedChannel:
     def __init__(
         self, connection: socket.socket, kill: Callable[[], None], lost: Callable[[], bool]
     ) -> None:
-        self.ready = False
+        self.pid: int | None = None
         self.jobs = 0
         self._socket = connection
         self._kill = kill
@@ -122,7 +122,9 @@ class ForkedChannel:
         """Whether an idle worker has died; a worker that is ready says nothing unasked."""
         if not self._poll.poll(0):
             return False
-        return self.ready or bool(self._poll.poll(0)[0][1] & (select.POLLHUP | select.POLLERR))
+        return self.pid is not None or bool(
+            self._poll.poll(0)[0][1] & (select.POLLHUP | select.POLLERR)
+        )
 
     def orphaned(self) -> bool:
         """Whether a worker died because the process that forked it was killed."""
@@ -145,10 +147,14 @@ class ForkedChannel:
 class SpawnedChannel:
     """Pipes to a worker with an interpreter of its own, where there is no fork."""
 
-    def __init__(self, memory_bytes: int) -> None:
-        self.ready = False
+    def __init__(self, memory_bytes: int, background: bool) -> None:
+        self.pid: int | None = None
         self.jobs = 0
-        command = interpreter("server.spawned(int(arguments[0]))", str(memory_bytes))
+        command = interpreter(
+            "server.spawned(int(arguments[0]), arguments[1] == 'True')",
+            str(memory_bytes),
+            str(background),
+        )
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -7,59 +7,21 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from vlreward.verify.channel import Channel, SpawnedChannel
 from vlreward.verify.launcher import Launcher
+from vlreward.verify.options import PoolOptions
+from vlreward.verify.priority import Meter
 from vlreward.verify.verdict import OUTCOMES, Outcome
 
-__all__ = ["PoolOptions", "Result", "configure", "map_in_threads", "run", "shutdown", "warm_up"]
+__all__ = ["Result", "configure", "map_in_threads", "run", "shutdown", "warm_up"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-
-@dataclass(frozen=True)
-class PoolOptions:
-    """How the workers of this process are run.
-
-    Attributes:
-        workers: Jobs that run at the same time, 1 to 256; one more process is kept warm as a
-            spare. None is half of the processors, at least 1 and at most 8. Every process that
-            verifies has a pool of its own, and starts it only when a pair needs it.
-        memory_mb: Memory that one job may allocate, in MiB, where the system can limit it.
-        jobs_per_worker: Jobs after which a worker is replaced, so that caches cannot grow forever.
-        start: ``forkserver`` forks workers from a process that has math-verify loaded; ``spawn``
-            starts an interpreter for each; ``auto`` is the first where the system can fork.
-        start_timeout: Seconds in which a worker must come up.
-
-    Raises:
-        ValueError: A field is outside its range.
-    """
-
-    workers: int | None = None
-    memory_mb: int = 1024
-    jobs_per_worker: int = 1000
-    start: Literal["auto", "forkserver", "spawn"] = "auto"
-    start_timeout: float = 120.0
-
-    def __post_init__(self) -> None:
-        if self.workers is not None and not 1 <= self.workers <= 256:
-            raise ValueError(f"workers must be between 1 and 256 or None, got {self.workers!r}")
-        if self.memory_mb < 64:
-            raise ValueError(f"memory_mb must be at least 64, got {self.memory_mb!r}")
-        if self.jobs_per_worker < 1:
-            raise ValueError(f"jobs_per_worker must be at least 1, got {self.jobs_per_worker!r}")
-        if self.start not in ("auto", "forkserver", "spawn"):
-            raise ValueError(f"start must be 'auto', 'forkserver' or 'spawn', got {self.start!r}")
-        if not self.start_timeout > 0:
-            raise ValueError(f"start_timeout must be above 0 seconds, got {self.start_timeout!r}")
-
-    @property
-    def concurrency(self) -> int:
-        """The number of jobs that run at the same time."""
-        return self.workers or max(1, min(8, (os.cpu_count() or 2) // 2))
+_FAIR = 0.5
+"""Share of its deadline that a job must have had in processor time, or it is run again."""
 
 
 class Result(NamedTuple):
@@ -74,7 +36,9 @@ class _Pool:
         self.options = options
         forks = hasattr(os, "fork") if options.start == "auto" else options.start == "forkserver"
         memory = options.memory_mb * 2**20
-        self._launcher = Launcher(memory, options.start_timeout) if forks else None
+        self._launcher = (
+            Launcher(memory, options.start_timeout, options.background) if forks else None
+        )
         self._memory = memory
         self._slots = threading.BoundedSemaphore(options.concurrency)
         self._lock = threading.Lock()
@@ -84,17 +48,31 @@ class _Pool:
     def run(self, job: dict[str, Any], deadline: float) -> Result:
         """Run a job in a worker; waits for one to be free, then at most `deadline` seconds."""
         payload = json.dumps({**job, "deadline": deadline}).encode("ascii")
+        background = self.options.background
+        deaths = 0
         with self._slots:
-            result = self._once(payload, deadline)
-            if result is None:  # not the job's fault
-                result = self._once(payload, deadline)
-            return result or Result("worker_died", "the process that forks workers died, twice")
+            while deaths < 2:
+                found = self._once(payload, deadline, background)
+                if isinstance(found, Result):
+                    return found
+                if found == "starved":
+                    background = False
+                else:
+                    deaths += 1
+        return Result("worker_died", "the process that forks workers died, twice")
 
-    def _once(self, payload: bytes, deadline: float) -> Result | None:
-        """The result of a job, or None where the server was killed and its workers with it."""
-        worker = self._take()
+    def _once(
+        self, payload: bytes, deadline: float, background: bool
+    ) -> Result | Literal["orphaned", "starved"]:
+        """The result of a job, or what kept it from one that was not its fault.
+
+        It is orphaned where the server was killed and its workers with it, starved where other
+        processes left it too little of its deadline.
+        """
+        worker = self._take(background)
         self._top_up()
         worker.jobs += 1
+        meter = Meter(worker.pid) if background and worker.pid is not None else None
         try:
             worker.send(payload)
             reply = worker.receive(deadline)
@@ -104,35 +82,41 @@ class _Pool:
             if self._closed:
                 return Result("worker_died", "the pool was shut down")
             if orphaned:
-                return None
+                return "orphaned"
             return Result("worker_died", str(error) or "the worker died")
         if reply is None:
+            starved = meter is not None and meter.seconds() < _FAIR * deadline
             worker.kill()
+            if starved:
+                return "starved"
             return Result("timeout", f"no verdict within {deadline:g} seconds")
         result = _decode(reply)
-        if result.outcome == "worker_died" or worker.jobs >= self.options.jobs_per_worker:
+        spent = result.outcome == "worker_died" or worker.jobs >= self.options.jobs_per_worker
+        if spent or background != self.options.background:
             worker.close()
         else:
             self._give_back(worker)
         return result
 
-    def _take(self) -> Channel:
+    def _take(self, background: bool) -> Channel:
         """A worker that is ready."""
+        usual = background == self.options.background  # as all that are idle
         for last in (False, True):
             worker = None
             with self._lock:
-                while self._idle and worker is None:
+                while usual and self._idle and worker is None:
                     worker = self._idle.pop()
                     if worker.gone() or worker.orphaned():
                         worker.kill()
                         worker = None
             if worker is None:
-                worker = self._start()
-            if worker.ready:
+                worker = self._start(background)
+            if worker.pid is not None:
                 return worker
             try:
-                if worker.receive(self.options.start_timeout) is not None:
-                    worker.ready = True
+                name = worker.receive(self.options.start_timeout)
+                if name is not None:
+                    worker.pid = int(name)
                     return worker
                 worker.kill()
             except EOFError:
@@ -142,17 +126,17 @@ class _Pool:
                 break
         raise RuntimeError("a worker process of the verifier died while it started, twice")
 
-    def _start(self) -> Channel:
+    def _start(self, background: bool) -> Channel:
         if self._launcher is not None:
-            return self._launcher.fork()
-        return SpawnedChannel(self._memory)
+            return self._launcher.fork(background)
+        return SpawnedChannel(self._memory, background)
 
     def _top_up(self) -> None:
         """Have one worker starting or idle, ready to replace one that is killed."""
         with self._lock:
             missing = not self._idle and not self._closed
         if missing:
-            self._give_back(self._start())
+            self._give_back(self._start(self.options.background))
 
     def _give_back(self, worker: Channel) -> None:
         with self._lock:
@@ -164,11 +148,11 @@ class _Pool:
     def warm_up(self) -> None:
         """Have a worker ready, and one more on its way."""
         with self._slots:
-            self._give_back(self._take())
+            self._give_back(self._take(self.options.background))
         with self._lock:
             alone = len(self._idle) < 2
         if alone:
-            self._give_back(self._start())
+            self._give_back(self._start(self.options.background))
 
     def shutdown(self) -> None:
         """End every process."""

@@ -6,9 +6,9 @@ descriptors, and it never imports the parent's ``__main__``, so a training scrip
 ``if __name__ == "__main__"`` guard is not run a second time.
 
 Commands come through one socket, five bytes each: ``F`` and a number with a file descriptor
-attached forks a worker that talks through that descriptor; ``K`` and a number kills it. Only this
-process knows and reaps process ids, so that none is ever killed after it was given to another
-process. At the end of the stream every worker is killed.
+attached forks a worker that talks through that descriptor, ``B`` one that runs on idle time alone;
+``K`` and a number kills it. Only this process knows and reaps process ids, so that none is ever
+killed after it was given to another process. At the end of the stream every worker is killed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import struct
 import sys
 import traceback
 
+from vlreward.verify.priority import step_back
 from vlreward.verify.worker import limit_resources, preload, serve, write_frame
 
 __all__ = ["COMMAND", "main", "spawned"]
@@ -29,9 +30,11 @@ __all__ = ["COMMAND", "main", "spawned"]
 COMMAND = struct.Struct(">cI")
 
 
-def main(control_fd: int, memory_bytes: int) -> None:
+def main(control_fd: int, memory_bytes: int, background: bool) -> None:
     """Serve commands until the parent closes its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to handle
+    if background:
+        step_back()
     try:
         preload()
     except BaseException:
@@ -44,7 +47,7 @@ def main(control_fd: int, memory_bytes: int) -> None:
     _Server(control_fd, memory_bytes).run()
 
 
-def spawned(memory_bytes: int) -> None:
+def spawned(memory_bytes: int, background: bool) -> None:
     """Be one worker on standard input and output, where there is no fork."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     receive, send = os.dup(0), os.dup(1)
@@ -54,7 +57,7 @@ def spawned(memory_bytes: int) -> None:
     preload()
     _silence()
     limit_resources(memory_bytes)
-    serve(receive, send)
+    serve(receive, send, background)
 
 
 def _silence() -> None:
@@ -114,11 +117,11 @@ class _Server:
         if verb == b"K":
             if number in self.workers:
                 os.kill(self.workers[number], signal.SIGKILL)
-        elif verb == b"F" and fds:
-            self.fork(number, fds[0])
+        elif verb in (b"F", b"B") and fds:
+            self.fork(number, fds[0], verb == b"B")
         return True
 
-    def fork(self, number: int, fd: int) -> None:
+    def fork(self, number: int, fd: int, background: bool) -> None:
         try:
             pid = os.fork()
         except OSError:
@@ -136,7 +139,7 @@ class _Server:
                 end.close()
             _die_with_parent()
             limit_resources(self.memory_bytes)
-            serve(fd, fd)
+            serve(fd, fd, background)
             status = 0
         finally:
             # Not an exit: a fork must not run the handlers of the process it was copied from.

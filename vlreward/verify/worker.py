@@ -1,7 +1,8 @@
 """What runs in a worker process: one job at a time, from frame to frame.
 
 Nothing of this module runs in the process that asks. A frame is a length of four bytes and JSON;
-replies are a verdict and a bounded string, so that no expression is ever printed or pickled.
+the first is the process id of a worker that is ready, the others are a verdict and a bounded
+string, so that no expression is ever printed or pickled.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import struct
 import sys
 from typing import Any
+
+from vlreward.verify.priority import use_idle_time
 
 __all__ = ["MAX_REPLY", "limit_resources", "preload", "read_frame", "serve", "write_frame"]
 
@@ -75,9 +78,17 @@ def limit_resources(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def serve(receive_fd: int, send_fd: int) -> None:
-    """Answer jobs until the other end closes; leave after a job that ran out of memory."""
-    write_frame(send_fd, b"ready")
+def serve(receive_fd: int, send_fd: int, background: bool = False) -> None:
+    """Answer jobs until the other end closes; leave after a job that ran out of memory.
+
+    Args:
+        receive_fd: Where jobs come from.
+        send_fd: Where replies go to.
+        background: Whether jobs get idle time alone.
+    """
+    write_frame(send_fd, b"%d" % os.getpid())
+    if background:
+        use_idle_time()  # not before, or on a busy machine it might never be ready
     while True:
         frame = read_frame(receive_fd)
         if frame is None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -191,3 +193,17 @@ def test_bad_options_end_in_one_line(options: list[str], message: str, start: St
     assert result.exit_code == 2
     assert message in result.output
     assert result.output.count("\n") == 1
+
+
+def test_a_server_that_is_ready_has_little_left_to_collect(start: Start) -> None:
+    """A full collection stops the server; what was imported is not gone through again."""
+    script = (
+        "import gc, os, signal\n"
+        "from vlreward.integrations.server import ServerOptions, serve\n"
+        "def ready(url):\n"
+        "    print(gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 5_000)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "serve(ServerOptions(port=0), ready=ready)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True\n", "")

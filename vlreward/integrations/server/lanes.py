@@ -8,9 +8,6 @@ goes to a thread of its own; nothing but its own request waits for it.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,7 +25,6 @@ __all__ = ["Busy", "Lanes"]
 _TURN_ITEMS = 32
 _TURN_CHARS = 64 * 1024
 _CHEAP = (BoxJudge, CornersJudge, PlainJudge)
-_NICENESS = 10
 
 
 class Busy(Exception):
@@ -80,8 +76,6 @@ class Lanes:
         workers = PoolOptions(workers=options.workers).concurrency
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-hard")
         self._workers = workers
-        self._warm = threading.Lock()
-        self._is_warm = False
         self._runner: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -241,10 +235,6 @@ class Lanes:
             job.done.set_result([result for result in job.results if result is not None])
 
     def _scored_one(self, item: Item, index: int) -> Scored:
-        with self._warm:
-            if not self._is_warm:
-                _start_workers()
-                self._is_warm = True
         return self._scored([item], index)[0]
 
     def _scored(self, items: list[Item], first: int) -> list[Scored]:
@@ -266,21 +256,3 @@ class Lanes:
                 text = str(error).removeprefix("row 0 of the batch: ")
                 raise ValueError(f"item {index}: {text}") from None
         return results
-
-
-def _start_workers() -> None:
-    """Start the worker processes with a lower priority than this one, where the system can.
-
-    On Linux priorities belong to threads and are inherited; a thread of its own lends them its.
-    """
-
-    def start() -> None:
-        from vlreward.verify import warm_up
-
-        if sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        warm_up()
-
-    thread = threading.Thread(target=start, name="vlreward-start-workers")
-    thread.start()
-    thread.join()
