@@ -10,7 +10,10 @@ __all__ = ["Others", "wait_for_quiet"]
 
 
 class Others:
-    """Counts the processor time of processes that are neither this one nor its descendants."""
+    """Counts the processor time of processes that are neither this one nor its descendants.
+
+    In a virtual machine, with what its host gave to other machines while this one wanted it.
+    """
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -34,10 +37,10 @@ def wait_for_quiet(share: float, patience: float) -> None:
 def _others() -> float:
     try:
         line = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0]
-        user, nice, system, _, _, irq, softirq = (int(field) for field in line.split()[1:8])
+        user, nice, system, _, _, irq, softirq, stolen = map(int, line.split()[1:9])
     except (OSError, ValueError):
         return 0.0
-    busy = user + nice + system + irq + softirq
+    busy = user + nice + system + irq + softirq + stolen
     return (busy - _own_ticks()) / os.sysconf("SC_CLK_TCK")
 
 
