@@ -25,8 +25,8 @@ TORCH = "torch==2.13.0"
 @nox.session
 def core(session: nox.Session) -> None:
     """The core's tests and doctests, without torch or any other framework."""
-    session.install("-e", ".", *TEST_TOOLS, "pycocotools>=2.0.8", "hatchling")
-    session.run("pytest", "-m", "not slow", *session.posargs)
+    session.install("-e", ".", *TEST_TOOLS, "pytest-xdist>=3.6", "pycocotools>=2.0.8", "hatchling")
+    session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
     # The server and the plug-in for ms-swift import what only their own sessions have.
     apart = [f"--ignore=vlreward/integrations/{name}" for name in ("server", "plugins")]
     session.run("pytest", "--doctest-modules", "vlreward", "-q", *apart)
