@@ -135,6 +135,18 @@ def test_a_baseline_prompt_looks_anywhere_for_the_answer(tmp_path: Path) -> None
     assert results(tmp_path / "r1")["refcoco_val"]["acc"] == 0
 
 
+def test_controls_of_boxes_need_image_sizes_and_say_so(tmp_path: Path) -> None:
+    row = {**ROWS[0], "completion": "<answer>[0, 0, 10, 10]</answer>"}
+    for name, more in (("sized", {"width": 640, "height": 428}), ("bare", {})):
+        path, out = tmp_path / f"{name}.jsonl", tmp_path / name
+        path.write_text(json.dumps(row | more))
+        result = bench("refcoco_val", "-c", path, "-o", out, "--controls")
+        assert result.exit_code == 0
+        controls = {"refcoco_val@centre-box", "refcoco_val@whole-image"} & results(out).keys()
+        assert len(controls) == (2 if more else 0)
+        assert ("no blind controls: a box needs" in result.output) is (not more)
+
+
 def test_a_vlmevalkit_table_is_read(tmp_path: Path) -> None:
     path = tmp_path / "out.tsv"
     path.write_text(

@@ -133,7 +133,7 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
 
 
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
-    from vlreward.bench.controls import blind_controls
+    from vlreward.bench.controls import blind_controls, have_controls
     from vlreward.bench.evaluate import evaluate, file_fields
     from vlreward.bench.recorded import read_recorded
 
@@ -151,6 +151,8 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
         if suite.n is not None and len(file.rows) != suite.n:
             notes.append(f"{len(file.rows)} samples; the whole split has {suite.n}")
+        if options.controls and not have_controls(suite.task, [row.sample for row in file.rows]):
+            notes.append("no blind controls: a box needs the size of its image, which rows lack")
         evaluation = evaluate(
             suite,
             rule.spec,

@@ -13,9 +13,9 @@ from vlreward.bench.evaluate import Evaluation, evaluate
 from vlreward.data.dataset import Dataset
 from vlreward.frames import Frame
 from vlreward.tasks import get_task
-from vlreward.types import Completion
+from vlreward.types import Completion, Sample
 
-__all__ = ["blind_controls", "shuffle_images"]
+__all__ = ["blind_controls", "have_controls", "shuffle_images"]
 
 _BOXES = {"centre-box": (0.25, 0.25, 0.75, 0.75), "whole-image": (0.0, 0.0, 1.0, 1.0)}
 
@@ -31,13 +31,18 @@ def blind_controls(evaluation: Evaluation) -> list[Evaluation]:
     if evaluation.suite.task != "rec":
         constant, _ = Counter(str(sample.target) for sample in samples).most_common(1)[0]
         return [_control(evaluation, f"constant-{constant}", [constant] * len(samples))]
-    sizes = [sample.image_size for sample in samples if sample.image_size is not None]
-    if len(sizes) < len(samples):
+    if not have_controls("rec", samples):
         return []
+    sizes = [sample.image_size for sample in samples if sample.image_size is not None]
     return [
         _control(evaluation, name, [[x1 * w, y1 * h, x2 * w, y2 * h] for w, h in sizes])
         for name, (x1, y1, x2, y2) in _BOXES.items()
     ]
+
+
+def have_controls(task: str, samples: Sequence[Sample]) -> bool:
+    """Whether there are blind controls for samples: boxes need the size of every image."""
+    return task != "rec" or all(sample.image_size is not None for sample in samples)
 
 
 def shuffle_images(dataset: Dataset) -> Dataset:

@@ -7,6 +7,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,6 +70,12 @@ report shows both runs, the samples that were fixed and broken, and the training
 
     if task not in SUITES:
         raise unknown_name("task", task, SUITES)
+    for name in ("torch", "trl"):
+        if find_spec(name) is None:
+            raise ImportError(
+                f"the training demo needs {name!r}, which is not installed: pip install "
+                "'vlreward[trl]', or '.[trl]' in a checkout"
+            )
     run_demo(
         task,
         out,

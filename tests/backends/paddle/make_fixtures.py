@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +258,7 @@ def write_grpo(out: Path, beta: float, iterations: int) -> None:
         out / "qwen2_5_vl", dtype=torch.float32
     )
     args = GRPOConfig(
-        output_dir="/tmp/trl",
+        output_dir=tempfile.mkdtemp(),
         per_device_train_batch_size=8,
         num_generations=4,
         max_completion_length=10,

@@ -13,7 +13,7 @@ from vlreward_trl.arguments import parse
 
 
 def _parse(task: str, *more: str) -> object:
-    return parse([task, "--model", "m", "--data", "d", "--output_dir", "/tmp/none", *more])
+    return parse([task, "--model", "m", "--data", "d", "--output_dir", "none", *more])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vlreward_trl.demo import _shuffled, run_demo
+import pytest
+from typer.testing import CliRunner
+
+from vlreward_trl.demo import _shuffled, app, run_demo
 
 
 class Earned:
@@ -16,6 +19,14 @@ class Earned:
 
     def __call__(self, completions: list[str], **_: Any) -> list[float]:
         return [float(text) for text in completions]
+
+
+def test_what_is_not_installed_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlreward_trl.demo.find_spec", lambda name: None)
+    done = CliRunner().invoke(app, [])
+    assert done.exit_code == 2
+    assert "error: the training demo needs 'torch'" in done.output
+    assert "pip install 'vlreward[trl]'" in done.output
 
 
 def test_shuffled_rewards_are_the_same_numbers_in_other_places() -> None:
