@@ -292,7 +292,8 @@ def test_files_that_other_processes_left_are_taken_over(tmp_path: Path) -> None:
 # --- interruption -------------------------------------------------------------------------------
 
 _SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
 from vlreward.bench.engines.base import Generation
 from vlreward.bench.engines.replay import ReplayEngine
 from vlreward.bench.runner import run_suite
