@@ -12,6 +12,7 @@ from vlreward.types import FailureCode, ParseFailure, Row, Sample
 from vlreward.verify import Policy, Verdict
 
 __all__ = [
+    "PLAIN_JUDGES",
     "BoxJudge",
     "CornersJudge",
     "MathJudge",
@@ -104,6 +105,10 @@ class CornersJudge:
                     corners = (x1 * x, y1 * y, x2 * x, y2 * y)
             judged.append(corners)
         return judged
+
+
+PLAIN_JUDGES = (BoxJudge, CornersJudge, PlainJudge)
+"""Judges that compute in microseconds and call nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Importing this package loads none of its modules; each public name loads its own
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vlreward._lazy import lazy_names
 
 if TYPE_CHECKING:
     from vlreward.metrics.batched import boxes_ciou, boxes_diou, boxes_giou, boxes_iou, pairwise_iou
@@ -93,12 +94,7 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _MODULE_OF)
 
 
 def __dir__() -> list[str]:

@@ -9,8 +9,9 @@ sympy.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vlreward._lazy import lazy_names
 
 if TYPE_CHECKING:
     from vlreward.rewards.builtin import (
@@ -56,6 +57,7 @@ __all__ = [
 ]
 
 _HOME = {
+    **dict.fromkeys(__all__, "builtin"),
     "TaskReward": "task_reward",
     **dict.fromkeys(
         (
@@ -71,12 +73,7 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME.get(name, 'builtin')}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

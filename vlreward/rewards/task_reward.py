@@ -112,9 +112,9 @@ class TaskReward:
 
     @cached_property
     def _chunk(self) -> int:
-        from vlreward.judges import BoxJudge, PlainJudge
+        from vlreward.judges import PLAIN_JUDGES
 
-        return _SMALL_CHUNK if isinstance(self.spec.judge, (BoxJudge, PlainJudge)) else _CHUNK
+        return _SMALL_CHUNK if isinstance(self.spec.judge, PLAIN_JUDGES) else _CHUNK
 
     def __call__(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any

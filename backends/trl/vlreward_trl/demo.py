@@ -139,11 +139,8 @@ def run_demo(
                 *("--gradient_checkpointing", "false"),
                 *("--freeze_vision", "true"),
                 *("--dataloader_num_workers", "0"),
-                *(("--save_strategy", "steps") if eval_every else ("--save_strategy", "no")),
-                *("--save_steps", str(eval_every or steps)),
-                *("--save_total_limit", str(steps)),
-                *("--save_only_model", "true"),
                 *("--seed", str(seed)),
+                *_saving(eval_every, steps),
             ],
             _shuffled(seed) if shuffle_rewards else None,
         )
@@ -165,6 +162,16 @@ def run_demo(
     print(f"\nheld-out accuracy: {before.report.acc:.1%} before, {after.report.acc:.1%} after")
     print(f"report: {page}")
     return before.report.acc, after.report.acc
+
+
+def _saving(every: int, steps: int) -> tuple[str, ...]:
+    """Options that keep the model of every so many steps; none of them if 0."""
+    if not every:
+        return ("--save_strategy", "no")
+    return (
+        *("--save_strategy", "steps", "--save_steps", str(every)),
+        *("--save_total_limit", str(steps), "--save_only_model", "true"),
+    )
 
 
 def _held_out(task: str, model: Path, out: Path, n: int) -> Evaluation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import yaml
@@ -18,9 +17,9 @@ from vlreward.training.memory import MemoryEstimate, estimate
 from vlreward.training.models import ModelSize
 from vlreward.training.recipes import recipe_for
 from vlreward_trl.models import measure
-from vlreward_trl.preparing import Run
+from vlreward_trl.preparing import Run, uses_fsdp
 
-__all__ = ["describe", "estimate_for", "strategy_of"]
+__all__ = ["describe", "strategy_of"]
 
 
 def describe(run: Run) -> str:
@@ -32,7 +31,7 @@ def describe(run: Run) -> str:
         (f"prompt of {row['id']}", _prompt(run, row)),
         ("frame", frame_text(row)),
         ("rewards", rewards_text(run.samples, run.rows, run.rewards)),
-        ("memory on each GPU, estimated", _memory(run)),
+        ("memory on each GPU, estimated", _memory(run, row)),
     ]
     return sections(parts)
 
@@ -74,30 +73,43 @@ def _prompt(run: Run, row: dict[str, Any]) -> str:
     return text
 
 
-def estimate_for(
-    run: Run, *, strategy: str | None = None, world_size: int | None = None
-) -> tuple[ModelSize, MemoryEstimate]:
-    """The size of the model of a run, and the memory that it takes on each GPU.
-
-    Args:
-        run: The run; its first row stands for all.
-        strategy: Another strategy than the launcher's, for the same number of completions.
-        world_size: Number of processes of that strategy.
-    """
-    training, model = run.options.training, run.options.model
+def _memory(run: Run, row: dict[str, Any]) -> str:
+    training = run.options.training
     size = measure(run.config)
-    generated = training.per_device_train_batch_size * training.steps_per_generation
-    if world_size is not None:
-        least = training.per_device_train_batch_size
-        generated = max(least, generated * training.world_size // world_size)
-    return size, estimate(
+    width, height = row["input_size"]
+    image = width * height // run.resizing.factor**2
+    words = len(run.processor.tokenizer(_prompt(run, row))["input_ids"])
+
+    def estimated(strategy: str, world_size: int) -> MemoryEstimate:
+        return _estimate(run, size, words + image, strategy, world_size)
+
+    strategy, world_size = strategy_of(training), training.world_size
+    own = estimated(strategy, world_size)
+    text = memory_text(
+        size, own, words=words, image=image, strategy=strategy, world_size=world_size
+    )
+    if world_size == 1:
+        for other in ("ddp", "zero2", "zero3", "fsdp2"):
+            total = estimated(other, 8).total
+            text += f"\n{other + ' on 8':<12} {total / 1024**3:8.2f} GiB"
+    return text
+
+
+def _estimate(
+    run: Run, size: ModelSize, prompt_tokens: int, strategy: str, world_size: int
+) -> MemoryEstimate:
+    """The memory that a run takes on each GPU, with the number of completions that it has now."""
+    training, model = run.options.training, run.options.model
+    least = training.per_device_train_batch_size
+    generated = least * training.steps_per_generation * training.world_size // world_size
+    return estimate(
         size,
-        strategy=strategy or strategy_of(training),
-        world_size=world_size or training.world_size,
-        prompt_tokens=sum(_prompt_tokens(run)),
+        strategy=strategy,
+        world_size=world_size,
+        prompt_tokens=prompt_tokens,
         completion_tokens=training.max_completion_length,
-        completions=training.per_device_train_batch_size,
-        generated=generated,
+        completions=least,
+        generated=max(least, generated),
         beta=training.beta,
         bf16=training.bf16,
         weight_bytes=2 if model.dtype in ("bfloat16", "float16") else 4,
@@ -106,38 +118,11 @@ def estimate_for(
     )
 
 
-def _prompt_tokens(run: Run) -> tuple[int, int]:
-    """Tokens of the words and of the image of the first row."""
-    row = run.rows[0]
-    width, height = row["input_size"]
-    words = run.processor.tokenizer(_prompt(run, row))["input_ids"]
-    return len(words), width * height // run.resizing.factor**2
-
-
-def _memory(run: Run) -> str:
-    training = run.options.training
-    size, own = estimate_for(run)
-    words, image = _prompt_tokens(run)
-    text = memory_text(
-        size,
-        own,
-        words=words,
-        image=image,
-        strategy=strategy_of(training),
-        world_size=training.world_size,
-    )
-    if training.world_size == 1:
-        for other in ("ddp", "zero2", "zero3", "fsdp2"):
-            total = estimate_for(run, strategy=other, world_size=8)[1].total
-            text += f"\n{other + ' on 8':<12} {total / 1024**3:8.2f} GiB"
-    return text
-
-
 def strategy_of(training: Any) -> str:
     """How the launcher spreads a run, as `vlreward.training.memory` calls it."""
     plugin = getattr(training, "deepspeed_plugin", None)
     if plugin is not None:
         return "zero3" if plugin.zero_stage == 3 else "zero2"
-    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("true", "1"):
+    if uses_fsdp():
         return "fsdp2"
     return "ddp" if training.world_size > 1 else "single"

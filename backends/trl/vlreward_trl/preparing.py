@@ -30,7 +30,7 @@ from vlreward_trl.processing import load as load_processor
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["Run", "prepare"]
+__all__ = ["Run", "prepare", "uses_fsdp"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,13 @@ def prepare(options: Options) -> Run:
     return Run(options, config, processor, resizing, frame, samples, rows[0], rows[1], functions)
 
 
+def uses_fsdp() -> bool:
+    """Whether the launcher shards models by FSDP."""
+    from accelerate.utils import parse_flag_from_env
+
+    return bool(parse_flag_from_env("ACCELERATE_USE_FSDP"))
+
+
 def _check_processes(training: Any) -> None:
     """Where a backend is missing, every process would train alone, as the first of one."""
     started = int(os.environ.get("WORLD_SIZE", "1"))
@@ -132,7 +139,7 @@ def _check_reference(training: Any, model: Any) -> None:
     """TRL 1.16 shards the reference model where it is: nobody gives it to the other processes."""
     from accelerate.utils import parse_flag_from_env
 
-    sharded = parse_flag_from_env("ACCELERATE_USE_FSDP") and os.environ.get("FSDP_VERSION") == "2"
+    sharded = uses_fsdp() and os.environ.get("FSDP_VERSION") == "2"
     loaded_once = parse_flag_from_env("FSDP_CPU_RAM_EFFICIENT_LOADING")
     if sharded and loaded_once and training.beta and not model.use_peft:
         raise OptionError(

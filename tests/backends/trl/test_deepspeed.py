@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,13 @@ pytest.importorskip("deepspeed", reason="deepspeed is not installed: nox -s deep
 HALF = Path("vlreward/data/tiny_vlm/half")
 
 
-def _train(strategy: str, root: Path, work: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _train(
+    strategy: str, root: Path, work: Path, port: int
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """What a run logged, and the weights that it saved."""
     from vlreward.data.scenes import export_scenes
 
     data = export_scenes("counting", work / "data", 64)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
     launcher = work / "bin" / "accelerate"
     launcher.parent.mkdir(exist_ok=True)
     module = "accelerate.commands.accelerate_cli"
@@ -80,10 +79,10 @@ def _weights(path: Path) -> dict[str, Any]:
 
 
 def test_zero_2_and_zero_3_train_alike_from_the_weights_of_the_reference(
-    root: Path, tmp_path: Path
+    root: Path, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
-    two, weights_two = _train("zero2", root, tmp_path)
-    three, weights_three = _train("zero3", root, tmp_path)
+    two, weights_two = _train("zero2", root, tmp_path, free_port())
+    three, weights_three = _train("zero3", root, tmp_path, free_port())
     start = _weights(root / HALF)
     for logs in (two, three):
         assert logs[0]["kl"] == 0  # the reference model has all of its weights

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,15 +17,12 @@ HERE = Path(__file__).resolve().parent
 TASKS = ("rec", "counting", "geometry", "mixture")
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def runs(
-    argv: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory, root: Path
+    argv: Callable[..., list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+    root: Path,
+    free_port: Callable[[], int],
 ) -> tuple[Path, dict[str, Any]]:
     """Several runs one after the other in one pair of processes, which take long to start."""
     out = tmp_path_factory.mktemp("ddp")
@@ -51,7 +47,7 @@ def runs(
     (out / "jobs.json").write_text(json.dumps(listed), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),
-        *("--master_port", str(_free_port()), str(HERE / "worker.py"), str(out / "jobs.json")),
+        *("--master_port", str(free_port()), str(HERE / "worker.py"), str(out / "jobs.json")),
     ]
     path = f"{root}{os.pathsep}{root / 'backends/trl'}"
     done = subprocess.run(

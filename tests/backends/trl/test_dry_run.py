@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import stat
@@ -50,38 +51,11 @@ def test_each_family_has_its_frame(argv: Callable[..., list[str]]) -> None:
         assert describe(run).count(frame) >= 1
 
 
-QWEN25_3B = {
-    "text_config": {
-        "vocab_size": 151_936,
-        "hidden_size": 2048,
-        "intermediate_size": 11_008,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 2,
-        "tie_word_embeddings": True,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 1e6,
-            "mrope_section": [16, 24, 24],
-        },
-    },
-    "vision_config": {
-        "depth": 32,
-        "hidden_size": 1280,
-        "intermediate_size": 3420,
-        "num_heads": 16,
-        "out_hidden_size": 2048,
-    },
-    "tie_word_embeddings": True,
-}
-"""Qwen/Qwen2.5-VL-3B-Instruct config.json."""
-
-
 def test_parameters_are_counted_as_published() -> None:
     """3.75 billion: the sum of the sizes in the checkpoint's safetensors files, 7.51 GB in bf16."""
     from transformers import Qwen2_5_VLConfig
 
-    size = measure(Qwen2_5_VLConfig(**QWEN25_3B))
+    size = measure(Qwen2_5_VLConfig(**importlib.import_module("tiny").QWEN25_3B))
     assert size.parameters == 3_754_622_976
     assert size.vision == 668_684_288
     assert size.cache_per_token == 2 * 36 * 2 * 128

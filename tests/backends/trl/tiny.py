@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ANSWERS", "FAMILIES", "write_checkpoint"]
+__all__ = ["ANSWERS", "FAMILIES", "QWEN25_3B", "write_checkpoint"]
 
 FAMILIES = ("qwen2-vl", "qwen2.5-vl", "qwen3-vl")
 
@@ -51,6 +51,38 @@ _PROCESSORS = {
     "qwen2.5-vl": "Qwen2_5_VLProcessor",
     "qwen3-vl": "Qwen3VLProcessor",
 }
+
+
+QWEN25_3B: dict[str, Any] = {
+    "text_config": {
+        "vocab_size": 151_936,
+        "hidden_size": 2048,
+        "intermediate_size": 11_008,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 2,
+        "head_dim": 128,
+        "max_position_embeddings": 128_000,
+        "layer_types": ["full_attention"] * 36,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 1e6,
+            "mrope_section": [16, 24, 24],
+        },
+    },
+    "vision_config": {
+        "depth": 32,
+        "hidden_size": 1280,
+        "intermediate_size": 3420,
+        "num_heads": 16,
+        "out_hidden_size": 2048,
+        "window_size": 112,
+        "fullatt_block_indexes": [7, 15, 23, 31],
+    },
+    "tie_word_embeddings": True,
+}
+"""https://huggingface.co/Qwen/Qwen2.5-VL-3B-Instruct/blob/main/config.json"""
 
 
 def _tokenizer() -> Any:

@@ -17,14 +17,13 @@ from vlreward.integrations.server.metrics import ServerMetrics
 from vlreward.integrations.server.options import ServerOptions
 from vlreward.integrations.server.schemas import Item
 from vlreward.integrations.text import strip_end
-from vlreward.judges import BoxJudge, CornersJudge, MathJudge, PlainJudge
+from vlreward.judges import PLAIN_JUDGES, MathJudge
 from vlreward.types import Parsed
 
 __all__ = ["Busy", "Lanes"]
 
 _TURN_ITEMS = 32
 _TURN_CHARS = 64 * 1024
-_CHEAP = (BoxJudge, CornersJudge, PlainJudge)
 
 
 class Busy(Exception):
@@ -181,7 +180,7 @@ class Lanes:
         try:
             task = self._scorer.task_of(item.gold, item.task)
             spec = self._scorer.reward(task).spec
-            if isinstance(spec.judge, _CHEAP):
+            if isinstance(spec.judge, PLAIN_JUDGES):
                 return False
             if not isinstance(spec.judge, MathJudge):
                 return True
