@@ -24,10 +24,10 @@ from typing import Any
 
 from device import describe_device
 
-from vlreward.bench.engines.base import Generation, Request, Sampling
-from vlreward.bench.engines.openai import OpenAIEngine
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.bench.runs import RunStore
+from vlreward.engines.base import Generation, Request, Sampling
+from vlreward.engines.openai import OpenAIEngine
 from vlreward.prompts import get_prompt
 from vlreward.types import CountGold, Sample
 

@@ -220,7 +220,7 @@ def take_steps(name: str, work: Path, steps: int) -> None:
 
 
 def _write_data(work: Path) -> None:
-    from vlreward.data.scenes import make_scene
+    from vlreward.scenes import make_scene
 
     rows = []
     for i in range(24):

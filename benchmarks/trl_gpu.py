@@ -99,7 +99,7 @@ class Bench:
         )
         launcher.chmod(0o755)
         self._port = 29600
-        from vlreward.data.scenes import export_scenes
+        from vlreward.scenes import export_scenes
 
         for task in SUITES:
             export_scenes(task, self.work / "data", 32 if self.small else 4096)  # type: ignore[arg-type]
@@ -297,7 +297,7 @@ class Bench:
 
     def _large_images(self) -> Path:
         """REC rows whose images are as large as COCO's."""
-        from vlreward.data.scenes import scenes
+        from vlreward.scenes import scenes
 
         directory = self.work / "large"
         directory.mkdir(exist_ok=True)

@@ -213,7 +213,7 @@ def _plain_trainer(run: Run) -> Any:
 
 
 def _write_data(work: Path) -> None:
-    from vlreward.data.scenes import scenes
+    from vlreward.scenes import scenes
 
     entries = []
     for task in ("rec", "counting", "geometry"):

@@ -24,7 +24,8 @@ from device import describe_device
 from vlreward.parsers.math import MathParser
 from vlreward.rewards import math_reward
 from vlreward.types import Parsed
-from vlreward.verify import Policy, engine, exact, verify, verify_whole_outputs, warm_up
+from vlreward.verify import Policy, engine, verify, verify_whole_outputs, warm_up
+from vlreward.verify.exact import settle as exact
 
 ROUNDS = 9
 DEADLINE = 1.0

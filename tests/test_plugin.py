@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 CODE = """
-from vlreward.bench.engines.base import ENGINES
+from vlreward.engines.base import ENGINES
 from vlreward.parsers import PARSERS
 from vlreward.rewards import REWARDS, TaskReward
 from vlreward.tasks import TASKS, get_task

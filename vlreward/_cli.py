@@ -59,11 +59,11 @@ def fail_in_one_line(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from vlreward.bench.command import ExpectationError
-        from vlreward.bench.engines.base import EngineError
-        from vlreward.bench.report.errors import ReportError
         from vlreward.bench.runner import TooManyFailuresError
         from vlreward.bench.runs import LockedError, RunFileError, RunMismatchError
         from vlreward.data.errors import DataError
+        from vlreward.engines.base import EngineError
+        from vlreward.report.errors import ReportError
 
         exit_codes: dict[int, tuple[type[BaseException], ...]] = {
             1: (ExpectationError,),

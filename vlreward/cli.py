@@ -43,7 +43,7 @@ def report(
     ] = 20,
 ) -> None:
     """Write one self-contained page: tables, plots, samples with their boxes, comparison."""
-    from vlreward.bench.report import write_report
+    from vlreward.report import write_report
 
     path = write_report(runs, html, image_root=image_root, max_embed_mb=max_embed_mb)
     typer.echo(f"written: {path}")

@@ -24,8 +24,8 @@ from scripts.train_tiny_vlm.batches import Mix, PackedBatches
 from scripts.train_tiny_vlm.model import Trainee, build_model, fuse_norms, save, widen
 from scripts.train_tiny_vlm.monitor import accuracies, greedy
 from scripts.train_tiny_vlm.tokenizer import build_tokenizer
-from vlreward.bench.engines._processor import load_processor
-from vlreward.data.scenes import LEVELS, TASKS, scenes
+from vlreward.engines._processor import load_processor
+from vlreward.scenes import LEVELS, TASKS, scenes
 
 
 def _arguments() -> argparse.Namespace:

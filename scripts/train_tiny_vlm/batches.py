@@ -12,11 +12,11 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 from transformers import PreTrainedTokenizerFast
 
-from vlreward.data.scenes import LEVELS, Level, Scene, Split, make_scene, more_questions
-from vlreward.data.scenes.shapes import COLOURS, SHAPES
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
 from vlreward.prompts import PRESETS
+from vlreward.scenes import LEVELS, Level, Scene, Split, make_scene, more_questions
+from vlreward.scenes.shapes import COLOURS, SHAPES
 
 __all__ = ["SIZE_GROUPS", "Mix", "PackedBatches", "prompt_and_answer"]
 

@@ -17,9 +17,9 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from scripts.train_tiny_vlm.monitor import PROMPTS, greedy
-from vlreward.bench.engines._processor import load_processor
-from vlreward.data.scenes import LEVELS, TASKS, baselines, scenes
+from vlreward.engines._processor import load_processor
 from vlreward.metrics.intervals import wilson_interval
+from vlreward.scenes import LEVELS, TASKS, baselines, scenes
 from vlreward.scoring import score_batch
 from vlreward.tasks import get_task
 from vlreward.types import Completion

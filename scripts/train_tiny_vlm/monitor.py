@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import torch
 
-from vlreward.data.scenes import TASKS, Level, Scene, scenes
 from vlreward.frames import smart_resize
 from vlreward.prompts import PRESETS
+from vlreward.scenes import TASKS, Level, Scene, scenes
 
 __all__ = ["PROMPTS", "accuracies", "greedy", "is_right"]
 

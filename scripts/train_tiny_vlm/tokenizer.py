@@ -8,8 +8,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
-from vlreward.data.scenes import LEVELS, TASKS, more_questions, scenes
 from vlreward.prompts import PRESETS
+from vlreward.scenes import LEVELS, TASKS, more_questions, scenes
 
 __all__ = ["CHAT_TEMPLATE", "SPECIAL_TOKENS", "build_tokenizer"]
 

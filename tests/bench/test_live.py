@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from vlreward.bench.cli import app
 from vlreward.bench.command import RunOptions, run_command
-from vlreward.bench.engines.base import (
+from vlreward.engines.base import (
     ENGINES,
     EngineConfig,
     Generation,

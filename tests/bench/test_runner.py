@@ -17,7 +17,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vlreward.bench.engines.base import (
+from vlreward.bench.progress import RunProgress
+from vlreward.bench.runner import Completed, TooManyFailuresError, run_suite
+from vlreward.bench.runs import LockedError, RunMismatchError, RunStore, read_run
+from vlreward.data.images import ImageFolder
+from vlreward.engines.base import (
     Engine,
     EngineError,
     Generation,
@@ -26,11 +30,7 @@ from vlreward.bench.engines.base import (
     Request,
     Sampling,
 )
-from vlreward.bench.engines.replay import ReplayEngine
-from vlreward.bench.progress import RunProgress
-from vlreward.bench.runner import Completed, TooManyFailuresError, run_suite
-from vlreward.bench.runs import LockedError, RunMismatchError, RunStore, read_run
-from vlreward.data.images import ImageFolder
+from vlreward.engines.replay import ReplayEngine
 from vlreward.frames import ModelFamily
 from vlreward.geometry import Size
 from vlreward.prompts import get_prompt
@@ -294,8 +294,8 @@ def test_files_that_other_processes_left_are_taken_over(tmp_path: Path) -> None:
 _SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
-from vlreward.bench.engines.base import Generation
-from vlreward.bench.engines.replay import ReplayEngine
+from vlreward.engines.base import Generation
+from vlreward.engines.replay import ReplayEngine
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
 from vlreward.types import Completion, CountGold, Sample

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from vlreward.bench.engines.base import Generation
 from vlreward.bench.runs import (
     SCHEMA,
     LockedError,
@@ -25,6 +24,7 @@ from vlreward.bench.runs import (
     read_run,
     request_key,
 )
+from vlreward.engines.base import Generation
 from vlreward.geometry import Size
 
 IDENTITY = {"model": "m", "sampling": {"max_tokens": 5, "temperature": 0.0}}
@@ -260,7 +260,7 @@ def test_keys_depend_on_all_that_matters() -> None:
 
 _WRITER = """
 import sys, time
-from vlreward.bench.engines.base import Generation
+from vlreward.engines.base import Generation
 from vlreward.bench.runs import RunStore
 path, total, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 with RunStore(path, identity={"model": "m"}) as store:

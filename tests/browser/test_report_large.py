@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.bench.report.recorded_runs import make_row, write_run
-from vlreward.bench.report import build_report, write_report
+from tests.report.recorded_runs import make_row, write_run
+from vlreward.report import build_report, write_report
 
 pytestmark = pytest.mark.browser
 

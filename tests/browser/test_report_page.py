@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.bench.report.recorded_runs import make_row, write_run
 from tests.browser.conftest import Open
-from vlreward.bench.report import write_report
+from tests.report.recorded_runs import make_row, write_run
+from vlreward.report import write_report
 
 pytestmark = pytest.mark.browser
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from vlreward.verify import OUTCOMES, Policy, exact
-from vlreward.verify.bombs import complexity
-from vlreward.verify.reader import read
-from vlreward.verify.surd import Surd, scaled
-from vlreward.verify.text import to_latex
-from vlreward.verify.values import Choice, Group, Named, Number, Range, Ratio, Union, Value
+from vlreward.verify import OUTCOMES, Policy
+from vlreward.verify.exact import settle as exact
+from vlreward.verify.exact.bombs import complexity
+from vlreward.verify.exact.reader import read
+from vlreward.verify.exact.surd import Surd, scaled
+from vlreward.verify.exact.text import to_latex
+from vlreward.verify.exact.values import Choice, Group, Named, Number, Range, Ratio, Union, Value
 
 __all__ = ["check"]
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vlreward.bench.engines.base import (
+from vlreward.bench.runs import read_run
+from vlreward.engines.base import (
     EngineConfig,
     EngineError,
     Generation,
@@ -24,7 +25,6 @@ from vlreward.bench.engines.base import (
     Sampling,
     make_engine,
 )
-from vlreward.bench.runs import read_run
 from vlreward.frames import FAMILIES, smart_resize
 from vlreward.geometry import Size
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.torch
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from vlreward.bench.engines.hf import HFEngine  # noqa: E402
+from vlreward.engines.hf import HFEngine  # noqa: E402
 
 SIZES = [(640, 428), (100, 37), (57, 300), (28, 28), (500, 500), (31, 90)]
 
@@ -91,7 +91,7 @@ def test_generation_equals_transformers_alone(
     import torch
     from transformers import AutoModelForImageTextToText
 
-    from vlreward.bench.engines._processor import load_processor
+    from vlreward.engines._processor import load_processor
 
     processor = load_processor(tiny_dir / family)
     model = AutoModelForImageTextToText.from_pretrained(tiny_dir / family)
@@ -278,7 +278,7 @@ def test_a_checkpoint_without_processor_is_refused(tiny_dir: Path, tmp_path: Pat
 def test_a_text_model_is_refused(tmp_path: Path) -> None:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    from vlreward.bench.engines import _checkpoint
+    from vlreward.engines import _checkpoint
 
     config = Qwen2Config(
         vocab_size=16,
@@ -333,7 +333,7 @@ def test_without_torch_the_extra_is_named(root: Path) -> None:
     code = """
         import sys
         sys.modules["torch"] = None
-        from vlreward.bench.engines.base import EngineConfig, make_engine
+        from vlreward.engines.base import EngineConfig, make_engine
         try:
             make_engine("hf", EngineConfig(model="m"))
         except ImportError as error:
@@ -353,8 +353,8 @@ def test_the_factory_needs_a_model() -> None:
 
 _RANKS = """
 import json, os, sys
-from vlreward.bench.engines.base import Sampling
-from vlreward.bench.engines.hf import HFEngine
+from vlreward.engines.base import Sampling
+from vlreward.engines.hf import HFEngine
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
 from vlreward.types import CountGold, Sample

@@ -23,9 +23,9 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
 )
 
-from vlreward.bench.engines._processor import load_processor
-from vlreward.data.scenes import LEVELS, SIZES, TASKS, Scene, make_scene, scenes
+from vlreward.engines._processor import load_processor
 from vlreward.frames import smart_resize
+from vlreward.scenes import LEVELS, SIZES, TASKS, Scene, make_scene, scenes
 from vlreward.scoring import score_batch
 from vlreward.tasks import get_task
 from vlreward.types import Completion, Score

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vlreward.data.scenes import export_scenes
+from vlreward.scenes import export_scenes
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,11 @@ from vlreward.verify import (
     Verdict,
     check_gold,
     engine,
-    exact,
     verify,
     verify_batch,
 )
 from vlreward.verify.cache import Cache
+from vlreward.verify.exact import settle as exact
 
 
 def test_tiers_in_order(no_cache: None) -> None:

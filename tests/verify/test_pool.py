@@ -23,13 +23,13 @@ from vlreward.verify import (
     PoolOptions,
     Verdict,
     configure,
-    pool,
     shutdown,
     verify,
     verify_batch,
     warm_up,
 )
-from vlreward.verify.priority import Meter
+from vlreward.verify.workers import pool
+from vlreward.verify.workers.priority import Meter
 
 Rows = list[dict[str, Any]]
 HARD = "(x+y+z)^{900}"

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlreward.verify.bombs import complexity
-from vlreward.verify.lexer import tokenize
-from vlreward.verify.names import is_name, name_of
-from vlreward.verify.reader import read
-from vlreward.verify.surd import TooComplex, scaled
-from vlreward.verify.text import canonical_text, to_latex, without_phrases
-from vlreward.verify.units import Unit, parse_unit
-from vlreward.verify.values import Group, Named, Number
+from vlreward.verify.exact.bombs import complexity
+from vlreward.verify.exact.lexer import tokenize
+from vlreward.verify.exact.names import is_name, name_of
+from vlreward.verify.exact.reader import read
+from vlreward.verify.exact.surd import TooComplex, scaled
+from vlreward.verify.exact.text import canonical_text, to_latex, without_phrases
+from vlreward.verify.exact.units import Unit, parse_unit
+from vlreward.verify.exact.values import Group, Named, Number
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlreward.verify import powers, surd
-from vlreward.verify.surd import Malformed, Surd, TooComplex, Undecided
+from vlreward.verify.exact import powers, surd
+from vlreward.verify.exact.surd import Malformed, Surd, TooComplex, Undecided
 
 small = st.integers(-40, 40)
 terms = st.dictionaries(

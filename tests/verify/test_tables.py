@@ -16,7 +16,7 @@ import pytest
 from vlreward.parsers.math import MathParser
 from vlreward.types import Parsed
 from vlreward.verify import Policy, verify, verify_batch, verify_whole_outputs
-from vlreward.verify.exact import settle_exactly
+from vlreward.verify.exact.settle import settle_exactly
 
 Rows = list[dict[str, Any]]
 Cases = Callable[[str], Rows]

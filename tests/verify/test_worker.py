@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from vlreward.verify import compat, verify_whole_output, worker
-from vlreward.verify.worker import MAX_REPLY, read_frame, write_frame
+from vlreward.verify import compat, verify_whole_output
+from vlreward.verify.workers import worker
+from vlreward.verify.workers.worker import MAX_REPLY, read_frame, write_frame
 
 
 def _serve(
@@ -68,7 +69,7 @@ def test_memory_is_limited() -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux enforces the memory limit")
     script = (
-        "from vlreward.verify.worker import limit_resources\n"
+        "from vlreward.verify.workers.worker import limit_resources\n"
         "limit_resources(64 * 2**20)\n"
         "small = bytearray(16 * 2**20)\n"
         "try:\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.engines.base import Generation
+from vlreward.engines.base import Generation
 from vlreward.geometry import Size
 
 __all__ = [

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.bench import _runfile
-from vlreward.bench.engines.base import Engine, Generation
 from vlreward.bench.runs import RunStore, read_run
+from vlreward.engines.base import Engine, Generation
 
 __all__ = ["Shards"]
 

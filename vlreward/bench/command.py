@@ -12,9 +12,9 @@ from vlreward.data.errors import DataError
 from vlreward.registry import unknown_name
 
 if TYPE_CHECKING:
-    from vlreward.bench.engines.base import Engine
     from vlreward.bench.evaluate import Evaluation
     from vlreward.bench.suites import Suite
+    from vlreward.engines.base import Engine
     from vlreward.frames import Frame, ModelFamily
     from vlreward.prompts import PromptTemplate
     from vlreward.spec import TaskSpec
@@ -225,7 +225,7 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
 
 
 def _engine(options: RunOptions) -> Engine:
-    from vlreward.bench.engines.base import EngineConfig, Sampling, make_engine
+    from vlreward.engines.base import EngineConfig, Sampling, make_engine
 
     try:
         sampling = Sampling(
@@ -270,7 +270,7 @@ def finish(
 
         written += write_lm_eval(evaluations, out / "lm-eval")
     if html:
-        from vlreward.bench.report import write_report
+        from vlreward.report import write_report
 
         written.append(write_report([out], out / "report.html"))
     console = Console()

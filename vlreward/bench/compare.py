@@ -25,8 +25,8 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from vlreward.bench.report.load import load_runs
-    from vlreward.bench.report.pairs import compare_runs
+    from vlreward.report.load import load_runs
+    from vlreward.report.pairs import compare_runs
 
     runs = load_runs([a, b])
     pairs = compare_runs(runs)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.engines.base import Engine
 from vlreward.bench.evaluate import Evaluation, evaluate
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.bench.suites import Suite
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
+from vlreward.engines.base import Engine
 from vlreward.frames import Frame
 from vlreward.prompts import PromptTemplate
 from vlreward.scoring import score

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.bench import _shards
-from vlreward.bench.engines.base import Engine, EngineError, Generation, GenerationError, Request
 from vlreward.bench.progress import RunProgress
 from vlreward.bench.runs import request_key
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource, image_sha256
+from vlreward.engines.base import Engine, EngineError, Generation, GenerationError, Request
 from vlreward.prompts import PromptTemplate
 from vlreward.types import Completion, Sample
 

@@ -20,7 +20,7 @@ from vlreward import __version__
 from vlreward.bench import _runfile
 from vlreward.bench._lock import FileLock, LockedError
 from vlreward.bench._runfile import SCHEMA, RunFileError, RunMismatchError
-from vlreward.bench.engines.base import Generation
+from vlreward.engines.base import Generation
 
 __all__ = [
     "SCHEMA",

@@ -90,8 +90,8 @@ def _load(suite: Suite, options: DataOptions) -> Dataset:
 def _scenes(suite: Suite, n: int, out: Path) -> Dataset:
     import hashlib
 
-    from vlreward.data.scenes import scenes
-    from vlreward.data.scenes.seeds import Split
+    from vlreward.scenes import scenes
+    from vlreward.scenes.seeds import Split
 
     folder = out / "images"
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def _scenes(suite: Suite, n: int, out: Path) -> Dataset:
         samples.append(sample.model_copy(update={"image": name, "input_size": None, "frame": None}))
     golds = "\n".join(f"{sample.id} {sample.gold!r}" for sample in samples)
     provenance = Provenance(
-        path="vlreward.data.scenes",
+        path="vlreward.scenes",
         schema="scenes",
         sha256=hashlib.sha256(golds.encode()).hexdigest(),
         rows=n,

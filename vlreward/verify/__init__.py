@@ -26,8 +26,8 @@ from vlreward.verify.verdict import OUTCOMES, Outcome, Verdict
 if TYPE_CHECKING:
     from vlreward.verify.compat import verify_whole_output, verify_whole_outputs
     from vlreward.verify.engine import check_gold, verify, verify_batch
-    from vlreward.verify.options import PoolOptions
-    from vlreward.verify.pool import configure, shutdown, warm_up
+    from vlreward.verify.workers.options import PoolOptions
+    from vlreward.verify.workers.pool import configure, shutdown, warm_up
 
 __all__ = [
     "OUTCOMES",
@@ -46,15 +46,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "PoolOptions": "options",
+    "PoolOptions": "workers.options",
     "check_gold": "engine",
-    "configure": "pool",
-    "shutdown": "pool",
+    "configure": "workers.pool",
+    "shutdown": "workers.pool",
     "verify": "engine",
     "verify_batch": "engine",
     "verify_whole_output": "compat",
     "verify_whole_outputs": "compat",
-    "warm_up": "pool",
+    "warm_up": "workers.pool",
 }
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter
 
-from vlreward.verify.pool import map_in_threads, run
 from vlreward.verify.verdict import Verdict
+from vlreward.verify.workers.pool import map_in_threads, run
 
 __all__ = ["MAX_OUTPUT", "verify_whole_output", "verify_whole_outputs"]
 

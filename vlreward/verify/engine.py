@@ -7,12 +7,12 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Literal
 
-from vlreward.verify.bombs import complexity
 from vlreward.verify.cache import Cache
-from vlreward.verify.exact import EXACT_VERSION, Settled, read_gold, settle_exactly
+from vlreward.verify.exact.bombs import complexity
+from vlreward.verify.exact.reader import read
+from vlreward.verify.exact.settle import EXACT_VERSION, Settled, read_gold, settle_exactly
+from vlreward.verify.exact.text import MAX_CHARACTERS, to_latex
 from vlreward.verify.policy import Policy
-from vlreward.verify.reader import read
-from vlreward.verify.text import MAX_CHARACTERS, to_latex
 from vlreward.verify.verdict import Verdict
 
 __all__ = ["CACHE_SIZE", "cache", "check_gold", "verify", "verify_batch"]
@@ -82,7 +82,7 @@ def verify_batch(pairs: Sequence[tuple[str, str]], policy: Policy = _DEFAULT) ->
         else:
             verdicts[gold, answer] = verdict
     if hard:
-        from vlreward.verify.pool import map_in_threads
+        from vlreward.verify.workers.pool import map_in_threads
 
         found = map_in_threads(lambda pair: _ask(pair[0], pair[1], policy, perf_counter()), hard)
         verdicts.update(zip(hard, found))
@@ -155,7 +155,7 @@ def _settle(gold: str, answer: str, policy: Policy, started: float) -> Verdict |
 
 
 def _ask(gold: str, answer: str, policy: Policy, started: float) -> Verdict:
-    from vlreward.verify.pool import run
+    from vlreward.verify.workers.pool import run
 
     places = 6 if policy.decimals == "gold" else policy.decimals
     result = run(

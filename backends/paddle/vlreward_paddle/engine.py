@@ -12,8 +12,9 @@ from typing import Any
 
 import paddle
 
-from vlreward.bench.engines._checkpoint import fingerprint
-from vlreward.bench.engines.base import (
+from vlreward.data.images import open_image
+from vlreward.engines._checkpoint import fingerprint
+from vlreward.engines.base import (
     EngineConfig,
     EngineError,
     Generation,
@@ -23,7 +24,6 @@ from vlreward.bench.engines.base import (
     Sampling,
     resolve_family,
 )
-from vlreward.data.images import open_image
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
 from vlreward_paddle import rollout

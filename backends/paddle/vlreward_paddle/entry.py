@@ -11,7 +11,7 @@ def make_engine(config: Any) -> Any:
     """Build the engine.
 
     Args:
-        config: A `vlreward.bench.engines.base.EngineConfig`.
+        config: A `vlreward.engines.base.EngineConfig`.
 
     Raises:
         ImportError: If paddle or paddleformers is missing; names the extra.

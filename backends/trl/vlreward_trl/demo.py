@@ -112,8 +112,8 @@ def run_demo(
 
     import torch
 
-    from vlreward.bench.report import write_report
-    from vlreward.data.scenes import export_scenes
+    from vlreward.report import write_report
+    from vlreward.scenes import export_scenes
 
     torch.set_num_threads(1)  # a model this small loses more to threads than it gains
     out.mkdir(parents=True, exist_ok=True)

@@ -306,8 +306,8 @@ def write_grpo(out: Path, beta: float, iterations: int) -> None:
 
 def write_answers(out: Path) -> None:
     """Greedy answers of the packaged model to questions about scenes, by the engine `hf`."""
-    from vlreward.bench.engines.base import Generation, Sampling
-    from vlreward.bench.engines.hf import HFEngine
+    from vlreward.engines.base import Generation, Sampling
+    from vlreward.engines.hf import HFEngine
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
     from tests.backends.paddle.questions import MODEL, requests

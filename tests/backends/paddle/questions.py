@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from importlib.resources import files
 
-from vlreward.bench.engines.base import Request
-from vlreward.data.scenes import LEVELS, TASKS, make_scene
+from vlreward.engines.base import Request
 from vlreward.prompts import get_prompt
+from vlreward.scenes import LEVELS, TASKS, make_scene
 from vlreward.types import CountGold, Sample
 
 MODEL = str(files("vlreward.data") / "tiny_vlm" / "sft")

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
 from tests.backends.paddle.questions import MODEL, requests
-from vlreward.bench.engines.base import (
+from vlreward.engines.base import (
     Engine,
     EngineConfig,
     EngineError,

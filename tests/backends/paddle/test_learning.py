@@ -59,7 +59,7 @@ def test_a_toy_objective_reaches_nine_tenths(checkpoint: Any, tmp_path: Path) ->
 
 def write_scenes(path: Path, task: Any, split: Any, count: int) -> Path:
     """Scenes with their images as rows that the loader knows."""
-    from vlreward.data.scenes import make_scene
+    from vlreward.scenes import make_scene
 
     images = path / "images"
     images.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 from transformers import AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
-from vlreward.data.scenes import make_scene
+from vlreward.scenes import make_scene
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.rollout import Prompt, Sampling, generate
 

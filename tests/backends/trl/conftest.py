@@ -69,9 +69,9 @@ def free_port() -> Callable[[], int]:
 def scenes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`rec.jsonl`, `counting.jsonl`, `geometry.jsonl`, `mixture.yaml` and `images/`.
 
-    The images have five different sizes; see `vlreward.data.scenes`.
+    The images have five different sizes; see `vlreward.scenes`.
     """
-    from vlreward.data.scenes import scenes
+    from vlreward.scenes import scenes
 
     root = tmp_path_factory.mktemp("scenes")
     (root / "images").mkdir()

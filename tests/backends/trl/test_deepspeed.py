@@ -22,7 +22,7 @@ def _train(
     strategy: str, root: Path, work: Path, port: int
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """What a run logged, and the weights that it saved."""
-    from vlreward.data.scenes import export_scenes
+    from vlreward.scenes import export_scenes
 
     data = export_scenes("counting", work / "data", 64)
     launcher = work / "bin" / "accelerate"

@@ -78,9 +78,9 @@ def test_the_benchmark_runs_a_trained_model_in_the_frame_of_its_training(
     argv: Callable[..., list[str]], scenes_data: Path, tmp_path: Path
 ) -> None:
     """Through the transformers engine of `vlreward-bench`."""
-    from vlreward.bench.engines.base import Request
-    from vlreward.bench.engines.hf import HFEngine
-    from vlreward.bench.engines.values import Generation, Sampling
+    from vlreward.engines.base import Request
+    from vlreward.engines.hf import HFEngine
+    from vlreward.engines.values import Generation, Sampling
 
     run = prepare(parse(argv("rec", "qwen2.5-vl", "--output_dir", tmp_path)))
     train(run)

@@ -17,7 +17,7 @@ from accelerate.utils import gather_object
 
 from vlreward.rewards import TaskReward
 from vlreward.training.rewards import term_rewards
-from vlreward.verify.exact import settle_exactly
+from vlreward.verify.exact.settle import settle_exactly
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
 from vlreward_trl.training import train

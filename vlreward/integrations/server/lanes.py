@@ -175,7 +175,7 @@ class Lanes:
         """Whether only a worker process can settle it."""
         from vlreward.golds import unpack
         from vlreward.types import plain_target
-        from vlreward.verify.exact import settle_exactly
+        from vlreward.verify.exact.settle import settle_exactly
 
         try:
             task = self._scorer.task_of(item.gold, item.task)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlreward.data import load
+from vlreward.scenes import scenes
+from vlreward.scenes.export import export_scenes
+from vlreward.scenes.scene import TASKS
+from vlreward.scenes.seeds import TaskName
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_exported_scenes_load_like_any_other_data(task: TaskName, tmp_path: Path) -> None:
+    path = export_scenes(task, tmp_path, 6, start=3)
+    data = load(path, image_root=tmp_path, read_sizes=True)
+    made = list(scenes(task, "train", 6, start=3))
+    assert [sample.id for sample in data] == [scene.id for scene in made]
+    for sample, scene in zip(data, made):
+        assert sample.gold == scene.to_sample().gold
+        assert sample.question == scene.question
+        assert sample.image_size == scene.size
+        with data.open_image(sample) as image:
+            assert image.tobytes() == scene.image.convert("RGB").tobytes()

@@ -1,9 +1,0 @@
-"""One self-contained HTML page from the result files of one or more runs.
-
-`write_report` is the whole interface; `vlreward report RUN... --html out.html` calls it.
-"""
-
-from vlreward.bench.report.build import Report, build_report, write_report
-from vlreward.bench.report.errors import ReportError
-
-__all__ = ["Report", "ReportError", "build_report", "write_report"]

@@ -1,0 +1,157 @@
+"""One OpenAI-compatible endpoint: its address, its clients, and its replies as typed values."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import ipaddress
+import random
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from vlreward.engines._replies import Answer, Refusal, bounded, model_names, read, refused
+from vlreward.engines._retry import backoff_seconds
+from vlreward.engines.values import EngineError
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Endpoint", "choose_model", "quick_imports"]
+
+
+class Endpoint:
+    """An address that takes chat completions.
+
+    Args:
+        base_url: Address up to and including `/v1`.
+        api_key: Bearer token, or None for none.
+        timeout: Seconds to wait for an answer.
+
+    Raises:
+        ValueError: If the address is no http or https URL.
+    """
+
+    def __init__(self, base_url: str, api_key: str | None, timeout: float) -> None:
+        import httpx
+
+        try:
+            url = httpx.URL(base_url.rstrip("/"))
+        except httpx.InvalidURL as error:
+            raise ValueError(f"expected an http address, got {base_url!r}: {error}") from None
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError(f"expected an address like http://localhost:8000/v1, got {base_url!r}")
+        self._url = str(url)
+        self.shown_url = str(url.copy_with(userinfo=b""))
+        """The address without any password, for messages."""
+        self._key = api_key or None
+        headers = {"Content-Type": "application/json"}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
+        # A proxy configured for the outside world must not be asked for this very machine.
+        self._options: dict[str, Any] = {
+            "headers": headers,
+            "timeout": httpx.Timeout(timeout, connect=min(timeout, 15.0), pool=None),
+            "trust_env": not _is_loopback(url.host),
+            "verify": httpx.create_ssl_context() if url.scheme == "https" else False,
+        }
+
+    def client(self) -> httpx.AsyncClient:
+        """A client for one request at a time; close it after use."""
+        import httpx
+
+        return httpx.AsyncClient(**self._options)
+
+    async def post(self, client: httpx.AsyncClient, body: bytes) -> Answer | Refusal:
+        """Send one chat completion request and read the reply. Never raises on a bad reply."""
+        import httpx
+
+        try:
+            response = await client.post(f"{self._url}/chat/completions", content=body)
+        except httpx.TimeoutException as error:
+            what = type(error).__name__
+            return Refusal("timeout", f"no answer from {self.shown_url} in time ({what})", True)
+        except httpx.TransportError as error:
+            return Refusal("connection", self._unreachable(error), True)
+        if response.status_code != 200:
+            return refused(response, self.shown_url)
+        return read(response.content, self.shown_url)
+
+    def models(self, tries: int, backoff: float) -> list[str]:
+        """Names that the endpoint serves; empty if it does not say.
+
+        Raises:
+            EngineError: If there is no endpoint at the address, or it refuses the key.
+        """
+        import httpx
+
+        rng = random.Random()
+        started = time.monotonic()
+        options = {**self._options, "timeout": httpx.Timeout(30.0, connect=15.0)}
+        with httpx.Client(**options) as client:
+            for attempt in range(1, tries + 1):
+                try:
+                    response = client.get(f"{self._url}/models")
+                except httpx.TransportError as error:
+                    problem = self._unreachable(error)
+                else:
+                    if response.status_code in (401, 403):
+                        raise EngineError(refused(response, self.shown_url).detail)
+                    if response.status_code not in (502, 503, 504):
+                        return model_names(response)
+                    problem = refused(response, self.shown_url).detail
+                if attempt < tries:
+                    time.sleep(backoff_seconds(attempt, backoff, rng))
+        raise EngineError(
+            f"{problem} (gave up after {tries} tries in {time.monotonic() - started:.1f} s). Is "
+            "the server running, has it finished loading, and is --base-url right?"
+        )
+
+    def _unreachable(self, error: Exception) -> str:
+        return bounded(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
+
+
+@contextlib.contextmanager
+def quick_imports() -> Iterator[None]:
+    """Spare each request the searches for a package that is not installed.
+
+    httpcore tries `import sniffio` several times a request. Without sniffio each try searches all
+    of `sys.path`, which takes a quarter of the time of a request.
+    """
+    if "sniffio" in sys.modules or importlib.util.find_spec("sniffio") is not None:
+        yield
+        return
+    modules: dict[str, Any] = sys.modules
+    modules["sniffio"] = None  # Python's own mark for "not there, do not search".
+    try:
+        yield
+    finally:
+        if modules.get("sniffio", "") is None:
+            del modules["sniffio"]
+
+
+def choose_model(model: str | None, served: list[str], url: str) -> str:
+    """The model to ask for: as named, or the only one that is served.
+
+    A name that the endpoint does not list is taken at its word if the endpoint lists none; some
+    list less than they serve, so a name that is not listed is left to the endpoint to refuse.
+
+    Raises:
+        EngineError: If no model is named and there is not exactly one to choose.
+    """
+    if model is not None:
+        return model
+    if len(served) == 1:
+        return served[0]
+    listed = ", ".join(served[:10]) or "none"
+    raise EngineError(f"{url} lists {len(served)} models ({listed}): name one by --model")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

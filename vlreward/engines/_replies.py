@@ -1,0 +1,126 @@
+"""Replies of an OpenAI-compatible endpoint as typed values; whatever they hold, nothing raises."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vlreward.engines._retry import RETRYABLE_STATUS, parse_retry_after
+from vlreward.engines.values import MAX_DETAIL
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Answer", "Refusal", "bounded", "model_names", "read", "refused"]
+
+_NO_KEY = "give the key in the environment variable OPENAI_API_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A completion as the endpoint gave it."""
+
+    text: str
+    finish_reason: str | None
+    usage: dict[str, int] | None
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no completion."""
+
+    kind: str
+    detail: str
+    retryable: bool
+    retry_after: float | None = None
+
+
+def refused(response: httpx.Response, url: str) -> Refusal:
+    """Why a reply with another status than 200 holds no completion."""
+    status = response.status_code
+    detail = f"{url} answered {status}: {_server_message(response.content)}"
+    if status in (401, 403):
+        detail += f"; {_NO_KEY}"
+    elif status == 404:
+        detail += "; check --base-url (it ends in /v1) and the model's name"
+    return Refusal(
+        f"http_{status}",
+        detail,
+        status in RETRYABLE_STATUS,
+        parse_retry_after(response.headers.get("retry-after")),
+    )
+
+
+def read(content: bytes, url: str) -> Answer | Refusal:
+    """The completion in a reply with status 200, or why there is none."""
+    try:
+        reply = json.loads(content)
+    except (ValueError, RecursionError):
+        shown = bounded(content[:200].decode("utf-8", "replace"))
+        return Refusal(
+            "bad_reply", f"{url} answered 200 with text that is no JSON: {shown!r}", True
+        )
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if not isinstance(choices, list) or not choices:
+        return Refusal("bad_reply", f"{url} answered 200 without any choice", True)
+    text = _text_of(choices[0])
+    if text is None:
+        shown = bounded(json.dumps(choices[0]))
+        return Refusal("bad_reply", f"{url} answered 200 without a text: {shown}", True)
+    reason = choices[0].get("finish_reason")
+    usage = reply.get("usage")
+    model = reply.get("model")
+    return Answer(
+        text=text,
+        finish_reason=reason if isinstance(reason, str) else None,
+        usage={
+            key: value
+            for key, value in usage.items()
+            if isinstance(value, int) and not isinstance(value, bool)
+        }
+        if isinstance(usage, dict)
+        else None,
+        model=model if isinstance(model, str) else None,
+    )
+
+
+def _text_of(choice: Any) -> str | None:
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict) or "content" not in message:
+        return None
+    content = message["content"]
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "".join(part for part in parts if isinstance(part, str))
+    if content is None:
+        return ""
+    return content if isinstance(content, str) else None
+
+
+def _server_message(content: bytes) -> str:
+    text = content[:20_000].decode("utf-8", "replace")
+    try:
+        value = json.loads(text)
+        while isinstance(value, dict):
+            value = next(value[key] for key in ("error", "message", "detail") if key in value)
+        text = value if isinstance(value, str) else json.dumps(value)
+    except (ValueError, StopIteration, RecursionError):
+        pass
+    return bounded(text) or "no message"
+
+
+def bounded(text: str) -> str:
+    """The text on one line, printable, and not too long for a message."""
+    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return clean if len(clean) <= MAX_DETAIL else clean[: MAX_DETAIL - 1] + "…"
+
+
+def model_names(response: httpx.Response) -> list[str]:
+    """The ids in a reply to GET /v1/models; empty if it is no such list."""
+    try:
+        data = response.json()["data"]
+        return [str(entry["id"]) for entry in data]
+    except (ValueError, KeyError, TypeError):
+        return []

@@ -1,0 +1,192 @@
+"""Put the page together: loaded runs in, one HTML file out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from vlreward.report.errors import ReportError
+
+__all__ = ["Report", "build_report", "write_report"]
+
+_SCRIPTS = ("data.js", "list.js", "detail.js", "report.js")
+_CHUNK = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished page."""
+
+    html: str
+    """The whole page, ready to be written as UTF-8."""
+    notes: list[str] = field(default_factory=list)
+    """What the page warns its reader of, e.g. missing images."""
+    samples: int = 0
+    """Number of samples shown."""
+    images_embedded: int = 0
+    """Number of images embedded."""
+    embedded_bytes: int = 0
+    """Size of the embedded images in the page."""
+
+
+def write_report(
+    run_dirs: Sequence[Path],
+    out: Path,
+    *,
+    image_root: Path | None = None,
+    max_embed_mb: float = 20,
+    title: str = "vlreward report",
+) -> Path:
+    """Write one self-contained page about one or more runs.
+
+    The same input gives the same bytes. The page needs no network and no other file, except for
+    images beyond `max_embed_mb`, which it loads from where they lie.
+
+    Args:
+        run_dirs: Directories that hold `results.json` and `samples_<suite>.jsonl`; the first one
+            is what the others are compared with.
+        out: The page; missing directories are made, an older page is replaced at once or not at
+            all.
+        image_root: Directory that the image names of the samples are relative to; None to look
+            in each run directory and in the working directory.
+        max_embed_mb: Limit of the embedded images, in millions of bytes of the page.
+        title: Heading of the page.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ReportError: If a run cannot be read, or an argument is wrong.
+        OSError: If the page cannot be written.
+    """
+    out = Path(out)
+    report = build_report(
+        run_dirs, out, image_root=image_root, max_embed_mb=max_embed_mb, title=title
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(report.html.encode("utf-8", "replace"))
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return out
+
+
+def build_report(
+    run_dirs: Sequence[Path],
+    out: Path,
+    *,
+    image_root: Path | None = None,
+    max_embed_mb: float = 20,
+    title: str = "vlreward report",
+) -> Report:
+    """The page as text, with its notes; arguments and errors as in `write_report`."""
+    from vlreward.report.images import embed_images
+    from vlreward.report.jsonfile import embed_json
+    from vlreward.report.load import load_runs
+    from vlreward.report.pairs import compare_runs
+    from vlreward.report.samples import locator, page_data, wanted_images
+
+    out = Path(out)
+    _check_arguments(out, image_root, max_embed_mb)
+    runs = load_runs([Path(path) for path in run_dirs])
+    locate = locator(runs, image_root)
+    store = embed_images(wanted_images(runs), locate, out, max_embed_mb)
+    index, rows = page_data(runs, store)
+    notes = [note for run in runs for note in run.notes] + store.notes
+    uris = [shown.uri for shown in store.shown.values() if shown.uri is not None]
+    html = _render(
+        title=title,
+        runs=runs,
+        pairs=compare_runs(runs),
+        notes=notes,
+        samples=len(rows),
+        index=embed_json(index),
+        chunks=_chunks([embed_json(row) for row in rows]),
+        uris=uris,
+        links=any(shown.href for shown in store.shown.values()),
+    )
+    return Report(html, notes, len(rows), store.embedded, store.embedded_bytes)
+
+
+def _check_arguments(out: Path, image_root: Path | None, max_embed_mb: float) -> None:
+    if not (math.isfinite(max_embed_mb) and max_embed_mb >= 0):
+        raise ReportError(f"expected max_embed_mb >= 0, got {max_embed_mb!r}")
+    if image_root is not None and not Path(image_root).is_dir():
+        raise ReportError(f"expected a directory as image root, got {str(image_root)!r}")
+    if out.is_dir():
+        raise ReportError(
+            f"expected a file to write, got the directory {str(out)!r}: give e.g. "
+            f"{str(out / 'report.html')!r}"
+        )
+
+
+def _chunks(rows: list[Markup]) -> list[Markup]:
+    """JSON lists of rows, each of a size that the page parses without a pause to be felt."""
+    chunks: list[list[Markup]] = []
+    size = _CHUNK
+    for row in rows:
+        if size >= _CHUNK:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(row)
+        size += len(row)
+    return [Markup("[{}]").format(Markup(",").join(chunk)) for chunk in chunks]
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return f"'sha256-{digest}'"
+
+
+def _render(**context: Any) -> str:
+    import jinja2
+
+    from vlreward.report.curves import curve_figures, load_curves
+    from vlreward.report.plots import figures
+    from vlreward.report.summary import overview, plots, provenance, scale
+    from vlreward.report.text import percent, plain, points, visible
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(visible=visible, plain=plain, percent=percent, points=points)
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_asset, _SCRIPTS)) + "})();\n"
+    style = _asset("report.css")
+    # Hashes, not 'unsafe-inline': no script or style but these two ever runs in the page.
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        f"img-src data:{' file: ' + chr(39) + 'self' + chr(39) if context['links'] else ''}; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types"
+    )
+    runs = context["runs"]
+    return environment.from_string(_asset("report.html.j2")).render(
+        **context,
+        script=Markup(script),
+        style=Markup(style),
+        policy=policy,
+        overview=overview(runs),
+        provenance=provenance(runs),
+        plots=plots(runs, figures),
+        training=[
+            (run, curves, curve_figures(curves))
+            for run in runs
+            if (curves := load_curves(run.path)) is not None
+        ],
+        scale=scale,
+        run_numbers={run.name: number for number, run in enumerate(runs)},
+    )

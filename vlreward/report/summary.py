@@ -1,0 +1,94 @@
+"""The numbers of the page's tables, in the order in which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlreward.report.load import Run, Suite
+from vlreward.report.records import shown
+from vlreward.report.svg import Figure
+
+__all__ = ["Line", "Source", "overview", "plots", "provenance", "scale"]
+
+_HOW = (
+    "model", "task", "task_version", "primary", "protocol", "method", "prompt", "prompt_hash",
+    "frame", "frame_declared_by", "file", "file_sha256", "data_sha256",
+)  # fmt: skip
+_ELSEWHERE = {
+    "suite", "acc", "acc_ci", "acc_ci_method", "acc_ci_clustered", "n", "parse_rate", "failures",
+    "metrics", "reward", "terms", "notes",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One suite of one run in the summary."""
+
+    run: Run
+    """The run."""
+    run_number: int
+    """Its place among the runs."""
+    suite: Suite
+    """The suite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How one number was made."""
+
+    run: Run
+    """The run."""
+    suite: Suite
+    """The suite."""
+    facts: list[tuple[str, str]]
+    """Name and value of each fact; a fact that the file does not state is `not stated`."""
+
+
+def overview(runs: Sequence[Run]) -> dict[str, list[Line]]:
+    """The lines of the summary by suite, suites and runs in the order given."""
+    lines: dict[str, list[Line]] = {}
+    for number, run in enumerate(runs):
+        for name, suite in run.suites.items():
+            lines.setdefault(name, []).append(Line(run, number, suite))
+    return lines
+
+
+def provenance(runs: Sequence[Run]) -> list[Source]:
+    """How each number was made, as far as `results.json` says."""
+    return [Source(run, suite, _facts(run, suite)) for run in runs for suite in run.suites.values()]
+
+
+def _facts(run: Run, suite: Suite) -> list[tuple[str, str]]:
+    data: dict[str, Any] = suite.result.model_dump()
+    facts = [(name, _stated(data.get(name))) for name in _HOW]
+    rest = sorted(set(data) - set(_HOW) - _ELSEWHERE)
+    facts += [(name, _stated(data[name])) for name in rest]
+    facts.append(("interval", _stated(suite.result.acc_ci_method)))
+    facts.append(("written", _stated(run.created)))
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    facts.append(("versions", versions or "not stated"))
+    return facts
+
+
+def _stated(value: Any) -> str:
+    return "not stated" if value is None else shown(value)
+
+
+def plots(
+    runs: Sequence[Run], figures: Callable[[Suite, Sequence[Suite]], list[Figure]]
+) -> dict[str, list[tuple[Run, list[Figure]]]]:
+    """The figures by suite and run; a suite without samples in any run is left out."""
+    made: dict[str, list[tuple[Run, list[Figure]]]] = {}
+    for name, lines in overview(runs).items():
+        peers = [line.suite for line in lines]
+        drawn = [(line.run, figures(line.suite, peers)) for line in lines]
+        if any(figure for _, figure in drawn):
+            made[name] = [(run, figure) for run, figure in drawn if figure]
+    return made
+
+
+def scale(share: float, width: float) -> str:
+    """Place of a share on a line of `width`, for SVG."""
+    return f"{min(max(share, 0.0), 1.0) * width:.1f}"

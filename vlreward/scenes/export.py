@@ -1,0 +1,55 @@
+"""Writes scenes to disk in the schemas of published data sets, for trainers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from vlreward.scenes.scene import scenes
+from vlreward.scenes.seeds import Level, Split, TaskName
+
+__all__ = ["export_scenes"]
+
+
+def export_scenes(
+    task: TaskName,
+    directory: str | Path,
+    n: int,
+    *,
+    split: Split | str = Split.TRAIN,
+    level: Level | None = None,
+    start: int = 0,
+) -> Path:
+    """Write `n` scenes as images and one JSON Lines file.
+
+    Rows have the schema `rec` or `r1-v` of `vlreward.data.SCHEMAS`, so that `load` reads them like
+    any other data; image names are relative to `directory`.
+
+    Args:
+        task: `rec`, `counting` or `geometry`.
+        directory: Where to write; made if need be. Images that are there already are kept.
+        n: How many.
+        split: `train`, `validation` or `test`.
+        level: One level; None for all three in turn.
+        start: Index of the first.
+
+    Returns:
+        The file, `TASK.jsonl`.
+    """
+    directory = Path(directory)
+    (directory / "images").mkdir(parents=True, exist_ok=True)
+    lines = []
+    for scene in scenes(task, split, n, level=level, start=start):
+        image = f"images/{scene.id}.png"
+        if not (directory / image).exists():
+            scene.image.save(directory / image)
+        row: dict[str, object] = {"id": scene.id, "width": scene.width, "height": scene.height}
+        if task == "rec":
+            row |= {"image": image, "problem": scene.question, "solution": scene.gold}
+            row["normal_caption"] = scene.expression
+        else:
+            row |= {"image_path": image, "question": scene.question, "ground_truth": scene.gold}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    path = directory / f"{task}.jsonl"
+    path.write_text("".join(lines), encoding="utf-8")
+    return path

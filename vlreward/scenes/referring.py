@@ -1,0 +1,103 @@
+"""Descriptions that single out one object."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from vlreward.scenes.seeds import Level
+from vlreward.scenes.shapes import Kind, SceneObject
+
+__all__ = ["Reference", "refer"]
+
+_FIRST = {
+    "left": "leftmost",
+    "right": "rightmost",
+    "top": "topmost",
+    "bottom": "bottommost",
+}
+_ORDINALS = ("first", "second", "third")
+_CLEAR = 5
+_TRIES = 30
+
+_GRAINS: dict[Level, tuple[Kind, ...]] = {
+    "easy": (Kind(colour="*", shape="*"),),
+    "medium": (
+        Kind(colour="*", shape="*"),
+        Kind("*", "*", "*"),
+        Kind(shape="*"),
+    ),
+    "hard": (
+        Kind(colour="*", shape="*"),
+        Kind(shape="*"),
+        Kind(colour="*"),
+        Kind(size="*", shape="*"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A description that one object of a scene satisfies."""
+
+    kind: Kind
+    """Attributes that are named."""
+    target: SceneObject
+    """The object that is meant."""
+    candidates: tuple[SceneObject, ...]
+    """All objects of the kind, in the order of `side`."""
+    side: str | None = None
+    """Side that the candidates are counted from; None if there is only one."""
+
+    @property
+    def expression(self) -> str:
+        """E.g. `the red circle`, `the leftmost cross`, `the second square from the top`."""
+        if self.side is None:
+            return f"the {self.kind.singular}"
+        rank = self.candidates.index(self.target)
+        if rank == 0:
+            return f"the {_FIRST[self.side]} {self.kind.singular}"
+        return f"the {_ORDINALS[rank]} {self.kind.singular} from the {self.side}"
+
+
+def in_order(items: Sequence[SceneObject], side: str) -> list[SceneObject]:
+    """Objects by their centres, counted from a side of the image."""
+    axis = 0 if side in ("left", "right") else 1
+    return sorted(
+        items,
+        key=lambda o: (o.centre[axis], o.centre[1 - axis]),
+        reverse=side in ("right", "bottom"),
+    )
+
+
+def refer(rng: random.Random, objects: Sequence[SceneObject], level: Level) -> Reference | None:
+    """Describe one of the objects.
+
+    Easy descriptions name colour and shape of a unique object; medium ones add the size or pick
+    the outermost of two or three; hard ones count up to the third of two to four.
+
+    Returns:
+        The description, or None if none was found that is clear by at least five pixels.
+    """
+    for _ in range(_TRIES):
+        target = rng.choice(objects)
+        kind = rng.choice(_GRAINS[level]).of(target)
+        candidates = [o for o in objects if kind.matches(o)]
+        if len(candidates) == 1:
+            if level != "hard" or rng.randrange(4) == 0:
+                return Reference(kind, target, (target,))
+            continue
+        if level == "easy" or len(candidates) > (3 if level == "medium" else 4):
+            continue
+        side = rng.choice(tuple(_FIRST))
+        ordered = in_order(candidates, side)
+        rank = ordered.index(target)
+        if rank > (0 if level == "medium" else 2):
+            continue
+        axis = 0 if side in ("left", "right") else 1
+        places = [o.centre[axis] for o in ordered[: rank + 2]]
+        if all(abs(a - b) >= _CLEAR for a, b in pairwise(places)):
+            return Reference(kind, target, tuple(ordered), side)
+    return None

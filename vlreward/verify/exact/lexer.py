@@ -1,0 +1,94 @@
+"""Canonical text to tokens."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from vlreward.verify.exact.surd import TooComplex
+
+__all__ = ["MAX_DEPTH", "MAX_TOKENS", "Token", "tokenize"]
+
+MAX_TOKENS = 256
+MAX_DEPTH = 32
+
+
+class Token(NamedTuple):
+    """One token.
+
+    Attributes:
+        kind: ``n`` for a number, ``w`` for a Latin word, ``t`` for the content of ``\\text{...}``,
+            ``h`` for Chinese characters, ``\\`` for a LaTeX command, ``u`` for any other character;
+            a symbol is its own kind.
+        text: The characters; for ``t`` those between the braces.
+        start, end: Where the token lies in the canonical text.
+        space: Whether whitespace precedes it.
+    """
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    space: bool
+
+
+_TOKEN = re.compile(
+    r"(?P<space>\s+)"
+    r"|(?P<n>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)"
+    r"|(?P<symbol>[-+*/^_(){}\[\]⦃⦄|,;:=<>≤≥≠≈±∓∪∈√π∞°%!'∠△€£¥])"
+    r"|(?P<t>\\text\s*\{[^{}]*\})"
+    r"|(?P<command>\\[a-zA-Z]+|\\\\|\\)"
+    r"|(?P<w>[A-Za-z]+)"
+    r"|(?P<h>[\u4e00-\u9fff]+)"
+    r"|(?P<u>.)",
+    re.DOTALL,
+)
+_KINDS = {"command": "\\"}
+_WORDS = {
+    "sqrt": "√", "pi": "π", "infinity": "∞", "infty": "∞", "inf": "∞", "oo": "∞", "and": ",",
+    "or": ",",
+}  # fmt: skip
+_HAN = {"或": ",", "和": ",", "或者": ",", "与": ",", "根号": "√"}
+_OPENING = frozenset("({[⦃")
+_CLOSING = frozenset(")}]⦄")
+
+
+def tokenize(text: str) -> list[Token]:
+    """The tokens of canonical text.
+
+    Raises:
+        TooComplex: More than `MAX_TOKENS` tokens, or brackets nested deeper than `MAX_DEPTH`.
+    """
+    tokens: list[Token] = []
+    space = False
+    depth = 0
+    for found in _TOKEN.finditer(text):
+        kind = found.lastgroup or "u"
+        if kind == "space":
+            space = True
+            continue
+        value = found.group()
+        if kind == "symbol":
+            kind = value
+            if value in _OPENING:
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise TooComplex(f"brackets nested deeper than {MAX_DEPTH}")
+            elif value in _CLOSING:
+                depth -= 1
+        elif kind == "w":
+            kind = _WORDS.get(value, "w")
+        elif kind == "h":
+            kind = _HAN.get(value, "h")
+        elif kind == "t":
+            value = value[value.index("{") + 1 : -1]
+            word = value.strip().lower()
+            if word in _WORDS or word in _HAN or word == ",":
+                kind = "," if word == "," else _WORDS.get(word, _HAN.get(word, "t"))
+        elif kind == "command":
+            kind = "\\"
+        tokens.append(Token(kind, value, found.start(), found.end(), space))
+        space = False
+        if len(tokens) > MAX_TOKENS:
+            raise TooComplex(f"more than {MAX_TOKENS} tokens")
+    return tokens

@@ -1,0 +1,172 @@
+"""A gold or an answer to the values it may stand for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import gcd
+from typing import Literal
+
+from vlreward.verify.exact.lexer import Token, tokenize
+from vlreward.verify.exact.names import FUNCTIONS
+from vlreward.verify.exact.statement import read_statement
+from vlreward.verify.exact.surd import Malformed, Surd, TooComplex, Undecided
+from vlreward.verify.exact.text import canonical_text, without_phrases
+from vlreward.verify.exact.units import Unit
+from vlreward.verify.exact.values import Choice, Number, Symbol, Value
+
+__all__ = ["Reading", "read"]
+
+
+@dataclass(slots=True, eq=False)
+class Reading:
+    """What `read` found.
+
+    Attributes:
+        status: ``read``: `values` is what the text can mean. ``undecided``: outside the language
+            of the exact tier. ``too_complex``: a cap was reached. ``malformed``: no mathematical
+            value, as ``1/0``. ``empty``: nothing but delimiters and punctuation.
+        text: The canonical text without a sentence in front; empty where the text is over the cap
+            on characters.
+        values: One value, or two where a comma may be a decimal point or a separator.
+        prose: Whether there are words that are neither functions nor units.
+        detail: Why the text was not read.
+    """
+
+    status: Literal["read", "undecided", "too_complex", "malformed", "empty"]
+    text: str
+    values: tuple[Value, ...] = ()
+    prose: bool = False
+    detail: str = ""
+
+
+_PLAIN = re.compile(r"\s*([-−]?)(\d{1,40})(?:\.(\d{1,40}))?\s*(°?)\s*")
+_DEGREES = Unit("angle")
+
+
+def read(text: str) -> Reading:
+    """Read a gold or an answer.
+
+    Examples:
+        >>> read("3√{4}").values[0].surd
+        {(1, 0): (6, 1)}
+        >>> read("x + 1").status
+        'undecided'
+    """
+    plain = _PLAIN.fullmatch(text)
+    if plain:
+        return Reading("read", text.strip(), (_plain_number(*plain.groups()),))
+    canonical = ""
+    try:
+        canonical = canonical_text(text)
+        if not canonical:
+            return Reading("empty", "")
+        bare = canonical
+        canonical = without_phrases(canonical)
+        values = _read_canonical(bare, canonical)
+    except Undecided as reason:
+        return Reading("undecided", canonical, (), _is_prose(canonical), str(reason))
+    except TooComplex as reason:
+        return Reading("too_complex", canonical, (), False, str(reason))
+    except RecursionError:  # where the caller has used up the stack
+        return Reading("too_complex", "", (), False, "nested too deeply")
+    except Malformed as reason:
+        return Reading("malformed", canonical, (), False, str(reason))
+    return Reading("read", canonical, values)
+
+
+def _plain_number(minus: str, whole: str, decimals: str | None, degree: str) -> Number:
+    top = int(whole + (decimals or ""))
+    surd: Surd = {}
+    places = None
+    if decimals:
+        places = len(decimals)
+        bottom = 10**places
+        while top and not top % 10 and bottom > 1:
+            top //= 10
+            bottom //= 10
+        if bottom > 1 and top:
+            common = gcd(top, bottom)
+            top //= common
+            bottom //= common
+    else:
+        bottom = 1
+    if top:
+        surd = {(1, 0): (-top if minus else top, bottom)}
+    return Number(surd, places, unit=_DEGREES if degree else None)
+
+
+_CHOICE = re.compile(r"(?:(?i:option|choice)\s+|选项?)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\)?)")
+_CHOICE_WITH_CONTENT = re.compile(
+    r"(?:\(\s*([A-J])\s*\)\s*[.:,]?|([A-J])\s*(?:[.)]|:(?![A-Z])|,(?!\s*[A-J]\b)))\s*(?=\S)"
+)
+_TEXT_WRAP = re.compile(r"\\text\s*\{\s*([^{}]*?)\s*\}[.:]?")
+
+
+def _read_canonical(bare: str, text: str) -> tuple[Value, ...]:
+    if bare.startswith("\\text"):
+        bare = _TEXT_WRAP.sub(r"\1", bare, count=1)
+    for candidate in (bare, text):
+        choice = _CHOICE.fullmatch(candidate)
+        if choice:
+            return (Choice((choice.group(1) or choice.group(2)).upper()),)
+    if len(bare) == 1 and bare.isalpha() and bare.isascii():
+        return (Symbol(bare),)
+    choice = _CHOICE_WITH_CONTENT.match(text)
+    if choice:
+        content = _read_numbers(text[choice.end() :])
+        return (Choice(choice.group(1) or choice.group(2), content),)
+    return _read_numbers(text)
+
+
+_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
+_POINT_THOUSANDS = re.compile(r"([-+]?[1-9]\d{0,2}(?:\.\d{3})+),(\d+)")
+_SPACE_THOUSANDS = re.compile(r"(?<![\d.,/^])[1-9]\d{0,2}(?: \d{3})+(?![\d/]| *\d{3}(?!\d))")
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(?=\d+(?![\d,.]))")
+
+
+def _read_numbers(text: str) -> tuple[Value, ...]:
+    """The readings of `text`: with a comma as a separator, and as part of a number."""
+    if " " in text:
+        text = _SPACE_THOUSANDS.sub(lambda found: found.group().replace(" ", ""), text)
+    if "," not in text or any(bracket in text for bracket in "([⦃"):
+        return (_read_text(text),)
+    found = _POINT_THOUSANDS.match(text)
+    if found:
+        number = f"{found[1].replace('.', '')}.{found[2]}"
+        return (_read_text(number + text[found.end() :]),)
+    joined = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), text)
+    if joined == text and text.count(",") == 1:
+        joined = _DECIMAL_COMMA.sub(r"\1.", text)
+    if joined == text:
+        return (_read_text(text),)
+    values: list[Value] = []
+    failure: Undecided | None = None
+    for reading in (joined, text):
+        try:
+            values.append(_read_text(reading))
+        except Undecided as reason:
+            failure = reason
+    if failure is not None and not values:
+        raise failure
+    return tuple(values)
+
+
+def _read_text(text: str) -> Value:
+    return read_statement(text, tokenize(text))
+
+
+def _is_prose(text: str) -> bool:
+    try:
+        tokens = tokenize(text)
+    except TooComplex:
+        return False
+    return any(_is_prose_token(token) for token in tokens)
+
+
+def _is_prose_token(token: Token) -> bool:
+    if token.kind == "h":
+        return True
+    if token.kind == "w":
+        return len(token.text) > 3 and token.text.lower() not in FUNCTIONS
+    return token.kind == "t" and len(token.text.split()) > 2

@@ -1,0 +1,244 @@
+r"""Text to canonical text: one spelling for each symbol, applied to gold and answer alike.
+
+The result still reads as mathematics, with Unicode in place of LaTeX where there is a character:
+``\sqrt`` and ``sqrt`` become ``√``, ``\pi`` becomes ``π``, ``\{`` becomes ``⦃``, ``\cdot`` and
+``×`` become ``*``. Structure that needs its arguments (``\frac``, ``\text``) is kept.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from vlreward.verify.exact.surd import TooComplex
+
+__all__ = ["MAX_CHARACTERS", "canonical_text", "to_latex", "without_phrases"]
+
+MAX_CHARACTERS = 512
+"""Longer golds and answers are `too_complex`."""
+
+# Before NFKC, which would turn a square into the digit 2 and 3½ into 31⁄2.
+_BEFORE = {
+    **{ord(c): f"_{i}" for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    **dict.fromkeys(map(ord, "−‐‑‒–—―﹣－"), "-"),
+    **dict.fromkeys(map(ord, "º˚∘"), "°"),
+    **dict.fromkeys(map(ord, "×·⋅∙•✕∗＊"), "*"),
+    **dict.fromkeys(map(ord, "÷∕⁄"), "/"),
+    **dict.fromkeys(map(ord, "∶："), ":"),
+    **dict.fromkeys(map(ord, "、"), ","),
+    **dict.fromkeys(map(ord, "。．"), "."),
+    **dict.fromkeys(map(ord, "≦⩽≤"), "≤"),
+    **dict.fromkeys(map(ord, "≧⩾≥"), "≥"),
+    **dict.fromkeys(map(ord, "≃≅∼～"), "≈"),
+    **dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff\u2060"), ""),
+    **{ord(c): f" {t}" for c, t in zip("½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", (
+        "1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "2/5", "3/5", "4/5", "1/6", "5/6", "1/8",
+        "3/8", "5/8", "7/8",
+    ))},
+    ord("㎜"): "mm", ord("㎝"): "cm", ord("㎞"): "km", ord("㎡"): "m^2", ord("㎥"): "m^3",
+    ord("㎠"): "cm^2", ord("㎤"): "cm^3", ord("㎟"): "mm^2", ord("㎢"): "km^2",
+    ord("′"): "'", ord("″"): "''", ord("’"): "'",
+}  # fmt: skip
+
+_COMMANDS = {
+    "cdot": "*", "times": "*", "ast": "*", "div": "/", "pi": "π", "sqrt": "√", "infty": "∞",
+    "pm": "±", "mp": "∓", "cup": "∪", "in": "∈", "le": "≤", "leq": "≤", "leqslant": "≤",
+    "ge": "≥", "geq": "≥", "geqslant": "≥", "lt": "<", "gt": ">", "ne": "≠", "neq": "≠",
+    "approx": "≈", "simeq": "≈", "thickapprox": "≈", "dfrac": "\\frac", "tfrac": "\\frac",
+    "cfrac": "\\frac", "degree": "°", "textdegree": "°", "lbrace": "⦃", "rbrace": "⦄",
+    "lparen": "(", "rparen": ")", "lbrack": "[", "rbrack": "]", "colon": ":", "dots": "…",
+    "ldots": "…", "cdots": "…", "percent": "%", "angle": "∠", "triangle": "△", "lvert": "|",
+    "rvert": "|", "vert": "|", "mid": "|", "prime": "'", "quad": " ", "qquad": " ", "space": " ",
+    "left": "", "right": "", "big": "", "Big": "", "bigl": "", "bigr": "", "Bigl": "",
+    "Bigr": "", "bigg": "", "biggl": "", "biggr": "", "displaystyle": "", "textstyle": "",
+    "limits": "", "boxed": "", "fbox": "", "mathstrut": "", "thinspace": "", "unicode": "",
+    "mathrm": "\\text", "mbox": "\\text", "textbf": "\\text", "textit": "\\text",
+    "textrm": "\\text", "textnormal": "\\text", "rm": "\\text", "mathbf": "\\text",
+    "textsf": "\\text", "hbox": "\\text",
+}  # fmt: skip
+_ESCAPES = {
+    "{": "⦃", "}": "⦄", "%": "%", "$": "", "(": "", ")": "", "[": "", "]": "", ",": " ", ";": " ",
+    ":": " ", "!": "", " ": " ", "\\": "\\\\", "&": "&", "|": "|", "_": "_", "#": "#", "/": "/",
+}  # fmt: skip
+
+_COMMAND = re.compile(r"\\([a-zA-Z]+|.)", re.DOTALL)
+_DEGREE = re.compile(r"\^\s*(?:\{\s*(?:\\circ|°|\\degree)\s*\}|\\circ|°)|\\circ(?![a-zA-Z])")
+_SUPERSCRIPTS = re.compile("[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_EMPTY_SCRIPT = re.compile(r"\^\s*\{\s*\}|(?<=[a-z])\^(\d)\^")
+_ARRAY = re.compile(
+    r"\\left\s*[\[(]\s*\\begin\{array\}\{[^{}]*\}(.*?)\\end\{array\}\s*\\right\s*[\])]",
+    re.DOTALL,
+)
+_SPACES = re.compile(r"\s+")
+_RELATION_WORDS = (("<=", "≤"), (">=", "≥"), ("!=", "≠"), ("==", "="), ("≈=", "≈"), ("**", "^"))
+
+
+def canonical_text(text: str) -> str:
+    r"""One spelling for each symbol; see the module.
+
+    Args:
+        text: A gold or an answer, with or without its LaTeX delimiters.
+
+    Returns:
+        The canonical text, without whitespace or punctuation at its ends.
+
+    Raises:
+        TooComplex: `text` has more than `MAX_CHARACTERS` characters.
+
+    Examples:
+        >>> canonical_text(r"$\dfrac{2\sqrt{5}}{5}\,\text{ cm}^{2}$")
+        '\\frac{2√{5}}{5} \\text{ cm}^{2}'
+        >>> canonical_text("−5．")
+        '-5'
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise TooComplex(f"{len(text)} characters, more than {MAX_CHARACTERS}")
+    if not text.isascii():
+        text = _SUPERSCRIPTS.sub(_lower_superscripts, text.translate(_BEFORE))
+        text = unicodedata.normalize("NFKC", text).translate(_BEFORE)
+        if len(text) > 2 * MAX_CHARACTERS:  # some characters stand for a whole sentence
+            raise TooComplex(f"{len(text)} characters when decomposed")
+    if "{,}" in text:
+        text = text.replace("{,}", "")
+    if "\\" in text:
+        if "\\\\" in text and "\\begin" not in text:
+            text = text.replace("\\\\", "\\")  # escaped once too often, as in JSON
+        text = text.replace(",\\!", "")
+        if "\\begin" in text:
+            text = _ARRAY.sub(r"\\begin{pmatrix}\1\\end{pmatrix}", text)
+        if "}\\boxed" in text:
+            text = text.replace("}\\boxed", "},\\boxed")  # one answer per box
+        if "circ" in text or "degree" in text:
+            text = _DEGREE.sub("°", text)
+        text = _COMMAND.sub(_replace_command, text)
+        if "√[2]" in text:
+            text = text.replace("√[2]", "√")
+    elif "^" in text:
+        text = _DEGREE.sub("°", text)
+    if "$" in text:
+        text = text.replace("$", "")
+    if "^" in text:
+        text = _EMPTY_SCRIPT.sub(lambda m: f"^{m[1]}" if m[1] else "", text).replace("^ ", "^")
+    for word, symbol in _RELATION_WORDS:
+        if word in text and not (word == "**" and text.startswith("**")):
+            text = text.replace(word, symbol)
+    if "~" in text:
+        text = text.replace("~", " ")
+    text = _trim(_SPACES.sub(" ", text))
+    while text.startswith("{") and text.endswith("}") and _one_group(text):
+        text = _trim(text[1:-1])
+    if text.startswith(("**", "__")):
+        text = _trim(text.strip("*_ "))
+    return text
+
+
+def _trim(text: str) -> str:
+    """Without punctuation at the ends; a leading point is a decimal point."""
+    return text.rstrip(' .,;:`"').lstrip(' ,;:`"')
+
+
+def _replace_command(match: re.Match[str]) -> str:
+    name = match.group(1)
+    if len(name) == 1 and not name.isalpha():
+        return _ESCAPES.get(name, name)
+    found = _COMMANDS.get(name)
+    return match.group() if found is None else found
+
+
+def _lower_superscripts(match: re.Match[str]) -> str:
+    """``²`` becomes ``^{2}``; a lone ``⁰`` is how some keyboards write a degree."""
+    if match.group() == "⁰":
+        return "°"
+    return f"^{{{unicodedata.normalize('NFKC', match.group())}}}"
+
+
+def _one_group(text: str) -> bool:
+    """Whether the brace that opens `text` is closed by the one that ends it."""
+    depth = 0
+    for index, character in enumerate(text):
+        if character == "{":
+            depth += 1
+        elif character == "}":
+            depth -= 1
+            if not depth:
+                return index == len(text) - 1
+    return False
+
+
+_PHRASES = (
+    re.compile(r"(?i:therefore|thus|hence|so|then|and)\b\s*,?\s*|(?i:answer|ans)\s+(?![a-z])"),
+    # "The final answer is", "So the area of ABC equals": words alone, then a verb.
+    re.compile(
+        r"[A-Za-z∠△°,' ]*?\b(?:answer\s*(?:is|:|=)|is equal to|equals|is|are|be|was)\b\s*:?\s*"
+        r"(?=\S)"
+    ),
+    re.compile(r"(?i:answer|solution|result|ans)\s*[:=]\s*"),
+    re.compile(
+        r"[\u4e00-\u9fffA-Za-z∠△,， ]*?(?:答案|结果|选项)?(?:应该|应|大)?(?:约?[是为]|等于|:|选)\s*"
+    ),
+    re.compile(r"(?i:option|choice)\s+(?=\(?[A-Ja-j]\b)"),
+    re.compile(r"(?i:about|approximately|approx\.?|around|roughly|约|大约)\s*|≈\s*"),
+)
+_LETTER = re.compile(r"[A-Za-z\u4e00-\u9fff≈]")
+
+
+def without_phrases(text: str) -> str:
+    """`text` without the sentence in front of a value, such as ``The area is`` or ``答案是``.
+
+    Examples:
+        >>> without_phrases("the answer is 12 cm")
+        '12 cm'
+        >>> without_phrases("面积为12平方厘米")
+        '12平方厘米'
+    """
+    if not _LETTER.match(text):
+        return text
+    for _ in range(3):
+        before = text
+        for pattern in _PHRASES:
+            found = pattern.match(text)
+            if found and 0 < found.end() < len(text):
+                text = _trim(text[found.end() :])
+        if text == before or not _LETTER.match(text):
+            break
+    return text
+
+
+_BACK = {"√": "\\sqrt ", "π": "\\pi ", "⦃": "\\{", "⦄": "\\}", "∞": "\\infty ", "±": "\\pm ",
+         "∓": "\\mp ", "∪": "\\cup ", "∈": "\\in ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ",
+         "≈": "\\approx ", "°": "^\\circ ", "∠": "\\angle ", "△": "\\triangle ", "%": "\\%",
+         "…": "\\dots "}  # fmt: skip
+_BACK_TABLE = str.maketrans(_BACK)
+_FUNCTION = re.compile(
+    r"(?<![\\a-zA-Z])(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|min"
+    r"|max|lim)(?![a-zA-Z])"
+)
+_SQRT = re.compile(r"(?<![\\a-zA-Z])sqrt")
+_PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
+_UPRIGHT = re.compile(r"\\text\s*\{\s*([a-zA-Z])\s*\}")
+_THEN_PARENTHESIS = re.compile(r"(√|\^)\s*\(")
+
+
+def to_latex(text: str) -> str:
+    r"""LaTeX for canonical text, with the parentheses after ``√`` and ``^`` turned into braces.
+
+    Examples:
+        >>> to_latex("√(x+1)+2^(n-1)+sin(x)")
+        '\\sqrt {x+1}+2^{n-1}+\\sin(x)'
+    """
+    text = _UPRIGHT.sub(r"\1", text)
+    text = _SQRT.sub("√", text)
+    text = _PI.sub("π", text)
+    found = _THEN_PARENTHESIS.search(text)
+    while found:
+        start = found.end() - 1
+        depth = 0
+        for end in range(start, len(text)):
+            depth += (text[end] == "(") - (text[end] == ")")
+            if not depth:
+                break
+        else:
+            break
+        text = f"{text[:start]}{{{text[start + 1 : end]}}}{text[end + 1 :]}"
+        found = _THEN_PARENTHESIS.search(text, start)
+    return _FUNCTION.sub(r"\\\1", text).translate(_BACK_TABLE)

@@ -1,0 +1,250 @@
+"""Persistent worker processes with a deadline for every job."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from vlreward.verify.verdict import OUTCOMES, Outcome
+from vlreward.verify.workers.channel import Channel, SpawnedChannel
+from vlreward.verify.workers.launcher import Launcher
+from vlreward.verify.workers.options import PoolOptions
+from vlreward.verify.workers.priority import Meter
+
+__all__ = ["Result", "configure", "map_in_threads", "run", "shutdown", "warm_up"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+_FAIR = 0.5
+"""Share of its deadline that a job must have had in processor time, or it is run again."""
+
+
+class Result(NamedTuple):
+    """The outcome of a job."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+class _Pool:
+    def __init__(self, options: PoolOptions) -> None:
+        self.options = options
+        forks = hasattr(os, "fork") if options.start == "auto" else options.start == "forkserver"
+        memory = options.memory_mb * 2**20
+        self._launcher = (
+            Launcher(memory, options.start_timeout, options.background) if forks else None
+        )
+        self._memory = memory
+        self._slots = threading.BoundedSemaphore(options.concurrency)
+        self._lock = threading.Lock()
+        self._idle: list[Channel] = []
+        self._closed = False
+
+    def run(self, job: dict[str, Any], deadline: float) -> Result:
+        """Run a job in a worker; waits for one to be free, then at most `deadline` seconds."""
+        payload = json.dumps({**job, "deadline": deadline}).encode("ascii")
+        background = self.options.background
+        deaths = 0
+        with self._slots:
+            while deaths < 2:
+                found = self._once(payload, deadline, background)
+                if isinstance(found, Result):
+                    return found
+                if found == "starved":
+                    background = False
+                else:
+                    deaths += 1
+        return Result("worker_died", "the process that forks workers died, twice")
+
+    def _once(
+        self, payload: bytes, deadline: float, background: bool
+    ) -> Result | Literal["orphaned", "starved"]:
+        """The result of a job, or what kept it from one that was not its fault.
+
+        It is orphaned where the server was killed and its workers with it, starved where other
+        processes left it too little of its deadline.
+        """
+        worker = self._take(background)
+        self._top_up()
+        worker.jobs += 1
+        meter = Meter(worker.pid) if background and worker.pid is not None else None
+        try:
+            worker.send(payload)
+            reply = worker.receive(deadline)
+        except (OSError, EOFError) as error:
+            orphaned = worker.orphaned()
+            worker.kill()
+            if self._closed:
+                return Result("worker_died", "the pool was shut down")
+            if orphaned:
+                return "orphaned"
+            return Result("worker_died", str(error) or "the worker died")
+        if reply is None:
+            starved = meter is not None and meter.seconds() < _FAIR * deadline
+            worker.kill()
+            if starved:
+                return "starved"
+            return Result("timeout", f"no verdict within {deadline:g} seconds")
+        result = _decode(reply)
+        spent = result.outcome == "worker_died" or worker.jobs >= self.options.jobs_per_worker
+        if spent or background != self.options.background:
+            worker.close()
+        else:
+            self._give_back(worker)
+        return result
+
+    def _take(self, background: bool) -> Channel:
+        """A worker that is ready."""
+        usual = background == self.options.background  # as all that are idle
+        for last in (False, True):
+            worker = None
+            with self._lock:
+                while usual and self._idle and worker is None:
+                    worker = self._idle.pop()
+                    if worker.gone() or worker.orphaned():
+                        worker.kill()
+                        worker = None
+            if worker is None:
+                worker = self._start(background)
+            if worker.pid is not None:
+                return worker
+            try:
+                name = worker.receive(self.options.start_timeout)
+                if name is not None:
+                    worker.pid = int(name)
+                    return worker
+                worker.kill()
+            except EOFError:
+                worker.orphaned()  # notices a server that is gone
+                worker.kill()
+            if last:
+                break
+        raise RuntimeError("a worker process of the verifier died while it started, twice")
+
+    def _start(self, background: bool) -> Channel:
+        if self._launcher is not None:
+            return self._launcher.fork(background)
+        return SpawnedChannel(self._memory, background)
+
+    def _top_up(self) -> None:
+        """Have one worker starting or idle, ready to replace one that is killed."""
+        with self._lock:
+            missing = not self._idle and not self._closed
+        if missing:
+            self._give_back(self._start(self.options.background))
+
+    def _give_back(self, worker: Channel) -> None:
+        with self._lock:
+            if not self._closed and len(self._idle) <= self.options.concurrency:
+                self._idle.append(worker)
+                return
+        worker.close()
+
+    def warm_up(self) -> None:
+        """Have a worker ready, and one more on its way."""
+        with self._slots:
+            self._give_back(self._take(self.options.background))
+        with self._lock:
+            alone = len(self._idle) < 2
+        if alone:
+            self._give_back(self._start(self.options.background))
+
+    def shutdown(self) -> None:
+        """End every process."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.kill()
+        if self._launcher is not None:
+            self._launcher.close()
+
+    def forget(self) -> None:
+        """Close what a forked child inherited, without a word to the parent's processes."""
+        for worker in self._idle:
+            worker.forget()
+        if self._launcher is not None:
+            self._launcher.forget()
+
+
+def _decode(reply: bytes) -> Result:
+    found = json.loads(reply)
+    for outcome in OUTCOMES:
+        if found["outcome"] == outcome:
+            return Result(outcome, found["detail"])
+    raise ValueError(f"a worker replied {reply[:200]!r}")
+
+
+_lock = threading.Lock()
+_options = PoolOptions()
+_pool: _Pool | None = None
+
+
+def _current() -> _Pool:
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = _Pool(_options)
+        return _pool
+
+
+def run(job: dict[str, Any], deadline: float) -> Result:
+    """Run one job in this process's pool, which starts when it is first needed."""
+    return _current().run(job, deadline)
+
+
+def warm_up() -> None:
+    """Start the pool now rather than with the first pair that needs it.
+
+    Raises:
+        RuntimeError: The worker processes cannot be started.
+    """
+    _current().warm_up()
+
+
+def configure(options: PoolOptions) -> None:
+    """Set how the workers of this process are run from now on; ends the ones there are."""
+    global _options
+    shutdown()
+    _options = options
+
+
+def shutdown() -> None:
+    """End the worker processes; the next pair that needs one starts them again.
+
+    Called by itself when the interpreter exits. A process that is killed takes its workers along.
+    """
+    global _pool
+    with _lock:
+        pool, _pool = _pool, None
+    if pool is not None:
+        pool.shutdown()
+
+
+def _after_fork() -> None:
+    global _lock, _pool
+    pool, _pool = _pool, None
+    _lock = threading.Lock()
+    if pool is not None:
+        pool.forget()
+
+
+atexit.register(shutdown)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def map_in_threads(function: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
+    """`function` of every item, as many at a time as there are workers; results in order."""
+    count = min(len(items), _current().options.concurrency)
+    if count < 2:
+        return [function(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(count, thread_name_prefix="vlreward-verify") as executor:
+        return list(executor.map(function, items))
