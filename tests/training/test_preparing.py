@@ -12,6 +12,7 @@ from vlreward.data import DataError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.registry import UnknownNameError
+from vlreward.resizing import Resizing
 from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, OptionError
 from vlreward.training.preparing import (
@@ -21,7 +22,6 @@ from vlreward.training.preparing import (
     task_rewards,
     tasks_of,
 )
-from vlreward.training.resizing import Resizing
 from vlreward.training.rewards import TermReward
 
 RESIZING = Resizing(28, 56 * 56, 401_408)

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from vlreward.data import DataError, Dataset, Provenance, load
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
+from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, OptionError
 from vlreward.training.columns import Columns
 from vlreward.training.recipes import MIXTURE
-from vlreward.training.resizing import Resizing
 from vlreward.training.rewards import TermReward, term_rewards
 from vlreward.training.traces import TraceFile
 

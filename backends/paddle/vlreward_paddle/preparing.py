@@ -66,9 +66,11 @@ def prepare(options: Options) -> Run:
         )
     assert arguments.model is not None
     config = read_config(arguments.model)
-    codec = QwenCodec(
-        arguments.model, min_pixels=arguments.min_pixels, max_pixels=arguments.max_pixels
-    )
+    limits = {"min_pixels": arguments.min_pixels, "max_pixels": arguments.max_pixels}
+    try:
+        codec = QwenCodec(arguments.model, **limits)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
     frame = frame_of(config["model_type"], arguments.frame)
     samples = load_samples(arguments.data, options.task, arguments)
     rewards = task_rewards(arguments, sorted(tasks_of(samples.provenance)))
