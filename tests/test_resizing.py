@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from vlreward.data.images import open_image
+from vlreward.errors import OptionError
 from vlreward.frames import FAMILIES, ModelFamily
 from vlreward.geometry import Size
 from vlreward.resizing import Resizing
@@ -66,7 +67,7 @@ def test_limits_are_read_from_a_processor_and_set_on_it() -> None:
     assert processor.size == {"shortest_edge": 3136, "longest_edge": 401_408}
     assert processor.max_pixels == 401_408
     assert not hasattr(processor, "min_pixels")
-    with pytest.raises(ValueError, match="expected 784 <= min_pixels <= max_pixels"):
+    with pytest.raises(OptionError, match="expected 784 <= min_pixels <= max_pixels"):
         Resizing.of(processor, max_pixels=3000)
 
 
@@ -89,7 +90,7 @@ def test_a_processor_that_resizes_again_is_noticed() -> None:
 
 @pytest.mark.parametrize("limits", [(783, 1000), (2000, 1000)])
 def test_limits_that_leave_no_size_are_an_error_of_the_options(limits: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="expected 784 <= min_pixels <= max_pixels, got"):
+    with pytest.raises(OptionError, match="expected 784 <= min_pixels <= max_pixels, got"):
         Resizing(28, *limits)
 
 
@@ -102,7 +103,7 @@ def test_what_a_family_resizes_to_stays_as_it_is(family: ModelFamily) -> None:
     assert once.size == family.input_size(Size(101, 67))
     assert once.tobytes() == image.resize(once.size, Image.Resampling.BICUBIC).tobytes()
     assert resizing.apply(once) is once
-    with pytest.raises(ValueError, match="min_pixels <= max_pixels"):
+    with pytest.raises(OptionError, match="min_pixels <= max_pixels"):
         family.resizing(min_pixels=2_000_000, max_pixels=1_000_000)
 
 

@@ -152,7 +152,7 @@ class ModelFamily:
             max_pixels: Largest area, if not the family's default.
 
         Raises:
-            ValueError: If the limits leave no size.
+            OptionError: If the limits leave no size.
         """
         if self.factor is None:
             return None

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Resizing:
     limits of a Python-side processor must see it too.
 
     Raises:
-        ValueError: If the limits leave no size.
+        OptionError: If the limits leave no size.
     """
 
     factor: int
@@ -86,7 +87,7 @@ class Resizing:
 
     def __post_init__(self) -> None:
         if not self.factor**2 <= self.min_pixels <= self.max_pixels:
-            raise ValueError(
+            raise OptionError(
                 f"expected {self.factor**2} <= min_pixels <= max_pixels, got min_pixels="
                 f"{self.min_pixels!r} and max_pixels={self.max_pixels!r}"
             )
@@ -103,7 +104,7 @@ class Resizing:
             max_pixels: Largest area that it shall have, if not its own.
 
         Raises:
-            ValueError: If the limits leave no size.
+            OptionError: If the limits leave no size.
         """
         patch = getattr(image_processor, "patch_size", None)
         merge = getattr(image_processor, "merge_size", None)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vlreward.bench.runs import read_run
+from vlreward.bench.run_store import read_run
 from vlreward.engines.base import (
     EngineConfig,
     EngineError,
@@ -91,7 +91,7 @@ def test_generation_equals_transformers_alone(
     import torch
     from transformers import AutoModelForImageTextToText
 
-    from vlreward.engines._processor import load_processor
+    from vlreward.engines.processor import load_processor
 
     processor = load_processor(tiny_dir / family)
     model = AutoModelForImageTextToText.from_pretrained(tiny_dir / family)
@@ -280,7 +280,7 @@ def test_a_checkpoint_without_processor_is_refused(tiny_dir: Path, tmp_path: Pat
 def test_a_text_model_is_refused(tmp_path: Path) -> None:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    from vlreward.engines import _checkpoint
+    from vlreward.engines import checkpoint
 
     config = Qwen2Config(
         vocab_size=16,
@@ -292,7 +292,7 @@ def test_a_text_model_is_refused(tmp_path: Path) -> None:
     )
     Qwen2ForCausalLM(config).save_pretrained(tmp_path)
     with pytest.raises(EngineError, match=r"cannot open .* as a vision-language model"):
-        _checkpoint.open_model(str(tmp_path), {})
+        checkpoint.open_model(str(tmp_path), {})
 
 
 def test_options_are_checked(tiny_dir: Path) -> None:

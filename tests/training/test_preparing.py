@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from vlreward.data import DataError
+from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.registry import UnknownNameError
 from vlreward.resizing import Resizing
 from vlreward.tasks import get_task
-from vlreward.training.arguments import Arguments, OptionError
+from vlreward.training.arguments import Arguments
 from vlreward.training.preparing import (
     columns_for,
     load_samples,

@@ -41,7 +41,7 @@ class Preparer:
 
     Raises:
         EngineError: If limits are given and the processor knows none.
-        ValueError: If the limits contradict each other.
+        OptionError: If the limits contradict each other.
     """
 
     def __init__(self, processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:

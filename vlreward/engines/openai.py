@@ -33,6 +33,7 @@ from vlreward.engines.base import (
     Sampling,
     resolve_family,
 )
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
 from vlreward.resizing import Resizing
 
@@ -92,7 +93,7 @@ class OpenAIEngine:
         extra_body: dict[str, Any] | None = None,
     ) -> None:
         if concurrency < 1 or tries < 1:
-            raise ValueError(
+            raise OptionError(
                 "expected concurrency and tries of at least 1, got "
                 f"concurrency={concurrency!r}, tries={tries!r}"
             )
@@ -269,7 +270,7 @@ def _resizing(
     limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
     resizing = None if family is None else family.resizing(**limits)
     if resizing is None and any(value is not None for value in limits.values()):
-        raise ValueError(
+        raise OptionError(
             f"min_pixels and max_pixels need a family that resizes by them, but {model!r} is of "
             f"{family.name if family else 'no known family'}; give the family"
         )

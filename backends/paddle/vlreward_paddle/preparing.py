@@ -8,8 +8,8 @@ from typing import Any
 import paddle
 
 from vlreward.data import Dataset
+from vlreward.errors import OptionError
 from vlreward.frames import Frame
-from vlreward.training.arguments import OptionError
 from vlreward.training.checks import check_images
 from vlreward.training.models import frame_of
 from vlreward.training.preparing import (
@@ -66,11 +66,9 @@ def prepare(options: Options) -> Run:
         )
     assert arguments.model is not None
     config = read_config(arguments.model)
-    limits = {"min_pixels": arguments.min_pixels, "max_pixels": arguments.max_pixels}
-    try:
-        codec = QwenCodec(arguments.model, **limits)
-    except ValueError as error:
-        raise OptionError(str(error)) from error
+    codec = QwenCodec(
+        arguments.model, min_pixels=arguments.min_pixels, max_pixels=arguments.max_pixels
+    )
     frame = frame_of(config["model_type"], arguments.frame)
     samples = load_samples(arguments.data, options.task, arguments)
     rewards = task_rewards(arguments, sorted(tasks_of(samples.provenance)))

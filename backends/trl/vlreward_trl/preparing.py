@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vlreward.data import Dataset
+from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.resizing import Resizing
-from vlreward.training.arguments import OptionError
 from vlreward.training.checks import check_images
 from vlreward.training.models import frame_of
 from vlreward.training.preparing import (

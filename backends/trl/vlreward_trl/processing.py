@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
+from vlreward.errors import OptionError
 from vlreward.resizing import Resizing
-from vlreward.training.arguments import OptionError
 
 __all__ = ["load"]
 
@@ -39,10 +39,7 @@ def load(
         options["trust_remote_code"] = True
     processor = load_processor(name, **options)
     images = processor.image_processor
-    try:
-        resizing = Resizing.of(images, min_pixels, max_pixels)
-    except ValueError as error:
-        raise OptionError(str(error)) from error
+    resizing = Resizing.of(images, min_pixels, max_pixels)
     if resizing is None:
         raise OptionError(
             f"expected the processor of a Qwen-VL model in {name!r}, which limits areas, got "
