@@ -26,7 +26,7 @@ from device import describe_device
 
 from vlreward.bench.run_store import RunStore
 from vlreward.bench.runner import Completed, run_suite
-from vlreward.engines.base import Generation, Request, Sampling
+from vlreward.engines.base import EngineConfig, Generation, Request
 from vlreward.engines.openai import OpenAIEngine
 from vlreward.prompts import get_prompt
 from vlreward.types import CountGold, Sample
@@ -132,7 +132,7 @@ def memory_mib() -> float:
 
 def engine(url: str) -> OpenAIEngine:
     """The engine as a user would start it."""
-    return OpenAIEngine(MODEL, base_url=url, concurrency=CONCURRENCY, sampling=Sampling(256))
+    return OpenAIEngine(EngineConfig(MODEL, base_url=url, concurrency=CONCURRENCY, max_tokens=256))
 
 
 def measure_run(url: str, data: list[Sample], folder: Path) -> dict[str, Any]:

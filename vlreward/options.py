@@ -7,7 +7,6 @@ command line, its help and its checks, and the same checks for whoever builds th
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import math
 import types
@@ -75,7 +74,6 @@ def _spelled(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-@functools.lru_cache
 def _declared(options: type) -> list[tuple[str, Any, Any]]:
     """Name, annotation and default of each field that is an option or an argument."""
     hints = get_type_hints(options, include_extras=True)

@@ -7,9 +7,11 @@ concerns the whole run (no such model, endpoint down, a missing package) is rais
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 from vlreward.engines.config import EngineConfig
@@ -25,6 +27,7 @@ from vlreward.errors import OptionError
 from vlreward.frames import FAMILIES, ModelFamily, family_of
 from vlreward.geometry import Size
 from vlreward.registry import Registry
+from vlreward.resizing import Resizing
 
 __all__ = [
     "ENGINES",
@@ -40,6 +43,9 @@ __all__ = [
     "make_engine",
     "resolve_family",
 ]
+
+
+_COMMON = frozenset({"family", "max_tokens", "model", "seed", "temperature", "top_p"})
 
 
 class Engine(ABC):
@@ -66,7 +72,8 @@ class Engine(ABC):
 
     def __init__(self, config: EngineConfig) -> None:
         if self.takes is not None:
-            config.refuse_ignored(self.name, self.takes)
+            every = {entry.name for entry in dataclasses.fields(EngineConfig)}
+            config.refuse(f"the engine {self.name!r}", every - self.takes - _COMMON)
         self.model = config.model or self.name
         """The model, as the user named it."""
         self.sampling = config.decoding
@@ -74,6 +81,21 @@ class Engine(ABC):
         self.family = resolve_family(config.family, config.model)
         """Family of the model, which says how it resizes images and writes boxes; None if
         unknown."""
+        self.resizing: Resizing | None = None
+        """How images are resized before the model sees them; None if that is not known."""
+
+    def shown(self) -> dict[str, Any]:
+        """What `describe` says of every engine: name, model, sampling, resizing.
+
+        Of a model's directory the last part is shown, as paths differ by machine.
+        """
+        local = Path(self.model)
+        return {
+            "engine": self.name,
+            "model": local.resolve().name if local.is_dir() else self.model,
+            "sampling": self.sampling.describe(),
+            "image": None if self.resizing is None else dataclasses.asdict(self.resizing),
+        }
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -93,7 +115,7 @@ class Engine(ABC):
 
     def input_size(self, image_size: Size) -> Size | None:
         """(width, height) that the model sees for an image of that size, None if not known."""
-        return None
+        return None if self.resizing is None else self.resizing.size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every process, by rank; waits until all have arrived here."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from vlreward.data.images import image_size, open_image
 from vlreward.engines.base import (
     Engine,
     EngineConfig,
@@ -20,18 +21,16 @@ from vlreward.engines.base import (
     Outcome,
     Request,
 )
-from vlreward.engines.images import weight
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
 
-__all__ = ["Batch", "BatchedEngine", "OutOfMemory"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["Batch", "BatchedEngine", "is_out_of_memory"]
 
 _WINDOW = 16
 """Requests are sorted by size within so many batches."""
-
-
-class OutOfMemory(Exception):
-    """A batch did not fit; it is tried again in halves."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Batch:
     input_sizes: list[Size | None]
     """(width, height) in pixels of each image as the model sees it, where known."""
     inputs: Any
-    """What the model takes, on the CPU; None without requests."""
+    """What `draw` takes; None without requests."""
     errors: list[tuple[str, GenerationError]]
     """Those that cannot, by key."""
 
@@ -67,19 +66,38 @@ class BatchedEngine(Engine):
         """Requests generated together now; halved by itself when memory runs out."""
 
     @abstractmethod
-    def prepare(self, requests: Sequence[Request]) -> Batch:
-        """Open, resize and tokenise; requests whose image cannot be shown become errors."""
-
-    @abstractmethod
-    def draw(self, batch: Batch, seed: int | None) -> list[list[int]]:
-        """The new tokens of each request, up to and with the end token where there is one.
+    def encode(self, messages: list[dict[str, Any]], image: Image | None) -> Any:
+        """A prompt for `collate`.
 
         Args:
-            batch: At least one request.
-            seed: Seed of the draw; None where nothing is to be seeded.
+            messages: Chat messages with at most one bare image entry.
+            image: The image that it stands for, as large as it is to be seen.
 
         Raises:
-            OutOfMemory: If the batch does not fit; what it took is given back.
+            ValueError: If the messages cannot be put to the model.
+        """
+
+    @abstractmethod
+    def collate(
+        self, prompts: list[Any], images: list[Image | None]
+    ) -> tuple[Any, list[Size | None]]:
+        """What `draw` takes, and the sizes at which the model sees the images.
+
+        Args:
+            prompts: At least one that `encode` made.
+            images: Their images: all are None, or none is.
+        """
+
+    @abstractmethod
+    def draw(self, inputs: Any, seed: int | None) -> list[list[int]] | None:
+        """The new tokens of each prompt, up to and with the end token where there is one.
+
+        Args:
+            inputs: What `collate` made.
+            seed: Seed of the draw; None where nothing is to be seeded.
+
+        Returns:
+            None where memory ran out; what the batch took is given back then.
         """
 
     @abstractmethod
@@ -88,19 +106,13 @@ class BatchedEngine(Engine):
 
     @property
     @abstractmethod
-    def end_tokens(self) -> frozenset[int]:
+    def end_tokens(self) -> Collection[int]:
         """Tokens that end an answer."""
 
     @property
     @abstractmethod
     def memory_remedy(self) -> str:
-        """What to do where memory runs out with a single request."""
-
-    @property
-    def shown_model(self) -> str:
-        """The model's name in a run file: of a directory the last part, as paths differ."""
-        local = Path(self.model)
-        return local.resolve().name if local.is_dir() else self.model
+        """What helps where memory runs out with a single request."""
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[str, Outcome]]:
         """Yield (key, outcome) batch by batch; requests of similar size share a batch.
@@ -119,7 +131,7 @@ class BatchedEngine(Engine):
 
     def _batches(self, requests: Iterator[Request]) -> Iterator[list[Request]]:
         while window := list(islice(requests, self.batch_size * _WINDOW)):
-            window.sort(key=weight, reverse=True)
+            window.sort(key=_weight, reverse=True)
             for seen in (True, False):
                 alike = [r for r in window if (r.image is not None) == seen]
                 while alike:
@@ -128,15 +140,36 @@ class BatchedEngine(Engine):
                     yield alike[:size]
                     alike = alike[size:]
 
+    def prepare(self, requests: Sequence[Request]) -> Batch:
+        """Open and resize images, make prompts; requests that cannot be shown become errors."""
+        good: list[tuple[Request, Size | None, Image | None, Any]] = []
+        errors: list[tuple[str, GenerationError]] = []
+        for request in requests:
+            try:
+                image, original = None, None
+                if request.image is not None:
+                    image = open_image(request.image, where=str(request.meta.get("id", "")))
+                    original = Size(*image.size)
+                    # By Pillow, as the engine `openai` and the Qwen-VL utilities do it: a
+                    # processor then leaves the image alone, whichever way it would resize.
+                    if self.resizing is not None:
+                        image = self.resizing.apply(image)
+                good.append((request, original, image, self.encode(request.messages, image)))
+            except ValueError as error:
+                detail = f"{error} (sample {request.meta.get('id')!r})"
+                errors.append((request.key, GenerationError("image", detail)))
+        if not good:
+            return Batch([], [], [], None, errors)
+        kept, originals, images, prompts = map(list, zip(*good))
+        inputs, seen = self.collate(prompts, images)
+        return Batch(kept, originals, seen, inputs, errors)
+
     def _answer(self, batch: Batch) -> Iterator[tuple[str, Outcome]]:
         yield from batch.errors
         if not batch.requests:
             return
         started = time.monotonic()
-        try:
-            drawn = self.draw(batch, self.sampling.batch_seed(batch.requests[0].key))
-        except OutOfMemory:
-            drawn = None
+        drawn = self.draw(batch.inputs, self.sampling.batch_seed(batch.requests[0].key))
         if drawn is not None:
             seconds = round((time.monotonic() - started) / len(batch.requests), 4)
             for request, tokens, image_size, input_size in zip(
@@ -145,8 +178,11 @@ class BatchedEngine(Engine):
                 yield request.key, self._generation(tokens, image_size, input_size, seconds)
             return
         if len(batch.requests) == 1:
-            yield batch.requests[0].key, GenerationError(
-                "out_of_memory", f"out of memory with a single request: {self.memory_remedy}"
+            yield (
+                batch.requests[0].key,
+                GenerationError(
+                    "out_of_memory", f"out of memory with a single request: {self.memory_remedy}"
+                ),
             )
             return
         half = (len(batch.requests) + 1) // 2
@@ -174,3 +210,27 @@ class BatchedEngine(Engine):
             image_size=image_size,
             input_size=input_size,
         )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch or paddle means that memory ran out, on a GPU or without one."""
+    text = str(error).lower()
+    return any(
+        phrase in text
+        for phrase in (
+            "out of memory",
+            "can't allocate memory",
+            "resourceexhausted",
+            "fail to alloc",
+        )
+    )
+
+
+def _weight(request: Request) -> tuple[int, int]:
+    """Area of the image by its header, then length of the text: about how long the prompt is."""
+    area = 0
+    if request.image is not None:
+        with contextlib.suppress(ValueError):  # Reported when the request is prepared.
+            width, height = image_size(request.image)
+            area = width * height
+    return area, sum(len(str(message["content"])) for message in request.messages)

@@ -111,24 +111,20 @@ class EngineConfig:
         """How tokens are drawn."""
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.seed)
 
-    def refuse_ignored(self, engine: str, takes: Collection[str]) -> None:
+    def refuse(self, who: str, names: Collection[str]) -> None:
         """Refuse options that are given but would do nothing.
 
         Args:
-            engine: Name of the engine.
-            takes: The fields that it takes, beside those that all do.
+            who: What has no use for them.
+            names: Their fields.
 
         Raises:
-            OptionError: Names them.
+            OptionError: Names those that are given.
         """
-        common = {"model", "family", "max_tokens", "temperature", "top_p", "seed"}
-        ignored = [
-            flag(EngineConfig, entry.name)
-            for entry in dataclasses.fields(EngineConfig)
-            if entry.name not in common | set(takes) and getattr(self, entry.name) != entry.default
+        given = [
+            flag(type(self), entry.name)
+            for entry in dataclasses.fields(self)
+            if entry.name in names and getattr(self, entry.name) != entry.default
         ]
-        if ignored:
-            raise OptionError(
-                f"the engine {engine!r} has no use for {', '.join(ignored)}: leave out what would "
-                "do nothing"
-            )
+        if given:
+            raise OptionError(f"{who} has no use for {', '.join(given)}: leave it out")
