@@ -12,7 +12,6 @@ from vlreward.geometry import Size
 from vlreward.types import Completion
 
 __all__ = [
-    "MAX_DETAIL",
     "EngineError",
     "Generation",
     "GenerationError",
@@ -20,9 +19,6 @@ __all__ = [
     "Request",
     "Sampling",
 ]
-
-MAX_DETAIL = 300
-"""Characters kept of a message that came from outside."""
 
 
 class EngineError(RuntimeError):
