@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+from vlreward.errors import OptionError
+
 __all__ = ["Pacer"]
 
 
@@ -17,7 +19,9 @@ class Pacer:
 
     def __init__(self, per_minute: float | None) -> None:
         if per_minute is not None and not per_minute > 0:
-            raise ValueError(f"expected a positive number of requests a minute, got {per_minute!r}")
+            raise OptionError(
+                f"expected a positive number of requests a minute, got {per_minute!r}"
+            )
         self._gap = 0.0 if per_minute is None else 60.0 / per_minute
         self._next = 0.0
         self._hold = 0.0

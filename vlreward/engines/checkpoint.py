@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlreward._text import one_line
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
 from vlreward.engines.values import EngineError
 
 if TYPE_CHECKING:
