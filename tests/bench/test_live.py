@@ -232,7 +232,10 @@ def test_lm_eval_files_have_its_keys(
         (["--model", "m", "--family", "qwen2-vl"], "needs its data file 'refcoco_val.json'"),
         (["--model", "qwen2-vl", "--data-root", "nowhere"], "found no such file"),
         ([], "give a model to ask (--model NAME_OR_PATH)"),
-        (["--model", "qwen2-vl", "--sampling", "twice"], "'twice' is not one of 'per-dataset', 'chained'"),
+        (
+            ["--model", "qwen2-vl", "--sampling", "twice"],
+            "'twice' is not one of 'per-dataset', 'chained'",
+        ),
         (["--model", "qwen2-vl", "--format", "csv"], "'csv' is not one of 'lm-eval'"),
         (["--model", "qwen2-vl", "--temperature", "-1"], "greater than or equal to 0"),
     ],

@@ -60,7 +60,7 @@ def failure(outcome: Outcome) -> GenerationError:
 
 
 def test_request_carries_model_sampling_and_plain_text(stub: Any) -> None:
-    sampling = {"max_tokens": 77, "temperature": 0.5, "top_p": 0.9, "seed": 3}
+    sampling: dict[str, Any] = {"max_tokens": 77, "temperature": 0.5, "top_p": 0.9, "seed": 3}
     engine = engine_for(stub, **sampling, api_key="secret", options={"n": 1})
     assert generation(answers(engine, ask())["k"]).text == "ok"
     (body,) = stub.requests
@@ -358,7 +358,11 @@ def test_ten_refusals_of_one_kind_stop_the_run(
 
 
 def test_time_outs_stop_the_run(stub: Any) -> None:
-    stub.reply = lambda n, body: time.sleep(0.3) or stub.answer("late")
+    def reply(n: int, body: dict[str, Any]) -> Any:
+        time.sleep(0.3)
+        return stub.answer("late")
+
+    stub.reply = reply
     engine = engine_for(stub, tries=1, timeout=0.1, concurrency=8)
     with pytest.raises(EngineError, match=r"10 requests in a row failed.*within 0\.1 s"):
         list(engine.generate(ask(str(i)) for i in range(1000)))
