@@ -10,9 +10,10 @@ from types import ModuleType
 
 import pytest
 
-from vlreward.parsers import _box_scan, compat, tags
+from vlreward.parsers import _box_scan, tags
 from vlreward.parsers.boxes import BoxParser
 from vlreward.parsers.counts import CountParser
+from vlreward.tasks import published as compat
 from vlreward.types import FailureCode, ParseFailure
 
 _FUZZ = Path(__file__).parents[1] / "fuzz"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vlreward.bench.suites import Suite
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.missing import check_images
 from vlreward.data.sampling import Sampler
+from vlreward.suite import Suite
 
 __all__ = ["DataOptions", "load_suite"]
 

@@ -14,8 +14,9 @@ from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
+from vlreward.tasks.rec import BoxGold
 from vlreward.training.resizing import Resizing
-from vlreward.types import BoxGold, Sample
+from vlreward.types import Sample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
