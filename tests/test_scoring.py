@@ -131,7 +131,7 @@ pieces = st.sampled_from(
 
 def test_what_only_a_worker_can_settle_is_not_scored_quickly() -> None:
     spec, hard = get_task("geometry"), Sample(id="1", gold=MathGold(expression="x^2+2x+1"))
-    answer = Completion(r"<answer>\\int_0^x (2t+2) dt + 1</answer>")
+    answer = Completion(r"<answer>\int_0^x (2t+2) dt + 1</answer>")
     assert score_quickly(spec, answer, hard) is None
     assert score_quickly(spec, Completion("145"), GEOMETRY) == score(
         spec, Completion("145"), GEOMETRY

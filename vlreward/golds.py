@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from vlreward._text import first_problem, short
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.types import AnyGold, AxisOrder, Gold, Sample
@@ -108,10 +109,7 @@ def unpack(value: Any, task: str, kind: type[Gold] | None = None) -> Envelope:
             kind = gold_class(task)
         return Envelope.model_construct(gold=kind.read(bare, task), metadata={})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = f"{where}: {first['msg']}" if where else first["msg"]
-        raise ValueError(f"bad gold {_short(value)}: {message}") from None
+        raise ValueError(f"bad gold {short(value, 120)}: {first_problem(error)}") from None
 
 
 def untagged(value: Any) -> Any:
@@ -144,7 +142,7 @@ def untagged(value: Any) -> Any:
         text = text[len(_OPEN) : -len(_CLOSE)].strip()
     if _TAG.search(text):
         raise ValueError(
-            f"expected '<answer>...</answer>' around the whole gold, got {_short(value)}"
+            f"expected '<answer>...</answer>' around the whole gold, got {short(value, 120)}"
         )
     return text
 
@@ -187,8 +185,3 @@ def claimant(value: Any, *, typed: bool = False) -> str | None:
 
 def _is_envelope(value: Any) -> bool:
     return isinstance(value, dict) and ("vlreward" in value or "gold" in value)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vlreward._text import short
+
 __all__ = [
     "SENTENCE",
     "Fields",
@@ -14,7 +16,6 @@ __all__ = [
     "rest_of",
     "row_id",
     "row_size",
-    "shown",
     "text_at",
 ]
 
@@ -65,12 +66,6 @@ class Schema:
     """Whether numbers are written as numbers, so that a text of digits is a text."""
 
 
-def shown(value: Any, most: int = 80) -> str:
-    """A value for an error message, shortened."""
-    text = repr(value)
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
 def text_at(row: Mapping[str, Any], key: str) -> str:
     """The text under a key.
 
@@ -79,7 +74,7 @@ def text_at(row: Mapping[str, Any], key: str) -> str:
     """
     value = row[key]
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{key!r}: expected a text, got {shown(value)}")
+        raise ValueError(f"{key!r}: expected a text, got {short(value, 80)}")
     return value
 
 
@@ -98,7 +93,7 @@ def row_id(row: Mapping[str, Any]) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"'id': expected a text or a whole number, got {shown(value)}")
+        raise ValueError(f"'id': expected a text or a whole number, got {short(value, 80)}")
     return str(value)
 
 

@@ -189,9 +189,7 @@ def test_paddlemix_bare_gold_needs_a_declared_frame() -> None:
         "prompts": ["?"],
         "solution": ["[0, 0, 10, 10]"],
     }
-    with pytest.raises(
-        ValueError, match=r"frame of predicted coordinates is not declared.*'frame'"
-    ):
+    with pytest.raises(ValueError, match=r"predicted coordinates is not declared.*'frame'"):
         iou_reward(**call)
     assert TaskReward("rec", terms=["iou"], frame="original_px")(**call) == [0.5]
 

@@ -14,86 +14,66 @@ from typing import TYPE_CHECKING
 from vlreward._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from vlreward.rewards.builtin import (
-        REWARDS as REWARDS,
-    )
-    from vlreward.rewards.builtin import (
-        format_reward as format_reward,
-    )
-    from vlreward.rewards.task_reward import (
-        TaskReward as TaskReward,
-    )
+    from vlreward.rewards.builtin import REWARDS, format_reward
+    from vlreward.rewards.task_reward import TaskReward
     from vlreward.rewards.text import (
-        FormatReward as FormatReward,
-    )
-    from vlreward.rewards.text import (
-        TextReward as TextReward,
-    )
-    from vlreward.rewards.text import (
-        length_reward as length_reward,
-    )
-    from vlreward.rewards.text import (
-        repetition_reward as repetition_reward,
-    )
-    from vlreward.rewards.text import (
-        soft_overlong_reward as soft_overlong_reward,
-    )
-    from vlreward.rewards.text import (
-        tag_count_reward as tag_count_reward,
+        FormatReward,
+        TextReward,
+        length_reward,
+        repetition_reward,
+        soft_overlong_reward,
+        tag_count_reward,
     )
     from vlreward.tasks.rewards import (
-        ciou_reward as ciou_reward,
-    )
-    from vlreward.tasks.rewards import (
-        count_reward as count_reward,
-    )
-    from vlreward.tasks.rewards import (
-        diou_reward as diou_reward,
-    )
-    from vlreward.tasks.rewards import (
-        giou_reward as giou_reward,
-    )
-    from vlreward.tasks.rewards import (
-        iou50_reward as iou50_reward,
-    )
-    from vlreward.tasks.rewards import (
-        iou_reward as iou_reward,
-    )
-    from vlreward.tasks.rewards import (
-        math_reward as math_reward,
-    )
-    from vlreward.tasks.rewards import (
-        soft_count_reward as soft_count_reward,
+        ciou_reward,
+        count_reward,
+        diou_reward,
+        giou_reward,
+        iou50_reward,
+        iou_reward,
+        math_reward,
+        soft_count_reward,
     )
 
-_MODULES = {
-    "builtin": (
-        "REWARDS",
-        "format_reward",
-    ),
-    "task_reward": ("TaskReward",),
-    "text": (
-        "FormatReward",
-        "TextReward",
-        "length_reward",
-        "repetition_reward",
-        "soft_overlong_reward",
-        "tag_count_reward",
-    ),
-    "vlreward.tasks.rewards": (
-        "ciou_reward",
-        "count_reward",
-        "diou_reward",
-        "giou_reward",
-        "iou50_reward",
-        "iou_reward",
-        "math_reward",
-        "soft_count_reward",
+__all__ = [
+    "REWARDS",
+    "FormatReward",
+    "TaskReward",
+    "TextReward",
+    "ciou_reward",
+    "count_reward",
+    "diou_reward",
+    "format_reward",
+    "giou_reward",
+    "iou50_reward",
+    "iou_reward",
+    "length_reward",
+    "math_reward",
+    "repetition_reward",
+    "soft_count_reward",
+    "soft_overlong_reward",
+    "tag_count_reward",
+]
+
+_HOME = {
+    **dict.fromkeys(__all__, "vlreward.tasks.rewards"),
+    "REWARDS": "builtin",
+    "format_reward": "builtin",
+    "TaskReward": "task_reward",
+    **dict.fromkeys(
+        (
+            "FormatReward",
+            "TextReward",
+            "length_reward",
+            "repetition_reward",
+            "soft_overlong_reward",
+            "tag_count_reward",
+        ),
+        "text",
     ),
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = sorted(_HOME)
+
 __getattr__ = lazy_names(__name__, _HOME)
 
 

@@ -84,7 +84,9 @@ class MathGold(Gold):
         """The expression."""
         return self.expression
 
-    text = written
+    def text(self) -> str:
+        """The expression."""
+        return self.expression
 
 
 _STRICT = TaskSpec(

@@ -86,7 +86,7 @@ class BoxGold(Gold):
             raise ValueError(
                 f"expected four numbers (x1, y1, x2, y2) as gold box, got {value!r:.120}"
             )
-        return cls(box=value, frame=frame)  # type: ignore[arg-type]  # validated before
+        return cls(box=value, frame=frame)
 
     @classmethod
     def claims(cls, value: Any, *, typed: bool) -> bool:

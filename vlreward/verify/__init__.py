@@ -25,7 +25,7 @@ from vlreward.verify.verdict import OUTCOMES, Outcome, Verdict
 
 if TYPE_CHECKING:
     from vlreward.verify.compat import verify_whole_output, verify_whole_outputs
-    from vlreward.verify.engine import check_gold, verify, verify_batch
+    from vlreward.verify.engine import check_gold, verify, verify_batch, verify_quickly
     from vlreward.verify.workers.options import PoolOptions
     from vlreward.verify.workers.pool import configure, shutdown, warm_up
 
@@ -40,6 +40,7 @@ __all__ = [
     "shutdown",
     "verify",
     "verify_batch",
+    "verify_quickly",
     "verify_whole_output",
     "verify_whole_outputs",
     "warm_up",
@@ -52,6 +53,7 @@ _HOME = {
     "shutdown": "workers.pool",
     "verify": "engine",
     "verify_batch": "engine",
+    "verify_quickly": "engine",
     "verify_whole_output": "compat",
     "verify_whole_outputs": "compat",
     "warm_up": "workers.pool",
