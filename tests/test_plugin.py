@@ -21,7 +21,7 @@ texts = ["<answer>3 4</answer>", "<answer>30 40</answer>", "?"]
 assert REWARDS.get("pointing_reward")(texts, solution=[[0, 0]] * 3) == [1.0, 0.0, 0.0]
 mixed = dict(solution=[[0, 0], [0, 0, 1, 1]], task=["pointing", "rec"])
 assert TaskReward("pointing")(texts[:2], **mixed) == [1.0, None]
-assert PARSERS.get("point")("<answer>3 4</answer>").value == (3.0, 4.0)
+assert PARSERS.get("two-numbers")("<answer>3 4</answer>").value == (3.0, 4.0)
 assert "parrot" in ENGINES.names() and "pointing" in TASKS.names()
 print("plugged in")
 """
