@@ -55,7 +55,7 @@ class WholeOutputJudge:
 
         pairs = [(str(sample.target), text) for text, sample in zip(answers, samples)]
         return [
-            Verdict("correct", 1, 0.0)
+            Verdict("correct", 1)
             if self.or_equal_text
             and not verdict.correct
             and rules.r1_v_answer_text(text) == rules.r1_v_answer_text(gold)
