@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vlreward.bench.runs import read_run
+from vlreward.bench.run_store import read_run
 from vlreward.engines.base import (
     EngineConfig,
     EngineError,
@@ -91,7 +91,7 @@ def test_generation_equals_transformers_alone(
     import torch
     from transformers import AutoModelForImageTextToText
 
-    from vlreward.engines._processor import load_processor
+    from vlreward.engines.processor import load_processor
 
     processor = load_processor(tiny_dir / family)
     model = AutoModelForImageTextToText.from_pretrained(tiny_dir / family)

@@ -10,6 +10,7 @@ from typing import Any
 from vlreward.data.images import open_image
 from vlreward.data.resize import resize_for
 from vlreward.engines.values import GenerationError, Request, Sampling
+from vlreward.errors import OptionError
 from vlreward.frames import Frame, ModelFamily
 from vlreward.geometry import Size
 
@@ -35,7 +36,7 @@ class Bodies:
     """Builds request bodies; used by several threads.
 
     Raises:
-        ValueError: If limits are given for a family that does not resize by them.
+        OptionError: If limits are given for a family that does not resize by them.
     """
 
     model: str
@@ -48,7 +49,7 @@ class Bodies:
     def __post_init__(self) -> None:
         limited = self.min_pixels is not None or self.max_pixels is not None
         if limited and (self.family is None or self.family.factor is None):
-            raise ValueError(
+            raise OptionError(
                 f"min_pixels and max_pixels need a family that resizes by them, but {self.model!r} "
                 f"is of {self.family.name if self.family else 'no known family'}; give the family"
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from vlreward.data.images import image_size, open_image
 from vlreward.engines.values import EngineError, GenerationError, Request
+from vlreward.errors import OptionError
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
 
@@ -41,7 +42,7 @@ class Preparer:
 
     Raises:
         EngineError: If limits are given and the processor knows none.
-        ValueError: If the limits contradict each other.
+        OptionError: If the limits contradict each other.
     """
 
     def __init__(self, processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:
@@ -128,7 +129,7 @@ class Preparer:
         low = limits[0] if min_pixels is None else min_pixels
         high = limits[1] if max_pixels is None else max_pixels
         if not 0 < low <= high:
-            raise ValueError(f"expected 0 < min_pixels <= max_pixels, got {low!r} and {high!r}")
+            raise OptionError(f"expected 0 < min_pixels <= max_pixels, got {low!r} and {high!r}")
         processor.size = {"shortest_edge": low, "longest_edge": high}
 
 

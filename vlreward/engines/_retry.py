@@ -7,6 +7,8 @@ import email.utils
 import random
 import time
 
+from vlreward.errors import OptionError
+
 __all__ = ["RETRYABLE_STATUS", "Pacer", "backoff_seconds", "parse_retry_after"]
 
 RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 507, 520, 522, 524, 529})
@@ -63,7 +65,9 @@ class Pacer:
 
     def __init__(self, per_minute: float | None) -> None:
         if per_minute is not None and not per_minute > 0:
-            raise ValueError(f"expected a positive number of requests a minute, got {per_minute!r}")
+            raise OptionError(
+                f"expected a positive number of requests a minute, got {per_minute!r}"
+            )
         self._gap = 0.0 if per_minute is None else 60.0 / per_minute
         self._next = 0.0
         self._hold = 0.0

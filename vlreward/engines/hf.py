@@ -11,14 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from vlreward.engines._checkpoint import (
-    fingerprint,
-    import_torch,
-    open_model,
-    open_processor,
-)
 from vlreward.engines._prepare import Batch, Preparer, weight
-from vlreward.engines._world import World
 from vlreward.engines.base import (
     EngineConfig,
     EngineError,
@@ -29,6 +22,14 @@ from vlreward.engines.base import (
     Sampling,
     resolve_family,
 )
+from vlreward.engines.checkpoint import (
+    fingerprint,
+    import_torch,
+    open_model,
+    open_processor,
+)
+from vlreward.engines.world import World
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
 
 __all__ = ["HFEngine", "from_config"]
@@ -59,7 +60,7 @@ class HFEngine:
     Raises:
         ImportError: If torch or transformers is missing; names the extra.
         EngineError: If the checkpoint cannot be opened; names the remedy.
-        ValueError: If an option is not known.
+        OptionError: If an option is not known.
     """
 
     name = "hf"
@@ -79,7 +80,7 @@ class HFEngine:
         trust_remote_code: bool = False,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"expected a batch_size of at least 1, got {batch_size!r}")
+            raise OptionError(f"expected a batch_size of at least 1, got {batch_size!r}")
         self._torch, self._transformers = import_torch()
         self.model = model
         self.sampling = Sampling() if sampling is None else sampling
@@ -273,7 +274,7 @@ def _dtype(torch: Any, name: str) -> Any:
         return "auto"
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
-        raise ValueError(
+        raise OptionError(
             f"expected a torch dtype like bfloat16, float16, float32 or auto, got {name!r}"
         )
     return dtype

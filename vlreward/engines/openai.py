@@ -32,6 +32,7 @@ from vlreward.engines.base import (
     Sampling,
     resolve_family,
 )
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class OpenAIEngine:
         extra_body: dict[str, Any] | None = None,
     ) -> None:
         if concurrency < 1 or tries < 1:
-            raise ValueError(
+            raise OptionError(
                 "expected concurrency and tries of at least 1, got "
                 f"concurrency={concurrency!r}, tries={tries!r}"
             )

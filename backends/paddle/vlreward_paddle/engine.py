@@ -13,7 +13,6 @@ from typing import Any
 import paddle
 
 from vlreward.data.images import open_image
-from vlreward.engines._checkpoint import fingerprint
 from vlreward.engines.base import (
     EngineConfig,
     EngineError,
@@ -24,6 +23,8 @@ from vlreward.engines.base import (
     Sampling,
     resolve_family,
 )
+from vlreward.engines.checkpoint import fingerprint
+from vlreward.errors import OptionError
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
 from vlreward_paddle import rollout
@@ -63,7 +64,7 @@ class PaddleEngine:
 
     Raises:
         EngineError: If the checkpoint cannot be opened; names the remedy.
-        ValueError: If an option is not known.
+        OptionError: If an option is not known.
     """
 
     name = "paddle"
@@ -80,7 +81,7 @@ class PaddleEngine:
         max_pixels: int | None = None,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"expected a batch_size of at least 1, got {batch_size!r}")
+            raise OptionError(f"expected a batch_size of at least 1, got {batch_size!r}")
         self.model = model
         self.sampling = Sampling() if sampling is None else sampling
         self.batch_size = batch_size
@@ -204,7 +205,7 @@ def _dtype(name: str, config: dict[str, Any]) -> str:
         on_gpu = paddle.device.get_device() != "cpu"
         name = str(config.get("dtype") or config.get("torch_dtype")) if on_gpu else "float32"
     if name not in known:
-        raise ValueError(f"expected a dtype of {', '.join(known)} or auto, got {name!r}")
+        raise OptionError(f"expected a dtype of {', '.join(known)} or auto, got {name!r}")
     return name
 
 

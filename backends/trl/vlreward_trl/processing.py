@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
 from vlreward.training.arguments import OptionError
 from vlreward.training.resizing import Resizing
 

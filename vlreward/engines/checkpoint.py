@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
 from vlreward.engines.values import MAX_DETAIL, EngineError
 
 if TYPE_CHECKING:
