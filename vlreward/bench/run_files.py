@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+)
 
+from vlreward._text import first_problem, short
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.rows import RowFile, read_json
 from vlreward.frames import Frame
-from vlreward.types import Completion, Sample, Score
+from vlreward.geometry import Size
+from vlreward.types import Completion, Sample
 
 __all__ = [
     "RESULTS_FILE",
@@ -27,7 +37,7 @@ __all__ = [
 
 RESULTS_FILE = "results.json"
 """Name of the summary in a run directory."""
-RESULTS_SCHEMA = "vlreward.results/1"
+RESULTS_SCHEMA: Final = "vlreward.results/1"
 """Format of the files; changes when a reader would have to."""
 
 _UNUSUAL = re.compile(r"[^\w.@+-]+")
@@ -178,3 +188,123 @@ class SampleRow(BaseModel):
     """Reward terms."""
     metrics: dict[str, Number] = Field(default_factory=dict)
     """Metrics."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """What else the data say of the sample."""
+
+    def sample(self, frame: Frame | None = None) -> Sample:
+        """The sample that was scored.
+
+        Args:
+            frame: Frame of the coordinates that the model wrote, in place of that of the row, if
+                it has one.
+
+        Raises:
+            ValueError: If the gold is not what its task needs.
+        """
+        if self.gold.get("task") != self.task:
+            raise ValueError(f"expected a gold of task {self.task!r}, got {short(self.gold)}")
+        fields = {name: getattr(self, name) for name in Sample.model_fields if name in _ROW_FIELDS}
+        fields |= {k: _clean(v) for k, v in fields.items() if isinstance(v, str)}
+        if frame is not None and self.frame is not None:
+            frame.check_sizes(*(Size(*s) if s else None for s in (self.image_size, self.input_size)))
+            fields["frame"] = frame
+        return Sample(**fields)
+
+    def reply(self) -> Completion:
+        """What the model wrote, as parsers see it."""
+        return Completion(self.completion, self.truncated, self.token_count)
+
+
+_ROW_FIELDS = frozenset(SampleRow.model_fields)
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, which no sample has."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class Results(BaseModel):
+    """What `results.json` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_: Literal["vlreward.results/1"] = Field(default=RESULTS_SCHEMA, alias="schema")
+    """Format of the file."""
+    created: str | None = None
+    """When it was written, in ISO format."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of the software that wrote it."""
+    results: dict[str, SuiteResult] = Field(min_length=1)
+    """Each suite by its name, which a subset shows in."""
+
+    @field_validator("results")
+    @classmethod
+    def _names_are_file_names(cls, value: dict[str, SuiteResult]) -> dict[str, SuiteResult]:
+        for name in value:
+            if not name.isprintable() or Path(name).name != name or "\\" in name:
+                raise ValueError(
+                    f"expected the name of a suite, as in samples_NAME.jsonl, got {name!r}"
+                )
+        return value
+
+
+def read_results(run: Path) -> Results:
+    """The summary of a run directory.
+
+    Raises:
+        DataError: If the directory is no run, or the summary is broken or of another schema.
+    """
+    path = run / RESULTS_FILE
+    if not run.is_dir():
+        raise DataError("expected a run directory, got no directory", path=run)
+    if not path.is_file():
+        found = ", ".join(sorted(p.name for p in run.iterdir())[:10]) or "nothing"
+        raise DataError(
+            f"expected a directory with {RESULTS_FILE}, which `vlreward-bench` or `vlreward "
+            f"rescore` wrote, found {found}",
+            path=run,
+        )
+    data = read_json(path)
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != RESULTS_SCHEMA:
+        raise DataError(
+            f"expected schema {RESULTS_SCHEMA!r}, got {schema!r}: update vlreward, or run again",
+            path=path,
+        )
+    try:
+        return Results.model_validate(data)
+    except ValidationError as error:
+        raise DataError(first_problem(error), path=path) from None
+
+
+def read_samples(path: Path, check: Callable[[SampleRow], None]) -> list[SampleRow]:
+    """The rows of a sample file, in order.
+
+    Args:
+        path: The file.
+        check: Raises ValueError for a row that does not belong there.
+
+    Raises:
+        DataError: If the file is no JSON Lines, or rows are wrong or have an id twice: the first
+            ten and their number.
+    """
+    rows: dict[str, SampleRow] = {}
+    problems: list[RowProblem] = []
+    for raw in RowFile(path):
+        try:
+            row = SampleRow.model_validate(raw.value)
+            check(row)
+            if row.id in rows:
+                raise ValueError(f"expected ids that differ, got {row.id!r} again")
+            rows[row.id] = row
+        except ValidationError as error:
+            problems.append(RowProblem(raw.number, first_problem(error), raw.line))
+        except ValueError as error:
+            problems.append(RowProblem(raw.number, str(error), raw.line))
+    if problems:
+        raise DataError(
+            f"expected rows as `vlreward-bench` writes them, got {len(problems)} others",
+            path=path,
+            problems=problems,
+        )
+    return list(rows.values())
