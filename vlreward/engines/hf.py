@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ class HFEngine:
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the batch size or the devices."""
         local = Path(self.model)
+        resizing = self._preparer.resizing
         penalty = getattr(self._config, "repetition_penalty", None)
         return {
             "engine": self.name,
@@ -119,13 +121,14 @@ class HFEngine:
             "sampling": self.sampling.describe(),
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "attn": getattr(self._model.config, "_attn_implementation", None),
-            "image": self._preparer.resizing(),
+            "image": None if resizing is None else asdict(resizing),
             **({"repetition_penalty": penalty} if penalty not in (None, 1.0) else {}),
         }
 
     def input_size(self, image_size: Size) -> Size | None:
         """(width, height) to which the processor resizes an image, None if not by smart_resize."""
-        return self._preparer.input_size(image_size)
+        resizing = self._preparer.resizing
+        return None if resizing is None else resizing.size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every process, by rank."""
@@ -260,8 +263,8 @@ class HFEngine:
         return "mps" if torch.backends.mps.is_available() else "cpu"
 
     def _memory_remedy(self) -> str:
-        resizing = self._preparer.resizing()
-        now = f" (now {resizing['max_pixels']})" if resizing else ""
+        resizing = self._preparer.resizing
+        now = f" (now {resizing.max_pixels})" if resizing else ""
         return (
             f"out of memory with a single request: lower --max-pixels{now} or --max-tokens (now "
             f"{self.sampling.max_tokens}), use --dtype bfloat16, or spread the model over several "

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlreward.errors import OptionError
-
-__all__ = ["CHECKS", "Arguments", "OptionError"]
+__all__ = ["CHECKS", "Arguments"]
 
 CHECKS = ("all", "headers", "sample", "none")
 """How images are checked before the first step; see `vlreward.training.checks`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from vlreward.engines.base import (
 )
 from vlreward.engines.checkpoint import fingerprint
 from vlreward.errors import OptionError
-from vlreward.frames import smart_resize
 from vlreward.geometry import Size
 from vlreward_paddle import rollout
 from vlreward_paddle.modeling import CheckpointError, load_model
@@ -108,12 +107,12 @@ class PaddleEngine:
             "fingerprint": self._fingerprint,
             "sampling": self.sampling.describe(),
             "dtype": self.dtype,
-            "image": self._limits(),
+            "image": asdict(self._codec.resizing),
         }
 
     def input_size(self, image_size: Size) -> Size | None:
         """(width, height) to which the processor resizes an image."""
-        return smart_resize(image_size, **self._limits())
+        return self._codec.resizing.size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every process, by rank."""
@@ -148,14 +147,11 @@ class PaddleEngine:
                 return _Ready(request, self._codec.prompt(request.messages, None), None, None)
             image = open_image(request.image, where=str(request.meta.get("id", "")))
             size = Size(*image.size)
-            smart_resize(size, **self._limits())
+            image = self._codec.resizing.apply(image)
             prompt = self._codec.prompt(request.messages, image)
         except ValueError as error:
             return GenerationError("image", f"{error} (sample {request.meta.get('id')!r})")
-        assert prompt.grid is not None
-        patch = self._codec.image_processor.patch_size
-        seen = Size(int(prompt.grid[0, 2]) * patch, int(prompt.grid[0, 1]) * patch)
-        return _Ready(request, prompt, size, seen)
+        return _Ready(request, prompt, size, Size(*image.size))
 
     def _answer(self, batch: Sequence[_Ready]) -> Iterator[tuple[str, Outcome]]:
         chosen = self.sampling
@@ -189,14 +185,6 @@ class PaddleEngine:
                     input_size=ready.input_size,
                 ),
             )
-
-    def _limits(self) -> dict[str, int]:
-        resizing = self._codec.resizing
-        return {
-            "factor": resizing.factor,
-            "min_pixels": resizing.min_pixels,
-            "max_pixels": resizing.max_pixels,
-        }
 
 
 def _dtype(name: str, config: dict[str, Any]) -> str:
