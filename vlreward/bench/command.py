@@ -136,9 +136,9 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
 
 
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+    from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import blind_controls, have_controls
     from vlreward.bench.evaluate import evaluate, file_fields
-    from vlreward.bench.completions_file import read_recorded
     from vlreward.data.images import ImageFolder
 
     root = options.image_root or options.data_root

@@ -53,7 +53,9 @@ def _rescored(
     try:
         samples = [row.sample(frame) for row in rows]
     except ValueError as error:
-        raise DataError(f"{scored.name!r} cannot be read with --frame: {error}", path=run.path) from None
+        raise DataError(
+            f"{scored.name!r} cannot be read with --frame: {error}", path=run.path
+        ) from None
     frames = {sample.frame for sample in samples if sample.frame is not None}
     return evaluate(
         suite,

@@ -206,7 +206,9 @@ class SampleRow(BaseModel):
         fields = {name: getattr(self, name) for name in Sample.model_fields if name in _ROW_FIELDS}
         fields |= {k: _clean(v) for k, v in fields.items() if isinstance(v, str)}
         if frame is not None and self.frame is not None:
-            frame.check_sizes(*(Size(*s) if s else None for s in (self.image_size, self.input_size)))
+            frame.check_sizes(
+                *(Size(*s) if s else None for s in (self.image_size, self.input_size))
+            )
             fields["frame"] = frame
         return Sample(**fields)
 

@@ -111,7 +111,7 @@ class RowFile:
                 if not raw.strip():
                     continue
                 number += 1
-                yield RawRow(number, _parse(self.path, raw, line), line)
+                yield RawRow(number, _parse(self.path, raw.rstrip(), line), line)
         if not number:
             raise DataError("expected rows, got an empty file", path=self.path)
         self.sha256 = digest.hexdigest()

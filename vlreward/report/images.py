@@ -136,9 +136,7 @@ def _without_path(error: DataError) -> str:
     return str(error).removeprefix(f"{error.path}: ").removeprefix("cannot read the image: ")
 
 
-def _link(
-    name: str, source: Path | bytes, out: Path, size: tuple[int, int] | None = None
-) -> Shown:
+def _link(name: str, source: Path | bytes, out: Path, size: tuple[int, int] | None = None) -> Shown:
     if isinstance(source, bytes):
         return Shown(why=f"left out: beyond the size limit, and no file of its own: {name}")
     try:

@@ -93,7 +93,12 @@ def page_data(
         numbers[found] = len(images)
         images.append(_image(found.name, picture, embedded))
         embedded += picture.uri is not None
-    index = {"runs": [run.name for run in runs], "suites": suites, "images": images}
+    index = {
+        "runs": [run.name for run in runs],
+        "suites": suites,
+        "images": images,
+        "marks": [_mark(name, runs) for name in suites],
+    }
     rows = [
         {
             "r": run_number,
@@ -106,6 +111,13 @@ def page_data(
         for row in suite.samples or []
     ]
     return index, rows
+
+
+def _mark(name: str, runs: Sequence[Run]) -> list[str] | None:
+    """The metric that says most of a row at a glance, and its short name."""
+    rows = (row for run in runs if name in run.suites for row in run.suites[name].samples or [])
+    first = next(rows, None)
+    return ["iou", "IoU"] if first is not None and "iou" in first.metrics else None
 
 
 def _image(name: str, picture: Shown, embedded: int) -> dict[str, Any]:
@@ -143,4 +155,6 @@ def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
 
 
 def _shapes(shapes: Sequence[Shape]) -> list[Any] | None:
-    return [[s.kind, s.numbers, s.label] if s.label else [s.kind, s.numbers] for s in shapes] or None
+    return [
+        [s.kind, s.numbers, s.label] if s.label else [s.kind, s.numbers] for s in shapes
+    ] or None
