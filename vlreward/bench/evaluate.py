@@ -13,12 +13,12 @@ from pydantic_core import to_jsonable_python
 
 from vlreward.aggregate import Report, aggregate
 from vlreward.bench.run_files import FailureRow, SampleRow, SuiteResult
-from vlreward.bench.suites import Suite
 from vlreward.data.images import ImageFolder, ImageSource
 from vlreward.frames import Frame
 from vlreward.prompts import PromptTemplate
 from vlreward.scoring import score_batch
-from vlreward.spec import TaskSpec
+from vlreward.suite import Suite
+from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
 from vlreward.verify import Verdict
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlreward.bench.evaluate import Evaluation, evaluate
-from vlreward.bench.suites import get_suite
 from vlreward.data.errors import DataError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.report.load import Run, Suite, load_runs
+from vlreward.suite import get_suite
 from vlreward.tasks import get_task
 
 __all__ = ["rescore"]
