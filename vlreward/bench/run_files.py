@@ -21,7 +21,7 @@ from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.rows import RowFile, read_json
 from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.types import Completion, Sample
+from vlreward.types import AxisOrder, Completion, Sample
 
 __all__ = [
     "RESULTS_FILE",
@@ -168,6 +168,8 @@ class SampleRow(BaseModel):
     """(width, height) of the image that the model saw."""
     frame: str | None = None
     """Frame of the coordinates that the model wrote."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a pair it wrote first, where declared."""
     completion: Text
     """What the model wrote."""
     truncated: bool = False
