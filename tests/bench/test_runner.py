@@ -31,7 +31,8 @@ from vlreward.engines.base import (
     Request,
 )
 from vlreward.prompts import get_prompt
-from vlreward.types import CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.types import Sample
 
 PROMPT = get_prompt("r1-v")
 
@@ -304,7 +305,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts 
 from vlreward.engines.base import Engine, EngineConfig, Generation
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
-from vlreward.types import CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.types import Sample
 class Slow(Engine):
     name = "slow"
     def describe(self):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.naming import samples_file
+from vlreward.bench.run_files import samples_file
 from vlreward.errors import OptionError
 
 __all__ = ["occupy"]

@@ -174,7 +174,6 @@ class RunOptions(EngineConfig):
 
 _ASKING = {
     *(field.name for field in dataclasses.fields(EngineConfig) if field.name != "family"),
-    *("data_root", "sample_num", "draw", "limit", "on_missing", "flat_images"),
-    *("engine", "max_error_rate"),
+    *("sample_num", "draw", "limit", "on_missing", "engine", "max_error_rate"),
 }
 """What matters only where a model is asked."""

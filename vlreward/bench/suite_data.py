@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from vlreward.bench.options import RunOptions
-from vlreward.bench.suites import Suite
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.missing import check_images
 from vlreward.data.sampling import Sampler
+from vlreward.suite import Suite
 
 __all__ = ["load_suite"]
 
@@ -69,12 +70,12 @@ def _scenes(suite: Suite, n: int, out: Path) -> Dataset:
     import hashlib
 
     from vlreward.scenes import scenes
-    from vlreward.scenes.seeds import Split
+    from vlreward.scenes.seeds import Split, TaskName
 
     folder = out / "images"
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
-    for scene in scenes(suite.task, Split.TEST, n):
+    for scene in scenes(cast("TaskName", suite.task), Split.TEST, n):
         sample = scene.to_sample()
         name = f"{folder.name}/{sample.image}"
         scene.save_image(out / name)
