@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vlreward.engines._replies import Answer, Refusal, bounded, model_names, read, refused
-from vlreward.engines._retry import backoff_seconds
+from vlreward._http import backoff_seconds
+from vlreward._text import one_line
+from vlreward.engines._replies import Answer, Refusal, model_names, read, refused
 from vlreward.engines.values import EngineError
 from vlreward.errors import OptionError
 
@@ -112,7 +113,7 @@ class Endpoint:
         )
 
     def _unreachable(self, error: Exception) -> str:
-        return bounded(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
+        return one_line(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

@@ -19,10 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from vlreward._http import backoff_seconds
 from vlreward.engines import _endpoint
 from vlreward.engines._bodies import Bodies, Prepared
 from vlreward.engines._replies import Answer
-from vlreward.engines._retry import Pacer, backoff_seconds
+from vlreward.engines._retry import Pacer
 from vlreward.engines.base import (
     EngineConfig,
     EngineError,

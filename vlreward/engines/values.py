@@ -13,7 +13,6 @@ from vlreward.geometry import Size
 from vlreward.types import Completion
 
 __all__ = [
-    "MAX_DETAIL",
     "EngineError",
     "Generation",
     "GenerationError",
@@ -21,9 +20,6 @@ __all__ = [
     "Request",
     "Sampling",
 ]
-
-MAX_DETAIL = 300
-"""Characters kept of a message that came from outside."""
 
 
 class EngineError(UserError, RuntimeError):

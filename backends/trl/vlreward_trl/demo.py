@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlreward._files import replacing
 from vlreward.command_line import Command
 
 if TYPE_CHECKING:
@@ -244,7 +245,9 @@ def _write_curves(
         },
         "notes": notes,
     }
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    with replacing(path) as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
 
 
 def _device() -> str:
