@@ -14,11 +14,11 @@ from vlreward.registry import unknown_name
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
-    from vlreward.bench.suites import Suite
     from vlreward.engines.base import Engine
     from vlreward.frames import Frame, ModelFamily
     from vlreward.prompts import PromptTemplate
-    from vlreward.spec import TaskSpec
+    from vlreward.suite import Suite
+    from vlreward.task import TaskSpec
     from vlreward.types import Sample
 
 __all__ = ["ExpectationError", "RunOptions", "finish", "run_command"]
@@ -89,7 +89,7 @@ def run_command(options: RunOptions) -> list[Evaluation]:
         EngineError, TooManyFailuresError: The engine failed; what was answered is kept.
         ExpectationError: An accuracy is not as stated; everything is written.
     """
-    from vlreward.bench.suites import get_suite
+    from vlreward.suite import get_suite
 
     suites = [get_suite(name) for name in options.suites]
     if len(set(options.suites)) < len(suites):

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.aggregate import Report, aggregate
-from vlreward.bench.suites import Suite
 from vlreward.frames import Frame
 from vlreward.geometry import Box
 from vlreward.prompts import PromptTemplate
 from vlreward.scoring import score_batch
-from vlreward.spec import TaskSpec
+from vlreward.suite import Suite
+from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
 from vlreward.verify import Verdict
 

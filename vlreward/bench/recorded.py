@@ -17,7 +17,8 @@ from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
 from vlreward.frames import Frame, ModelFamily
 from vlreward.geometry import Size
 from vlreward.golds import unpack
-from vlreward.types import Completion, MathGold, Sample
+from vlreward.tasks.geometry import MathGold
+from vlreward.types import Completion, Sample
 from vlreward.verify import check_gold
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]

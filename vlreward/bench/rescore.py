@@ -9,11 +9,11 @@ from typing import Any
 from vlreward.bench.evaluate import Evaluation, evaluate
 from vlreward.bench.naming import samples_file
 from vlreward.bench.recorded import read_recorded
-from vlreward.bench.suites import SUITES
 from vlreward.data.errors import DataError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
-from vlreward.spec import TaskSpec
+from vlreward.suite import SUITES
+from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
 
 __all__ = ["rescore"]
@@ -62,7 +62,8 @@ def _rescored(
     method: str | None,
     frame: Frame | None,
 ) -> Evaluation:
-    suite = SUITES.get(entry.get("suite", name))
+    suite_name = entry.get("suite", name)
+    suite = SUITES.get(suite_name) if suite_name in SUITES else None
     if suite is None:
         raise DataError(f"the suite of {name!r} is not known", path=run / "results.json")
     spec: TaskSpec = get_task(

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, 
 
 from vlreward.frames import to_original
 from vlreward.geometry import Box, Size
-from vlreward.types import BoxGold, CountGold, MathGold
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.geometry import MathGold
+from vlreward.tasks.rec import BoxGold
 
 __all__ = ["FailureRow", "SampleRow", "SuiteResult", "explain"]
 

@@ -15,7 +15,7 @@ from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
 from vlreward.resizing import Resizing
-from vlreward.types import BoxGold, Sample
+from vlreward.types import Sample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,7 +57,7 @@ class Columns:
             raise _located(problem, self.path, number)
         image = self.resizing.apply(image)
         frame = None
-        if isinstance(sample.gold, BoxGold):
+        if sample.gold.located:
             frame = self.frame if self.override or sample.frame is None else sample.frame
         sample = sample.model_copy(
             update={"image_size": size, "input_size": Size(*image.size), "frame": frame}
@@ -89,7 +89,7 @@ def size_problem(sample: Sample, size: Size) -> str | None:
     Only a gold box depends on it: it then refers to another image, or to one that is turned.
     """
     declared = sample.image_size
-    if declared is None or declared == size or not isinstance(sample.gold, BoxGold):
+    if declared is None or declared == size or not sample.gold.located:
         return None
     turned = " (turned upright by its EXIF orientation)" if declared[::-1] == tuple(size) else ""
     return (

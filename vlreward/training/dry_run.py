@@ -9,10 +9,12 @@ from vlreward.data import Dataset
 from vlreward.frames import Frame, convert
 from vlreward.geometry import Box, Size
 from vlreward.golds import unpack
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.geometry import MathGold
+from vlreward.tasks.rec import BoxGold
 from vlreward.training.memory import MemoryEstimate
 from vlreward.training.models import ModelSize
 from vlreward.training.rewards import TermReward
-from vlreward.types import BoxGold, CountGold, MathGold
 
 __all__ = [
     "Rows",
