@@ -15,13 +15,14 @@ def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: Its `__name__`.
-        home: The module that each public name is in: one of the package, or a whole dotted path.
+        home: The module that each public name is in: one of the package, or `vlreward.` and the rest.
     """
 
     def load(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = home[name] if "." in home[name] else f"{package}.{home[name]}"
+        at = home[name]
+        module = at if at.startswith("vlreward.") else f"{package}.{at}"
         value = getattr(import_module(module), name)
         setattr(sys.modules[package], name, value)
         return value
