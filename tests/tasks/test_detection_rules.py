@@ -162,11 +162,11 @@ _labelled = st.lists(st.tuples(_boxes, st.sampled_from(["cat", "dog"])), min_siz
 @given(predicted=_labelled, gold=_labelled)
 def test_map_is_that_of_pycocotools(predicted: list[Labelled], gold: list[Labelled]) -> None:
     known = {label for _, label in gold}
-    pair = tuple(
-        [CocoBox(tuple(box), label) for box, label in side if label in known]
-        for side in (predicted, gold)
+    there, found = (
+        [CocoBox((box.x1, box.y1, box.x2, box.y2), label) for box, label in side if label in known]
+        for side in (gold, predicted)
     )
-    stats = pycocotools_stats([pair]) if pair[0] else [0, 0]
+    stats = pycocotools_stats([(found, there)]) if found else [0, 0]
     answer = _answer(predicted)
     assert _vlm_r1("map", answer, tuple(gold)) == pytest.approx(stats[0], abs=1e-12)
     assert _vlm_r1("od_ap50", answer, tuple(gold)) == pytest.approx(stats[1], abs=1e-12)
