@@ -15,7 +15,7 @@ def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: Its `__name__`.
-        home: The module that each public name is in: one of the package, or `vlreward.` and the rest.
+        home: The module that each public name is in: relative, or from `vlreward.` on.
     """
 
     def load(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vlreward.verify.cache import Cache
 from vlreward.verify.exact.bombs import complexity
 from vlreward.verify.exact.latex import readings_of
@@ -77,6 +79,8 @@ def verify_quickly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict
         cache.put((gold, answer, policy), found)
     return Verdict(found.outcome, 1, found.detail)
 
+
+def verify_batch(pairs: Sequence[tuple[str, str]], policy: Policy = _DEFAULT) -> list[Verdict]:
     """Verdicts for many pairs: duplicates are settled once, worker jobs run side by side.
 
     Args:
