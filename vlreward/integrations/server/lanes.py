@@ -17,7 +17,7 @@ from vlreward.integrations.server.metrics import ServerMetrics
 from vlreward.integrations.server.options import ServerOptions
 from vlreward.integrations.server.schemas import Item
 from vlreward.integrations.text import strip_end
-from vlreward.judges import PLAIN_JUDGES, MathJudge
+from vlreward.judges import MathJudge
 from vlreward.types import Parsed
 
 __all__ = ["Busy", "Lanes"]
@@ -174,13 +174,12 @@ class Lanes:
     def _is_hard(self, item: Item, index: int) -> bool:
         """Whether only a worker process can settle it."""
         from vlreward.golds import unpack
-        from vlreward.types import plain_target
         from vlreward.verify.exact.settle import settle_exactly
 
         try:
             task = self._scorer.task_of(item.gold, item.task)
             spec = self._scorer.reward(task).spec
-            if isinstance(spec.judge, PLAIN_JUDGES):
+            if not hasattr(spec.judge, "quick"):
                 return False
             if not isinstance(spec.judge, MathJudge):
                 return True
@@ -192,7 +191,7 @@ class Lanes:
             raise ValueError(f"item {index}: {error}") from None
         if gold.task != task:
             return False
-        target = plain_target(gold)  # type: ignore[arg-type]
+        target = gold.target(None, None)
         return settle_exactly(target, outcome.value, spec.judge.policy) is None
 
     def _hand_over(self, job: _Job, index: int) -> None:
