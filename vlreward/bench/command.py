@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from vlreward.errors import OptionError, UserError
-from vlreward.registry import unknown_name
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
@@ -75,16 +74,17 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
     from vlreward.tasks import get_task
 
     preset = get_prompt(options.prompt) if options.prompt is not None else None
-    method: Any = options.method
-    if method is None:
-        method = "baseline" if preset is not None and preset.answer_in == "whole" else "r1"
-    if method not in ("r1", "baseline"):
-        raise unknown_name("method", method, ("r1", "baseline"))
+    whole = preset is not None and preset.answer_in == "whole"
+    method = options.method or ("baseline" if whole else "r1")
     spec = get_task(suite.task, protocol=options.protocol, method=method)
     if options.clip and not spec.clips:
-        raise OptionError(f"--clip works on boxes under protocol 'strict', not on {suite.name!r}")
-    spec = spec.configured(clip=options.clip)
-    return _Rules(suite, spec, preset or get_prompt(suite.prompts[method]))
+        raise OptionError(
+            f"--clip: the answers of {suite.name!r} cannot be clipped under protocol "
+            f"{spec.protocol!r}"
+        )
+    if preset is None:
+        preset = get_prompt(suite.prompts[method]) if method in suite.prompts else spec.prompt
+    return _Rules(suite, spec.configured(clip=options.clip), preset)
 
 
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:

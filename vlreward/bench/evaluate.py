@@ -157,6 +157,7 @@ def evaluate(
     provenance: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
     images: ImageSource | None = None,
+    scores: Sequence[Score] | None = None,
 ) -> Evaluation:
     """Score the completions of one suite.
 
@@ -173,12 +174,14 @@ def evaluate(
         provenance: What identifies the inputs; goes into the summary as it is.
         notes: Remarks on the inputs; remarks on the frame are added.
         images: Where the images of the samples are, if known.
+        scores: Their scores, where they are known already.
 
     Raises:
         ValueError: If there are no samples, or the numbers differ.
     """
     specs = rules_of(suite, spec)
-    scores = score_rows(specs, samples, completions)
+    if scores is None:
+        scores = score_rows(specs, samples, completions)
     whole = spec
     parts: dict[str, Report] = {}
     if len(specs) > 1:

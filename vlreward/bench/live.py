@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.live_scores import LiveScores
 from vlreward.bench.mixed import rules_of
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.data.dataset import Dataset
@@ -15,7 +16,6 @@ from vlreward.data.errors import DataError
 from vlreward.engines.base import Engine
 from vlreward.frames import Frame
 from vlreward.prompts import PromptTemplate
-from vlreward.scoring import score
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
 from vlreward.types import Sample
@@ -59,34 +59,31 @@ class LiveRun:
             control: Name of the control that the data set is, if it is one.
 
         Raises:
-            DataError: If coordinates are asked for and no frame is known.
+            DataError: If answers lie in the image and no frame is known.
             TooManyFailuresError, EngineError, RunMismatchError: See `run_suite`.
         """
         specs = rules_of(suite, spec)
         frame, declared_by = self._frame(specs)
         about = {"data_sha256": dataset.provenance.sha256, "ids_sha256": dataset.ids_sha256}
-
-        def judge(item: Completed) -> float | None:
-            if item.completion is None:
-                return None
-            sample = _as_seen(item, frame)
-            rules = specs[sample.task]
-            return score(rules, item.completion, sample).metrics[rules.primary]
-
-        completed = run_suite(
-            dataset,
-            self.engine,
-            self.out / f"run_{suite.name if control is None else f'{suite.name}@{control}'}.jsonl",
-            prompt=prompt,
-            images=dataset.images,
-            judge=judge,
-            max_error_rate=self.max_error_rate,
-            overwrite=self.overwrite,
-            title=dataset.name,
-            about=about,
-            progress=self.progress,
-        )
-        answered = [item for item in completed if item.completion is not None]
+        name = suite.name if control is None else f"{suite.name}@{control}"
+        with LiveScores(specs, lambda item: _as_seen(item, frame)) as live:
+            completed = run_suite(
+                dataset,
+                self.engine,
+                self.out / f"run_{name}.jsonl",
+                prompt=prompt,
+                images=dataset.images,
+                judge=live.add,
+                max_error_rate=self.max_error_rate,
+                overwrite=self.overwrite,
+                title=dataset.name,
+                about=about,
+                progress=self.progress,
+            )
+            answered = [item for item in completed if item.completion is not None]
+            samples = [_as_seen(item, frame) for item in answered]
+            completions = [item.completion for item in answered if item.completion is not None]
+            scores = live.of(samples, completions)
         origin = dataset.provenance
         notes = [*origin.remarks]
         if origin.skipped:
@@ -100,8 +97,9 @@ class LiveRun:
         return evaluate(
             suite.model_copy(update={"references": references}),
             spec,
-            [_as_seen(item, frame) for item in answered],
-            [item.completion for item in answered if item.completion is not None],
+            samples,
+            completions,
+            scores=scores,
             prompt=prompt,
             name=dataset.name,
             frame=frame,
@@ -129,7 +127,7 @@ class LiveRun:
             return self.engine.family.frame, "model family"
         raise DataError(
             f"the family of model {self.engine.model!r} is not known, so the frame of its "
-            "coordinates is not either: declare it with --frame or --family"
+            "answers is not either: declare it with --frame or --family"
         )
 
 
