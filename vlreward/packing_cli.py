@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlreward.command_line import Family, FrameOption
+from vlreward.command_line import AxisOrderOption, Family, FrameOption
 
 __all__ = ["pack"]
 
@@ -30,6 +30,7 @@ def pack(
         str | None, typer.Option(help="Schema of the rows, where the keys do not tell.")
     ] = None,
     frame: FrameOption = None,
+    axis_order: AxisOrderOption = None,
     family: Family = None,
     min_pixels: Annotated[
         int | None, typer.Option(help="Smallest image area in pixels that the model sees.")
@@ -63,6 +64,7 @@ PaddleNLP. Boxes need --family or --frame.
             task=task,
             schema=schema,
             frame=frame,
+            axis_order=axis_order,
             family=None if family is None else family_of(family),
             min_pixels=min_pixels,
             max_pixels=max_pixels,

@@ -64,6 +64,11 @@ class Arguments:
     frame: str | None = _option(
         None, "Coordinate frame of predicted boxes; by default that of the model family."
     )
+    axis_order: str | None = _option(
+        None,
+        "Which coordinate of a pair the model writes first; by default as its family does.",
+        choices=["xy", "yx"],
+    )
     min_pixels: int | None = _option(None, "Smallest area in pixels of the image as seen.")
     max_pixels: int | None = _option(None, "Largest area in pixels of the image as seen.")
     freeze_vision: bool | None = _option(None, "Train the language model alone.")

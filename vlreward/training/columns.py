@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from vlreward.data import DataError, Dataset, RowProblem
 from vlreward.data.images import ImageSource, open_image
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
@@ -44,6 +44,8 @@ class Columns:
     """Frame of boxes that the model writes, for rows that declare none."""
     override: bool = False
     """Whether `frame` also holds for rows that declare another one."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a pair the model writes first, for rows that do not declare it."""
 
     def row(self, sample: Sample, number: int | None = None) -> dict[str, Any]:
         """The columns of one sample.
@@ -57,12 +59,12 @@ class Columns:
         if (problem := size_problem(sample, size)) is not None:
             raise _located(problem, self.path, number)
         image = self.resizing.apply(image)
-        frame = None
+        frame = order = None
         if sample.gold.located:
             frame = self.frame if self.override or sample.frame is None else sample.frame
-        sample = sample.model_copy(
-            update={"image_size": size, "input_size": Size(*image.size), "frame": frame}
-        )
+            order = sample.axis_order or self.axis_order
+        seen = {"image_size": size, "input_size": Size(*image.size)}
+        sample = sample.model_copy(update={**seen, "frame": frame, "axis_order": order})
         return {
             "prompt": self.prompts[sample.task].render(sample),
             "image": image,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from vlreward.data import DataError, Dataset, Provenance, load
 from vlreward.errors import OptionError
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images
 from vlreward.training.columns import Columns, Rows
+from vlreward.training.models import axis_order_of
 from vlreward.training.recipes import MIXTURE
 from vlreward.training.rewards import TermReward, term_rewards
 from vlreward.training.traces import TraceFile
@@ -92,7 +94,9 @@ def prepare_run(
         loaded.append(load_samples(arguments.eval_data, options.task, arguments))
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
     rewards = task_rewards(arguments, sorted(tasks))
-    rows = [Rows(d, columns_for(d, arguments, rewards, resizing, frame)) for d in loaded]
+    named = config.get if isinstance(config, Mapping) else partial(getattr, config)
+    order = axis_order_of(named("model_type", ""), arguments.axis_order)
+    rows = [Rows(d, columns_for(d, arguments, rewards, resizing, frame, order)) for d in loaded]
     for data in loaded if local_rank == 0 else ():
         check_images(data, resizing, arguments.check_images)
     functions = reward_functions(
@@ -193,6 +197,7 @@ def columns_for(
     rewards: Sequence[TaskReward],
     resizing: Resizing,
     frame: Frame,
+    axis_order: AxisOrder | None = None,
 ) -> Columns:
     """How the rows of samples are made.
 
@@ -203,6 +208,7 @@ def columns_for(
         rewards: One reward for each task, which has its prompt.
         resizing: How the model's processor resizes images.
         frame: Frame of boxes that the model writes.
+        axis_order: Which coordinate of a pair it writes first, for rows that do not say.
 
     Raises:
         UnknownNameError: If the prompt is unknown.
@@ -215,7 +221,9 @@ def columns_for(
     }
     assert samples.images is not None
     declared = arguments.frame is not None
-    return Columns(samples.provenance.path, samples.images, resizing, prompts, frame, declared)
+    return Columns(
+        samples.provenance.path, samples.images, resizing, prompts, frame, declared, axis_order
+    )
 
 
 def reward_functions(
