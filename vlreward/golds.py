@@ -75,8 +75,8 @@ def pack(sample: Sample) -> str:
         axis_order=sample.axis_order,
         metadata=sample.metadata,
     )
-    left_out = None if sample.metadata else {"metadata"}
-    return envelope.model_dump_json(exclude_none=True, exclude=left_out)
+    said = {name for name, value in envelope if value is not None and value != {}}
+    return envelope.model_dump_json(include=said)
 
 
 def unpack(value: Any, task: str, kind: type[Gold] | None = None) -> Envelope:
@@ -111,7 +111,12 @@ def read_gold(value: Any, task: str, kind: type[Gold]) -> Gold | Envelope:
         fields = literal(bare)
         bare = fields if _is_envelope(fields) else bare
     try:
-        return Envelope.model_validate(bare) if _is_envelope(bare) else kind.read(bare, task)
+        if not _is_envelope(bare):
+            return kind.read(bare, task)
+        fields = bare.get("gold")
+        if isinstance(fields, dict) and fields.get("task") == task:
+            bare = {**bare, "gold": kind.model_validate(fields)}
+        return Envelope.model_validate(bare)
     except ValidationError as error:
         raise ValueError(f"bad gold {short(value, 120)}: {first_problem(error)}") from None
 

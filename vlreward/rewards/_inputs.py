@@ -23,7 +23,7 @@ _READ = (
 )  # fmt: skip
 _TEXT = frozenset((str,))
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
-_NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct())
+_NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct(task="none"))
 
 
 @lru_cache(maxsize=16_384)
