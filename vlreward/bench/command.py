@@ -136,10 +136,12 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
 
 
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+    from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import blind_controls, have_controls
     from vlreward.bench.evaluate import evaluate, file_fields
-    from vlreward.bench.recorded import read_recorded
+    from vlreward.data.images import ImageFolder
 
+    root = options.image_root or options.data_root
     family = _family(options.family)
     evaluations: list[Evaluation] = []
     for i, rule in enumerate(rules):
@@ -166,6 +168,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             frame_declared_by=file.frame_declared_by,
             provenance={**file_fields(file.path, file.sha256), **provenance},
             notes=notes,
+            images=None if root is None else ImageFolder(root, options.flat_images),
         )
         evaluations.append(evaluation)
         if options.controls:
@@ -275,7 +278,8 @@ def finish(
     if html:
         from vlreward.report import write_report
 
-        written.append(write_report([out], out / "report.html"))
+        images = {e.name: e.images for e in evaluations if e.images is not None}
+        written.append(write_report([out], out / "report.html", images=images))
     console = Console()
     print_evaluations(evaluations, console)
     for path in written:

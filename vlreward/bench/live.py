@@ -111,6 +111,7 @@ class LiveRun:
                 **({} if control is None else {"control": control}),
             },
             notes=notes,
+            images=dataset.images,
         )
 
     def _frame(self, suite: Suite) -> tuple[Frame | None, str | None]:
