@@ -151,6 +151,7 @@ def evaluate(
     provenance: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
     images: ImageSource | None = None,
+    scores: Sequence[Score] | None = None,
 ) -> Evaluation:
     """Score the completions of one suite.
 
@@ -166,11 +167,13 @@ def evaluate(
         provenance: What identifies the inputs; goes into the summary as it is.
         notes: Remarks on the inputs; remarks on the frame are added.
         images: Where the images of the samples are, if known.
+        scores: Their scores, where they are known already.
 
     Raises:
         ValueError: If there are no samples, or the numbers differ.
     """
-    scores = score_batch(spec, completions, samples)
+    if scores is None:
+        scores = score_batch(spec, completions, samples)
     names = [sample.image for sample in samples]
     report = aggregate(spec, scores, names if any(names) else None)
     return Evaluation(
