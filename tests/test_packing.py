@@ -85,7 +85,11 @@ BAD: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
         {"frame": Frame.NORM1000},
         r"row 1: expected image_size=.* in frame 'norm1000', got None.*--image-root",
     ),
-    (ROWS["rec"], {"frame": Frame.INPUT_PX}, r"expected input_size=.* in frame 'input_px', got None.*--family"),
+    (
+        ROWS["rec"],
+        {"frame": Frame.INPUT_PX},
+        r"expected input_size=.* in frame 'input_px', got None.*--family",
+    ),
     (ROWS["counting"], {}, r"expected a new column.*\n  row 1: 'ground_truth' is there already"),
     (ROWS["counting"], {"column": "question.gold"}, r"row 1: 'question': expected an object"),
 ]
