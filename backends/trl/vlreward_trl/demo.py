@@ -182,7 +182,8 @@ def _suite(task: str) -> str:
 
 
 def _held_out(task: str, model: Path, out: Path, n: int) -> Evaluation:
-    from vlreward.bench.command import RunOptions, run_command
+    from vlreward.bench.command import run_command
+    from vlreward.bench.options import RunOptions
 
     options = RunOptions(
         suites=[_suite(task)],
