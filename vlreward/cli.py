@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlreward.attack.cli import attack
 from vlreward.command_line import Family, FrameOption, Group, Version
 from vlreward.doctor.cli import doctor
 from vlreward.integrations import cli as integrations
@@ -219,6 +220,7 @@ PaddleNLP. Golds that lie in the image need --family or --frame.
 app.command()(integrations.serve)
 app.command()(integrations.path)
 app.command()(doctor)
+app.command()(attack)
 
 
 if __name__ == "__main__":

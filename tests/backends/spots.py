@@ -1,4 +1,4 @@
-"""Rows of the test plug-in's task, whose golds and answers lie in frames, and their true rewards."""
+"""Rows of the test plug-in, whose golds and answers lie in frames, and their true rewards."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def check_traces(out: Path) -> int:
             continue
         answered += 1
         answer = re.findall(r"<answer>(.*?)</answer>", row["completion"], re.DOTALL)[-1]
-        pair = [int(number) for number in re.findall(r"\d+", answer[answer.index("[") :])[:2]]
+        numbers = [int(number) for number in re.findall(r"\d+", answer.split("[")[-1])]
+        pair = [numbers[0], numbers[min(1, len(numbers) - 1)]]
         assert row["answer"] == pair
         assert row["terms"]["near"] == pytest.approx(_near(i, pair, row))
     return answered

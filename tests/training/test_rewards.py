@@ -226,8 +226,8 @@ def test_a_gold_that_cannot_be_read_earns_nothing_and_is_said_once(
     functions = term_rewards([TaskReward("geometry")], traces=TraceFile(str(tmp_path)))
     golds = ["\\frac{unreadable", "2"]
     for _ in range(3):
-        columns = {"completions": [_answer("2"), _answer("2")], "solution": list(golds)}
-        assert [f(**columns) for f in functions] == [[0.0, 1.0], [1.0, 1.0]]
+        completions, solution = [_answer("2"), _answer("2")], list(golds)
+        assert [f(completions, solution) for f in functions] == [[0.0, 1.0], [1.0, 1.0]]
     lines = (tmp_path / "rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
     failures = [json.loads(line)["failure"] for line in lines]
     assert failures == ["unparsable_gold", None] * 3

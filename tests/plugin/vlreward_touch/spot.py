@@ -15,7 +15,7 @@ from vlreward.prompts import PromptTemplate
 from vlreward.task import FORMAT, AnswerTerm, Recipe, TaskSpec
 from vlreward.types import FailureCode, Gold, Parsed, ParseFailure, Row, Sample
 
-_PAIR = re.compile(r"\[(\d{1,6}), (\d{1,6})[,\]]")
+_NUMBER = re.compile(r"\d{1,6}")
 
 
 def _scaled(
@@ -68,14 +68,15 @@ class SpotJudge:
 
 
 def parse_spot(text: str) -> Parsed[tuple[int, int]] | ParseFailure:
-    """The first two numbers in square brackets."""
+    """The first two numbers behind the last bracket; one number stands for both."""
     region = answer_region(text)
     if isinstance(region, ParseFailure):
         return region
-    found = _PAIR.search(region.value)
-    if found is None:
+    numbers = _NUMBER.findall(region.value.rpartition("[")[2])
+    if not numbers:
         return ParseFailure(FailureCode.NO_POINT, "expected [x, y", region.span)
-    return Parsed((int(found[1]), int(found[2])), region.span)
+    a, b = (numbers * 2)[:2]
+    return Parsed((int(a), int(b)), region.span)
 
 
 def _near(judged: tuple[float, float, float], gold: tuple[float, float]) -> float:
