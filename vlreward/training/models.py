@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vlreward.errors import OptionError
@@ -58,17 +60,15 @@ def frame_of(model_type: str, declared: str | None = None) -> Frame:
         ) from None
 
 
-def axis_order_of(model_type: str, declared: str | None = None) -> AxisOrder | None:
-    """Which coordinate of a pair a model writes first, None if nothing says.
+def axis_order_of(config: Any) -> AxisOrder | None:
+    """Which coordinate of a pair a model's family writes first, None if no family is known.
 
     Args:
-        model_type: The `model_type` of its configuration, which names the family.
-        declared: An order that is declared by hand and wins.
+        config: The model's configuration, an object or a mapping with `model_type`.
     """
-    if declared is not None:
-        return "yx" if declared == "yx" else "xy"
+    named = config.get if isinstance(config, Mapping) else partial(getattr, config)
     try:
-        return family_of(model_type).axis_order
+        return family_of(named("model_type", "")).axis_order
     except ValueError:
         return None
 
