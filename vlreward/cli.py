@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -91,21 +91,29 @@ def rescore(
     protocol: Annotated[
         str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v; default: the run's.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="r1 or baseline; default: the run's.")] = None,
+    method: Annotated[
+        Literal["r1", "baseline"] | None,
+        typer.Option(help="Where answers stand; default: as in the run."),
+    ] = None,
     frame: FrameOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another run that --out holds.")
+    ] = False,
 ) -> None:
     """Score a finished run again under other rules, without inference."""
     from vlreward.bench.command import finish
     from vlreward.bench.rescore import rescore as score_again
 
-    finish(score_again(run, protocol=protocol, method=method, frame=frame), out)
+    again = score_again(run, protocol=protocol, method=method, frame=frame)
+    finish(again, out, overwrite=overwrite)
 
 
 @data_app.command()
 def fetch(
-    task: Annotated[str, typer.Argument(help="rec, counting or geometry.")],
+    name: Annotated[str, typer.Argument(help="Data set, named as its task.")],
     source: Annotated[
-        str, typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives.")
+        Literal["hf", "paddlemix"],
+        typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives."),
     ] = "hf",
     dest: Annotated[Path, typer.Option(help="Directory to unpack into.")] = Path("data"),
     dry_run: Annotated[
@@ -123,27 +131,17 @@ def fetch(
     What was downloaded, with its SHA-256, is written to DEST/fetch-receipt.json.
     """
     from vlreward.data.fetch import fetch as download
-    from vlreward.data.fetch import fetch_plan
+    from vlreward.data.sources import DATA_SETS, fetch_plan
     from vlreward.registry import unknown_name
 
-    for kind, value, known in (
-        ("task", task, ("rec", "counting", "geometry")),
-        ("source", source, ("hf", "paddlemix")),
-    ):
-        if value not in known:
-            raise unknown_name(kind, value, known)
+    if name not in DATA_SETS:
+        raise unknown_name("data set", name, DATA_SETS)
     if dry_run:
-        for item in fetch_plan(task, source):  # type: ignore[arg-type]
+        for item in fetch_plan(name, source):
             size = f"{item.size / 1e6:,.0f} MB" if item.size else "size unknown"
             typer.echo(f"{item.url} ({size}) -> {dest / item.to}: {item.about}")
         return
-    for done in download(
-        task,
-        source,  # type: ignore[arg-type]
-        dest,
-        overwrite=overwrite,
-        keep_archives=keep_archives,
-    ):
+    for done in download(name, source, dest, overwrite=overwrite, keep_archives=keep_archives):
         typer.echo(f"done: {done.url}")
 
 

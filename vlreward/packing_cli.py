@@ -32,10 +32,10 @@ def pack(
     frame: FrameOption = None,
     family: Family = None,
     min_pixels: Annotated[
-        int | None, typer.Option(help="Smallest image area in pixels that the model sees.")
+        int | None, typer.Option(help="Smallest image area in pixels that the model sees.", min=1)
     ] = None,
     max_pixels: Annotated[
-        int | None, typer.Option(help="Largest image area in pixels that the model sees.")
+        int | None, typer.Option(help="Largest image area in pixels that the model sees.", min=1)
     ] = None,
     image_root: Annotated[
         Path | None,
@@ -51,8 +51,20 @@ def pack(
 PaddleNLP. Boxes need --family or --frame.
     """
     from vlreward.data.errors import DataError
-    from vlreward.frames import family_of
+    from vlreward.engines.base import resolve_family
+    from vlreward.errors import OptionError
     from vlreward.packing import pack_file
+    from vlreward.tasks import TASKS
+
+    if task is not None:
+        TASKS.get(task)
+    if not column.strip("."):
+        raise OptionError(f"--column: expected the name of a column, got {column!r}")
+    known = resolve_family(family)
+    if (min_pixels is not None or max_pixels is not None) and (
+        known is None or known.resizing(min_pixels=min_pixels, max_pixels=max_pixels) is None
+    ):
+        raise OptionError("--min-pixels and --max-pixels need a --family that resizes by them")
 
     try:
         packed = pack_file(
@@ -63,7 +75,7 @@ PaddleNLP. Boxes need --family or --frame.
             task=task,
             schema=schema,
             frame=frame,
-            family=None if family is None else family_of(family),
+            family=known,
             min_pixels=min_pixels,
             max_pixels=max_pixels,
             image_root=image_root,
@@ -74,8 +86,8 @@ PaddleNLP. Boxes need --family or --frame.
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
         raise
-    except (ImportError, ValueError) as error:
-        raise DataError(str(error)) from None
+    except ValueError as error:
+        raise OptionError(str(error)) from None
     counted = ", ".join(f"{n} {name}" for name, n in packed.tasks.items())
     typer.echo(f"written: {packed.path}, {packed.rows} rows ({counted}), column {column!r}")
     typer.echo(f"the first: {packed.example}")
