@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vlreward.attack.cli import attack
 from vlreward.command_line import FrameOption, Group, Version
 from vlreward.doctor.cli import doctor
 from vlreward.integrations import cli as integrations
@@ -148,6 +149,7 @@ def fetch(
 app.command()(integrations.serve)
 app.command()(integrations.path)
 app.command()(doctor)
+app.command()(attack)
 app.command()(pack)
 
 

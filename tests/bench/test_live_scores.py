@@ -104,7 +104,7 @@ def test_hard_scores_are_shown_when_they_are_known(spec: TaskSpec) -> None:
         for i, sample in enumerate(dataset())
     ]
     failed = Completed(items[3].sample, "k")
-    with LiveScores(spec, lambda item: item.sample) as live:
+    with LiveScores({spec.name: spec}, lambda item: item.sample) as live:
         assert live.add(items[0]) == []
         assert live.add(items[1]) in ([1.0], [1.0, 1.0])
         deadline = time.monotonic() + 10
@@ -122,7 +122,7 @@ def test_an_interrupted_run_does_not_wait_for_hard_scores(spec: TaskSpec) -> Non
     slow = spec.model_copy(update={"judge": Counting(seconds=0.2)})
 
     def interrupted() -> None:
-        with LiveScores(slow, lambda item: item.sample) as live:
+        with LiveScores({slow.name: slow}, lambda item: item.sample) as live:
             for i in range(0, 300, 3):
                 live.add(Completed(dataset()[0], str(i), Generation(f"<answer>{i}</answer>")))
             raise KeyboardInterrupt

@@ -89,7 +89,7 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
 
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
-    from vlreward.bench.controls import blind_controls, have_controls
+    from vlreward.bench.controls import with_controls
     from vlreward.bench.evaluate import evaluate, file_fields
     from vlreward.data.images import ImageFolder
     from vlreward.engines.base import resolve_family
@@ -102,15 +102,18 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
         golds, provenance = _golds(options.data[i] if options.data else None, suite.task)
         assert options.completions is not None
         file = read_recorded(
-            options.completions[i], suite.task, frame=options.frame, family=family, golds=golds
+            options.completions[i],
+            suite.task,
+            also=suite.also,
+            frame=options.frame,
+            family=family,
+            golds=golds,
         )
         notes = []
         if file.accuracy is not None:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
         if suite.n is not None and len(file.rows) != suite.n:
             notes.append(f"{len(file.rows)} samples; the whole split has {suite.n}")
-        if options.controls and not have_controls(suite.task, [row.sample for row in file.rows]):
-            notes.append("no blind controls: a box needs the size of its image, which rows lack")
         evaluation = evaluate(
             suite,
             rule.spec,
@@ -123,14 +126,12 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             notes=notes,
             images=None if root is None else ImageFolder(root, options.flat_images),
         )
-        evaluations.append(evaluation)
-        if options.controls:
-            evaluations += blind_controls(evaluation)
+        evaluations += with_controls(evaluation) if options.controls else [evaluation]
     return evaluations
 
 
 def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
-    from vlreward.bench.controls import blind_controls, shuffle_images
+    from vlreward.bench.controls import shuffle_images, with_controls
     from vlreward.bench.live import LiveRun, shown_name
     from vlreward.bench.occupied import occupy
     from vlreward.bench.suite_data import load_suite
@@ -156,18 +157,16 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
         )
         for rule, dataset in zip(rules, datasets):
             evaluation = live.evaluate(rule.suite, dataset, rule.spec, rule.prompt)
-            evaluations.append(evaluation)
+            evaluations += with_controls(evaluation) if options.controls else [evaluation]
             if engine.rank == 0:
                 Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
-            if options.controls:
-                evaluations += blind_controls(evaluation)
-                if len(dataset) > 1:
-                    shuffled = shuffle_images(dataset)
-                    evaluations.append(
-                        live.evaluate(
-                            rule.suite, shuffled, rule.spec, rule.prompt, control="shuffled-images"
-                        )
+            if options.controls and len(dataset) > 1:
+                shuffled = shuffle_images(dataset)
+                evaluations.append(
+                    live.evaluate(
+                        rule.suite, shuffled, rule.spec, rule.prompt, control="shuffled-images"
                     )
+                )
     finally:
         engine.close()
     return evaluations if engine.rank == 0 else []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlreward.bench.evaluate import Evaluation, evaluate
 from vlreward.bench.live_scores import LiveScores
+from vlreward.bench.mixed import rules_of
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
@@ -61,10 +62,11 @@ class LiveRun:
             DataError: If answers lie in the image and no frame is known.
             TooManyFailuresError, EngineError, RunMismatchError: See `run_suite`.
         """
-        frame, declared_by = self._frame(spec)
+        specs = rules_of(suite, spec)
+        frame, declared_by = self._frame(specs)
         about = {"data_sha256": dataset.provenance.sha256, "ids_sha256": dataset.ids_sha256}
         name = suite.name if control is None else f"{suite.name}@{control}"
-        with LiveScores(spec, lambda item: _as_seen(item, frame)) as live:
+        with LiveScores(specs, lambda item: _as_seen(item, frame)) as live:
             completed = run_suite(
                 dataset,
                 self.engine,
@@ -116,8 +118,8 @@ class LiveRun:
             images=dataset.images,
         )
 
-    def _frame(self, spec: TaskSpec) -> tuple[Frame | None, str | None]:
-        if not spec.located:
+    def _frame(self, specs: Mapping[str, TaskSpec]) -> tuple[Frame | None, str | None]:
+        if not any(spec.located for spec in specs.values()):
             return None, None
         if self.frame is not None:
             return self.frame, "option"
@@ -132,7 +134,7 @@ class LiveRun:
 def _as_seen(item: Completed, frame: Frame | None) -> Sample:
     """The sample with the sizes that the engine saw."""
     generation = item.generation
-    update: dict[str, Any] = {"frame": frame}
+    update: dict[str, Any] = {"frame": frame if item.sample.gold.located else None}
     if generation is not None:
         update["image_size"] = generation.image_size or item.sample.image_size
         update["input_size"] = generation.input_size or item.sample.input_size
