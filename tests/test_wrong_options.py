@@ -22,6 +22,7 @@ BENEATH_A_FILE = "FILE/x"
 """Stands for a path that can neither be read nor written, below a regular file."""
 APPS = {"vlreward": cli.app, "vlreward-bench": bench_cli.app, "vlreward-train-demo": trl_demo.app}
 BASE = {
+    "vlreward attack": ["DATA", "--samples", "3"],
     "vlreward compare": ["RUN", "RUN2"],
     "vlreward data fetch": ["rec"],
     "vlreward doctor": ["ROWS", "--task", "counting"],
@@ -70,6 +71,7 @@ WRONG: dict[str, list[str]] = {
     "--image-root": [BENEATH_A_FILE],
     "--learning-rate": ["0", "-1", "x", "nan", "inf"],
     "--limit": ["0", "-1", "x"],
+    "--margin": ["-1", "x", "nan"],
     "--max-batch": ["0", "-1", "x"],
     "--max-body-mb": ["0", "-1", "x", "nan", "inf"],
     "--max-disagreement": ["-1", "2", "x", "nan"],
@@ -96,7 +98,8 @@ WRONG: dict[str, list[str]] = {
     "--protocol": ["", "strickt"],
     "--requests-per-minute": ["0", "-5", "x", "nan", "inf"],
     "--sample-num": ["0", "-1", "x"],
-    "--samples": ["2", "x"],
+    "--rounds": ["-1", "x"],
+    "--samples": ["0", "x"],
     "--sampling": ["", "twice"],
     "--schema": ["", "coco"],
     "--seed": ["x", "1.5"],
@@ -104,6 +107,7 @@ WRONG: dict[str, list[str]] = {
     "--source": ["", "gopher"],
     "--steps": ["0", "x"],
     "--task": ["", "ocr"],
+    "--terms": ["", "nothing"],
     "--temperature": ["-1", "nan", "11", "x"],
     "--timeout": ["0", "-1", "x", "nan", "inf"],
     "--token-file": [BENEATH_A_FILE, "EMPTY"],
