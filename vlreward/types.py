@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 
 __all__ = [
@@ -261,9 +261,6 @@ def _gold_of(value: Any) -> Any:
 AnyGold = Annotated[SerializeAsAny[Gold], BeforeValidator(_gold_of)]
 """A field that holds the gold of any task; fields as a dict are resolved by their `task`."""
 
-AxisOrder = Literal["xy", "yx"]
-"""Which coordinate of a pair a model writes first."""
-
 _ID = re.compile(r"\S(.*\S)?\Z", re.DOTALL)
 
 
@@ -298,13 +295,6 @@ class Sample(BaseModel):
     def _id_is_clean(cls, value: str) -> str:
         if not _ID.match(value):
             raise ValueError(f"expected a non-empty id without outer white space, got {value!r}")
-        return value
-
-    @field_validator("image_size", "input_size", mode="before")
-    @classmethod
-    def _size_from_sequence(cls, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return Size.from_sequence(value)
         return value
 
     @model_validator(mode="after")

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from pydantic import field_serializer, field_validator
-
 from vlreward.frames import Frame, convert, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal, untagged
@@ -47,17 +45,6 @@ class BoxGold(Gold):
     """Coordinate frame of `box`."""
 
     located: ClassVar[bool] = True
-
-    @field_validator("box", mode="before")
-    @classmethod
-    def _from_sequence(cls, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return Box.from_sequence(value)
-        return value
-
-    @field_serializer("box")
-    def _to_list(self, box: Box) -> list[float]:
-        return list(box)
 
     @classmethod
     def read(cls, value: Any, task: str = "rec") -> BoxGold:
@@ -272,7 +259,7 @@ _STRICT = TaskSpec(
     gold=BoxGold,
     prompt=R1_PROMPT,
     prompts=FAMILY_PROMPTS,
-    parser=BoxParser(where="tag"),
+    parser=BoxParser(where="tag", corner_keys=False),
     judge=BoxJudge(),
     terms=(AnswerTerm("iou", box_iou), FORMAT),
     extra_terms=(
@@ -294,7 +281,11 @@ _STRICT = TaskSpec(
     figures=(Histogram("iou", "IoU"), AccuracyBySize()),
 )
 _BASELINE = _STRICT.model_copy(
-    update={"method": "baseline", "parser": BoxParser(where="whole"), "prompt": BASELINE_PROMPT}
+    update={
+        "method": "baseline",
+        "parser": BoxParser(where="whole", corner_keys=False),
+        "prompt": BASELINE_PROMPT,
+    }
 )
 REC = _STRICT.model_copy(update={"variants": (_BASELINE, *published(_STRICT, BASELINE_PROMPT))})
 """Strict, with VLM-R1's and PaddleMIX's rules as variants."""
