@@ -41,6 +41,7 @@ ASKING = ["superclevr_test200", "--engine", "openai", "--model", "m", "--out", "
 ASKING += ["--data", "DATA", "--base-url", "http://127.0.0.1:9/v1", "--tries", "1"]
 """`vlreward-bench run` with a model, for the options that need one."""
 WRONG: dict[str, list[str]] = {
+    "--axis-order": ["", "zz"],
     "--attn-implementation": ["sdpa"],  # the engine of ASKING has no use for it
     "--base-url": ["", "localhost:8000/v1", "ftp://x/v1", "http://"],
     "--batch-size": ["0", "-1", "x", "1.5"],

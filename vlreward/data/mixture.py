@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vlreward._text import short
 from vlreward.data.dataset import Dataset, Provenance
-from vlreward.data.errors import DataError, shown
+from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource
 from vlreward.types import Sample
 
@@ -32,12 +33,12 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     entries = config.get("datasets") if isinstance(config, dict) else None
     if not isinstance(entries, list) or not entries:
         raise DataError(
-            f"expected 'datasets:' with a list of data sets, got {shown(config)}", path=path
+            f"expected 'datasets:' with a list of data sets, got {short(config)}", path=path
         )
     for number, entry in enumerate(entries, 1):
         where = f"datasets, entry {number}"
         if not isinstance(entry, dict) or not isinstance(entry.get("json_path"), str):
-            raise DataError(f"{where}: expected 'json_path: FILE', got {shown(entry)}", path=path)
+            raise DataError(f"{where}: expected 'json_path: FILE', got {short(entry)}", path=path)
         if unknown := set(entry) - set(_KEYS):
             raise DataError(
                 f"{where}: unknown keys {sorted(map(str, unknown))}; known: {', '.join(_KEYS)}",
@@ -52,20 +53,12 @@ class _PartImages:
     def __init__(self, sources: list[ImageSource | None]) -> None:
         self._sources = sources
 
-    def path(self, name: str) -> Path | None:
-        source, rest = self._split(name)
-        return source.path(rest)
-
-    def read(self, name: str) -> bytes:
-        source, rest = self._split(name)
-        return source.read(rest)
-
-    def _split(self, name: str) -> tuple[ImageSource, str]:
+    def source(self, name: str) -> Path | bytes:
         part, _, rest = name.partition("|")
         source = self._sources[int(part)]
         if source is None:
             raise DataError(f"no image root is known for the image {rest!r}: give image_root=...")
-        return source, rest
+        return source.source(rest)
 
 
 def joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
