@@ -104,7 +104,9 @@ def rescore(
 
 @data_app.command()
 def fetch(
-    task: Annotated[str, typer.Argument(help="rec, counting or geometry.")],
+    name: Annotated[
+        str, typer.Argument(help="Data set, e.g. rec; a wrong name lists all that are known.")
+    ],
     source: Annotated[
         str, typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives.")
     ] = "hf",
@@ -125,21 +127,22 @@ def fetch(
     """
     from vlreward.data.fetch import fetch as download
     from vlreward.data.fetch import fetch_plan
+    from vlreward.data.sources import SOURCES
     from vlreward.registry import unknown_name
 
     for kind, value, known in (
-        ("task", task, ("rec", "counting", "geometry")),
+        ("data set", name, SOURCES.names()),
         ("source", source, ("hf", "paddlemix")),
     ):
         if value not in known:
             raise unknown_name(kind, value, known)
     if dry_run:
-        for item in fetch_plan(task, source):  # type: ignore[arg-type]
+        for item in fetch_plan(name, source):  # type: ignore[arg-type]
             size = f"{item.size / 1e6:,.0f} MB" if item.size else "size unknown"
             typer.echo(f"{item.url} ({size}) -> {dest / item.to}: {item.about}")
         return
     for done in download(
-        task,
+        name,
         source,  # type: ignore[arg-type]
         dest,
         overwrite=overwrite,
