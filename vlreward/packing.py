@@ -10,7 +10,7 @@ from typing import Any
 
 from vlreward._files import replacing
 from vlreward.data.errors import DataError, RowProblem
-from vlreward.frames import Frame, ModelFamily
+from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.golds import pack
 from vlreward.types import Sample
 
@@ -42,6 +42,7 @@ def pack_file(
     task: str | None = None,
     schema: str | None = None,
     frame: Frame | None = None,
+    axis_order: AxisOrder | None = None,
     family: ModelFamily | None = None,
     min_pixels: int | None = None,
     max_pixels: int | None = None,
@@ -63,8 +64,10 @@ def pack_file(
         overwrite_column: Replace a column of that name.
         task: Task of the golds, where the data does not tell.
         schema: Name of the schema, where the keys do not tell.
-        frame: Frame of the boxes that the model writes; needed for boxes, unless `family` says.
-        family: Model family, for the frame and the resized size.
+        frame: Frame of the coordinates that the model writes; needed for golds that lie in the
+            image, unless `family` says.
+        axis_order: Which coordinate of a pair the model writes first, if not as `family` says.
+        family: Model family, for the frame, the order of the axes and the resized size.
         min_pixels: Smallest area in pixels of the resized image, if not the family's default.
         max_pixels: Largest area in pixels of the resized image, if not the family's default.
         image_root: Directory of the images; sizes that rows lack are read from them.
@@ -72,14 +75,15 @@ def pack_file(
         check_gold: As in `vlreward.data.load`.
 
     Raises:
-        DataError: If a row is bad or lacks a size, or nothing says in which frame boxes are; names
-            the file and the rows.
+        DataError: If a row is bad or lacks a size, or nothing says in which frame coordinates
+            are; names the file and the rows.
         ImportError: If Parquet is asked for without the extra `data`.
     """
     from vlreward.data import load
 
     _check_names(source, target)
     used = frame or (family.frame if family else None)
+    order = axis_order or (family.axis_order if family else None)
     dataset = load(
         source,
         task=task,
@@ -100,7 +104,7 @@ def pack_file(
     for row, sample in zip(dataset.row_numbers, dataset):
         tasks[sample.task] = tasks.get(sample.task, 0) + 1
         try:
-            envelopes.append(pack(_declared(sample, used, family, min_pixels, max_pixels)))
+            envelopes.append(pack(_declared(sample, used, order, family, min_pixels, max_pixels)))
         except ValueError as error:
             problems.append(RowProblem(row, str(error)))
     if problems:
@@ -128,17 +132,18 @@ def _check_names(source: Path, target: Path) -> None:
 def _declared(
     sample: Sample,
     frame: Frame | None,
+    order: AxisOrder | None,
     family: ModelFamily | None,
     min_pixels: int | None,
     max_pixels: int | None,
 ) -> Sample:
-    """The sample with the frame of predicted boxes, and the sizes that it needs."""
-    if sample.task != "rec":
+    """The sample with the frame of predicted coordinates, and the sizes that it needs."""
+    if not sample.gold.located:
         return sample
     used = frame or sample.frame
     if used is None:
         raise ValueError(
-            "nothing says in which frame the model writes boxes: declare it with --frame or "
+            "nothing says in which frame the model writes coordinates: declare it with --frame or "
             f"--family (frames: {', '.join(f.value for f in Frame)})"
         )
     input_size = sample.input_size
@@ -148,15 +153,13 @@ def _declared(
         )
     try:
         used.check_sizes(sample.image_size, input_size)
-    except ValueError:
-        missing = "image size" if sample.image_size is None else "size after resizing"
-        remedy = "--image-root" if sample.image_size is None else "--family"
-        raise ValueError(
-            f"boxes in frame {used.value!r} need the {missing}, which the row does not say: "
-            f"give {remedy}"
-        ) from None
+    except MissingSizeError as error:
+        remedy = "--image-root" if error.missing == "image_size" else "--family"
+        raise ValueError(f"{error}: the row does not say it, give {remedy}") from None
     needed = input_size if used is Frame.INPUT_PX else sample.input_size
-    return sample.model_copy(update={"frame": used, "input_size": needed})
+    return sample.model_copy(
+        update={"frame": used, "input_size": needed, "axis_order": order or sample.axis_order}
+    )
 
 
 def _placed(
