@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from vlreward.attack.cli import attack
-from vlreward.command_line import Family, FrameOption, Group, Version
+from vlreward.command_line import AxisOrderOption, Family, FrameOption, Group, Version
 from vlreward.doctor.cli import doctor
+from vlreward.families_cli import families
 from vlreward.integrations import cli as integrations
 
 __all__ = ["app"]
@@ -166,6 +167,7 @@ def pack(
         str | None, typer.Option(help="Schema of the rows, where the keys do not tell.")
     ] = None,
     frame: FrameOption = None,
+    axis_order: AxisOrderOption = None,
     family: Family = None,
     min_pixels: Annotated[
         int | None, typer.Option(help="Smallest image area in pixels that the model sees.")
@@ -199,6 +201,7 @@ PaddleNLP. Golds that lie in the image need --family or --frame.
             task=task,
             schema=schema,
             frame=frame,
+            axis_order=axis_order,
             family=None if family is None else family_of(family),
             min_pixels=min_pixels,
             max_pixels=max_pixels,
@@ -221,6 +224,7 @@ app.command()(integrations.serve)
 app.command()(integrations.path)
 app.command()(doctor)
 app.command()(attack)
+app.command()(families)
 
 
 if __name__ == "__main__":
