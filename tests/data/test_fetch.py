@@ -933,5 +933,5 @@ class TestPlan:
         data = load(
             tmp_path / "rec_jsons_processed" / "refcoco_val.json", image_root=tmp_path / "coco"
         )
-        assert data.image_bytes(data[0]) == b"a"
+        assert data.image(data[0]) == tmp_path / "coco" / "train2014" / "a.jpg"
         assert (tmp_path / "refgta" / "b.jpg").exists()
