@@ -111,7 +111,9 @@ def rescore(
 
 @data_app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="Data set, named as its task.")],
+    name: Annotated[
+        str, typer.Argument(help="Data set, e.g. rec; a wrong name lists all that are known.")
+    ],
     source: Annotated[
         Literal["hf", "paddlemix"],
         typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives."),
@@ -132,11 +134,11 @@ def fetch(
     What was downloaded, with its SHA-256, is written to DEST/fetch-receipt.json.
     """
     from vlreward.data.fetch import fetch as download
-    from vlreward.data.sources import DATA_SETS, fetch_plan
+    from vlreward.data.sources import SOURCES, fetch_plan
     from vlreward.registry import unknown_name
 
-    if name not in DATA_SETS:
-        raise unknown_name("data set", name, DATA_SETS)
+    if name not in SOURCES.names():
+        raise unknown_name("data set", name, SOURCES.names())
     if dry_run:
         for item in fetch_plan(name, source):
             size = f"{item.size / 1e6:,.0f} MB" if item.size else "size unknown"
