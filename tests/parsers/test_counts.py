@@ -177,38 +177,21 @@ def test_recorded_completions(shared_data: Path) -> None:
                 assert result.value == row["extracted_answer"]
 
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen".split()
-)
-_ONES += "fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_HAN = "零一二三四五六七八九"
-
-
-def _english(n: int) -> str:
-    if n == 100:
-        return "one hundred"
-    if n < 20:
-        return _ONES[n]
-    tens = _TENS[n // 10 - 2]
-    return f"{tens}-{_ONES[n % 10]}" if n % 10 else tens
-
-
-def _chinese(n: int) -> str:
-    if n == 100:
-        return "一百"
-    if n < 10:
-        return _HAN[n]
-    return (_HAN[n // 10] if n >= 20 else "") + "十" + (_HAN[n % 10] if n % 10 else "")
-
-
 @pytest.mark.parametrize("n", range(101))
 def test_number_words_to_a_hundred(n: int) -> None:
-    for text in (_english(n), _english(n).capitalize() + " cars.", _chinese(n) + "个"):
+    for text in (
+        _english(n, " ", "-"),
+        _english(n, " ", "-").capitalize() + " cars.",
+        _chinese(n, False) + "个",
+    ):
         result = CountParser()(f"<answer>{text}</answer>")
         assert isinstance(result, Parsed), (text, result)
         assert result.value == n
-    for text in (f"not {_english(n)}", f"more than {_english(n)}", f"超过{_chinese(n)}个"):
+    for text in (
+        f"not {_english(n, ' ', '-')}",
+        f"more than {_english(n, ' ', '-')}",
+        f"超过{_chinese(n, False)}个",
+    ):
         result = CountParser()(f"<answer>{text}</answer>")
         assert isinstance(result, ParseFailure), (text, result)
         assert result.code == "bad_number"
