@@ -10,7 +10,7 @@ from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
 from vlreward.judges import PlainJudge
-from vlreward.metrics.counting import count_error, count_exact, count_soft, count_within_one
+from vlreward.metrics.counts import count_error, count_exact, count_soft, count_within_one
 from vlreward.parsers.counts import CountParser
 from vlreward.task import FORMAT, AnswerTerm, Confusion, TaskSpec
 from vlreward.tasks.counting_schemas import COUNTING_SCHEMAS

@@ -14,7 +14,7 @@ from vlreward.frames import Frame, convert, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal
 from vlreward.judges import BoxJudge
-from vlreward.metrics.detection import (
+from vlreward.metrics.labelled import (
     Labelled,
     detection_f1,
     detection_mean_f1,
