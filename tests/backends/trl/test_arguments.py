@@ -118,7 +118,7 @@ def test_unknown_yaml_keys_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["rek", "--model", "m", "--data", "d"], "expected a task first, one of rec, counting"),
+        (["rek", "--model", "m", "--data", "d"], "mixture; got 'rek'"),
         (["--model", "m"], "expected a task first"),
         (["rec", "--data", "d"], "expected --model"),
         (["rec", "--model", "m"], "--data"),
