@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from vlreward.command_line import FrameOption
+from vlreward.command_line import AxisOrderOption, FrameOption
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
 from vlreward.options import flag
@@ -119,6 +119,7 @@ class RunOptions(EngineConfig):
         str | None, _option("Rules", help="Prompt preset, in place of the suite's.")
     ] = None
     frame: FrameOption = None
+    axis_order: AxisOrderOption = None
     clip: Annotated[
         bool,
         _option(
