@@ -36,7 +36,7 @@ _FREE = re.compile(
 )
 _TOKEN = re.compile(
     rf"""([\[({{,:\])}}])(?:(?<=[\[({{]){_QUAD}[\])}}]|(?=(?<=[\[(]){S}[\[({{])()"""
-    rf"""|(?<=[{{,]){_KEYED}|(?<=[\[({{,]){S}(?:{_STRINGS}|(["'])))?"""
+    rf"""|(?<=[{{,]){_KEYED}|(?<=[\[({{,:]){S}(?:{_STRINGS}|(["'])))?"""
 )
 _ROW, _STRUCTURED, _KEYED_ROW, _KEYED_NUMBER, _KEYED_QUOTE, _LIST_QUOTE = 5, 6, 10, 17, 18, 21
 _PAIR = re.compile(rf"[\[(]{_N},{_N}[\])]")
@@ -137,8 +137,12 @@ class Scan:
                 continue
             char = text[start]
             if char == "{":
-                if kind == 1 and not closers and not _STRUCTURE.match(text, pos, end):
-                    continue
+                if kind == 1 and not closers:
+                    if not _STRUCTURE.match(text, pos, end):
+                        continue
+                    match = token(text, start, end)  # there is one at the start
+                    assert match is not None
+                    pos, kind = match.end(), match.lastindex
                 self._open("}", start)
             elif char == ",":
                 if closers[-1] == "}":
@@ -149,8 +153,12 @@ class Scan:
                     if after is not None:
                         pos = after
                         continue
-                    if kind == 1 and not closers and not _STRUCTURE.match(text, pos, end):
-                        continue
+                    if kind == 1 and not closers:
+                        if not _STRUCTURE.match(text, pos, end):
+                            continue
+                        match = token(text, start, end)
+                        assert match is not None
+                        pos, kind = match.end(), match.lastindex
                 self._open(_CLOSER[char], start)
             elif char == "<":
                 self._tags = self._tags or Tags(self, text)
