@@ -85,8 +85,9 @@ def image_source(suite: Suite, options: RunOptions, data: Path | None) -> ImageF
     root = options.image_root
     if root is None:
         root = options.data_root or (data.parent if data is not None else None)
-        if root is not None and suite.images is not None and (root / suite.images).is_dir():
-            root = root / suite.images
+        if root is not None and suite.images is not None:
+            there = (root / suite.images, (root / suite.images).parent)
+            root = next((path for path in there if path.is_dir()), root)
     return None if root is None else ImageFolder(root, options.flat_images)
 
 
