@@ -156,6 +156,29 @@ class Scorer:
         given = {name: [value] for name, value in columns.items() if value is not None}
         return self.scores([text], [gold], tasks=[task], **given)[0]
 
+    def score_quickly(
+        self, text: str, gold: Any, *, task: str | None = None, **columns: Any
+    ) -> Scored | None:
+        """`score`, or None where a worker process would have to tell, which can take seconds."""
+        from vlreward.golds import unpack
+        from vlreward.judges import PLAIN_JUDGES, MathJudge
+        from vlreward.types import Parsed, plain_target
+        from vlreward.verify.exact.settle import settle_exactly
+
+        mine = self.task_of(gold, task)
+        spec = self.reward(mine).spec
+        if not isinstance(spec.judge, PLAIN_JUDGES):
+            if not isinstance(spec.judge, MathJudge):
+                return None
+            outcome = spec.parser(text)
+            if isinstance(outcome, Parsed):
+                known = unpack(gold, mine).gold
+                if known.task == mine:
+                    target = plain_target(known)
+                    if settle_exactly(target, outcome.value, spec.judge.policy) is None:
+                        return None
+        return self.score(text, gold, task=task, **columns)
+
     def scores(
         self,
         texts: Sequence[str],

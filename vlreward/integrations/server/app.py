@@ -83,11 +83,10 @@ class _Endpoints:
 
         configure(PoolOptions(workers=self._options.workers, background=True))
         self._lanes = Lanes(self._scorer, self._options, self._metrics)
-        await self._lanes.start()
         try:
             yield
         finally:
-            await self._lanes.close()
+            self._lanes.close()
             await asyncio.to_thread(shutdown)
 
     def _endpoint(
@@ -197,9 +196,6 @@ class _Endpoints:
                 413, f"expected at most {self._options.max_batch} completions, got {len(items)}"
             )
         try:
-            at_once = self._lanes.score_at_once(items)
-            if at_once is not None:
-                return at_once
             return await self._watched(request, self._lanes.score(items))
         except ValueError as error:
             raise _Refused(422, str(error)) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -18,6 +17,8 @@ from vlreward.integrations.server.options import ServerOptions
 __all__ = ["BoundedProtocol", "config_for", "make_server"]
 
 _MAX_HEAD = 64 * 1024
+_MAX_CONNECTIONS = 2048  # at a time; beyond that 503
+_IDLE_SECONDS = 75  # that a connection may stay open between requests
 
 
 class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
@@ -32,6 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._edges = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override, unused-ignore]
         """Await the first head."""
@@ -41,21 +43,24 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
     def on_message_begin(self) -> None:
         """Await the rest of a head that has begun."""
         super().on_message_begin()
+        self._edges += 1
         if self._head_timer is None:
             self._await_head()
 
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._disarm()
+        self._edges += 1
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes of a head that is not complete."""
+        before = self._edges
         super().data_received(data)
-        if self._head_timer is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD:
-                self._give_up()
+        # Where a head began or ended in these bytes, an unknown part of them is another's.
+        self._head_bytes = self._head_bytes + len(data) if self._edges == before else 0
+        if self._head_timer is not None and self._head_bytes > _MAX_HEAD:
+            self._give_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
@@ -86,10 +91,6 @@ class _Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
     async def startup(self, sockets: Any = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
-        # All that was imported is here to stay; going through it took the collector, and with it
-        # every request of that moment, some 25 milliseconds every few seconds.
-        gc.collect()
-        gc.freeze()
         if self.ready is not None and self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
@@ -116,8 +117,8 @@ def config_for(app: Starlette, options: ServerOptions) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         backlog=2048,
-        limit_concurrency=options.max_connections,
-        timeout_keep_alive=int(options.idle_timeout) or 1,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=int(options.grace) or 1,
     )
 
