@@ -108,7 +108,7 @@ def hf(session: nox.Session) -> None:
     session.install(TORCH)
     session.install("-e", ".[hf,data]", "transformers[serving]", "requests", *TEST_TOOLS)
     session.run("pytest", "tests/torch", "-m", "not slow", *session.posargs)
-    others = ("tests/test_frames.py", "tests/data/test_images.py", "tests/data/test_hub.py")
+    others = ("tests/test_frames.py", "tests/test_resizing.py", "tests/data/test_hub.py")
     session.run("pytest", *others, "-m", "not slow", "-q")
 
 

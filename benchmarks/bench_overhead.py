@@ -24,8 +24,8 @@ from typing import Any
 
 from device import describe_device
 
+from vlreward.bench.run_store import RunStore
 from vlreward.bench.runner import Completed, run_suite
-from vlreward.bench.runs import RunStore
 from vlreward.engines.base import Generation, Request, Sampling
 from vlreward.engines.openai import OpenAIEngine
 from vlreward.prompts import get_prompt

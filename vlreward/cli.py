@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlreward._cli import FrameOption, fail_in_one_line
+from vlreward.command_line import FrameOption, Group, Version
 from vlreward.doctor.cli import doctor
 from vlreward.integrations import cli as integrations
 from vlreward.packing_cli import pack
@@ -17,6 +17,7 @@ __all__ = ["app"]
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -30,8 +31,12 @@ app.add_typer(data_app, name="data")
 Run = Annotated[Path, typer.Argument(help="Directory that vlreward-bench wrote.")]
 
 
+@app.callback()
+def main(version: Version = False) -> None:
+    """Give the options that stand before a command."""
+
+
 @app.command()
-@fail_in_one_line
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Directories that vlreward-bench wrote.")],
     html: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
@@ -50,7 +55,6 @@ def report(
 
 
 @app.command()
-@fail_in_one_line
 def compare(
     a: Run,
     b: Run,
@@ -67,7 +71,6 @@ named), McNemar's exact test, and the samples on which they differ.
 
 
 @app.command()
-@fail_in_one_line
 def rescore(
     run: Run,
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the new results.")],
@@ -85,7 +88,6 @@ def rescore(
 
 
 @data_app.command()
-@fail_in_one_line
 def fetch(
     task: Annotated[str, typer.Argument(help="rec, counting or geometry.")],
     source: Annotated[

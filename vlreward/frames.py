@@ -6,11 +6,11 @@ never chosen with the ground truth: an image-blind model can be made to look rig
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import Enum
 
 from vlreward.geometry import Box, Size
+from vlreward.resizing import Resizing, smart_resize
 
 __all__ = [
     "FAMILIES",
@@ -125,58 +125,6 @@ def to_original(
     return convert(box, frame, Frame.ORIGINAL_PX, image_size=image_size, input_size=input_size)
 
 
-def smart_resize(
-    size: Size,
-    *,
-    factor: int = 28,
-    min_pixels: int = 56 * 56,
-    max_pixels: int = 28 * 28 * 1280,
-) -> Size:
-    """The size to which the Qwen-VL image processors resize an image.
-
-    Both sides become multiples of `factor` near the original, and the area stays within
-    [min_pixels, max_pixels] by shrinking (rounding down) or growing (rounding up) both sides by
-    the same ratio. The result is a fixed point: resizing it again changes nothing, unless the
-    aspect ratio is so extreme that one side is pinned at `factor`.
-
-    Args:
-        size: (width, height) in pixels of the original image. Note: transformers' function of
-            the same name takes (height, width).
-        factor: Patch size times merge size: 28 for Qwen2-VL and Qwen2.5-VL, 32 for Qwen3-VL.
-        min_pixels: Smallest area in pixels.
-        max_pixels: Largest area in pixels.
-
-    Raises:
-        ValueError: If a side is not positive, or if the longer side is more than 200 times the
-            shorter one, as the image processors refuse such an image.
-
-    Source: Wang et al. 2024, Qwen2-VL, section 2.1, and the image processor released with it.
-
-    Example:
-        >>> smart_resize(Size(640, 428))
-        Size(width=644, height=420)
-    """
-    width, height = size
-    if width <= 0 or height <= 0:
-        raise ValueError(f"expected positive sides, got width={width}, height={height}")
-    if max(width, height) > 200 * min(width, height):
-        raise ValueError(
-            f"expected an aspect ratio of at most 200, got width={width}, height={height}"
-        )
-    new_width, new_height = (round(side / factor) * factor for side in (width, height))
-    if new_width * new_height > max_pixels:
-        shrink = math.sqrt(width * height / max_pixels)
-        new_width, new_height = (
-            max(factor, math.floor(side / shrink / factor) * factor) for side in (width, height)
-        )
-    elif new_width * new_height < min_pixels:
-        grow = math.sqrt(min_pixels / (width * height))
-        new_width, new_height = (
-            math.ceil(side * grow / factor) * factor for side in (width, height)
-        )
-    return Size(new_width, new_height)
-
-
 @dataclass(frozen=True, slots=True)
 class ModelFamily:
     """How one family of models writes boxes and resizes images."""
@@ -194,24 +142,32 @@ class ModelFamily:
     max_pixels: int = 28 * 28 * 16384
     """Default largest area of the family's image processor."""
 
-    def input_size(
-        self, size: Size, *, min_pixels: int | None = None, max_pixels: int | None = None
-    ) -> Size | None:
-        """(width, height) that the model sees for an image, None if not by `smart_resize`.
+    def resizing(
+        self, *, min_pixels: int | None = None, max_pixels: int | None = None
+    ) -> Resizing | None:
+        """How the family's image processor resizes images, None if not by `smart_resize`.
 
         Args:
-            size: (width, height) in pixels of the original image.
             min_pixels: Smallest area, if not the family's default.
             max_pixels: Largest area, if not the family's default.
+
+        Raises:
+            OptionError: If the limits leave no size.
         """
         if self.factor is None:
             return None
-        return smart_resize(
-            size,
-            factor=self.factor,
-            min_pixels=self.min_pixels if min_pixels is None else min_pixels,
-            max_pixels=self.max_pixels if max_pixels is None else max_pixels,
+        return Resizing(
+            self.factor,
+            self.min_pixels if min_pixels is None else min_pixels,
+            self.max_pixels if max_pixels is None else max_pixels,
         )
+
+    def input_size(
+        self, size: Size, *, min_pixels: int | None = None, max_pixels: int | None = None
+    ) -> Size | None:
+        """(width, height) that the model sees for an image; see `resizing`."""
+        resizing = self.resizing(min_pixels=min_pixels, max_pixels=max_pixels)
+        return None if resizing is None else resizing.size(size)
 
 
 _PX28 = {"factor": 28, "min_pixels": 56 * 56, "max_pixels": 28 * 28 * 16384}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from vlreward._files import replacing
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.frames import Frame, ModelFamily
 from vlreward.golds import pack
@@ -201,15 +200,13 @@ def _write_rows(
             raise DataError(
                 f"the rows have values of different types: {error}; write .jsonl", path=source
             ) from None
-        _atomically(target, lambda file: pq.write_table(table, file))
+        with replacing(target, "wb") as file:
+            pq.write_table(table, file)
         return
-
-    def write(file: IO[bytes]) -> None:
+    with replacing(target, "wb") as file:
         for row in rows():
             file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace"))
             file.write(b"\n")
-
-    _atomically(target, write)
 
 
 def _write_parquet(
@@ -249,7 +246,8 @@ def _write_parquet(
     if features is not None:
         kept[b"huggingface"] = _with_feature(features, outer, inner)
     table = table.replace_schema_metadata(kept)
-    _atomically(target, lambda file: pq.write_table(table, file))
+    with replacing(target, "wb") as file:
+        pq.write_table(table, file)
 
 
 def _with_feature(metadata: bytes, outer: str, inner: str) -> bytes:
@@ -274,24 +272,3 @@ def _pyarrow() -> tuple[Any, Any]:
             f"Parquet needs the extra 'data' ({error}): pip install 'vlreward[data]'"
         ) from error
     return pyarrow, pyarrow.parquet
-
-
-def _atomically(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write beside the target, then take its place."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from vlreward._cli import Family, FrameOption, fail_in_one_line
+from vlreward.command_line import Family, FrameOption
 
 __all__ = ["pack"]
 
 
-@fail_in_one_line
 def pack(
     source: Annotated[Path, typer.Argument(help="Data set: .json, .jsonl or .parquet.")],
     target: Annotated[Path, typer.Argument(help="File to write: .jsonl or .parquet.")],

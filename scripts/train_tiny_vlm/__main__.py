@@ -24,7 +24,7 @@ from scripts.train_tiny_vlm.batches import Mix, PackedBatches
 from scripts.train_tiny_vlm.model import Trainee, build_model, fuse_norms, save, widen
 from scripts.train_tiny_vlm.monitor import accuracies, greedy
 from scripts.train_tiny_vlm.tokenizer import build_tokenizer
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
 from vlreward.scenes import LEVELS, TASKS, scenes
 
 

@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from scripts.train_tiny_vlm.monitor import PROMPTS, greedy
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
 from vlreward.metrics.intervals import wilson_interval
 from vlreward.scenes import LEVELS, TASKS, baselines, scenes
 from vlreward.scoring import score_batch

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from vlreward.bench.progress import RunProgress
+from vlreward.bench.run_store import LockedError, RunMismatchError, RunStore, read_run
 from vlreward.bench.runner import Completed, TooManyFailuresError, run_suite
-from vlreward.bench.runs import LockedError, RunMismatchError, RunStore, read_run
 from vlreward.data.images import ImageFolder
 from vlreward.engines.base import (
     Engine,

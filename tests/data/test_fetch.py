@@ -17,6 +17,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,13 @@ class TestDownload:
         waits = _Waits()
         _get(server, target, waits)
         assert waits == [7, 60]
+
+    def test_retry_after_as_a_date(self, server: Server, target: Path) -> None:
+        server.files["/file"] = _BODY
+        server.script += [_status(503, Retry_After=formatdate(time.time() + 21, usegmt=True))]
+        waits = _Waits()
+        _get(server, target, waits)
+        assert 18 < waits[0] <= 21
 
     def test_lasting_failures_end(self, server: Server, target: Path) -> None:
         server.script += [_status(500)] * 9

@@ -1,4 +1,4 @@
-"""Finding, opening and resizing images."""
+"""Finding and opening images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from vlreward.data.images import (
     open_image,
     resolve_image,
 )
-from vlreward.data.resize import resize_for
-from vlreward.frames import FAMILIES
-from vlreward.geometry import Size
 
 
 def _touch(path: Path) -> Path:
@@ -148,47 +145,3 @@ class TestOpen:
         (tmp_path / "a").write_bytes(content)
         expected = hashlib.sha256(content).hexdigest()
         assert image_sha256(tmp_path / "a") == image_sha256(content) == expected
-
-
-class TestResize:
-    @pytest.mark.parametrize("family", sorted(FAMILIES))
-    def test_png_is_lossless_and_a_fixed_point(self, family: str) -> None:
-        image = Image.effect_noise((101, 67), 80).convert("RGB")
-        once = resize_for(image, FAMILIES[family])
-        decoded = Image.open(io.BytesIO(once.png))
-        assert decoded.size == once.size
-        assert once.original_size == Size(101, 67)
-        assert once.size == (FAMILIES[family].input_size(Size(101, 67)) or Size(101, 67))
-        expected = image.resize(once.size, Image.Resampling.BICUBIC)
-        assert decoded.tobytes() == expected.tobytes()
-        twice = resize_for(decoded, FAMILIES[family])
-        assert (twice.size, twice.png) == (once.size, once.png)
-
-    def test_limits_and_names(self) -> None:
-        image = Image.new("RGB", (640, 428))
-        assert resize_for(image, "Qwen/Qwen2.5-VL-3B-Instruct").size == (644, 420)
-        assert resize_for(image, "qwen2.5-vl", max_pixels=200 * 784).size == (476, 308)
-        with pytest.raises(ValueError, match="expected the name of one model family"):
-            resize_for(image, "llava")
-
-    @pytest.mark.torch
-    @pytest.mark.parametrize("family", ["qwen2-vl", "qwen2.5-vl", "qwen3-vl"])
-    def test_the_processor_of_transformers_sees_the_same_pixels(
-        self, shared_data: Path, family: str
-    ) -> None:
-        name = "transformers.models.qwen2_vl.image_processing_pil_qwen2_vl"
-        module = pytest.importorskip(name, reason="transformers is not installed")
-        chosen = FAMILIES[family]
-        assert chosen.factor is not None
-        processor = module.Qwen2VLImageProcessorPil(
-            min_pixels=chosen.min_pixels,
-            max_pixels=chosen.max_pixels,
-            patch_size=chosen.factor // 2,
-            merge_size=2,
-        )
-        for folder in ("coco", "superclevr"):
-            image = open_image(next((shared_data / "images" / folder).iterdir()))
-            resized = Image.open(io.BytesIO(resize_for(image, chosen).png))
-            theirs, ours = (processor(i, return_tensors="np") for i in (image, resized))
-            assert (theirs["image_grid_thw"] == ours["image_grid_thw"]).all()
-            assert (theirs["pixel_values"] == ours["pixel_values"]).all()

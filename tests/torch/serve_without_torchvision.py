@@ -11,7 +11,7 @@ import importlib.util
 import transformers
 from transformers.cli.transformers import main
 
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
 
 
 def _from_pretrained(name: str, **options: object) -> object:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from vlreward.bench.run_store import read_run
 from vlreward.bench.runner import Completed, run_suite
-from vlreward.bench.runs import read_run
 from vlreward.data import Dataset, load
 from vlreward.engines.base import Engine, EngineConfig, EngineError, Sampling, make_engine
 from vlreward.frames import smart_resize

@@ -23,7 +23,7 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
 )
 
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
 from vlreward.frames import smart_resize
 from vlreward.scenes import LEVELS, SIZES, TASKS, Scene, make_scene, scenes
 from vlreward.scoring import score_batch

@@ -17,7 +17,7 @@ from transformers import AutoModelForImageTextToText
 from scripts.train_tiny_vlm.batches import SIZE_GROUPS, Mix, PackedBatches, prompt_and_answer
 from scripts.train_tiny_vlm.model import Trainee, build_model, save, widen
 from scripts.train_tiny_vlm.tokenizer import build_tokenizer
-from vlreward.engines._processor import load_processor
+from vlreward.engines.processor import load_processor
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
 from vlreward.scenes import TASKS, make_scene

@@ -13,9 +13,9 @@ from PIL import Image
 from vlreward.data import DataError, Dataset, MissingImagesError, load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS, PromptTemplate
+from vlreward.resizing import Resizing
 from vlreward.training.checks import check_images, check_rows
 from vlreward.training.columns import Columns
-from vlreward.training.resizing import Resizing
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 

@@ -15,8 +15,8 @@ from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import unpack
 from vlreward.prompts import PRESETS
+from vlreward.resizing import Resizing
 from vlreward.training.columns import COLUMNS, Columns
-from vlreward.training.resizing import Resizing
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 

@@ -10,6 +10,7 @@ import pytest
 
 from vlreward.data import Dataset
 from vlreward.frames import Frame
+from vlreward.resizing import Resizing
 from vlreward.training.arguments import Arguments
 from vlreward.training.dry_run import (
     data_text,
@@ -28,7 +29,6 @@ from vlreward.training.preparing import (
     task_rewards,
     tasks_of,
 )
-from vlreward.training.resizing import Resizing
 from vlreward.training.rewards import TermReward
 
 Prepared = tuple[Dataset, list[dict[str, Any]], list[TermReward]]

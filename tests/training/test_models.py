@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from vlreward.errors import OptionError
 from vlreward.frames import Frame
-from vlreward.training.arguments import OptionError
 from vlreward.training.models import frame_of, vision_parameters
 
 

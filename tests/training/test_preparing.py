@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from vlreward.data import DataError
+from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.registry import UnknownNameError
+from vlreward.resizing import Resizing
 from vlreward.tasks import get_task
-from vlreward.training.arguments import Arguments, OptionError
+from vlreward.training.arguments import Arguments
 from vlreward.training.preparing import (
     columns_for,
     load_samples,
@@ -21,7 +23,6 @@ from vlreward.training.preparing import (
     task_rewards,
     tasks_of,
 )
-from vlreward.training.resizing import Resizing
 from vlreward.training.rewards import TermReward
 
 RESIZING = Resizing(28, 56 * 56, 401_408)

@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+from vlreward.errors import UserError
+
 __all__ = ["FileLock", "LockedError"]
 
 
-class LockedError(RuntimeError):
+class LockedError(UserError, RuntimeError):
     """Another process holds the lock."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.engines.base import Generation
+from vlreward.errors import UserError
 from vlreward.geometry import Size
 
 __all__ = [
@@ -28,7 +29,7 @@ SCHEMA = "vlreward.run/1"
 """Schema of a run file, as its header names it."""
 
 
-class RunFileError(ValueError):
+class RunFileError(UserError, ValueError):
     """A run file that is damaged, or that is none. The text names the file and the line."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.bench import _runfile
-from vlreward.bench.runs import RunStore, read_run
+from vlreward.bench.run_store import RunStore, read_run
 from vlreward.engines.base import Engine, Generation
 
 __all__ = ["Shards"]

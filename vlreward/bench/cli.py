@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vlreward._cli import DefaultGroup, Family, FrameOption, fail_in_one_line
 from vlreward.bench.command import RunOptions, run_command
+from vlreward.command_line import DefaultGroup, Family, FrameOption, Version
 
 __all__ = ["app"]
 
@@ -38,8 +38,12 @@ model.
 )
 
 
+@app.callback()
+def main(version: Version = False) -> None:
+    """Give the options that stand before a command."""
+
+
 @app.command("run")
-@fail_in_one_line
 def run(
     suites: Annotated[
         list[str], typer.Argument(help="Suites; [bold]vlreward-bench list[/bold] shows them.")
@@ -234,7 +238,6 @@ or too many samples stayed unanswered, what was answered is kept.
 
 
 @app.command("demo")
-@fail_in_one_line
 def demo(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Directory for all files of the run.")

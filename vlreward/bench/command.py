@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vlreward.data.errors import DataError
+from vlreward.errors import UserError
 from vlreward.registry import unknown_name
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["ExpectationError", "RunOptions", "finish", "run_command"]
 
 
-class ExpectationError(RuntimeError):
+class ExpectationError(UserError, RuntimeError):
     """An accuracy is not what `--expect` states."""
+
+    exit_code: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from vlreward._files import replacing
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.naming import samples_file
-from vlreward.bench.output import replacing, versions
+from vlreward.bench.output import versions
 
 __all__ = ["write_lm_eval"]
 

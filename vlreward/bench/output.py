@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from vlreward._files import replacing
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.naming import samples_file
 
-__all__ = ["RESULTS_SCHEMA", "replacing", "results_document", "versions", "write_results"]
+__all__ = ["RESULTS_SCHEMA", "results_document", "versions", "write_results"]
 
 RESULTS_SCHEMA = "vlreward.results/1"
 """Format of `results.json`; changes when a reader would have to."""
@@ -60,20 +60,6 @@ def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
         json.dump(document, summary_file, ensure_ascii=False, allow_nan=False, indent=2)
         summary_file.write("\n")
     return [summary, *targets]
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[IO[str]]:
-    """A text file that takes the place of `target` when it is complete, or leaves no trace."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str]:

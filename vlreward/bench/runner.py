@@ -11,10 +11,11 @@ from typing import Any
 
 from vlreward.bench import _shards
 from vlreward.bench.progress import RunProgress
-from vlreward.bench.runs import request_key
+from vlreward.bench.run_store import request_key
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource, image_sha256
 from vlreward.engines.base import Engine, EngineError, Generation, GenerationError, Request
+from vlreward.errors import OptionError
 from vlreward.prompts import PromptTemplate
 from vlreward.types import Completion, Sample
 
@@ -42,7 +43,7 @@ class Completed:
         return None if self.generation is None else self.generation.completion
 
 
-class TooManyFailuresError(RuntimeError):
+class TooManyFailuresError(EngineError):
     """More samples than allowed have no answer. The run file keeps all answers that there are."""
 
     def __init__(self, message: str, completed: list[Completed]) -> None:
@@ -92,7 +93,7 @@ def run_suite(
         LockedError: If another process writes to `path`.
     """
     if not 0 <= max_error_rate <= 1:
-        raise ValueError(f"expected a max_error_rate from 0 to 1, got {max_error_rate!r}")
+        raise OptionError(f"expected a max_error_rate from 0 to 1, got {max_error_rate!r}")
     identity = {**engine.describe(), "prompt": prompt.hash}
     header = {"suite": title, "prompt_name": prompt.name, **dict(about or {})}
     shards = _shards.Shards(Path(path), engine, identity, header)

@@ -99,9 +99,7 @@ def _scenes(suite: Suite, n: int, out: Path) -> Dataset:
     for scene in scenes(suite.task, Split.TEST, n):
         sample = scene.to_sample()
         name = f"{folder.name}/{sample.image}"
-        path = out / name
-        if not path.exists():
-            scene.image.save(path)
+        scene.save_image(out / name)
         # How the image is resized, and in which frame boxes are written, is the model's affair.
         samples.append(sample.model_copy(update={"image": name, "input_size": None, "frame": None}))
     golds = "\n".join(f"{sample.id} {sample.gold!r}" for sample in samples)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlreward._http import backoff_seconds
 from vlreward.data.errors import FetchError
 from vlreward.data.transfer import Downloaded, Progress, Transfer, TryAgain
 
@@ -91,9 +91,9 @@ def download(
                 f"{url}: gave up after {failures} tries without another byte, with {there} bytes "
                 f"there: {reason}. Run it again later to go on from there"
             )
-        pause = min(retry.longest, retry.backoff * 2 ** (failures - 1))
-        pause = pause * (0.5 + random.random() / 2) if wait is None else min(wait, retry.longest)
-        retry.sleep(pause)
+        if wait is None:
+            wait = backoff_seconds(failures, retry.backoff, longest=retry.longest)
+        retry.sleep(min(wait, retry.longest))
 
 
 def _done_note(target: Path) -> Path:

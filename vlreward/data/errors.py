@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlreward.errors import UserError
+
 __all__ = [
     "BadRow",
     "DataError",
@@ -52,7 +54,7 @@ class RowProblem:
         return f"{where}: {self.message}"
 
 
-class DataError(ValueError):
+class DataError(UserError, ValueError):
     """A data file, or an image that it names, cannot be used.
 
     Args:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from vlreward._files import replacing
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 
@@ -104,11 +104,9 @@ class Manifest(BaseModel):
 
     def write(self, path: str | Path) -> None:
         """Write as JSON; the file is complete or not there."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        text = json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
-        part.write_text(text + "\n", encoding="utf-8")
-        os.replace(part, path)
+        with replacing(path) as file:
+            json.dump(self.model_dump(mode="json"), file, indent=1, ensure_ascii=False)
+            file.write("\n")
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlreward._http import RETRYABLE_STATUS, parse_retry_after
 from vlreward.data.errors import FetchError
 from vlreward.data.headers import announced, changed, content_range, validator_of
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = ["Downloaded", "Progress", "Transfer", "TryAgain"]
-
-_RETRIED = (408, 425, 429, 500, 502, 503, 504)
 
 Progress = Callable[[int, "int | None"], object]
 """Called with the number of bytes there are, and how many there will be."""
@@ -115,9 +114,8 @@ class Transfer:
 
     def _answer(self, response: httpx.Response, offset: int) -> None:
         status, headers = response.status_code, response.headers
-        if status in _RETRIED:
-            wait = headers.get("Retry-After", "")
-            raise TryAgain(f"HTTP {status}", float(wait) if wait.isdecimal() else None)
+        if status in RETRYABLE_STATUS:
+            raise TryAgain(f"HTTP {status}", parse_retry_after(headers.get("Retry-After")))
         if self.url.startswith("https:") and response.url.scheme != "https":
             raise FetchError(f"{self.url}: redirected to {response.url}, which is not encrypted")
         if status == 416 and offset:

@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from vlreward._cli import Family, FrameOption, fail_in_one_line
+from vlreward.command_line import Family, FrameOption
 
 __all__ = ["doctor"]
 
 _Share = Annotated[float | None, typer.Option(min=0, max=1, rich_help_panel="Thresholds")]
 
 
-@fail_in_one_line
 def doctor(
     path: Annotated[
         Path,

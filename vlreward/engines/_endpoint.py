@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vlreward.engines._replies import Answer, Refusal, bounded, model_names, read, refused
-from vlreward.engines._retry import backoff_seconds
+from vlreward._http import backoff_seconds
+from vlreward._text import one_line
+from vlreward.engines._replies import Answer, Refusal, model_names, read, refused
 from vlreward.engines.values import EngineError
+from vlreward.errors import OptionError
 
 if TYPE_CHECKING:
     import httpx
@@ -30,7 +32,7 @@ class Endpoint:
         timeout: Seconds to wait for an answer.
 
     Raises:
-        ValueError: If the address is no http or https URL.
+        OptionError: If the address is no http or https URL.
     """
 
     def __init__(self, base_url: str, api_key: str | None, timeout: float) -> None:
@@ -39,9 +41,11 @@ class Endpoint:
         try:
             url = httpx.URL(base_url.rstrip("/"))
         except httpx.InvalidURL as error:
-            raise ValueError(f"expected an http address, got {base_url!r}: {error}") from None
+            raise OptionError(f"expected an http address, got {base_url!r}: {error}") from None
         if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError(f"expected an address like http://localhost:8000/v1, got {base_url!r}")
+            raise OptionError(
+                f"expected an address like http://localhost:8000/v1, got {base_url!r}"
+            )
         self._url = str(url)
         self.shown_url = str(url.copy_with(userinfo=b""))
         """The address without any password, for messages."""
@@ -109,7 +113,7 @@ class Endpoint:
         )
 
     def _unreachable(self, error: Exception) -> str:
-        return bounded(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
+        return one_line(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

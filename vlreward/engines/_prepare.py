@@ -9,8 +9,8 @@ from typing import Any
 
 from vlreward.data.images import image_size, open_image
 from vlreward.engines.values import EngineError, GenerationError, Request
-from vlreward.frames import smart_resize
 from vlreward.geometry import Size
+from vlreward.resizing import Resizing
 
 __all__ = ["Batch", "Preparer", "weight"]
 
@@ -41,34 +41,25 @@ class Preparer:
 
     Raises:
         EngineError: If limits are given and the processor knows none.
-        ValueError: If the limits contradict each other.
+        OptionError: If the limits contradict each other.
     """
 
     def __init__(self, processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:
         self.processor = processor
-        self._limit_pixels(min_pixels, max_pixels)
-
-    def input_size(self, image_size: Size) -> Size | None:
-        """(width, height) to which an image is resized, None if not by smart_resize."""
-        resizing = self.resizing()
-        return None if resizing is None else smart_resize(image_size, **resizing)
-
-    def resizing(self) -> dict[str, int] | None:
-        """Factor and limits by which images are resized, None if not by smart_resize."""
-        processor = self.processor.image_processor
-        merge, patch = (
-            getattr(processor, "merge_size", None),
-            getattr(processor, "patch_size", None),
-        )
-        limits = _limits(processor)
-        if limits is None or not isinstance(merge, int) or not isinstance(patch, int):
-            return None
-        return {"factor": merge * patch, "min_pixels": limits[0], "max_pixels": limits[1]}
+        images = processor.image_processor
+        self.resizing = Resizing.of(images, min_pixels, max_pixels)
+        """How images are resized; None if not by smart_resize."""
+        if min_pixels is max_pixels is None:
+            return
+        if self.resizing is None:
+            raise EngineError(
+                f"the image processor {type(images).__name__} has no smallest and largest area: "
+                "leave out --min-pixels and --max-pixels"
+            )
+        self.resizing.limit(images)
 
     def prepare(self, requests: Sequence[Request]) -> Batch:
         """Open, resize and tokenise; requests whose image cannot be shown become errors."""
-        from PIL import Image as PILImage
-
         good: list[Request] = []
         images: list[Any] = []
         sizes: list[Size | None] = []
@@ -81,8 +72,8 @@ class Preparer:
                     original = Size(*image.size)
                     # By Pillow, as the engine `openai` and the Qwen-VL utilities do it: the
                     # processor then leaves the image alone, whichever way it would resize.
-                    if (size := self.input_size(original)) not in (None, original):
-                        image = image.resize(size, PILImage.Resampling.BICUBIC)
+                    if self.resizing is not None:
+                        image = self.resizing.apply(image)
             except ValueError as error:
                 detail = f"{error} (sample {request.meta.get('id')!r})"
                 errors.append((request.key, GenerationError("image", detail)))
@@ -115,22 +106,6 @@ class Preparer:
             )
         return sizes
 
-    def _limit_pixels(self, min_pixels: int | None, max_pixels: int | None) -> None:
-        if min_pixels is None and max_pixels is None:
-            return
-        processor = self.processor.image_processor
-        limits = _limits(processor)
-        if limits is None:
-            raise EngineError(
-                f"the image processor {type(processor).__name__} has no smallest and largest area: "
-                "leave out --min-pixels and --max-pixels"
-            )
-        low = limits[0] if min_pixels is None else min_pixels
-        high = limits[1] if max_pixels is None else max_pixels
-        if not 0 < low <= high:
-            raise ValueError(f"expected 0 < min_pixels <= max_pixels, got {low!r} and {high!r}")
-        processor.size = {"shortest_edge": low, "longest_edge": high}
-
 
 def weight(request: Request) -> tuple[int, int]:
     """Area of the image by its header, then length of the text: about how long the prompt is."""
@@ -140,12 +115,3 @@ def weight(request: Request) -> tuple[int, int]:
             width, height = image_size(request.image)
             area = width * height
     return area, sum(len(str(message["content"])) for message in request.messages)
-
-
-def _limits(processor: Any) -> tuple[int, int] | None:
-    size = getattr(processor, "size", None)
-    try:
-        low, high = size["shortest_edge"], size["longest_edge"]  # type: ignore[index]
-    except (KeyError, TypeError, AttributeError):
-        return None
-    return (low, high) if low and high and high > 4096 else None

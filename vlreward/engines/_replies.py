@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vlreward.engines._retry import RETRYABLE_STATUS, parse_retry_after
-from vlreward.engines.values import MAX_DETAIL
+from vlreward._http import RETRYABLE_STATUS, parse_retry_after
+from vlreward._text import one_line
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "Refusal", "bounded", "model_names", "read", "refused"]
+__all__ = ["Answer", "Refusal", "model_names", "read", "refused"]
 
 _NO_KEY = "give the key in the environment variable OPENAI_API_KEY"
 
@@ -58,7 +58,7 @@ def read(content: bytes, url: str) -> Answer | Refusal:
     try:
         reply = json.loads(content)
     except (ValueError, RecursionError):
-        shown = bounded(content[:200].decode("utf-8", "replace"))
+        shown = one_line(content[:200].decode("utf-8", "replace"))
         return Refusal(
             "bad_reply", f"{url} answered 200 with text that is no JSON: {shown!r}", True
         )
@@ -67,7 +67,7 @@ def read(content: bytes, url: str) -> Answer | Refusal:
         return Refusal("bad_reply", f"{url} answered 200 without any choice", True)
     text = _text_of(choices[0])
     if text is None:
-        shown = bounded(json.dumps(choices[0]))
+        shown = one_line(json.dumps(choices[0]))
         return Refusal("bad_reply", f"{url} answered 200 without a text: {shown}", True)
     reason = choices[0].get("finish_reason")
     usage = reply.get("usage")
@@ -108,13 +108,7 @@ def _server_message(content: bytes) -> str:
         text = value if isinstance(value, str) else json.dumps(value)
     except (ValueError, StopIteration, RecursionError):
         pass
-    return bounded(text) or "no message"
-
-
-def bounded(text: str) -> str:
-    """The text on one line, printable, and not too long for a message."""
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return clean if len(clean) <= MAX_DETAIL else clean[: MAX_DETAIL - 1] + "…"
+    return one_line(text) or "no message"
 
 
 def model_names(response: httpx.Response) -> list[str]:

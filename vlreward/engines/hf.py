@@ -7,18 +7,12 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from vlreward.engines._checkpoint import (
-    fingerprint,
-    import_torch,
-    open_model,
-    open_processor,
-)
 from vlreward.engines._prepare import Batch, Preparer, weight
-from vlreward.engines._world import World
 from vlreward.engines.base import (
     EngineConfig,
     EngineError,
@@ -29,6 +23,14 @@ from vlreward.engines.base import (
     Sampling,
     resolve_family,
 )
+from vlreward.engines.checkpoint import (
+    fingerprint,
+    import_torch,
+    open_model,
+    open_processor,
+)
+from vlreward.engines.world import World
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
 
 __all__ = ["HFEngine", "from_config"]
@@ -59,7 +61,7 @@ class HFEngine:
     Raises:
         ImportError: If torch or transformers is missing; names the extra.
         EngineError: If the checkpoint cannot be opened; names the remedy.
-        ValueError: If an option is not known.
+        OptionError: If an option is not known.
     """
 
     name = "hf"
@@ -79,7 +81,7 @@ class HFEngine:
         trust_remote_code: bool = False,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"expected a batch_size of at least 1, got {batch_size!r}")
+            raise OptionError(f"expected a batch_size of at least 1, got {batch_size!r}")
         self._torch, self._transformers = import_torch()
         self.model = model
         self.sampling = Sampling() if sampling is None else sampling
@@ -110,6 +112,7 @@ class HFEngine:
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the batch size or the devices."""
         local = Path(self.model)
+        resizing = self._preparer.resizing
         penalty = getattr(self._config, "repetition_penalty", None)
         return {
             "engine": self.name,
@@ -118,13 +121,14 @@ class HFEngine:
             "sampling": self.sampling.describe(),
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "attn": getattr(self._model.config, "_attn_implementation", None),
-            "image": self._preparer.resizing(),
+            "image": None if resizing is None else asdict(resizing),
             **({"repetition_penalty": penalty} if penalty not in (None, 1.0) else {}),
         }
 
     def input_size(self, image_size: Size) -> Size | None:
         """(width, height) to which the processor resizes an image, None if not by smart_resize."""
-        return self._preparer.input_size(image_size)
+        resizing = self._preparer.resizing
+        return None if resizing is None else resizing.size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every process, by rank."""
@@ -259,8 +263,8 @@ class HFEngine:
         return "mps" if torch.backends.mps.is_available() else "cpu"
 
     def _memory_remedy(self) -> str:
-        resizing = self._preparer.resizing()
-        now = f" (now {resizing['max_pixels']})" if resizing else ""
+        resizing = self._preparer.resizing
+        now = f" (now {resizing.max_pixels})" if resizing else ""
         return (
             f"out of memory with a single request: lower --max-pixels{now} or --max-tokens (now "
             f"{self.sampling.max_tokens}), use --dtype bfloat16, or spread the model over several "
@@ -273,7 +277,7 @@ def _dtype(torch: Any, name: str) -> Any:
         return "auto"
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
-        raise ValueError(
+        raise OptionError(
             f"expected a torch dtype like bfloat16, float16, float32 or auto, got {name!r}"
         )
     return dtype

@@ -16,12 +16,14 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from vlreward._http import backoff_seconds
 from vlreward.engines import _endpoint
 from vlreward.engines._bodies import Bodies, Prepared
 from vlreward.engines._replies import Answer
-from vlreward.engines._retry import Pacer, backoff_seconds
+from vlreward.engines._retry import Pacer
 from vlreward.engines.base import (
     EngineConfig,
     EngineError,
@@ -32,10 +34,14 @@ from vlreward.engines.base import (
     Sampling,
     resolve_family,
 )
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
+from vlreward.resizing import Resizing
 
 if TYPE_CHECKING:
     import httpx
+
+    from vlreward.frames import ModelFamily
 
 __all__ = ["OpenAIEngine", "from_config"]
 
@@ -88,7 +94,7 @@ class OpenAIEngine:
         extra_body: dict[str, Any] | None = None,
     ) -> None:
         if concurrency < 1 or tries < 1:
-            raise ValueError(
+            raise OptionError(
                 "expected concurrency and tries of at least 1, got "
                 f"concurrency={concurrency!r}, tries={tries!r}"
             )
@@ -106,9 +112,8 @@ class OpenAIEngine:
         """Names that the endpoint listed when the engine was built; empty if it lists none."""
         self.model = _endpoint.choose_model(model, self.served_models, self._endpoint.shown_url)
         self.family = resolve_family(family, self.model)
-        self._bodies = Bodies(
-            self.model, self.sampling, self.family, min_pixels, max_pixels, self._extra
-        )
+        self._resizing = _resizing(self.family, self.model, min_pixels, max_pixels)
+        self._bodies = Bodies(self.model, self.sampling, self._resizing, self._extra)
         workers = min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-images")
 
@@ -118,13 +123,13 @@ class OpenAIEngine:
             "engine": self.name,
             "model": self.model,
             "sampling": self.sampling.describe(),
-            "image": self._bodies.resizing(),
+            "image": None if self._resizing is None else asdict(self._resizing),
             **({"extra_body": self._extra} if self._extra else {}),
         }
 
     def input_size(self, image_size: Size) -> Size | None:
         """(width, height) to which an image of that size is resized, None if it is left alone."""
-        return self._bodies.input_size(image_size)
+        return None if self._resizing is None else self._resizing.size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`[value]`: one process talks to the endpoint."""
@@ -245,10 +250,10 @@ class OpenAIEngine:
     def _check_not_shrunk(self, answer: Answer, prepared: Prepared) -> None:
         """Warn once if the prompt has fewer tokens than the image alone must have had."""
         tokens = (answer.usage or {}).get("prompt_tokens")
-        factor = self.family.factor if self.family is not None else None
-        if self._warned or not tokens or factor is None or prepared.input_size is None:
+        if self._warned or not tokens or self._resizing is None or prepared.input_size is None:
             return
-        needed = (prepared.input_size.width // factor) * (prepared.input_size.height // factor)
+        width, height = prepared.input_size
+        needed = width * height // self._resizing.factor**2
         if tokens < needed:
             self._warned = True
             warnings.warn(
@@ -258,6 +263,19 @@ class OpenAIEngine:
                 "max_pixels, or raise the server's",
                 stacklevel=2,
             )
+
+
+def _resizing(
+    family: ModelFamily | None, model: str, min_pixels: int | None, max_pixels: int | None
+) -> Resizing | None:
+    limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
+    resizing = None if family is None else family.resizing(**limits)
+    if resizing is None and any(value is not None for value in limits.values()):
+        raise OptionError(
+            f"min_pixels and max_pixels need a family that resizes by them, but {model!r} is of "
+            f"{family.name if family else 'no known family'}; give the family"
+        )
+    return resizing
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:

@@ -6,13 +6,13 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from vlreward.errors import OptionError, UserError
 from vlreward.geometry import Size
 from vlreward.types import Completion
 
 __all__ = [
-    "MAX_DETAIL",
     "EngineError",
     "Generation",
     "GenerationError",
@@ -21,12 +21,11 @@ __all__ = [
     "Sampling",
 ]
 
-MAX_DETAIL = 300
-"""Characters kept of a message that came from outside."""
 
-
-class EngineError(RuntimeError):
+class EngineError(UserError, RuntimeError):
     """The engine cannot go on: it concerns every request, not one. The text names the remedy."""
+
+    exit_code: ClassVar[int] = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,11 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.max_tokens, int) and self.max_tokens >= 1):
-            raise ValueError(f"expected max_tokens of at least 1, got {self.max_tokens!r}")
+            raise OptionError(f"expected max_tokens of at least 1, got {self.max_tokens!r}")
         if not 0 <= self.temperature <= 10:
-            raise ValueError(f"expected a temperature from 0 to 10, got {self.temperature!r}")
+            raise OptionError(f"expected a temperature from 0 to 10, got {self.temperature!r}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"expected top_p above 0 and at most 1, got {self.top_p!r}")
+            raise OptionError(f"expected top_p above 0 and at most 1, got {self.top_p!r}")
 
     @property
     def greedy(self) -> bool:

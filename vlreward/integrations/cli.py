@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from vlreward._cli import Family, FrameOption, fail_in_one_line
+from vlreward.command_line import Family, FrameOption
 
 __all__ = ["path", "serve"]
 
 
-@fail_in_one_line
 def path(
     trainer: Annotated[str, typer.Argument(help="easyr1, swift or openrlhf.")],
 ) -> None:
@@ -23,7 +22,6 @@ def path(
     typer.echo(plugin_path(trainer))
 
 
-@fail_in_one_line
 def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; by default this machine alone reaches it.")

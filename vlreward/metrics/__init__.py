@@ -12,8 +12,17 @@ from vlreward._lazy import lazy_names
 if TYPE_CHECKING:
     from vlreward.metrics.batched import boxes_ciou, boxes_diou, boxes_giou, boxes_iou, pairwise_iou
     from vlreward.metrics.boxes import box_ciou, box_diou, box_giou, box_iou
+    from vlreward.metrics.coco import COCO_IOUS, CocoBox, coco_ap
     from vlreward.metrics.compat import MISSING_BOX, pixel_iou
     from vlreward.metrics.counting import count_error, count_exact, count_soft, count_within_one
+    from vlreward.metrics.detection import (
+        F1_THRESHOLDS,
+        Labelled,
+        detection_f1,
+        detection_mean_f1,
+        detection_precision,
+        detection_recall,
+    )
     from vlreward.metrics.intervals import (
         Interval,
         bootstrap_difference,
@@ -21,6 +30,8 @@ if TYPE_CHECKING:
         mcnemar_exact,
         wilson_interval,
     )
+    from vlreward.metrics.matching import one_to_one
+    from vlreward.metrics.points import Circle, Region, point_closeness, point_inside
     from vlreward.metrics.polygons import RotatedBox, polygon_iou, rotated_box_iou
     from vlreward.metrics.text import (
         MAX_REPETITION_CHARS,
@@ -34,11 +45,17 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "COCO_IOUS",
+    "F1_THRESHOLDS",
     "MAX_REPETITION_CHARS",
     "MISSING_BOX",
     "OPEN_R1_TAGS",
     "THINK_ANSWER_TAGS",
+    "Circle",
+    "CocoBox",
     "Interval",
+    "Labelled",
+    "Region",
     "RotatedBox",
     "bootstrap_difference",
     "bootstrap_mean",
@@ -50,15 +67,23 @@ __all__ = [
     "boxes_diou",
     "boxes_giou",
     "boxes_iou",
+    "coco_ap",
     "cosine_length",
     "count_error",
     "count_exact",
     "count_soft",
     "count_within_one",
+    "detection_f1",
+    "detection_mean_f1",
+    "detection_precision",
+    "detection_recall",
     "mcnemar_exact",
     "ngram_repetition",
+    "one_to_one",
     "pairwise_iou",
     "pixel_iou",
+    "point_closeness",
+    "point_inside",
     "polygon_iou",
     "repetition",
     "rotated_box_iou",
@@ -70,8 +95,17 @@ __all__ = [
 _MODULES = {
     "batched": ("boxes_ciou", "boxes_diou", "boxes_giou", "boxes_iou", "pairwise_iou"),
     "boxes": ("box_ciou", "box_diou", "box_giou", "box_iou"),
+    "coco": ("COCO_IOUS", "CocoBox", "coco_ap"),
     "compat": ("MISSING_BOX", "pixel_iou"),
     "counting": ("count_error", "count_exact", "count_soft", "count_within_one"),
+    "detection": (
+        "F1_THRESHOLDS",
+        "Labelled",
+        "detection_f1",
+        "detection_mean_f1",
+        "detection_precision",
+        "detection_recall",
+    ),
     "intervals": (
         "Interval",
         "bootstrap_difference",
@@ -79,6 +113,8 @@ _MODULES = {
         "mcnemar_exact",
         "wilson_interval",
     ),
+    "matching": ("one_to_one",),
+    "points": ("Circle", "Region", "point_closeness", "point_inside"),
     "polygons": ("RotatedBox", "polygon_iou", "rotated_box_iou"),
     "text": (
         "MAX_REPETITION_CHARS",

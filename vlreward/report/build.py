@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -14,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from vlreward._files import replacing
 from vlreward.report.errors import ReportError
 
 __all__ = ["Report", "build_report", "write_report"]
@@ -73,12 +73,8 @@ def write_report(
         run_dirs, out, image_root=image_root, max_embed_mb=max_embed_mb, title=title
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(report.html.encode("utf-8", "replace"))
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(out, "wb") as file:
+        file.write(report.html.encode("utf-8", "replace"))
     return out
 
 

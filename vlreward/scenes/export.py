@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from vlreward._files import replacing
 from vlreward.scenes.scene import scenes
 from vlreward.scenes.seeds import Level, Split, TaskName
 
@@ -27,7 +28,7 @@ def export_scenes(
 
     Args:
         task: `rec`, `counting` or `geometry`.
-        directory: Where to write; made if need be. Images that are there already are kept.
+        directory: Where to write; made if need be. Images that are there whole are kept.
         n: How many.
         split: `train`, `validation` or `test`.
         level: One level; None for all three in turn.
@@ -41,8 +42,7 @@ def export_scenes(
     lines = []
     for scene in scenes(task, split, n, level=level, start=start):
         image = f"images/{scene.id}.png"
-        if not (directory / image).exists():
-            scene.image.save(directory / image)
+        scene.save_image(directory / image)
         row: dict[str, object] = {"id": scene.id, "width": scene.width, "height": scene.height}
         if task == "rec":
             row |= {"image": image, "problem": scene.question, "solution": scene.gold}
@@ -51,5 +51,6 @@ def export_scenes(
             row |= {"image_path": image, "question": scene.question, "ground_truth": scene.gold}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     path = directory / f"{task}.jsonl"
-    path.write_text("".join(lines), encoding="utf-8")
+    with replacing(path) as file:
+        file.writelines(lines)
     return path

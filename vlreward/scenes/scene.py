@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from vlreward._files import replacing
 from vlreward.geometry import Size
 from vlreward.scenes.counting import ask_count
 from vlreward.scenes.figures import Figure, draw_figure
@@ -33,6 +37,8 @@ SIZES: dict[Level, tuple[Size, ...]] = {
 """(width, height) in pixels of the images of each level."""
 
 Gold = tuple[int, int, int, int] | int | str
+
+_PNG_END = bytes.fromhex("0000000049454e44ae426082")
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,15 @@ class Scene:
         from PIL import Image
 
         return Image.fromarray(self.pixels())
+
+    def save_image(self, path: Path) -> None:
+        """Write the picture as PNG, unless it is there whole; a torn one is made again."""
+        with suppress(OSError), path.open("rb") as file:  # not there, or shorter than an ending
+            file.seek(-len(_PNG_END), os.SEEK_END)
+            if file.read() == _PNG_END:
+                return
+        with replacing(path, "wb", sync=False) as file:
+            self.image.save(file, "PNG")
 
     def worked_answer(self, input_size: Size | None = None) -> str:
         """A completion that reasons aloud and is right: what supervised training imitates.

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CHECKS", "Arguments", "OptionError"]
+__all__ = ["CHECKS", "Arguments"]
 
 CHECKS = ("all", "headers", "sample", "none")
 """How images are checked before the first step; see `vlreward.training.checks`."""
-
-
-class OptionError(ValueError):
-    """An option that cannot be used; the command line shows it in one line."""
 
 
 def _option(default: Any, help: str, **metadata: Any) -> Any:

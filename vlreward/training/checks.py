@@ -12,8 +12,8 @@ from typing import Any
 from vlreward.data import DataError, Dataset, RowProblem
 from vlreward.data.images import image_size, open_image
 from vlreward.geometry import Size
+from vlreward.resizing import Resizing
 from vlreward.training.columns import Columns, size_problem
-from vlreward.training.resizing import Resizing
 from vlreward.types import Sample
 
 __all__ = ["SAMPLE_SIZE", "check_images", "check_rows"]

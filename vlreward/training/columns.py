@@ -14,7 +14,7 @@ from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
-from vlreward.training.resizing import Resizing
+from vlreward.resizing import Resizing
 from vlreward.types import BoxGold, Sample
 
 if TYPE_CHECKING:

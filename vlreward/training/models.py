@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from vlreward.errors import OptionError
 from vlreward.frames import FAMILIES, Frame, family_of
-from vlreward.training.arguments import OptionError
 
 __all__ = ["ModelSize", "frame_of", "is_vision", "vision_parameters"]
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from vlreward.data import DataError, Dataset, Provenance, load
+from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
+from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
-from vlreward.training.arguments import Arguments, OptionError
+from vlreward.training.arguments import Arguments
 from vlreward.training.columns import Columns
 from vlreward.training.recipes import MIXTURE
-from vlreward.training.resizing import Resizing
 from vlreward.training.rewards import TermReward, term_rewards
 from vlreward.training.traces import TraceFile
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlreward._files import replacing
 from vlreward.types import Score
 
 __all__ = ["TraceFile"]
@@ -88,8 +88,7 @@ class TraceFile:
         """
         if not self.path.is_file():
             return
-        kept = self.path.with_suffix(".kept")
-        with self.path.open("rb") as old, kept.open("wb") as new:
+        with self.path.open("rb") as old, replacing(self.path, "wb") as new:
             for line in old:
                 try:
                     before = json.loads(line)["step"]
@@ -97,7 +96,6 @@ class TraceFile:
                     continue
                 if before is not None and before < step:
                     new.write(line)
-        os.replace(kept, self.path)
 
     def resume(self, step: int, world_size: int) -> None:
         """Drop what a run of `world_size` processes that resumes at `step` writes again.

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
 
-from vlreward.training.arguments import Arguments, OptionError
+from vlreward.errors import OptionError
+from vlreward.training.arguments import Arguments
 from vlreward.training.recipes import recipe_for, task_names
 
 __all__ = ["Options", "parse"]

@@ -24,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         needed = f"the Paddle backend needs {missing[0]!r}, which is not installed"
         _fail(ImportError(f"{needed}: pip install 'vlreward[paddle]'"))
     from vlreward.data.errors import DataError
+    from vlreward.errors import OptionError
     from vlreward.registry import UnknownNameError
-    from vlreward.training.arguments import OptionError
     from vlreward_paddle.arguments import parse
     from vlreward_paddle.launching import end_on_error
     from vlreward_paddle.modeling.checkpoint import CheckpointError

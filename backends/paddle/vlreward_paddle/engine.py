@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import paddle
 
 from vlreward.data.images import open_image
-from vlreward.engines._checkpoint import fingerprint
 from vlreward.engines.base import (
     EngineConfig,
     EngineError,
@@ -24,7 +23,8 @@ from vlreward.engines.base import (
     Sampling,
     resolve_family,
 )
-from vlreward.frames import smart_resize
+from vlreward.engines.checkpoint import fingerprint
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
 from vlreward_paddle import rollout
 from vlreward_paddle.modeling import CheckpointError, load_model
@@ -63,7 +63,7 @@ class PaddleEngine:
 
     Raises:
         EngineError: If the checkpoint cannot be opened; names the remedy.
-        ValueError: If an option is not known.
+        OptionError: If an option is not known.
     """
 
     name = "paddle"
@@ -80,7 +80,7 @@ class PaddleEngine:
         max_pixels: int | None = None,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"expected a batch_size of at least 1, got {batch_size!r}")
+            raise OptionError(f"expected a batch_size of at least 1, got {batch_size!r}")
         self.model = model
         self.sampling = Sampling() if sampling is None else sampling
         self.batch_size = batch_size
@@ -107,12 +107,12 @@ class PaddleEngine:
             "fingerprint": self._fingerprint,
             "sampling": self.sampling.describe(),
             "dtype": self.dtype,
-            "image": self._limits(),
+            "image": asdict(self._codec.resizing),
         }
 
     def input_size(self, image_size: Size) -> Size | None:
         """(width, height) to which the processor resizes an image."""
-        return smart_resize(image_size, **self._limits())
+        return self._codec.resizing.size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every process, by rank."""
@@ -147,14 +147,11 @@ class PaddleEngine:
                 return _Ready(request, self._codec.prompt(request.messages, None), None, None)
             image = open_image(request.image, where=str(request.meta.get("id", "")))
             size = Size(*image.size)
-            smart_resize(size, **self._limits())
+            image = self._codec.resizing.apply(image)
             prompt = self._codec.prompt(request.messages, image)
         except ValueError as error:
             return GenerationError("image", f"{error} (sample {request.meta.get('id')!r})")
-        assert prompt.grid is not None
-        patch = self._codec.image_processor.patch_size
-        seen = Size(int(prompt.grid[0, 2]) * patch, int(prompt.grid[0, 1]) * patch)
-        return _Ready(request, prompt, size, seen)
+        return _Ready(request, prompt, size, Size(*image.size))
 
     def _answer(self, batch: Sequence[_Ready]) -> Iterator[tuple[str, Outcome]]:
         chosen = self.sampling
@@ -189,14 +186,6 @@ class PaddleEngine:
                 ),
             )
 
-    def _limits(self) -> dict[str, int]:
-        resizing = self._codec.resizing
-        return {
-            "factor": resizing.factor,
-            "min_pixels": resizing.min_pixels,
-            "max_pixels": resizing.max_pixels,
-        }
-
 
 def _dtype(name: str, config: dict[str, Any]) -> str:
     known = ("float32", "bfloat16", "float16")
@@ -204,7 +193,7 @@ def _dtype(name: str, config: dict[str, Any]) -> str:
         on_gpu = paddle.device.get_device() != "cpu"
         name = str(config.get("dtype") or config.get("torch_dtype")) if on_gpu else "float32"
     if name not in known:
-        raise ValueError(f"expected a dtype of {', '.join(known)} or auto, got {name!r}")
+        raise OptionError(f"expected a dtype of {', '.join(known)} or auto, got {name!r}")
     return name
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import paddle
 
 from vlreward.data import Dataset
+from vlreward.errors import OptionError
 from vlreward.frames import Frame
-from vlreward.training.arguments import OptionError
 from vlreward.training.checks import check_images
 from vlreward.training.models import frame_of
 from vlreward.training.preparing import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vlreward.training.resizing import Resizing
+from vlreward.resizing import Resizing
 from vlreward_paddle.rollout import Prompt
 
 if TYPE_CHECKING:

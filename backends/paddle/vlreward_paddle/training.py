@@ -7,7 +7,7 @@ from typing import Any
 
 import paddle
 
-from vlreward.training.arguments import OptionError
+from vlreward.errors import OptionError
 from vlreward.training.traces import TraceFile
 from vlreward_paddle.modeling import freeze_vision, load_model
 from vlreward_paddle.preparing import Run

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlreward.training.arguments import Arguments, OptionError
+from vlreward.errors import OptionError
+from vlreward.training.arguments import Arguments
 from vlreward.training.recipes import recipe_for, task_names
 
 __all__ = ["Options", "parse"]

@@ -20,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         missing = f"the TRL backend needs {error.name!r}, which is not installed"
         _fail(ImportError(f"{missing}: pip install 'vlreward[trl]'"))
     from vlreward.data.errors import DataError
+    from vlreward.errors import OptionError
     from vlreward.registry import UnknownNameError
-    from vlreward.training.arguments import OptionError
     from vlreward_trl.arguments import parse
 
     try:

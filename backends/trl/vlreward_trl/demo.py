@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlreward._cli import fail_in_one_line
+from vlreward._files import replacing
+from vlreward.command_line import Command
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
@@ -36,8 +37,7 @@ _CURVES = {
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-@app.command(context_settings={"help_option_names": ["-h", "--help"]})
-@fail_in_one_line
+@app.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 def demo(
     task: Annotated[str, typer.Option(help="rec, counting or geometry.")] = "counting",
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for everything.")] = Path(
@@ -245,7 +245,9 @@ def _write_curves(
         },
         "notes": notes,
     }
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    with replacing(path) as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
 
 
 def _device() -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vlreward.data import Dataset
+from vlreward.errors import OptionError
 from vlreward.frames import Frame
-from vlreward.training.arguments import OptionError
+from vlreward.resizing import Resizing
 from vlreward.training.checks import check_images
 from vlreward.training.models import frame_of
 from vlreward.training.preparing import (
@@ -20,7 +21,6 @@ from vlreward.training.preparing import (
     task_rewards,
     tasks_of,
 )
-from vlreward.training.resizing import Resizing
 from vlreward.training.rewards import TermReward
 from vlreward_trl.arguments import Options
 from vlreward_trl.data import train_dataset

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from vlreward.engines._processor import load_processor
-from vlreward.training.arguments import OptionError
-from vlreward.training.resizing import Resizing
+from vlreward.engines.processor import load_processor
+from vlreward.errors import OptionError
+from vlreward.resizing import Resizing
 
 __all__ = ["load"]
 
@@ -39,21 +39,13 @@ def load(
         options["trust_remote_code"] = True
     processor = load_processor(name, **options)
     images = processor.image_processor
-    missing = [key for key in ("patch_size", "merge_size") if not hasattr(images, key)]
-    if missing:
+    resizing = Resizing.of(images, min_pixels, max_pixels)
+    if resizing is None:
         raise OptionError(
-            f"expected the processor of a Qwen-VL model in {name!r}, got {type(images).__name__} "
-            f"without {', '.join(missing)}"
+            f"expected the processor of a Qwen-VL model in {name!r}, which limits areas, got "
+            f"{type(images).__name__}"
         )
-    size = dict(images.size)
-    low = size["shortest_edge"] if min_pixels is None else min_pixels
-    high = size["longest_edge"] if max_pixels is None else max_pixels
-    resizing = Resizing(images.patch_size * images.merge_size, low, high)
-    # Both, as newer processors keep the same limits in one place and older ones in two.
-    images.size = {"shortest_edge": low, "longest_edge": high}
-    for key, value in (("min_pixels", low), ("max_pixels", high)):
-        if getattr(images, key, None) is not None:
-            setattr(images, key, value)
+    resizing.limit(images)
     processor.tokenizer.padding_side = "left"
     if "video_processor" not in processor.get_attributes():
         _save_with_video(processor, Path(name))

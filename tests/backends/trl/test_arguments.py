@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vlreward.training.arguments import OptionError
+from vlreward.errors import OptionError
 from vlreward_trl.arguments import parse
 
 

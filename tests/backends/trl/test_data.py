@@ -14,8 +14,8 @@ from PIL import Image
 from vlreward.data import DataError, load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS
+from vlreward.resizing import Resizing
 from vlreward.training.columns import COLUMNS, Columns
-from vlreward.training.resizing import Resizing
 from vlreward_trl.data import train_dataset
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vlreward.geometry import Size
-from vlreward.training.resizing import Resizing
+from vlreward.resizing import Resizing
 from vlreward_trl.processing import load as load_processor
 
 

@@ -114,21 +114,11 @@ def children(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has SCHED_IDLE")
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers through /proc")
 def test_workers_leave_the_processors_to_the_server(server: Running) -> None:
-    def idle() -> int:
-        policies = []
-        for pid in children(server.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                policies.append(os.sched_getscheduler(pid))
-        return policies.count(os.SCHED_IDLE)
-
     with server.client() as client:
         assert client.post("/score", json=bomb(-2)).status_code == 200
-        wait_for(lambda: idle() >= 1)  # a worker that has just been forked is not yet
         (launcher,) = (pid for pid in children(server.process.pid) if children(pid))
-        for pid in (server.process.pid, launcher):
-            assert os.sched_getscheduler(pid) == os.SCHED_OTHER
         ours = os.getpriority(os.PRIO_PROCESS, server.process.pid)
         assert os.getpriority(os.PRIO_PROCESS, launcher) == min(19, ours + 10)
 

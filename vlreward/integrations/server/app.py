@@ -81,7 +81,7 @@ class _Endpoints:
     async def _life(self, _app: Starlette) -> AsyncIterator[None]:
         from vlreward.verify import PoolOptions, configure, shutdown
 
-        configure(PoolOptions(workers=self._options.workers, background=True))
+        configure(PoolOptions(workers=self._options.workers))
         self._lanes = Lanes(self._scorer, self._options, self._metrics)
         try:
             yield

@@ -147,14 +147,10 @@ class ForkedChannel:
 class SpawnedChannel:
     """Pipes to a worker with an interpreter of its own, where there is no fork."""
 
-    def __init__(self, memory_bytes: int, background: bool) -> None:
+    def __init__(self, memory_bytes: int) -> None:
         self.pid: int | None = None
         self.jobs = 0
-        command = interpreter(
-            "server.spawned(int(arguments[0]), arguments[1] == 'True')",
-            str(memory_bytes),
-            str(background),
-        )
+        command = interpreter("server.spawned(int(arguments[0]))", str(memory_bytes))
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -6,9 +6,9 @@ descriptors, and it never imports the parent's ``__main__``, so a training scrip
 ``if __name__ == "__main__"`` guard is not run a second time.
 
 Commands come through one socket, five bytes each: ``F`` and a number with a file descriptor
-attached forks a worker that talks through that descriptor, ``B`` one that runs on idle time alone;
-``K`` and a number kills it. Only this process knows and reaps process ids, so that none is ever
-killed after it was given to another process. At the end of the stream every worker is killed.
+attached forks a worker that talks through that descriptor, ``K`` and a number kills it. Only this
+process knows and reaps process ids, so that none is ever killed after it was given to another
+process. At the end of the stream every worker is killed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import struct
 import sys
 import traceback
 
-from vlreward.verify.workers.priority import step_back
 from vlreward.verify.workers.worker import limit_resources, preload, serve, write_frame
 
 __all__ = ["COMMAND", "main", "spawned"]
@@ -30,11 +29,13 @@ __all__ = ["COMMAND", "main", "spawned"]
 COMMAND = struct.Struct(">cI")
 
 
-def main(control_fd: int, memory_bytes: int, background: bool) -> None:
+_NICENESS = 10
+
+
+def main(control_fd: int, memory_bytes: int) -> None:
     """Serve commands until the parent closes its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to handle
-    if background:
-        step_back()
+    _step_back()
     try:
         preload()
     except BaseException:
@@ -47,9 +48,10 @@ def main(control_fd: int, memory_bytes: int, background: bool) -> None:
     _Server(control_fd, memory_bytes).run()
 
 
-def spawned(memory_bytes: int, background: bool) -> None:
+def spawned(memory_bytes: int) -> None:
     """Be one worker on standard input and output, where there is no fork."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _step_back()
     receive, send = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -57,7 +59,13 @@ def spawned(memory_bytes: int, background: bool) -> None:
     preload()
     _silence()
     limit_resources(memory_bytes)
-    serve(receive, send, background)
+    serve(receive, send)
+
+
+def _step_back() -> None:
+    """Leave a busy processor to whoever asks: a trainer or a server comes first."""
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
 
 
 def _silence() -> None:
@@ -117,11 +125,11 @@ class _Server:
         if verb == b"K":
             if number in self.workers:
                 os.kill(self.workers[number], signal.SIGKILL)
-        elif verb in (b"F", b"B") and fds:
-            self.fork(number, fds[0], verb == b"B")
+        elif verb == b"F" and fds:
+            self.fork(number, fds[0])
         return True
 
-    def fork(self, number: int, fd: int, background: bool) -> None:
+    def fork(self, number: int, fd: int) -> None:
         try:
             pid = os.fork()
         except OSError:
@@ -139,7 +147,7 @@ class _Server:
                 end.close()
             _die_with_parent()
             limit_resources(self.memory_bytes)
-            serve(fd, fd, background)
+            serve(fd, fd)
             status = 0
         finally:
             # Not an exit: a fork must not run the handlers of the process it was copied from.

@@ -23,12 +23,10 @@ class Launcher:
     Args:
         memory_bytes: Memory that one worker may allocate.
         start_timeout: Seconds in which the server must come up.
-        background: Whether the server, and what it forks, has a low priority.
     """
 
-    def __init__(self, memory_bytes: int, start_timeout: float, background: bool) -> None:
+    def __init__(self, memory_bytes: int, start_timeout: float) -> None:
         self._memory_bytes = memory_bytes
-        self._background = background
         self._start_timeout = start_timeout
         self._lock = threading.Lock()
         self._numbers = itertools.count()
@@ -37,11 +35,8 @@ class Launcher:
         self._errors: IO[bytes] | None = None
         self._closed = False
 
-    def fork(self, background: bool) -> ForkedChannel:
+    def fork(self) -> ForkedChannel:
         """A new worker, which says its process id when it is ready.
-
-        Args:
-            background: Whether it gets idle time alone, beyond the server's own priority.
 
         Raises:
             RuntimeError: The server cannot be started.
@@ -50,9 +45,7 @@ class Launcher:
         number = next(self._numbers) % 2**32
         with theirs:
             try:
-                control = self._send(
-                    COMMAND.pack(b"B" if background else b"F", number), theirs.fileno()
-                )
+                control = self._send(COMMAND.pack(b"F", number), theirs.fileno())
             except BaseException:
                 ours.close()
                 raise
@@ -94,10 +87,9 @@ class Launcher:
 
     def _start(self, ours: socket.socket, theirs: socket.socket) -> socket.socket:
         command = interpreter(
-            "server.main(int(arguments[0]), int(arguments[1]), arguments[2] == 'True')",
+            "server.main(int(arguments[0]), int(arguments[1]))",
             str(theirs.fileno()),
             str(self._memory_bytes),
-            str(self._background),
         )
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by _discard)
         try:

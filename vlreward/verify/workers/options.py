@@ -11,7 +11,7 @@ __all__ = ["PoolOptions"]
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """How the workers of this process are run.
+    """How the workers of this process are run, at a niceness of 10 where there is one.
 
     Attributes:
         workers: Jobs that run at the same time, 1 to 256; one more process is kept warm as a
@@ -22,11 +22,6 @@ class PoolOptions:
         start: ``forkserver`` forks workers from a process that has math-verify loaded; ``spawn``
             starts an interpreter for each; ``auto`` is the first where the system can fork.
         start_timeout: Seconds in which a worker must come up.
-        background: Run jobs on processor time that nothing else wants, for a process that has to
-            answer others meanwhile; Linux only, elsewhere without effect. A job that reaches its
-            deadline without having had half of it in processor time is run once more, at a low
-            priority in place of the lowest: a busy machine makes it slower, and makes no more
-            timeouts of right answers. It may take twice its deadline then.
 
     Raises:
         ValueError: A field is outside its range.
@@ -37,7 +32,6 @@ class PoolOptions:
     jobs_per_worker: int = 1000
     start: Literal["auto", "forkserver", "spawn"] = "auto"
     start_timeout: float = 120.0
-    background: bool = False
 
     def __post_init__(self) -> None:
         if self.workers is not None and not 1 <= self.workers <= 256:

@@ -7,21 +7,17 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from vlreward.verify.verdict import OUTCOMES, Outcome
 from vlreward.verify.workers.channel import Channel, SpawnedChannel
 from vlreward.verify.workers.launcher import Launcher
 from vlreward.verify.workers.options import PoolOptions
-from vlreward.verify.workers.priority import Meter
 
 __all__ = ["Result", "configure", "map_in_threads", "run", "shutdown", "warm_up"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-
-_FAIR = 0.5
-"""Share of its deadline that a job must have had in processor time, or it is run again."""
 
 
 class Result(NamedTuple):
@@ -36,9 +32,7 @@ class _Pool:
         self.options = options
         forks = hasattr(os, "fork") if options.start == "auto" else options.start == "forkserver"
         memory = options.memory_mb * 2**20
-        self._launcher = (
-            Launcher(memory, options.start_timeout, options.background) if forks else None
-        )
+        self._launcher = Launcher(memory, options.start_timeout) if forks else None
         self._memory = memory
         self._slots = threading.BoundedSemaphore(options.concurrency)
         self._lock = threading.Lock()
@@ -48,95 +42,75 @@ class _Pool:
     def run(self, job: dict[str, Any], deadline: float) -> Result:
         """Run a job in a worker; waits for one to be free, then at most `deadline` seconds."""
         payload = json.dumps({**job, "deadline": deadline}).encode("ascii")
-        background = self.options.background
-        deaths = 0
         with self._slots:
-            while deaths < 2:
-                found = self._once(payload, deadline, background)
-                if isinstance(found, Result):
-                    return found
-                if found == "starved":
-                    background = False
-                else:
-                    deaths += 1
-        return Result("worker_died", "the process that forks workers died, twice")
+            found = self._once(payload, deadline) or self._once(payload, deadline)
+        return found or Result("worker_died", "the process that forks workers died, twice")
 
-    def _once(
-        self, payload: bytes, deadline: float, background: bool
-    ) -> Result | Literal["orphaned", "starved"]:
-        """The result of a job, or what kept it from one that was not its fault.
-
-        It is orphaned where the server was killed and its workers with it, starved where other
-        processes left it too little of its deadline.
-        """
-        worker = self._take(background)
-        self._top_up()
-        worker.jobs += 1
-        meter = Meter(worker.pid) if background and worker.pid is not None else None
+    def _once(self, payload: bytes, deadline: float) -> Result | None:
+        """The result of a job; None where the server was killed and the job's worker with it."""
+        worker = self._take()
         try:
+            self._top_up()
+            worker.jobs += 1
             worker.send(payload)
             reply = worker.receive(deadline)
+            if reply is None:
+                worker.kill()
+                return Result("timeout", f"no verdict within {deadline:g} seconds")
         except (OSError, EOFError) as error:
             orphaned = worker.orphaned()
             worker.kill()
-            if self._closed:
-                return Result("worker_died", "the pool was shut down")
-            if orphaned:
-                return "orphaned"
-            return Result("worker_died", str(error) or "the worker died")
-        if reply is None:
-            starved = meter is not None and meter.seconds() < _FAIR * deadline
+            if orphaned and not self._closed:
+                return None
+            reason = "the pool was shut down" if self._closed else str(error)
+            return Result("worker_died", reason or "the worker died")
+        except BaseException:  # out of a signal handler: nobody waits for this worker any more
             worker.kill()
-            if starved:
-                return "starved"
-            return Result("timeout", f"no verdict within {deadline:g} seconds")
+            raise
         result = _decode(reply)
-        spent = result.outcome == "worker_died" or worker.jobs >= self.options.jobs_per_worker
-        if spent or background != self.options.background:
+        if result.outcome == "worker_died" or worker.jobs >= self.options.jobs_per_worker:
             worker.close()
         else:
             self._give_back(worker)
         return result
 
-    def _take(self, background: bool) -> Channel:
+    def _take(self) -> Channel:
         """A worker that is ready."""
-        usual = background == self.options.background  # as all that are idle
-        for last in (False, True):
-            worker = None
-            with self._lock:
-                while usual and self._idle and worker is None:
-                    worker = self._idle.pop()
-                    if worker.gone() or worker.orphaned():
-                        worker.kill()
-                        worker = None
-            if worker is None:
-                worker = self._start(background)
+        for _ in range(2):
+            worker = self._usable() or self._start()
+            try:
+                if worker.pid is None:
+                    name = worker.receive(self.options.start_timeout)
+                    worker.pid = None if name is None else int(name)
+            except EOFError:
+                worker.orphaned()  # has the launcher notice a server that is gone
+            except BaseException:
+                worker.kill()
+                raise
             if worker.pid is not None:
                 return worker
-            try:
-                name = worker.receive(self.options.start_timeout)
-                if name is not None:
-                    worker.pid = int(name)
-                    return worker
-                worker.kill()
-            except EOFError:
-                worker.orphaned()  # notices a server that is gone
-                worker.kill()
-            if last:
-                break
+            worker.kill()
         raise RuntimeError("a worker process of the verifier died while it started, twice")
 
-    def _start(self, background: bool) -> Channel:
-        if self._launcher is not None:
-            return self._launcher.fork(background)
-        return SpawnedChannel(self._memory, background)
+    def _usable(self) -> Channel | None:
+        """An idle worker that is alive."""
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if not (worker.gone() or worker.orphaned()):
+                    return worker
+                worker.kill()
+        return None
+
+    def _start(self) -> Channel:
+        return SpawnedChannel(self._memory) if self._launcher is None else self._launcher.fork()
 
     def _top_up(self) -> None:
         """Have one worker starting or idle, ready to replace one that is killed."""
         with self._lock:
             missing = not self._idle and not self._closed
         if missing:
-            self._give_back(self._start(self.options.background))
+            self._give_back(self._start())
 
     def _give_back(self, worker: Channel) -> None:
         with self._lock:
@@ -148,11 +122,11 @@ class _Pool:
     def warm_up(self) -> None:
         """Have a worker ready, and one more on its way."""
         with self._slots:
-            self._give_back(self._take(self.options.background))
+            self._give_back(self._take())
         with self._lock:
             alone = len(self._idle) < 2
         if alone:
-            self._give_back(self._start(self.options.background))
+            self._give_back(self._start())
 
     def shutdown(self) -> None:
         """End every process."""

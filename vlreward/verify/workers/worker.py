@@ -13,8 +13,6 @@ import struct
 import sys
 from typing import Any
 
-from vlreward.verify.workers.priority import use_idle_time
-
 __all__ = ["MAX_REPLY", "limit_resources", "preload", "read_frame", "serve", "write_frame"]
 
 MAX_REPLY = 4096
@@ -60,7 +58,7 @@ def preload() -> None:
 
 
 def limit_resources(memory_bytes: int) -> None:
-    """Cap this process's memory, forbid core dumps, and die with the parent where that exists."""
+    """Cap this process's memory, and forbid core dumps."""
     try:
         import resource
     except ImportError:  # Windows: only the deadline bounds a worker there
@@ -78,17 +76,14 @@ def limit_resources(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def serve(receive_fd: int, send_fd: int, background: bool = False) -> None:
+def serve(receive_fd: int, send_fd: int) -> None:
     """Answer jobs until the other end closes; leave after a job that ran out of memory.
 
     Args:
         receive_fd: Where jobs come from.
         send_fd: Where replies go to.
-        background: Whether jobs get idle time alone.
     """
     write_frame(send_fd, b"%d" % os.getpid())
-    if background:
-        use_idle_time()  # not before, or on a busy machine it might never be ready
     while True:
         frame = read_frame(receive_fd)
         if frame is None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import paddle
 
+from vlreward.errors import UserError
 from vlreward.training.models import vision_parameters
 from vlreward_paddle.modeling.config import FAMILIES, to_paddle
 
 __all__ = ["CheckpointError", "freeze_vision", "load_model", "read_config"]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be loaded; the text names the remedy."""
 
 

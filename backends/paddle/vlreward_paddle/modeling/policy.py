@@ -14,6 +14,7 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
+from vlreward._files import replacing
 from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
 from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
 
@@ -164,7 +165,8 @@ class PolicyMixin:
         dtype = str(next(iter(self.parameters())).dtype).rpartition(".")[2]  # type: ignore[attr-defined]
         hf = {k: v for k, v in self.hf_config.items() if k != "torch_dtype"}
         text = json.dumps({**hf, "dtype": dtype}, indent=2, ensure_ascii=False) + "\n"
-        (directory / _CONFIG).write_text(text, encoding="utf-8")
+        with replacing(directory / _CONFIG) as file:
+            file.write(text)
 
     def load_weights(self, directory: Path) -> None:
         """Read the safetensors of a Hugging Face checkpoint.

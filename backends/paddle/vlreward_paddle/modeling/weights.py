@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from vlreward._files import replacing
+
 __all__ = ["Heads", "from_hf", "read_weights", "to_hf", "write_weights"]
 
 MAX_SHARD = 5 * 1024**3
@@ -153,4 +155,5 @@ def write_weights(weights: Iterator[tuple[str, np.ndarray]], directory: Path) ->
         names |= dict.fromkeys(keys, target)
     index = {"metadata": {"total_size": total}, "weight_map": names}
     text = json.dumps(index, indent=2) + "\n"
-    (directory / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+    with replacing(directory / "model.safetensors.index.json") as file:
+        file.write(text)

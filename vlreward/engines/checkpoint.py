@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlreward.engines._processor import load_processor
-from vlreward.engines.values import MAX_DETAIL, EngineError
+from vlreward._text import one_line
+from vlreward.engines.processor import load_processor
+from vlreward.engines.values import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,23 +51,23 @@ def open_model(name: str, options: Mapping[str, Any]) -> Any:
         return transformers.AutoModelForImageTextToText.from_pretrained(name, **options).eval()
     except torch.OutOfMemoryError as error:
         raise EngineError(
-            f"the model {name!r} does not fit into the GPU's memory ({_first(error)}): use --dtype "
-            "bfloat16, or --device-map auto to spread it over several GPUs"
+            f"the model {name!r} does not fit into the GPU's memory ({one_line(error)}): use "
+            "--dtype bfloat16, or --device-map auto to spread it over several GPUs"
         ) from error
     except ImportError as error:
         raise EngineError(
-            f"the model {name!r} needs a package that is missing: {_first(error)}. Install it, or "
-            "choose another attention by --attn-implementation sdpa"
+            f"the model {name!r} needs a package that is missing: {one_line(error)}. Install it, "
+            "or choose another attention by --attn-implementation sdpa"
         ) from error
     except OSError as error:
         raise EngineError(
-            f"no checkpoint could be read at {name!r}: {_first(error)}. Give the directory of a "
+            f"no checkpoint could be read at {name!r}: {one_line(error)}. Give the directory of a "
             "checkpoint or its name on the Hub; without network, download it first"
         ) from error
     except ValueError as error:
         raise EngineError(
             f"transformers {transformers.__version__} cannot open {name!r} as a vision-language "
-            f"model: {_first(error)}"
+            f"model: {one_line(error)}"
         ) from error
 
 
@@ -80,7 +81,9 @@ def open_processor(name: str) -> Any:
     try:
         processor = load_processor(name)
     except (OSError, ValueError, TypeError, ImportError) as error:
-        raise EngineError(f"no processor could be loaded from {name!r}: {_first(error)}") from error
+        raise EngineError(
+            f"no processor could be loaded from {name!r}: {one_line(error)}"
+        ) from error
     tokenizer = processor.tokenizer
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
@@ -127,8 +130,3 @@ def _check_directory(name: str) -> None:
             )
     elif name.startswith(("/", "./", "../", "~")) or name.count("/") > 1:
         raise EngineError(f"no directory {name!r}: check the path given by --model")
-
-
-def _first(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"

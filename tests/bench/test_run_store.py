@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from vlreward.bench.runs import (
+from vlreward.bench.run_store import (
     SCHEMA,
     LockedError,
     RunFileError,
@@ -261,7 +261,7 @@ def test_keys_depend_on_all_that_matters() -> None:
 _WRITER = """
 import sys, time
 from vlreward.engines.base import Generation
-from vlreward.bench.runs import RunStore
+from vlreward.bench.run_store import RunStore
 path, total, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 with RunStore(path, identity={"model": "m"}) as store:
     for index in range(total):

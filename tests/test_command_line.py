@@ -1,0 +1,84 @@
+"""Errors at the command line: one line, and an exit code that says whose affair it is."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from vlreward import cli
+from vlreward.bench import cli as bench_cli
+from vlreward.bench.command import ExpectationError
+from vlreward.bench.run_store import LockedError, RunMismatchError
+from vlreward.bench.runner import TooManyFailuresError
+from vlreward.command_line import BUG, Command
+from vlreward.data.errors import DataError
+from vlreward.engines.base import EngineError
+from vlreward.errors import OptionError
+from vlreward.registry import UnknownNameError
+from vlreward.report import ReportError
+
+
+def failing(error: BaseException) -> Result:
+    app = typer.Typer()
+
+    @app.command(cls=Command)
+    def fail() -> None:
+        raise error
+
+    return CliRunner().invoke(app, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ExpectationError("expected 1"), 1),
+        (DataError("bad\nrow"), 2),
+        (LockedError("held"), 2),
+        (OptionError("wrong"), 2),
+        (ReportError("no run"), 2),
+        (RunMismatchError("another model"), 2),
+        (UnknownNameError("unknown suite 'x'"), 2),
+        (ImportError("pip install 'vlreward[hf]'"), 2),
+        (OSError(errno.ENOSPC, "No space left on device", "out"), 2),
+        (EngineError("no server"), 3),
+        (TooManyFailuresError("all of them", []), 3),
+        (KeyboardInterrupt("interrupted: 3 answers are kept"), 130),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
+)
+def test_an_error_of_the_user_is_one_line_and_its_own_code(error: Exception, code: int) -> None:
+    result = failing(error)
+    assert result.exit_code == code
+    text = " ".join(str(error).split()) or "interrupted"
+    assert result.stderr == f"error: {text}\n"
+
+
+def test_a_bug_shows_its_traceback_and_is_no_unmet_expectation() -> None:
+    result = failing(ZeroDivisionError("division by zero"))
+    assert result.exit_code == BUG == 70
+    assert "Traceback" in result.stderr
+    assert "ZeroDivisionError" in result.stderr
+
+
+@pytest.mark.parametrize("app", [cli.app, bench_cli.app], ids=["vlreward", "vlreward-bench"])
+def test_every_command_says_its_version(app: typer.Typer) -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("vlreward 0.")
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(root: Path) -> None:
+    code = "from vlreward.bench.cli import app; app()"
+    command = f"set -o pipefail; {sys.executable} -c '{code}' list | true"
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert ended.stderr == ""
+    assert ended.returncode in (0, 141)

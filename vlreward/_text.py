@@ -1,0 +1,61 @@
+"""Values and errors from outside as one line of bounded length, for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["first_problem", "one_line", "short"]
+
+
+def short(value: object, n: int = 200) -> str:
+    """The repr of a value, cut to `n` characters.
+
+    Example:
+        >>> short("a" * 100, 10)
+        "'aaaaaaaa…"
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of too many digits, lists in lists in lists
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= n else text[: n - 1] + "…"
+
+
+def one_line(value: object, n: int = 300) -> str:
+    """The text of a value on one line, printable, cut to `n` characters.
+
+    Example:
+        >>> one_line("no such\\n  model\\x1b")
+        'no such model'
+    """
+    clean = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+    return clean if len(clean) <= n else clean[: n - 1] + "…"
+
+
+def first_problem(
+    error: ValidationError, *, got: bool = True, name: Callable[[str], str] = str
+) -> str:
+    """What pydantic found first: where, what was expected and, with `got`, what was there.
+
+    Args:
+        error: Any validation error.
+        got: Show the value; say False where it may be a secret or is somebody else's.
+        name: Turns the field, e.g. `gold.box.0`, into what the reader knows it as.
+
+    Example:
+        >>> from pydantic import TypeAdapter, ValidationError
+        >>> try:
+        ...     TypeAdapter(dict[str, int]).validate_python({"a": 1, "b": "two"})
+        ... except ValidationError as error:
+        ...     first_problem(error, name="--{}".format)
+        "--b: Input should be a valid integer, unable to parse string as an integer, got 'two'"
+    """
+    first = error.errors(include_url=False, include_context=False)[0]
+    where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+    if got and first["type"] != "missing" and "got " not in what:
+        what += f", got {short(first['input'])}"
+    return f"{name(where)}: {what}" if where else what

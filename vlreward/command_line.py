@@ -1,0 +1,135 @@
+"""What the console commands share: options, a default subcommand, errors in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from vlreward import __version__
+from vlreward.errors import UserError
+from vlreward.frames import FAMILIES, Frame
+from vlreward.registry import UnknownNameError
+
+__all__ = [
+    "BUG",
+    "Command",
+    "DefaultGroup",
+    "Family",
+    "FrameOption",
+    "Group",
+    "Version",
+    "fail_in_one_line",
+]
+
+BUG = 70
+"""Exit code of what is no user's fault: a traceback was printed (EX_SOFTWARE of sysexits.h)."""
+
+_UsageError: Any = typer.BadParameter.__base__  # typer has its own click since 0.26
+
+FrameOption = Annotated[
+    Frame | None,
+    typer.Option(
+        help="Coordinate frame of predicted boxes. Declared, never guessed; default: as the rows "
+        "or the model family say, else original_px."
+    ),
+]
+Family = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Model family, for the frame and the resized size: {', '.join(FAMILIES)}, or any "
+        "model name that contains one."
+    ),
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vlreward {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+]
+
+
+@contextlib.contextmanager
+def fail_in_one_line() -> Iterator[None]:
+    """Turn errors that a user can mend into one line on standard error and an exit code.
+
+    The code is the error's own, see `UserError`; 2 where the system or a missing package is in
+    the way; 130 for an interrupt. Everything else is a bug: its traceback is shown, and the code
+    is 70, since 1 means that a number is not as demanded.
+    """
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except BaseException as error:
+        message, code = str(error), 2
+        if isinstance(error, _UsageError):
+            if type(error).__name__ == "NoArgsIsHelpError":
+                raise
+            message = error.format_message()
+            if error.ctx is not None:
+                message += f" ({error.ctx.command_path} --help says more)"
+        elif isinstance(error, UserError):
+            code = error.exit_code
+        elif isinstance(error, KeyboardInterrupt):
+            message, code = message or "interrupted", 130
+        elif BrokenPipeError in (type(error), type(error.__context__)):
+            # The reader, e.g. `head`, has seen enough; rich turns that into SystemExit(1).
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
+        elif not isinstance(error, (ImportError, OSError, UnknownNameError)):
+            if not isinstance(error, Exception):
+                raise
+            traceback.print_exc()
+            raise typer.Exit(BUG) from error
+        typer.echo("error: " + " ".join(message.split()), err=True)
+        raise typer.Exit(code) from error
+
+
+class _OneLine:
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the options."""
+        with fail_in_one_line():
+            return super().make_context(*args, **kwargs)  # type: ignore[misc]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with fail_in_one_line():
+            return super().invoke(ctx)  # type: ignore[misc]
+
+
+class Command(_OneLine, TyperCommand):
+    """A command that fails in one line."""
+
+
+class Group(_OneLine, TyperGroup):
+    """Commands that fail in one line."""
+
+
+class DefaultGroup(Group):
+    """Runs the command `run` where the first word is no command."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put `run` before words that name no command."""
+        if args and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Let options of `run` stand first."""
+        own = (*ctx.help_option_names, "--version")
+        if args and args[0].startswith("-") and args[0] not in own:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
