@@ -174,7 +174,7 @@ class Scorer:
             if isinstance(outcome, Parsed):
                 known = unpack(gold, mine).gold
                 if known.task == mine:
-                    target = plain_target(known)
+                    target = plain_target(known)  # type: ignore[arg-type]
                     if settle_exactly(target, outcome.value, spec.judge.policy) is None:
                         return None
         return self.score(text, gold, task=task, **columns)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
+import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -11,10 +13,11 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
 from vlreward.integrations.server.options import ServerOptions
 
-__all__ = ["BoundedProtocol", "config_for", "make_server"]
+__all__ = ["BoundedProtocol", "config_for", "make_server", "run_processes"]
 
 _MAX_HEAD = 64 * 1024
 _MAX_CONNECTIONS = 2048  # at a time; beyond that 503
@@ -92,9 +95,7 @@ class _Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
         """Listen, then say so."""
         await super().startup(sockets)
         if self.ready is not None and self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            self.ready(f"http://{shown}:{port}")
+            self.ready(_address(self.servers[0].sockets[0]))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what is in flight; at the second signal end at once."""
@@ -103,11 +104,13 @@ class _Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
         self.should_exit = True
 
 
-def config_for(app: Starlette, options: ServerOptions) -> uvicorn.Config:
-    """uvicorn's configuration for the application."""
+def config_for(app: Starlette | Callable[[], Starlette], options: ServerOptions) -> uvicorn.Config:
+    """uvicorn's configuration for the application, or for what makes it in each process."""
     protocol: Any = functools.partial(BoundedProtocol, head_timeout=options.head_timeout)
     return uvicorn.Config(
         app,
+        factory=not isinstance(app, Starlette),
+        workers=options.processes,
         host=options.host,
         port=options.port,
         http=protocol,
@@ -128,3 +131,23 @@ def make_server(config: uvicorn.Config, ready: Callable[[str], None] | None) -> 
     server = _Server(config)
     server.ready = ready
     return server
+
+
+def run_processes(config: uvicorn.Config, ready: Callable[[str], None] | None) -> None:
+    """Serve from several processes that accept connections from one socket.
+
+    A process that dies is started again. Returns when all have ended after SIGTERM or SIGINT.
+    """
+    listener = config.bind_socket()
+    listener.listen(config.backlog)  # who connects before the processes are up waits for them
+    if ready is not None:
+        ready(_address(listener))
+    # Some versions of uvicorn have to be told what each process runs.
+    told = "target" in inspect.signature(Multiprocess).parameters
+    target = {"target": uvicorn.Server(config).run} if told else {}
+    Multiprocess(config, sockets=[listener], **target).run()
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

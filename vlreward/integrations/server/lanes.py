@@ -1,16 +1,19 @@
 """Two lanes: what is scored at once in this process, and what waits for a worker process.
 
 Boxes, counts and almost all expressions are scored in the event loop's own thread, a few at a time:
-requests take turns, so that a large one never holds up a small one. A comparison that only a worker
-process can settle goes to a thread of its own; nothing but its own request waits for it.
+requests take turns of a millisecond, so that a large one never holds up a small one. A comparison
+that only a worker process can settle goes to a thread of its own; nothing but its own request waits
+for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import perf_counter
 from typing import TypeVar
 
 from vlreward.integrations.scorer import Scored, Scorer
@@ -22,8 +25,7 @@ from vlreward.integrations.text import strip_end
 __all__ = ["Busy", "Lanes"]
 
 _T = TypeVar("_T")
-_TURN_ITEMS = 32
-_TURN_CHARS = 64 * 1024
+_TURN_SECONDS = 0.001
 
 
 class Busy(Exception):
@@ -51,30 +53,41 @@ class Lanes:
     """
 
     def __init__(self, scorer: Scorer, options: ServerOptions, metrics: ServerMetrics) -> None:
-        from vlreward.verify import PoolOptions
-
         self._scorer = scorer
         self._options = options
         self._metrics = metrics
         self._pending = 0
         self._hard = 0
         self._turns = asyncio.Lock()  # first come, first served
-        self._workers = PoolOptions(workers=options.workers).concurrency
+        self._workers = options.workers_each
         self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="vlreward-hard")
 
     def close(self) -> None:
         """End; what still waits is dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def in_turn(self, work: Callable[[], _T]) -> _T:
+        """The result of `work`, which nobody else's runs beside.
+
+        After work that took long the event loop looks at everything else before the next.
+        """
+        async with self._turns:
+            started = perf_counter()
+            try:
+                return work()
+            finally:
+                if perf_counter() - started > _TURN_SECONDS / 2:
+                    await asyncio.sleep(0)
+
     async def score(self, items: list[Item]) -> list[Scored]:
-        """Scores of a request of any size; one that fits into a turn and is easy waits for nobody.
+        """Scores of a request of any size; one that fits into a turn and is easy is done then.
 
         Raises:
             Busy: If too much waits already.
             ValueError: If a gold is bad or a frame or size is missing; names the item.
         """
         results: list[Scored | None] = []
-        hard = self._turn(items, results)
+        hard = await self.in_turn(partial(self._turn, items, results))
         if hard or len(results) < len(items):
             await self._finish(items, results, hard)
         return self._counted(results)
@@ -88,9 +101,8 @@ class Lanes:
         try:
             self._hand_over(items, hard, asked)
             while len(results) < len(items):
-                async with self._turns:
-                    self._hand_over(items, self._turn(items, results), asked)
-                    await asyncio.sleep(0)
+                hard = await self.in_turn(partial(self._turn, items, results))
+                self._hand_over(items, hard, asked)
             for index, score in zip(asked, await asyncio.gather(*asked.values())):
                 results[index] = score
         finally:
@@ -110,11 +122,10 @@ class Lanes:
 
     def _turn(self, items: list[Item], results: list[Scored | None]) -> list[int]:
         """Add the scores of the next few items; the indices of those that need a worker."""
-        first, chars = len(results), 0
-        for index in range(first, min(first + _TURN_ITEMS, len(items))):
+        first, end = len(results), perf_counter() + _TURN_SECONDS
+        for index in range(first, len(items)):
             results.append(_named(self._scorer.score_quickly, items[index], index))
-            chars += len(items[index].completion)
-            if chars >= _TURN_CHARS:
+            if perf_counter() > end:
                 break
         return [index for index in range(first, len(results)) if results[index] is None]
 
@@ -142,11 +153,11 @@ class Lanes:
 
     def _counted(self, results: list[Scored | None]) -> list[Scored]:
         found = [result for result in results if result is not None]
-        for result in found:
-            self._metrics.completions.labels(result.task).inc()
-            failure = result.score.failure
-            if failure is not None:
-                self._metrics.failures.labels(failure.code.value).inc()
+        for task, count in Counter(result.task for result in found).items():
+            self._metrics.completions.labels(task).inc(count)
+        failures = (result.score.failure for result in found)
+        for code, count in Counter(f.code.value for f in failures if f is not None).items():
+            self._metrics.failures.labels(code).inc(count)
         return found
 
 

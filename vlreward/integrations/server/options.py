@@ -51,6 +51,13 @@ class ServerOptions(BaseModel):
         return value
 
     @property
+    def workers_each(self) -> int:
+        """Worker processes of each of the `processes`."""
+        from vlreward.verify import PoolOptions
+
+        return self.workers or max(1, PoolOptions().concurrency // self.processes)
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return self.host in ("127.0.0.1", "::1", "localhost")

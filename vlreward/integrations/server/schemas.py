@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic_core import from_json
+
+from vlreward._text import first_problem, short
 
 __all__ = ["MAX_BATCH", "BadRequest", "Item", "PaddleRequest", "ScoreRequest", "read_body"]
 
@@ -12,7 +15,22 @@ MAX_BATCH = 8192
 """Most completions in one request."""
 
 _MAX_VALUES = 131_072
+_Body = TypeVar("_Body", bound=BaseModel)
 _Texts = Annotated[list[str], FailFast()]
+
+
+class _Closed(BaseModel):
+    """An object without other fields than its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_are_few(cls, value: Any) -> Any:
+        """Each unknown field would be an error of its own, and there may be thousands."""
+        if isinstance(value, dict) and len(value) > 2 * len(cls.model_fields):
+            raise ValueError(f"expected the fields {', '.join(cls.model_fields)}, got {len(value)}")
+        return value
 
 
 class PaddleRequest(BaseModel):
@@ -28,10 +46,8 @@ class PaddleRequest(BaseModel):
     """Completions, decoded with their special tokens."""
 
 
-class Item(BaseModel):
+class Item(_Closed):
     """One completion to score."""
-
-    model_config = ConfigDict(extra="forbid")
 
     completion: str
     """The generated text alone."""
@@ -49,10 +65,8 @@ class Item(BaseModel):
     """Whether generation stopped at the token limit."""
 
 
-class ScoreRequest(BaseModel):
+class ScoreRequest(_Closed):
     """A batch."""
-
-    model_config = ConfigDict(extra="forbid")
 
     items: Annotated[list[Item], FailFast(), Field(min_length=1)]
     """Completions, which may belong to different tasks."""
@@ -69,12 +83,7 @@ class _TooLarge(BadRequest):
     too_large = True
 
 
-_ADAPTERS: dict[type[BaseModel], TypeAdapter[Any]] = {
-    model: TypeAdapter(model) for model in (PaddleRequest, ScoreRequest)
-}
-
-
-def read_body(model: type[BaseModel], body: bytes) -> Any:
+def read_body(model: type[_Body], body: bytes) -> _Body:
     """A request from its JSON, in some tens of milliseconds at most.
 
     Raises:
@@ -91,11 +100,12 @@ def read_body(model: type[BaseModel], body: bytes) -> Any:
         fields = from_json(body)
     except ValueError as error:
         raise BadRequest(f"Invalid JSON: {error}") from None
-    if isinstance(fields, dict):
-        size = max((len(part) for part in fields.values() if isinstance(part, list)), default=0)
-        if size > MAX_BATCH:
-            raise _TooLarge(f"expected at most {MAX_BATCH} completions, got {size}")
+    if not isinstance(fields, dict):
+        raise BadRequest(f"expected an object, got {short(fields)}")
+    size = max((len(part) for part in fields.values() if isinstance(part, list)), default=0)
+    if size > MAX_BATCH:
+        raise _TooLarge(f"expected at most {MAX_BATCH} completions, got {size}")
     try:
-        return _ADAPTERS[model].validate_python(fields)
+        return model.model_validate(fields)
     except ValidationError as error:
         raise BadRequest(first_problem(error)) from None
