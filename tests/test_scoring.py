@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from vlreward.frames import Frame
 from vlreward.geometry import Box
-from vlreward.parsers.boxes import BoxParser
 from vlreward.scoring import parse, reward_batch, score, score_batch
 from vlreward.spec import AnswerTerm, TaskSpec, TextTerm
 from vlreward.tasks import TASKS, get_task
@@ -22,8 +20,6 @@ from vlreward.types import (
     CountGold,
     FailureCode,
     MathGold,
-    Parsed,
-    ParseFailure,
     Row,
     Sample,
     Score,
@@ -187,21 +183,6 @@ def test_rewards_are_the_values_of_scores_on_recorded_completions(
         rows = [Row("rec", gold, Frame.ORIGINAL_PX) for gold in golds]
         completions = [Completion(row["model_output"]) for row in results]
         _check_rewards(spec, completions, rows)
-
-
-@dataclass(frozen=True)
-class Whole(BoxParser):
-    """Changes what calling gives, and says nothing of `usual`."""
-
-    def __call__(self, text: str) -> Parsed[Box] | ParseFailure:
-        return BoxParser(where="whole")(text)
-
-
-def test_what_a_parser_inherits_is_not_asked() -> None:
-    spec = get_task("rec").model_copy(update={"parser": Whole()})
-    assert Whole().usual("[0, 0, 500, 1000]") is not None
-    completions = [Completion("[0, 0, 500, 1000]")]
-    assert reward_batch(spec.with_terms(["iou"]), completions, [REC]).values == [1.0]
 
 
 def test_terms_that_must_look_at_the_text_do() -> None:

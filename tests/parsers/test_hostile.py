@@ -10,9 +10,11 @@ from types import ModuleType
 
 import pytest
 
-from vlreward.parsers import _box_scan, compat, tags
-from vlreward.parsers.boxes import BoxParser
+from vlreward.parsers import _scan, compat, tags
+from vlreward.parsers._stated import TooComplex
+from vlreward.parsers.boxes import BoxesParser, BoxParser
 from vlreward.parsers.counts import CountParser
+from vlreward.parsers.points import PointParser
 from vlreward.types import FailureCode, ParseFailure
 
 _FUZZ = Path(__file__).parents[1] / "fuzz"
@@ -25,6 +27,35 @@ _UNITS = [
     *["<answer>", "</answer>", "<answer></answer>", "<answer>1</answer>", "<think>", "</think> "],
     *["<ref>", "<ref></ref>", "```json\n", '{"bbox_2d": [1,1,2,2]},', '"bbox_2d":[1,'],
     *['{"bbox_2d": [1,1,2,2], "label": "', "[nan,nan,nan,nan]", "one ", "twenty-", "minus half a "],
+    *[
+        "<loc0001>",
+        "<loc_1>",
+        "<1>",
+        "<box>1 2 3 4</box>",
+        "<box>1 2 3 4",
+        "<box x='1' ",
+        "<point ",
+    ],
+    *[
+        "<patch_index_0001>",
+        "top-left (1,2)",
+        "x1=1 ",
+        "x1: ",
+        "x",
+        "（",
+        "1，",
+        '{"x1": 1, ',
+        "[1;2",
+    ],
+    *[
+        '{"top_left": [1,2],',
+        '{"bbox_2d": "[1,2,3,4]',
+        "1 ",
+        "[1 1 ",
+        "[1,1,1,1;",
+        "none",
+        "(x=1, ",
+    ],
     *["一", "三四", "一百", "第", "4 ", "1,234,", "4%", "-4", "x4"],
 ]
 _FRAMES = [
@@ -40,7 +71,9 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "box, whole": BoxParser(where="whole"),
     "box, last": BoxParser(where="whole", several_boxes="last"),
     "box, first": BoxParser(several_answers="first", several_boxes="first"),
-    "box, usual": BoxParser().usual,
+    "boxes": BoxesParser(),
+    "point": PointParser(),
+    "point, whole": PointParser(where="whole"),
     "count": CountParser(),
     "count, whole": CountParser(where="whole"),
     "count, last": CountParser(several_answers="last", several_numbers="last"),
@@ -88,7 +121,7 @@ def test_hostile_completions_cost_under_5_ms(
 _REFUSING = [
     name
     for name in _PARSERS
-    if name not in ("box, usual", "structure", "r1_v_answer_text") and "format" not in name
+    if name not in ("structure", "r1_v_answer_text") and "format" not in name
 ]
 
 
@@ -100,8 +133,8 @@ def test_a_completion_of_1_mb_is_refused(name: str) -> None:
 
 
 def _steps(text: str) -> int:
-    scan = _box_scan._Scan(text, len(text))
-    list(scan.run(0))
+    scan = _scan.Scan(text, len(text), text)
+    scan.run(0)
     return scan._steps
 
 
@@ -113,13 +146,14 @@ def test_the_steps_of_a_scan_grow_linearly(unit: str) -> None:
 
 def test_the_steps_of_a_scan_are_bounded() -> None:
     for unit in _UNITS:
-        scan = _box_scan._Scan(text := "[" + unit * (100_000 // len(unit)), len(text))
+        text = "[" + unit * (100_000 // len(unit))
+        scan = _scan.Scan(text, len(text), text)
         try:
-            list(scan.run(0))
-        except _box_scan.TooComplex:
-            assert scan._steps <= _box_scan._MAX_TOKENS + 32
+            scan.run(0)
+        except TooComplex:
+            assert scan._steps <= 2 * _scan._MAX_TOKENS + 32
         else:
-            assert scan._steps <= _box_scan._MAX_TOKENS
+            assert scan._steps <= _scan._MAX_TOKENS
 
 
 def test_a_hundred_labelled_boxes_are_within_bounds() -> None:

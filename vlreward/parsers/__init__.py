@@ -10,8 +10,9 @@ where they are used.
 from collections.abc import Callable
 from typing import Any
 
-from vlreward.parsers.boxes import BoxParser
+from vlreward.parsers.boxes import BoxesParser, BoxParser, LabelledBox
 from vlreward.parsers.counts import CountParser
+from vlreward.parsers.points import Point, PointParser
 from vlreward.parsers.tags import Several, Where, answer_region, think_answer_structure
 from vlreward.registry import Registry
 from vlreward.types import Parsed, ParseFailure
@@ -19,7 +20,11 @@ from vlreward.types import Parsed, ParseFailure
 __all__ = [
     "PARSERS",
     "BoxParser",
+    "BoxesParser",
     "CountParser",
+    "LabelledBox",
+    "Point",
+    "PointParser",
     "Several",
     "Where",
     "answer_region",
@@ -33,5 +38,9 @@ PARSERS: Registry[Callable[[str], Parsed[Any] | ParseFailure]] = Registry(
 
 PARSERS.register("box", BoxParser())
 PARSERS.register("box-anywhere", BoxParser(where="whole"))
+PARSERS.register("boxes", BoxesParser())
+PARSERS.register("boxes-anywhere", BoxesParser(where="whole"))
+PARSERS.register("point", PointParser())
+PARSERS.register("point-anywhere", PointParser(where="whole"))
 PARSERS.register("count", CountParser())
 PARSERS.register("count-anywhere", CountParser(where="whole"))

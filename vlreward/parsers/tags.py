@@ -20,6 +20,7 @@ __all__ = [
     "check_choices",
     "excerpt",
     "think_answer_structure",
+    "too_long",
 ]
 
 MAX_CHARS = 131_072
@@ -115,6 +116,11 @@ def excerpt(text: str) -> str:
     """The beginning of a text with quotes, for a failure's detail; at most 80 characters."""
     shown = repr(text[:60])
     return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def too_long(limit: int, got: int) -> ParseFailure:
+    """The failure of a completion over a parser's size cap."""
+    return ParseFailure(FailureCode.TOO_LONG, f"expected at most {limit} characters, got {got}")
 
 
 def check_choices(parser: object, **choices: Any) -> None:

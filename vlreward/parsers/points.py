@@ -1,0 +1,111 @@
+"""`PointParser`: the one point of a completion, or all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from vlreward.parsers._prose import read
+from vlreward.parsers._stated import Stated, TooComplex
+from vlreward.parsers.tags import (
+    MAX_CHARS,
+    Several,
+    Where,
+    answer_region,
+    check_choices,
+    too_long,
+)
+from vlreward.types import FailureCode, Parsed, ParseFailure
+
+__all__ = ["Point", "PointParser"]
+
+
+class Point(NamedTuple):
+    """A place in the frame that the model wrote."""
+
+    x: float
+    """To the right."""
+    y: float
+    """Downward."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointParser:
+    """Reads one point from a completion, as pointing and GUI models write it.
+
+    Understood: `[x, y]`, `(x, y)` and two numbers alone; keys such as `point_2d`, `coordinate`,
+    `click`, and objects with `x` and `y`; `<point>x y</point>`, Molmo's `<point x="…" y="…">` and
+    `<points …>`; actions such as `pyautogui.click(x=0.5, y=0.3)` and
+    `click(start_box='<|box_start|>(x,y)<|box_end|>')`; tool calls with a `coordinate`. Where no
+    point is stated, the centre of the box that is: every form of `BoxParser`. A point that is
+    stated twice is one point.
+
+    Example:
+        >>> parse = PointParser()
+        >>> parse("<answer>pyautogui.click(x=0.5, y=0.25)</answer>").value
+        Point(x=0.5, y=0.25)
+        >>> parse('<answer>{"bbox_2d": [10, 20, 30, 60]}</answer>').value
+        Point(x=20.0, y=40.0)
+    """
+
+    where: Where = "tag"
+    """Read the point from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
+    several_answers: Several = "fail"
+    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
+    several_points: Several = "fail"
+    """What to do with several points that differ. `first` and `last` choose by position, before
+    the chosen one is checked."""
+    boxes: bool = True
+    """Whether the centre of a box is a point where no point is stated."""
+    max_chars: int = MAX_CHARS
+    """Longer completions are refused unread, with `too_long`."""
+
+    def __post_init__(self) -> None:
+        check_choices(self, where=Where, several_answers=Several, several_points=Several)
+
+    def __call__(self, text: str) -> Parsed[Point] | ParseFailure:
+        """Read the point of one completion; never raises on text.
+
+        Returns:
+            The point in the frame and order that the model wrote, whole numbers as int, with the
+            span of its numbers and brackets. Or a failure: those of `answer_region`; `no_point`;
+            `multiple_points`; `bad_number` for what is no finite number of at most 10^12;
+            `too_long`; `too_complex` for more than 2,000 tokens or 32 levels of structure.
+        """
+        if len(text) > self.max_chars:
+            return too_long(self.max_chars, len(text))
+        region = answer_region(text, self.where, self.several_answers)
+        if isinstance(region, ParseFailure):
+            return region
+        assert region.span is not None
+        try:
+            scan = read(text, *region.span, points=True)
+        except TooComplex as error:
+            return ParseFailure(FailureCode.TOO_COMPLEX, str(error), region.span)
+        found = scan.points or (scan.boxes if self.boxes else [])
+        if not found:
+            got = scan.remark or (f"{len(scan.boxes)} boxes" if scan.boxes else "none")
+            return ParseFailure(
+                FailureCode.NO_POINT, f"expected a point such as [x, y], got {got}", region.span
+            )
+        if self.several_points == "fail" and len(found) > 1:
+            stated = [c.values for c in found]
+            if any(values != stated[0] for values in stated):
+                return ParseFailure(
+                    FailureCode.MULTIPLE_POINTS,
+                    f"expected one point, got {len(found)}",
+                    region.span,
+                )
+        return _point(found[-1 if self.several_points == "last" else 0])
+
+
+def _point(found: Stated) -> Parsed[Point] | ParseFailure:
+    values = found.values
+    if values is None:
+        return ParseFailure(
+            found.code, f"expected finite numbers, got {found.detail}"[:200], found.span
+        )
+    if len(values) == 2:
+        return Parsed(Point(*values), found.span)
+    x1, y1, x2, y2 = values
+    return Parsed(Point((x1 + x2) / 2, (y1 + y2) / 2), found.span)
