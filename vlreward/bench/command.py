@@ -302,7 +302,8 @@ def _family(name: str | None) -> ModelFamily | None:
         raise DataError(f"--family: {error}") from None
 
 
-_EXPECT = re.compile(r"(?:(\S+)=)?(\d*\.?\d+)(?:\+-|±)(\d*\.?\d+)\Z")
+_AMOUNT = r"(\d+(?:\.\d+)?|\.\d+)"
+_EXPECT = re.compile(rf"(?:(\S+)=)?{_AMOUNT}(?:\+-|±){_AMOUNT}\Z")
 
 
 def _expectation(text: str, suites: Sequence[str]) -> _Expectation:

@@ -166,7 +166,7 @@ def _read_r1v(row: Mapping[str, Any]) -> Fields:
     )
 
 
-_IMAGE_TAG = re.compile(r"\s*<image>[ \t]*\n?")
+_IMAGE_TAG = re.compile(r"(?:(?<!\s)\s+)?<image>[ \t]*\n?")
 
 
 def _read_conversations(row: Mapping[str, Any]) -> Fields:

@@ -44,7 +44,8 @@ IMAGE_TOKENS = (
 )
 """Tokens that stand for an image: once in a prompt, often once for each patch when tokenized."""
 
-_TOKEN = "(?:" + "|".join(map(re.escape, IMAGE_TOKENS)) + ")"
+_FIRST = r"(?=<(?:[|ibeI]|/i|st)|\[I)"  # spares most texts the alternatives
+_TOKEN = _FIRST + "(?:" + "|".join(map(re.escape, IMAGE_TOKENS)) + ")"
 _IMAGES = re.compile(rf"{_TOKEN}(?:\s*{_TOKEN})*\s*")
 _SPACE = re.compile(r"\s*")
 _ENDS_REVERSED = re.compile(rf"(?:\s*(?:{'|'.join(re.escape(token[::-1]) for token in _END)}))*")

@@ -59,6 +59,7 @@ class Lanes:
         self._pending = 0
         self._hard = 0
         self._turns = asyncio.Lock()  # first come, first served
+        self._worked = 0.0  # seconds since the event loop looked at everything else
         self._workers = options.workers_each
         self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="vlreward-hard")
 
@@ -69,14 +70,16 @@ class Lanes:
     async def in_turn(self, work: Callable[[], _T]) -> _T:
         """The result of `work`, which nobody else's runs beside.
 
-        After work that took long the event loop looks at everything else before the next.
+        After some work the event loop looks at everything else before the next.
         """
         async with self._turns:
             started = perf_counter()
             try:
                 return work()
             finally:
-                if perf_counter() - started > _TURN_SECONDS / 2:
+                self._worked += perf_counter() - started
+                if self._worked > _TURN_SECONDS / 2:
+                    self._worked = 0.0
                     await asyncio.sleep(0)
 
     async def score(self, items: list[Item]) -> list[Scored]:

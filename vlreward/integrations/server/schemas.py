@@ -97,7 +97,7 @@ def read_body(model: type[_Body], body: bytes) -> _Body:
             f"expected at most {_MAX_VALUES} commas in a body, got {commas}: send smaller batches"
         )
     try:
-        fields = from_json(body)
+        fields = from_json(body, cache_strings=False)
     except ValueError as error:
         raise BadRequest(f"Invalid JSON: {error}") from None
     if not isinstance(fields, dict):
