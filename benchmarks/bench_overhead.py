@@ -29,7 +29,8 @@ from vlreward.bench.runner import Completed, run_suite
 from vlreward.engines.base import Generation, Request, Sampling
 from vlreward.engines.openai import OpenAIEngine
 from vlreward.prompts import get_prompt
-from vlreward.types import CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.types import Sample
 
 CONCURRENCY = 64
 MODEL = "Qwen/Qwen2.5-VL-3B-Instruct"

@@ -32,8 +32,9 @@ import torch
 from device import describe_device
 from transformers import TrainerCallback
 
+from vlreward.training.preparing import Run
 from vlreward_trl.arguments import parse
-from vlreward_trl.preparing import Run, prepare
+from vlreward_trl.preparing import prepare
 from vlreward_trl.training import build_trainer
 
 ROOT = Path(__file__).resolve().parent.parent

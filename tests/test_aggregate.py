@@ -5,7 +5,8 @@ import pytest
 from vlreward.aggregate import aggregate
 from vlreward.scoring import score_batch
 from vlreward.tasks import get_task
-from vlreward.types import Completion, CountGold, Sample, Score
+from vlreward.tasks.counting import CountGold
+from vlreward.types import Completion, Sample, Score
 
 SPEC = get_task("counting")
 TEXTS = ["<answer>4</answer>", "<answer>5</answer>", "?", "<answer>many</answer>"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vlreward.frames import (
     FAMILIES,
     Frame,
+    MissingSizeError,
     convert,
     family_of,
     smart_resize,
@@ -112,11 +113,13 @@ def test_check_sizes_names_what_is_missing_and_where_it_comes_from(frame: Frame)
     if frame is Frame.ORIGINAL_PX:
         frame.check_sizes(None, None)
         return
-    with pytest.raises(ValueError, match=f"frame '{frame.value}'.*declare the frame"):
+    with pytest.raises(MissingSizeError, match=f"expected image_size.*frame '{frame}'") as caught:
         frame.check_sizes(None, INPUT)
+    assert caught.value.missing == "image_size"
     if frame is Frame.INPUT_PX:
-        with pytest.raises(ValueError, match=r"expected input_size.*after smart_resize"):
+        with pytest.raises(MissingSizeError, match=r"input_size.*the model sees") as caught:
             frame.check_sizes(IMAGE, None)
+        assert caught.value.missing == "input_size"
     else:
         frame.check_sizes(IMAGE, None)
 

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from vlreward.frames import Frame
 from vlreward.geometry import Box, Size
 from vlreward.golds import Envelope, pack, unpack
-from vlreward.types import BoxGold, CountGold, MathGold, OtherGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.geometry import MathGold
+from vlreward.tasks.rec import BoxGold
+from vlreward.types import OtherGold, Sample
 
 BOX = Box(1.5, 2, 30, 40)
 

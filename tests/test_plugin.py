@@ -21,7 +21,7 @@ texts = ["<answer>3 4</answer>", "<answer>30 40</answer>", "?"]
 assert REWARDS.get("pointing_reward")(texts, solution=[[0, 0]] * 3) == [1.0, 0.0, 0.0]
 mixed = dict(solution=[[0, 0], [0, 0, 1, 1]], task=["pointing", "rec"])
 assert TaskReward("pointing")(texts[:2], **mixed) == [1.0, None]
-assert PARSERS.get("point")("<answer>3 4</answer>").value == (3.0, 4.0)
+assert PARSERS.get("two-numbers")("<answer>3 4</answer>").value == (3.0, 4.0)
 assert "parrot" in ENGINES.names() and "pointing" in TASKS.names()
 print("plugged in")
 """
@@ -55,7 +55,7 @@ def test_a_broken_plugin_is_named(tmp_path: Path, root: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[vlreward.tasks]\nbad = no_such_module:x\n")
     done = subprocess.run(
-        [sys.executable, "-c", "from vlreward.tasks import TASKS; TASKS.names()"],
+        [sys.executable, "-c", "from vlreward.tasks import TASKS; TASKS.get('bad')"],
         capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])},
     )  # fmt: skip

@@ -6,7 +6,9 @@ from pydantic import ValidationError
 from vlreward.frames import FAMILIES
 from vlreward.prompts import PRESETS, PromptTemplate, get_prompt
 from vlreward.registry import UnknownNameError
-from vlreward.types import BoxGold, CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.rec import BoxGold
+from vlreward.types import Sample
 
 PROBLEM = "Please provide the bounding box coordinate of the region this sentence describes: cup."
 REC = Sample.model_validate(

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from vlreward.registry import Registry, UnknownNameError
@@ -20,17 +18,6 @@ def test_a_registered_item_is_found_under_its_name(colours: Registry[str]) -> No
     assert colours.names() == list(colours) == ["red", "green"]
     assert "red" in colours
     assert "blue" not in colours
-
-
-def test_a_decorated_function_is_registered_and_returned_unchanged() -> None:
-    functions = Registry[Callable[[int], int]]("function", group="vlreward.no_such_group")
-
-    @functions.decorator("double")
-    def double(x: int) -> int:
-        return 2 * x
-
-    assert functions.get("double") is double
-    assert double(2) == 4
 
 
 def test_a_duplicate_raises_and_leaves_the_first(colours: Registry[str]) -> None:

@@ -1,29 +1,18 @@
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlreward.frames import Frame
-from vlreward.geometry import Box
-from vlreward.scoring import parse, reward_batch, score, score_batch
-from vlreward.spec import AnswerTerm, TaskSpec, TextTerm
-from vlreward.tasks import TASKS, get_task
-from vlreward.types import (
-    Completion,
-    CountGold,
-    FailureCode,
-    MathGold,
-    Row,
-    Sample,
-    Score,
-)
+from vlreward.scoring import parse, score, score_batch, score_quickly
+from vlreward.task import AnswerTerm, TaskSpec
+from vlreward.tasks import every_task, get_task
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.geometry import MathGold
+from vlreward.types import Completion, FailureCode, Sample, Score
 
 REC = Sample.model_validate(
     {
@@ -140,63 +129,23 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-usual = st.builds(
-    "{}<think>{}</think>{}<answer>{}</answer>{}".format,
-    *[st.sampled_from(["", " ", "\n", "so", "<answer>"])] * 3,
-    st.sampled_from(['{"bbox_2d": [0, 0, 50, 90]}', '{"bbox_2d": [5, 0, 5, 9]}', "4", ""]),
-    st.sampled_from(["", " ", "</answer>"]),
+def test_what_only_a_worker_can_settle_is_not_scored_quickly() -> None:
+    spec, hard = get_task("geometry"), Sample(id="1", gold=MathGold(expression="x^2+2x+1"))
+    answer = Completion(r"<answer>\int_0^x (2t+2) dt + 1</answer>")
+    assert score_quickly(spec, answer, hard) is None
+    assert score_quickly(spec, Completion("145"), GEOMETRY) == score(
+        spec, Completion("145"), GEOMETRY
+    )
+    box = Completion("<answer>[0, 0, 500, 1000]</answer>")
+    assert score_quickly(get_task("rec"), box, REC) == score(get_task("rec"), box, REC)
+
+
+@pytest.mark.parametrize(
+    "spec", list(every_task()), ids=lambda spec: f"{spec.name}@{spec.protocol}:{spec.method}"
 )
-
-
-@settings(max_examples=150)
-@given(
-    st.lists(st.tuples(usual | st.lists(pieces, max_size=9).map("".join), st.booleans())),
-    st.sampled_from([None, ["iou"], ["giou"], ["format"], ["format", "iou50"]]),
-    st.sampled_from([REC, REC.model_copy(update={"frame": Frame.ORIGINAL_PX})]),
-)
-def test_rewards_are_the_values_of_scores(
-    texts: list[tuple[str, bool]], terms: list[str] | None, sample: Sample
-) -> None:
-    spec = get_task("rec").with_terms(terms, weights={"format": 0.25})
-    _check_rewards(spec, [Completion(*text) for text in texts], [sample] * len(texts))
-
-
-def _check_rewards(
-    spec: TaskSpec, completions: list[Completion], samples: Sequence[Sample | Row]
-) -> None:
-    rewards = reward_batch(spec, completions, samples)
-    scores = score_batch(spec, completions, samples)
-    assert rewards.values == [score.value for score in scores]
-    assert rewards.failures == [score.failure for score in scores]
-
-
-@pytest.mark.parametrize("terms", [None, ["ciou"]])
-def test_rewards_are_the_values_of_scores_on_recorded_completions(
-    shared_data: Path, terms: list[str] | None
-) -> None:
-    files = sorted((shared_data / "recorded/rec").glob("*.json"))
-    assert files
-    spec = get_task("rec").with_terms(terms).model_copy(update={"metrics": ()})
-    for path in files:
-        results = json.loads(path.read_text("utf-8"))["results"]
-        golds = [Box.from_sequence(row["ground_truth"]) for row in results]
-        rows = [Row("rec", gold, Frame.ORIGINAL_PX) for gold in golds]
-        completions = [Completion(row["model_output"]) for row in results]
-        _check_rewards(spec, completions, rows)
-
-
-def test_terms_that_must_look_at_the_text_do() -> None:
-    length = TextTerm("length", lambda completion, _: float(len(completion.text)))
-    spec = get_task("rec").model_copy(update={"terms": (*get_task("rec").terms, length)})
-    text = '<think>a</think><answer>{"bbox_2d": [0, 0, 500, 1000]}</answer>'
-    assert reward_batch(spec, [Completion(text)], [REC]).values == [2.0 + len(text)]
-
-
-@pytest.mark.parametrize("name", TASKS.names())
 @settings(max_examples=40)
 @given(text=st.one_of(st.text(max_size=200), st.lists(pieces, max_size=30).map("".join)))
-def test_no_text_raises_and_every_number_is_finite(name: str, text: str) -> None:
-    spec = TASKS.get(name)
+def test_no_text_raises_and_every_number_is_finite(spec: TaskSpec, text: str) -> None:
     if spec.name not in SAMPLES:
         pytest.skip("a plug-in's task")
     result: Any = score(spec, Completion(text), SAMPLES[spec.name])

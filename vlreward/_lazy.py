@@ -15,13 +15,15 @@ def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: Its `__name__`.
-        home: The module of the package that each public name is in.
+        home: The module that each public name is in: relative, or from `vlreward.` on.
     """
 
     def load(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{home[name]}"), name)
+        at = home[name]
+        module = at if at.startswith("vlreward.") else f"{package}.{at}"
+        value = getattr(import_module(module), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from vlreward.metrics.intervals import Interval, bootstrap_mean, wilson_interval
-from vlreward.spec import TaskSpec
+from vlreward.task import TaskSpec
 from vlreward.types import Score
 
 __all__ = ["Report", "aggregate"]

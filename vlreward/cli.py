@@ -41,8 +41,16 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Directories that vlreward-bench wrote.")],
     html: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
     image_root: Annotated[
-        Path | None, typer.Option(help="Directory that image names are relative to.")
+        Path | None,
+        typer.Option(help="Directory that image names are relative to; default: the run's own."),
     ] = None,
+    absolute_images: Annotated[
+        bool,
+        typer.Option(
+            "--absolute-images",
+            help="Also show images whose absolute names lie outside the image root.",
+        ),
+    ] = False,
     max_embed_mb: Annotated[
         float, typer.Option(help="Embed images up to this size in all; link the rest.")
     ] = 20,
@@ -50,7 +58,13 @@ def report(
     """Write one self-contained page: tables, plots, samples with their boxes, comparison."""
     from vlreward.report import write_report
 
-    path = write_report(runs, html, image_root=image_root, max_embed_mb=max_embed_mb)
+    path = write_report(
+        runs,
+        html,
+        image_root=image_root,
+        absolute_images=absolute_images,
+        max_embed_mb=max_embed_mb,
+    )
     typer.echo(f"written: {path}")
 
 

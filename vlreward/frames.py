@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from vlreward.geometry import Box, Size
 from vlreward.resizing import Resizing, smart_resize
@@ -15,6 +16,7 @@ from vlreward.resizing import Resizing, smart_resize
 __all__ = [
     "FAMILIES",
     "Frame",
+    "MissingSizeError",
     "ModelFamily",
     "convert",
     "family_of",
@@ -54,21 +56,31 @@ class Frame(str, Enum):
         """Check that boxes in this frame can be converted to original pixels.
 
         Raises:
-            ValueError: If a size is missing; names it and where it comes from.
+            MissingSizeError: If a size is missing; names it.
         """
         if self is Frame.ORIGINAL_PX:
             return
+        missing: Literal["image_size", "input_size"]
         if image_size is None:
-            raise ValueError(
-                f"expected image_size=(width, height) for boxes in frame {self.value!r}, got None: "
-                "give the size of the original image, or declare the frame 'original_px'"
-            )
-        if self is Frame.INPUT_PX and input_size is None:
-            raise ValueError(
-                "expected input_size=(width, height) for boxes in frame 'input_px', got None: "
-                "give the size after smart_resize, e.g. from "
-                "vlreward.frames.family_of(MODEL).input_size(image_size)"
-            )
+            missing, what = "image_size", "of the original image"
+        elif self is Frame.INPUT_PX and input_size is None:
+            missing, what = "input_size", "of the image that the model sees"
+        else:
+            return
+        raise MissingSizeError(
+            missing,
+            f"expected {missing}=(width, height) in pixels {what} for coordinates in frame "
+            f"{self.value!r}, got None",
+        )
+
+
+class MissingSizeError(ValueError):
+    """A size that a frame needs is not known; whoever catches it knows where to declare it."""
+
+    def __init__(self, missing: Literal["image_size", "input_size"], message: str) -> None:
+        super().__init__(message)
+        self.missing = missing
+        """Which one."""
 
 
 _NORM_SIDE = {Frame.NORM1000: 1000.0, Frame.NORM999: 999.0, Frame.NORM1: 1.0}

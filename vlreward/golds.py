@@ -2,7 +2,8 @@
 
 Some trainers pass one ground-truth value to a reward and nothing else. `pack` makes that value;
 `unpack` reads it back, and also reads golds as data sets write them: lists, dicts, JSON, Python
-reprs, inside `<answer>`, followed by special tokens.
+reprs, inside `<answer>`, followed by special tokens. Nothing else reads golds; what a bare value
+means, the task's own class says (`vlreward.types.Gold.read`).
 """
 
 from __future__ import annotations
@@ -12,36 +13,43 @@ import json
 import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from vlreward._text import first_problem, short
 from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.types import Gold, Sample
+from vlreward.types import AnyGold, AxisOrder, Gold, Sample
 
-__all__ = ["Envelope", "pack", "unpack"]
+__all__ = ["Envelope", "claimant", "literal", "pack", "unpack", "untagged"]
 
 _MAX_CHARS = 20_000
 _SPECIAL = r"(?:<\|[^|<>]{1,64}\|>|</?s>|<pad>|<eos>)"
-_EDGES = re.compile(rf"^(?:\s*{_SPECIAL})*\s*|(?:\s*{_SPECIAL})*\s*$")
-_ANSWER = re.compile(r"\A<answer>(.*)</answer>\Z", re.DOTALL)
-_BOX_KEYS = ("box", "bbox_2d", "bbox", "solution")
+_FIRST_TOKEN = re.compile(rf"{_SPECIAL}\s*")
+_LAST_TOKEN = re.compile(rf"{_SPECIAL}\Z")
+_LONGEST_TOKEN = 68
+_TAG = re.compile(r"</?answer>")
+_OPEN, _CLOSE = "<answer>", "</answer>"
 
 
 class Envelope(BaseModel):
-    """A gold with what is needed to compare a box with it."""
+    """A gold with what is needed to compare an answer with it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     vlreward: int = 1
     """Version of this format."""
-    gold: Gold
+    gold: AnyGold
     """The gold; its `task` says for which task."""
     image_size: Size | None = None
     """(width, height) in pixels of the original image, if known."""
     input_size: Size | None = None
     """(width, height) in pixels of the image that the model sees, if known."""
     frame: Frame | None = None
-    """Coordinate frame of predicted boxes, if declared."""
+    """Frame of predicted coordinates, if declared."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a predicted pair comes first, if declared."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """What else the data says of the row."""
 
     @field_validator("vlreward")
     @classmethod
@@ -55,99 +63,125 @@ def pack(sample: Sample) -> str:
     """The envelope of a sample as one line of JSON.
 
     Example:
-        >>> pack(Sample(id="1", gold={"task": "counting", "count": 3}))
-        '{"vlreward":1,"gold":{"task":"counting","count":3}}'
+        >>> from vlreward.types import OtherGold
+        >>> pack(Sample(id="1", gold=OtherGold(task="colour", value="red")))
+        '{"vlreward":1,"gold":{"task":"colour","value":"red"}}'
     """
     envelope = Envelope(
         gold=sample.gold,
         image_size=sample.image_size,
         input_size=sample.input_size,
         frame=sample.frame,
+        axis_order=sample.axis_order,
+        metadata=sample.metadata,
     )
-    return envelope.model_dump_json(exclude_none=True)
+    left_out = None if sample.metadata else {"metadata"}
+    return envelope.model_dump_json(exclude_none=True, exclude=left_out)
 
 
-def unpack(value: Any, task: str) -> Envelope:
+def unpack(value: Any, task: str, kind: type[Gold] | None = None) -> Envelope:
     """Read a gold in any of the accepted forms.
 
     Args:
-        value: An envelope (text or dict), or a bare gold: four numbers (x1, y1, x2, y2) in pixels
-            of the original image for `rec`, a whole number for `counting`, an expression for
-            `geometry`; as a value, JSON, Python repr, `<answer>`-wrapped, or followed by special
-            tokens.
+        value: An envelope (text or dict), or a bare gold of the task, as a value, JSON, Python
+            repr, `<answer>`-wrapped, or followed by special tokens: see the `read` of the task's
+            class of golds.
         task: Task that a bare gold belongs to. An envelope names its own, which wins.
+        kind: Class of the task's golds; by default that of the registered task.
 
     Raises:
         ValueError: If the value is no gold of the task; says what was expected and found.
 
     Example:
-        >>> unpack("<answer> [1.5, 2, 30, 40] </answer><|im_end|>", "rec").gold.box
-        Box(x1=1.5, y1=2.0, x2=30.0, y2=40.0)
+        >>> unpack("<answer> [1.5, 2, 30, 40] </answer><|im_end|>", "colour").gold.value
+        [1.5, 2, 30, 40]
     """
-    if isinstance(value, str):
-        value = _from_text(value, task)
-    if isinstance(value, dict) and ("vlreward" in value or "gold" in value):
-        return _validated(value, value)
-    return _validated({"gold": _bare_gold(value, task)}, value)
-
-
-def _from_text(text: str, task: str) -> Any:
-    if len(text) > _MAX_CHARS:
-        raise ValueError(f"expected a gold of at most {_MAX_CHARS} characters, got {len(text)}")
-    if not (text.startswith("{") and text.endswith("}")):  # an envelope as it was packed
-        text = _EDGES.sub("", text)
-    if match := _ANSWER.match(text):
-        text = match.group(1).strip()
-    if task == "geometry" and not text.startswith("{"):
-        return text
+    bare = untagged(value)
+    if isinstance(bare, str) and bare.startswith("{") and "gold" in bare:
+        fields = literal(bare)
+        bare = fields if _is_envelope(fields) else bare
     try:
-        return json.loads(text)
+        if _is_envelope(bare):
+            return Envelope.model_validate(bare)
+        if kind is None:
+            from vlreward.tasks import gold_class
+
+            kind = gold_class(task)
+        return Envelope.model_construct(gold=kind.read(bare, task), metadata={})
+    except ValidationError as error:
+        raise ValueError(f"bad gold {short(value, 120)}: {first_problem(error)}") from None
+
+
+def untagged(value: Any) -> Any:
+    """A text without special tokens at its ends and without the answer tags around it.
+
+    Anything but a text is given back as it is; numpy arrays and scalars as Python values.
+
+    Raises:
+        ValueError: If the text is longer than 20,000 characters, or holds answer tags that do not
+            enclose all of it exactly once.
+
+    Example:
+        >>> untagged("<answer> 3 </answer><|im_end|>")
+        '3'
+    """
+    if not isinstance(value, str):
+        return value.tolist() if hasattr(value, "tolist") else value
+    if len(value) > _MAX_CHARS:
+        raise ValueError(f"expected a gold of at most {_MAX_CHARS} characters, got {len(value)}")
+    if value.startswith("{") and value.endswith("}"):  # an envelope as it was packed
+        return value
+    start, text = 0, value.strip()
+    while match := _FIRST_TOKEN.match(text, start):
+        start = match.end()
+    end = len(text)
+    while match := _LAST_TOKEN.search(text, max(start, end - _LONGEST_TOKEN), end):
+        end = len(text[: match.start()].rstrip())
+    text = text[start:end]
+    if text.startswith(_OPEN) and text.endswith(_CLOSE):
+        text = text[len(_OPEN) : -len(_CLOSE)].strip()
+    if _TAG.search(text):
+        raise ValueError(
+            f"expected '<answer>...</answer>' around the whole gold, got {short(value, 120)}"
+        )
+    return text
+
+
+def literal(value: Any) -> Any:
+    """What a text holds as JSON or as a Python literal; the text itself if it holds neither.
+
+    Example:
+        >>> literal("{'box': (1, 2)}"), literal("red")
+        ({'box': (1, 2)}, 'red')
+    """
+    if not isinstance(value, str) or len(value) > _MAX_CHARS:
+        return value
+    try:
+        return json.loads(value)
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return value
 
 
-def _bare_gold(value: Any, task: str) -> Any:
-    if task == "rec":
-        if isinstance(value, dict):
-            found = [key for key in _BOX_KEYS if key in value]
-            if len(found) != 1:
-                raise ValueError(
-                    f"expected a gold with one of the keys {', '.join(_BOX_KEYS)}, got {value!r}"
-                )
-            value = value[found[0]]
-        if hasattr(value, "tolist"):
-            value = value.tolist()
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"expected four numbers (x1, y1, x2, y2) as gold box, got {value!r}")
-        return {"task": "rec", "box": value}
-    if task == "counting":
-        value = value.get("count", value) if isinstance(value, dict) else value
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if hasattr(value, "item"):
-            value = value.item()
-        return {"task": "counting", "count": value}
-    if task == "geometry":
-        value = value.get("expression", value) if isinstance(value, dict) else value
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = repr(value)
-        return {"task": "geometry", "expression": value}
-    return {"task": task, "value": value}
+def claimant(value: Any, *, typed: bool = False) -> str | None:
+    """Name of the one task that a bare gold can belong to, None if it could belong to several.
+
+    Args:
+        value: A bare gold, with or without answer tags.
+        typed: Whether the data set writes numbers as numbers, so that a text of digits is a text.
+
+    Raises:
+        ValueError: As `untagged` does.
+    """
+    from vlreward.tasks import TASKS
+
+    bare = untagged(value)
+    found = [task for task in TASKS if TASKS.get(task).gold.claims(bare, typed=typed)]
+    return found[0] if len(found) == 1 else None
 
 
-def _validated(fields: dict[str, Any], value: Any) -> Envelope:
-    try:
-        return Envelope.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"bad gold {_short(value)}: {where}: {first['msg']}") from None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."
+def _is_envelope(value: Any) -> bool:
+    return isinstance(value, dict) and ("vlreward" in value or "gold" in value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vlreward.frames import Frame, to_original
@@ -12,7 +12,6 @@ from vlreward.types import FailureCode, ParseFailure, Row, Sample
 from vlreward.verify import Policy, Verdict
 
 __all__ = [
-    "PLAIN_JUDGES",
     "BoxJudge",
     "CornersJudge",
     "MathJudge",
@@ -21,8 +20,6 @@ __all__ = [
     "is_correct",
     "settled",
 ]
-
-_ORIGINAL = Frame.ORIGINAL_PX
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +46,7 @@ class BoxJudge:
         Raises:
             ValueError: If a sample declares no frame, or lacks a size that its frame needs.
         """
-        return [
-            box
-            if sample.frame is _ORIGINAL
-            and sample.image_size is None
-            and box.x1 >= 0
-            and box.y1 >= 0
-            else self._one(box, sample)
-            for box, sample in zip(answers, samples)
-        ]
+        return [self._one(box, sample) for box, sample in zip(answers, samples)]
 
     def _one(self, box: Box, sample: Sample | Row) -> Box | ParseFailure:
         frame = declared_frame(sample)
@@ -107,10 +96,6 @@ class CornersJudge:
         return judged
 
 
-PLAIN_JUDGES = (BoxJudge, CornersJudge, PlainJudge)
-"""Judges that compute in microseconds and call nobody."""
-
-
 @dataclass(frozen=True, slots=True)
 class MathJudge:
     """Asks the verifier whether an answer equals the gold expression."""
@@ -126,6 +111,22 @@ class MathJudge:
 
         pairs = [(sample.target, answer) for answer, sample in zip(answers, samples)]
         return [settled(verdict) for verdict in verify_batch(pairs, self.policy)]
+
+    def quick(
+        self, answers: Sequence[str], samples: Sequence[Sample | Row]
+    ) -> list[Verdict | ParseFailure | None]:
+        """As `many`, but None for a pair that only a worker process can settle."""
+        from vlreward.verify import verify_quickly
+
+        verdicts = [
+            verify_quickly(sample.target, answer, self.policy)
+            for answer, sample in zip(answers, samples)
+        ]
+        return [None if verdict is None else settled(verdict) for verdict in verdicts]
+
+    def with_deadline(self, seconds: float) -> MathJudge:
+        """The judge with another limit for one verification."""
+        return replace(self, policy=replace(self.policy, deadline=seconds))
 
 
 def settled(verdict: Verdict) -> Verdict | ParseFailure:

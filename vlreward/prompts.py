@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -30,9 +31,10 @@ class PromptTemplate(BaseModel):
     """How a sample is put to a model.
 
     Example:
-        >>> from vlreward.types import CountGold
+        >>> from vlreward.types import OtherGold
         >>> template = PromptTemplate(name="t", text="{question} Answer with a number.")
-        >>> sample = Sample(id="1", question="How many cups?", gold=CountGold(count=2))
+        >>> gold = OtherGold(task="cups", value=2)
+        >>> sample = Sample(id="1", question="How many cups?", gold=gold)
         >>> template.text_for(sample)
         'How many cups? Answer with a number.'
     """
@@ -99,79 +101,35 @@ class PromptTemplate(BaseModel):
         return messages
 
 
-_R1V_EVAL = "PaddleMIX r1_mllm eval/test_r1-v.py and R1-V src/eval"
+class _Presets(Mapping[str, PromptTemplate]):
+    """The presets that the registered tasks declare."""
 
-PRESETS: dict[str, PromptTemplate] = {
-    preset.name: preset
-    for preset in (
-        PromptTemplate(
-            name="rec-r1",
-            text="{question} First output the thinking process in <think> </think> tags and then "
-            "output the final answer in <answer> </answer> tags. Output the final answer in JSON "
-            "format.",
-            source="VLM-R1 and PaddleMIX r1_mllm, training and evaluation (method r1)",
-        ),
-        PromptTemplate(
-            name="rec-baseline",
-            text="Locate {expression}, output its bbox coordinates using JSON format.",
-            answer_in="whole",
-            source="PaddleMIX r1_mllm eval/test_rec.py (method baseline)",
-        ),
-        PromptTemplate(
-            name="rec-baseline-vlm-r1",
-            text="{question} Please provide the bounding box coordinate in JSON format.",
-            answer_in="whole",
-            source="VLM-R1 evaluation of its baseline and SFT models",
-        ),
-        PromptTemplate(
-            name="r1-v",
-            text="{question} First output the thinking process in <think> </think> and final "
-            "answer (number) in <answer> </answer> tags.",
-            source=f"{_R1V_EVAL}; the same for methods r1 and baseline",
-        ),
-        PromptTemplate(
-            name="r1-v-train",
-            text="{question}  Output the thinking process in <think> </think> and final answer "
-            "(number) in <answer> </answer> tags.",
-            source="R1-V and PaddleMIX r1_mllm train/grpo_r1-v.py (the two spaces are theirs)",
-        ),
-        PromptTemplate(
-            name="qwen-vl",
-            text="<ref>{expression}</ref><box>",
-            answer_in="whole",
-            source="Qwen-VL grounding evaluation; the image tag is the chat template's",
-        ),
-        PromptTemplate(
-            name="qwen2-vl",
-            text="Please provide the bounding box coordinate of the region this sentence "
-            "describes: {expression}",
-            answer_in="whole",
-            source="Qwen2-VL grounding evaluation",
-        ),
-        PromptTemplate(
-            name="qwen2.5-vl",
-            text="Locate {expression} in this image and output the bbox coordinates in JSON "
-            "format.",
-            answer_in="whole",
-            source="Qwen2.5-VL grounding evaluation",
-        ),
-        PromptTemplate(
-            name="qwen3-vl",
-            text='Locate every object that matches the description "{expression}" in the image. '
-            "Report bbox coordinates in JSON format.",
-            answer_in="whole",
-            source="Qwen3-VL grounding evaluation",
-        ),
-        PromptTemplate(
-            name="internvl",
-            text="Please provide the bounding box coordinate of the region this sentence "
-            "describes: <ref>{expression}</ref>",
-            answer_in="whole",
-            source="InternVL grounding evaluation",
-        ),
-    )
-}
-"""The presets by name."""
+    @cached_property
+    def _by_name(self) -> dict[str, PromptTemplate]:
+        from vlreward.tasks import every_task
+
+        found: dict[str, PromptTemplate] = {}
+        for task in every_task():
+            for preset in (*task.prompts, task.prompt):
+                if found.setdefault(preset.name, preset) != preset:
+                    raise ValueError(
+                        f"the prompt preset {preset.name!r} of task {task.name!r} is declared "
+                        "already, with another text; choose another name"
+                    )
+        return found
+
+    def __getitem__(self, name: str) -> PromptTemplate:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+PRESETS: Mapping[str, PromptTemplate] = _Presets()
+"""The presets of all tasks by name."""
 
 
 def get_prompt(name: str) -> PromptTemplate:

@@ -1,7 +1,7 @@
-"""Named things that plug-ins can add: tasks, rewards, parsers, engines.
+"""Named things that plug-ins can add: tasks, suites, rewards, engines.
 
-A plug-in package adds an item by the decorator form of `Registry.register`, or without being
-imported first by an entry point in the registry's group, e.g. in its `pyproject.toml`:
+A plug-in package adds an item by `Registry.register`, or without being imported first by an entry
+point in the registry's group, e.g. in its `pyproject.toml`:
 
     [project.entry-points."vlreward.tasks"]
     pointing = "my_package.tasks:pointing"
@@ -10,8 +10,12 @@ imported first by an entry point in the registry's group, e.g. in its `pyproject
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["Registry", "UnknownNameError", "unknown_name"]
 
@@ -30,8 +34,8 @@ class Registry(Generic[T]):
 
     Args:
         kind: What the items are, in the singular, for error messages, e.g. `"task"`.
-        group: Entry-point group that plug-ins use, e.g. `"vlreward.tasks"`; loaded on the first
-            look-up of a name that is not built in, or when the names are listed.
+        group: Entry-point group, e.g. `"vlreward.tasks"`. An entry is loaded when its name is
+            looked up.
 
     Example:
         >>> colours = Registry[str]("colour", group="example.colours")
@@ -47,7 +51,22 @@ class Registry(Generic[T]):
         self.kind = kind
         self.group = group
         self._items: dict[str, T] = {}
-        self._entry_points_loaded = False
+
+    @cached_property
+    def _entries(self) -> dict[str, EntryPoint]:
+        """The entry points of the group by name, this package's own first."""
+        from importlib import metadata  # slow to import, and needed here alone
+
+        found: dict[str, EntryPoint] = {}
+        every = metadata.entry_points(group=self.group)
+        for entry in sorted(every, key=_is_own, reverse=True):
+            known = found.setdefault(entry.name, entry)
+            if known.value != entry.value:
+                raise ImportError(
+                    f"the {self.kind} {entry.name!r} is offered twice, as {known.value!r} and as "
+                    f"{entry.value!r} (entry points {self.group!r}); uninstall one of the two"
+                )
+        return found
 
     def register(self, name: str, item: T) -> T:
         """Add `item` under `name` and return it.
@@ -57,61 +76,50 @@ class Registry(Generic[T]):
         """
         if not name or name != name.strip():
             raise ValueError(f"expected a non-empty name for a {self.kind}, got {name!r}")
-        if name in self._items and self._items[name] is not item:
+        if name in self and self.get(name) != item:
             raise ValueError(
-                f"{self.kind} {name!r} is registered already, as {self._items[name]!r}; "
+                f"{self.kind} {name!r} is registered already, as {self.get(name)!r:.200}; "
                 "choose another name"
             )
-        self._items[name] = item
-        return item
-
-    def decorator(self, name: str) -> Callable[[T], T]:
-        """Register the decorated object under `name`."""
-
-        def add(item: T) -> T:
-            return self.register(name, item)
-
-        return add
+        return self._items.setdefault(name, item)
 
     def get(self, name: str) -> T:
-        """The item called `name`.
+        """The item called `name`; its plug-in is loaded now if it was not before.
 
         Raises:
             UnknownNameError: If there is none; names near matches and all known names.
+            ImportError: If its plug-in cannot be loaded; names it.
         """
         if name not in self._items:
-            self._load_entry_points()
-        try:
-            return self._items[name]
-        except KeyError:
-            raise unknown_name(self.kind, name, self._items) from None
+            if name not in self._entries:
+                raise unknown_name(self.kind, name, self.names())
+            self._items[name] = self._load(self._entries[name])
+        return self._items[name]
 
     def names(self) -> list[str]:
-        """All names, built-in ones first, plug-ins included."""
-        self._load_entry_points()
-        return list(self._items)
+        """All names, this package's own first, plug-ins included; loads none of them."""
+        own = [name for name, entry in self._entries.items() if _is_own(entry)]
+        return list(dict.fromkeys((*own, *self._items, *self._entries)))
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.names()
+    def __contains__(self, name: object) -> bool:
+        return name in self._items or name in self._entries
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
-    def _load_entry_points(self) -> None:
-        if self._entry_points_loaded:
-            return
-        self._entry_points_loaded = True
-        from importlib import metadata  # slow to import, and needed here alone
+    def _load(self, entry: EntryPoint) -> T:
+        try:
+            item: T = entry.load()
+        except Exception as error:
+            raise ImportError(
+                f"the {self.kind} {entry.name!r} of the plug-in {entry.value!r} (entry point "
+                f"{self.group!r}) failed to load: {error!r}; mend or uninstall the plug-in"
+            ) from error
+        return item
 
-        for entry in metadata.entry_points(group=self.group):
-            try:
-                item = entry.load()
-            except Exception as error:
-                raise ImportError(
-                    f"the {self.kind} {entry.name!r} of the plug-in {entry.value!r} (entry point "
-                    f"{self.group!r}) failed to load: {error!r}; mend or uninstall the plug-in"
-                ) from error
-            self.register(entry.name, item)
+
+def _is_own(entry: EntryPoint) -> bool:
+    return entry.value.startswith("vlreward.")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
-from vlreward.spec import AnswerTerm, TaskSpec, TextTerm
+from vlreward.task import TaskSpec, TextTerm
 from vlreward.types import Completion, FailureCode, Parsed, ParseFailure, Row, Sample, Score
 
-__all__ = ["Rewards", "parse", "reward_batch", "score", "score_batch"]
+__all__ = ["parse", "score", "score_batch", "score_quickly"]
 
 _NO_REGION = (FailureCode.NO_ANSWER, FailureCode.NO_BOX)
 
 Outcome = Parsed[Any] | ParseFailure
-
-
-class Rewards(NamedTuple):
-    """What `reward_batch` gives: two lists, in the order of the completions."""
-
-    values: list[float]
-    """`Score.value` of each completion."""
-    failures: list[ParseFailure | None]
-    """`Score.failure` of each completion."""
 
 
 def parse(task: TaskSpec, completion: Completion) -> Parsed[Any] | ParseFailure:
@@ -39,11 +30,9 @@ def score(task: TaskSpec, completion: Completion, sample: Sample | Row) -> Score
     """Score one completion; see `score_batch`.
 
     Example:
-        >>> from vlreward.tasks import get_task
-        >>> from vlreward.types import CountGold
-        >>> sample = Sample(id="1", gold=CountGold(count=4))
+        >>> from vlreward.tasks.counting import COUNTING
         >>> completion = Completion("<think>red, blue</think><answer>4</answer>")
-        >>> score(get_task("counting"), completion, sample).terms
+        >>> score(COUNTING, completion, Row(COUNTING.name, 4)).terms
         {'exact': 1.0, 'format': 1.0}
     """
     return score_batch(task, [completion], [sample])[0]
@@ -67,41 +56,18 @@ def score_batch(
             or size that its answers need: errors of the caller. No completion text raises.
     """
     _check(task, completions, samples)
-    outcomes = [parse(task, completion) for completion in completions]
-    judged = _judge(task, outcomes, samples)
-    terms = _columns(task.terms, completions, outcomes, judged, samples)
-    metrics = _columns(task.metrics, completions, outcomes, judged, samples)
-    values = _values(task.terms, terms, len(samples))
-    scores = []
-    for i, (outcome, verdict) in enumerate(zip(outcomes, judged)):
-        failed = isinstance(verdict, ParseFailure)
-        scores.append(
-            Score(
-                value=values[i],
-                terms=_named(task.terms, terms, i),
-                metrics=_named(task.metrics, metrics, i),
-                failure=verdict if failed else None,
-                answer=outcome.value if isinstance(outcome, Parsed) else None,
-                judged=None if failed else verdict,
-                span=outcome.span,
-            )
-        )
-    return scores
+    scores = _scored(task, completions, samples, task.judge.many)
+    return [score for score in scores if score is not None]
 
 
-def reward_batch(
-    task: TaskSpec, completions: Sequence[Completion], samples: Sequence[Sample | Row]
-) -> Rewards:
-    """`Score.value` and `Score.failure` of each completion, without the rest: for hot paths.
+def score_quickly(task: TaskSpec, completion: Completion, sample: Sample | Row) -> Score | None:
+    """As `score`, but None where the judge would have to wait for another process.
 
-    Args, errors and values are those of `score_batch`.
+    For loops that must not stand still: an engine's, a server's. What is None here is scored by
+    `score_batch` where waiting hurts nobody.
     """
-    _check(task, completions, samples)
-    outcomes = _brief_outcomes(task, completions)
-    judged = _judge(task, outcomes, samples)
-    terms = _columns(task.terms, completions, outcomes, judged, samples)
-    failures = [verdict if isinstance(verdict, ParseFailure) else None for verdict in judged]
-    return Rewards(_values(task.terms, terms, len(samples)), failures)
+    _check(task, [completion], [sample])
+    return next(_scored(task, [completion], [sample], getattr(task.judge, "quick", None)))
 
 
 def _check(
@@ -120,86 +86,59 @@ def _check(
             )
 
 
-def _brief_outcomes(task: TaskSpec, completions: Sequence[Completion]) -> list[Any]:
-    """What `parse` gives, but the bare answer where a `UsualParser` knows it at one look."""
-    looks = [term for term in task.terms if isinstance(term, TextTerm)]
-    if "usual" not in vars(type(task.parser)) or any(term.on_structure is None for term in looks):
-        return [parse(task, completion) for completion in completions]
-    usual = task.parser.usual
-    return [
-        parse(task, completion)
-        if completion.truncated or (brief := usual(completion.text)) is None
-        else brief
-        for completion in completions
-    ]
-
-
-def _judge(task: TaskSpec, outcomes: Sequence[Any], samples: Sequence[Sample | Row]) -> list[Any]:
-    """What the judge makes of each answer; a failure to answer stays what it is."""
-    answered = [not isinstance(outcome, ParseFailure) for outcome in outcomes]
-    answers = [
-        outcome.value if isinstance(outcome, Parsed) else outcome
-        for outcome in compress(outcomes, answered)
-    ]
-    verdicts: list[Any] = task.judge.many(answers, list(compress(samples, answered)))
+def _scored(
+    task: TaskSpec,
+    completions: Sequence[Completion],
+    samples: Sequence[Sample | Row],
+    many: Callable[..., list[Any]] | None,
+) -> Iterator[Score | None]:
+    """The scores, or None where the judge gives None. (A judge without `quick` never waits.)"""
+    outcomes = [parse(task, completion) for completion in completions]
+    found = [isinstance(outcome, Parsed) for outcome in outcomes]
+    answers = [outcome.value for outcome in outcomes if isinstance(outcome, Parsed)]
+    verdicts = (many or task.judge.many)(answers, list(compress(samples, found)))
     if len(verdicts) != len(answers):
         raise ValueError(
             f"expected {len(answers)} verdicts from the judge of {task.name!r}, got {len(verdicts)}"
         )
     following = iter(verdicts)
-    return [next(following) if found else failure for found, failure in zip(answered, outcomes)]
-
-
-def _columns(
-    terms: Sequence[AnswerTerm | TextTerm],
-    completions: Sequence[Completion],
-    outcomes: Sequence[Any],
-    judged: Sequence[Any],
-    samples: Sequence[Sample | Row],
-) -> list[list[float | None]]:
-    """The numbers of each term, one column for each."""
-    columns: list[list[float | None]] = []
-    for term in terms:
-        if isinstance(term, AnswerTerm):
-            compare, otherwise = term.function, term.on_failure
-            columns.append(
-                [
-                    otherwise if isinstance(verdict, ParseFailure) else compare(verdict, s.target)
-                    for verdict, s in zip(judged, samples)
-                ]
-            )
+    for completion, outcome, sample in zip(completions, outcomes, samples):
+        if isinstance(outcome, ParseFailure):
+            yield _score(task, completion, outcome, outcome, sample)
+        elif (judged := next(following)) is None:
+            yield None
         else:
-            look, structured = term.function, term.on_structure
-            columns.append(
-                [
-                    look(completion, outcome)
-                    if isinstance(outcome, (Parsed, ParseFailure))
-                    else structured
-                    for completion, outcome in zip(completions, outcomes)
-                ]
-            )
-    return columns
+            yield _score(task, completion, outcome, judged, sample)
 
 
-def _values(
-    terms: Sequence[AnswerTerm | TextTerm], columns: Sequence[Sequence[float | None]], n: int
-) -> list[float]:
-    """The weighted sum of each row."""
-    values = [0.0] * n
-    for term, column in zip(terms, columns):
-        weight = term.weight
-        values = [
-            value if number is None else value + weight * number
-            for value, number in zip(values, column)
-        ]
-    return values
-
-
-def _named(
-    terms: Sequence[AnswerTerm | TextTerm], columns: Sequence[Sequence[float | None]], row: int
-) -> dict[str, float]:
-    return {
-        term.name: float(number)
-        for term, column in zip(terms, columns)
-        if (number := column[row]) is not None
-    }
+def _score(
+    task: TaskSpec, completion: Completion, outcome: Outcome, judged: Any, sample: Sample | Row
+) -> Score:
+    """The numbers of one completion, of which the judge has said what it makes of the answer."""
+    failed, target = isinstance(judged, ParseFailure), sample.target
+    value, terms, metrics = 0.0, {}, {}
+    for term in task.terms:
+        if isinstance(term, TextTerm):
+            number = term.function(completion, outcome)
+        elif not failed:
+            number = term.function(judged, target)
+        elif term.on_failure is None:
+            continue
+        else:
+            number = term.on_failure
+        terms[term.name] = number = float(number)
+        value += term.weight * number
+    for metric in task.metrics:
+        if not failed:
+            metrics[metric.name] = float(metric.function(judged, target))
+        elif metric.on_failure is not None:
+            metrics[metric.name] = metric.on_failure
+    return Score(
+        value=value,
+        terms=terms,
+        metrics=metrics,
+        failure=judged if failed else None,
+        answer=outcome.value if isinstance(outcome, Parsed) else None,
+        judged=None if failed else judged,
+        span=outcome.span,
+    )

@@ -1,47 +1,47 @@
 """The typed values that travel from a completion to a score.
 
 `Completion` goes into a parser, which returns `Parsed` or `ParseFailure`; the terms of a task turn
-that into a `Score`. Golds (`BoxGold`, `CountGold`, `MathGold`) are validated when a `Sample` is
-built, so scoring never meets a bad one.
+that into a `Score`. Golds are validated when a `Sample` is built, so scoring never meets a bad
+one. Each task defines its own class of golds, see `vlreward.tasks`.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
-    field_serializer,
+    SerializeAsAny,
     field_validator,
     model_validator,
 )
 
-from vlreward.frames import Frame, to_original
-from vlreward.geometry import Box, Size
+from vlreward.frames import Frame
+from vlreward.geometry import Size
 
 __all__ = [
-    "BoxGold",
+    "AnyGold",
+    "AxisOrder",
     "Completion",
-    "CountGold",
     "FailureCode",
     "Gold",
-    "MathGold",
     "OtherGold",
     "ParseFailure",
     "Parsed",
     "Row",
     "Sample",
     "Score",
-    "plain_target",
 ]
 
 T = TypeVar("T", covariant=True)
@@ -123,89 +123,146 @@ class ParseFailure:
     """Half-open character range that the failure is about, if any."""
 
 
-class _Gold(BaseModel):
+class Gold(BaseModel):
+    """What a correct answer equals. Each task has a class of its own, derived from this one.
+
+    A gold is read from what data sets write (`read`), checked when data is loaded (`check`,
+    `remark`), and gives what answers are compared with (`target`). It survives JSON: its fields
+    are what an envelope and a result file hold.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-
-class BoxGold(_Gold):
-    """Gold of referring expression comprehension: one axis-aligned box."""
-
-    task: Literal["rec"] = "rec"
-    """Task that this gold belongs to; the discriminator of `Gold`."""
-    box: Box
-    """Corners (x1, y1, x2, y2), x to the right and y down, in `frame`."""
-    frame: Frame = Frame.ORIGINAL_PX
-    """Coordinate frame of `box`."""
-
-    @field_validator("box", mode="before")
-    @classmethod
-    def _from_sequence(cls, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return Box.from_sequence(value)
-        return value
-
-    @field_serializer("box")
-    def _to_list(self, box: Box) -> list[float]:
-        return list(box)
-
-
-class CountGold(_Gold):
-    """Gold of item counting: a non-negative whole number."""
-
-    task: Literal["counting"] = "counting"
-    """Task that this gold belongs to; the discriminator of `Gold`."""
-    count: int = Field(ge=0, strict=True)
-    """Number of items."""
-
-
-class MathGold(_Gold):
-    """Gold of a problem with a symbolic answer."""
-
-    task: Literal["geometry"] = "geometry"
-    """Task that this gold belongs to; the discriminator of `Gold`."""
-    expression: str = Field(min_length=1, max_length=512)
-    """Plain text or LaTeX, with or without a unit, e.g. `2√{3}`, `145°`, `$9\\pi cm^{2}$`."""
-
-    @field_validator("expression")
-    @classmethod
-    def _not_blank(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError(f"expected an expression, got {value!r}")
-        return value.strip()
-
-
-class OtherGold(_Gold):
-    """Gold of a task that a plug-in defines; the plug-in's judge and terms know its shape."""
-
     task: str = Field(min_length=1)
-    """Name of the plug-in's task; none of the built-in ones."""
+    """Name of the task that this gold belongs to; derived classes give a default."""
+
+    located: ClassVar[bool] = False
+    """Whether the target lies in the image, so that answers need a declared frame."""
+
+    @classmethod
+    def read(cls, value: Any, task: str) -> Gold:
+        """The gold that a bare value stands for.
+
+        Args:
+            value: What a data set or a trainer's column holds: any JSON value, a tuple, a numpy
+                array or scalar; a text comes without special tokens and answer tags.
+            task: Name of the task.
+
+        Raises:
+            ValueError: If the value is no gold of this kind; says what was expected and found.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def claims(cls, value: Any, *, typed: bool) -> bool:
+        """Whether a bare gold in a data file that names no task is surely of this task.
+
+        Args:
+            value: As for `read`.
+            typed: Whether the file writes numbers as numbers, so that a text of digits is a text.
+        """
+        return False
+
+    def target(self, image_size: Size | None, input_size: Size | None) -> Any:
+        """The value that judged answers are compared with; coordinates in original pixels.
+
+        Args:
+            image_size: (width, height) of the original image in pixels, if known.
+            input_size: (width, height) of the image that the model sees, if known.
+
+        Raises:
+            ValueError: If a size that the gold's frame needs is None.
+        """
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Look closer than validation does; called once for each gold when data is loaded.
+
+        Raises:
+            ValueError: If no answer could be compared with this gold.
+        """
+
+    def remark(self, image_size: Size, tolerance: float) -> str | None:
+        """What a person should look at in a gold that lies in an image of this size.
+
+        Args:
+            image_size: (width, height) of the original image in pixels.
+            tolerance: Pixels by which a coordinate may leave the image without a remark.
+
+        Raises:
+            ValueError: If the gold does not touch its image at all.
+        """
+        return None
+
+    def text(self) -> str:
+        """The gold for a person."""
+        rest = self.model_dump(mode="json", exclude={"task"})
+        value = rest["value"] if rest.keys() == {"value"} else rest
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def written(
+        self,
+        frame: Frame | None = None,
+        image_size: Size | None = None,
+        input_size: Size | None = None,
+        *,
+        whole_numbers: bool = False,
+    ) -> str | None:
+        """What a perfect model writes between the answer tags; None if that is not known.
+
+        Args:
+            frame: Frame of predicted coordinates, for golds that are `located`.
+            image_size: (width, height) of the original image in pixels.
+            input_size: (width, height) of the image that the model sees.
+            whole_numbers: Round coordinates to whole numbers, on which some protocols insist.
+        """
+        return None
+
+
+class OtherGold(Gold):
+    """Gold of a task that needs no class of its own: any value that survives JSON."""
+
     value: Any
-    """What the plug-in compares answers with; it must survive JSON."""
+    """What answers are compared with; the task's judge and terms know its shape."""
 
     @field_validator("task")
     @classmethod
-    def _not_built_in(cls, value: str) -> str:
-        if value in _BUILT_IN:
-            raise ValueError(f"expected the name of a plug-in's task, got {value!r}")
+    def _has_no_class_of_its_own(cls, value: str) -> str:
+        from vlreward.tasks import gold_class
+
+        if (own := gold_class(value)) is not cls:
+            raise ValueError(f"expected a gold of the class {own.__name__} for task {value!r}")
         return value
 
+    @classmethod
+    def read(cls, value: Any, task: str) -> OtherGold:
+        """The value as it is; a text that holds JSON or a Python literal gives what it holds."""
+        from vlreward.golds import literal
 
-_BUILT_IN = ("rec", "counting", "geometry")
+        return cls(task=task, value=literal(value))
+
+    def target(self, image_size: Size | None, input_size: Size | None) -> Any:
+        """The value."""
+        return self.value
 
 
-def _kind_of(value: Any) -> str:
-    task = value.get("task") if isinstance(value, dict) else getattr(value, "task", None)
-    return task if task in _BUILT_IN else "other"
+def _gold_of(value: Any) -> Any:
+    """A gold from its fields: the class is that of the task that they name."""
+    if not isinstance(value, dict):
+        return value
+    task = value.get("task")
+    if not isinstance(task, str):
+        raise ValueError(f"expected a gold with its 'task', got {value!r:.120}")
+    from vlreward.tasks import gold_class  # the tasks build on this module
+
+    return gold_class(task).model_validate(value)
 
 
-Gold = Annotated[
-    Annotated[BoxGold, Tag("rec")]
-    | Annotated[CountGold, Tag("counting")]
-    | Annotated[MathGold, Tag("geometry")]
-    | Annotated[OtherGold, Tag("other")],
-    Discriminator(_kind_of),
-]
-"""Any gold; `task` tells which."""
+AnyGold = Annotated[SerializeAsAny[Gold], BeforeValidator(_gold_of)]
+"""A field that holds the gold of any task; fields as a dict are resolved by their `task`."""
+
+AxisOrder = Literal["xy", "yx"]
+"""Which coordinate of a pair a model writes first."""
 
 _ID = re.compile(r"\S(.*\S)?\Z", re.DOTALL)
 
@@ -220,8 +277,8 @@ class Sample(BaseModel):
     question: str = ""
     """The problem text, without any instruction about the output format."""
     expression: str | None = None
-    """REC only: the bare referring expression, for prompts that phrase the question themselves."""
-    gold: Gold
+    """The bare referring expression, for prompts that phrase the question themselves."""
+    gold: AnyGold
     """What a correct answer equals."""
     image: str | None = None
     """Path or name of the image, as the data set gives it; resolved against an image root."""
@@ -230,7 +287,9 @@ class Sample(BaseModel):
     input_size: Size | None = None
     """(width, height) in pixels of the image that the model sees, after resizing."""
     frame: Frame | None = None
-    """Coordinate frame of predicted boxes; None where the task has no boxes."""
+    """Frame of predicted coordinates; None where answers have none."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a predicted pair comes first; None if nothing declares it."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """Anything else that the data set says; carried into result files, never scored."""
 
@@ -250,8 +309,7 @@ class Sample(BaseModel):
 
     @model_validator(mode="after")
     def _gold_lies_in_its_frame(self) -> Sample:
-        if isinstance(self.gold, BoxGold):
-            self.gold.frame.check_sizes(self.image_size, self.input_size)
+        self.gold.target(self.image_size, self.input_size)
         return self
 
     @property
@@ -261,19 +319,8 @@ class Sample(BaseModel):
 
     @cached_property
     def target(self) -> Any:
-        """The gold's value as answers are compared with it; a box in original pixels."""
-        gold = self.gold
-        if isinstance(gold, BoxGold):
-            sizes = {"image_size": self.image_size, "input_size": self.input_size}
-            return to_original(gold.box, gold.frame, **sizes)
-        return plain_target(gold)
-
-
-def plain_target(gold: CountGold | MathGold | OtherGold) -> Any:
-    """The value of a gold that lies in no frame."""
-    if isinstance(gold, CountGold):
-        return gold.count
-    return gold.expression if isinstance(gold, MathGold) else gold.value
+        """The gold's value as answers are compared with it; coordinates in original pixels."""
+        return self.gold.target(self.image_size, self.input_size)
 
 
 class Row(NamedTuple):
@@ -285,15 +332,19 @@ class Row(NamedTuple):
     task: str
     """Name of the task."""
     target: Any
-    """The gold's value as answers are compared with it; a box in original pixels."""
+    """The gold's value as answers are compared with it; coordinates in original pixels."""
     frame: Frame | None = None
-    """Coordinate frame of predicted boxes."""
+    """Frame of predicted coordinates."""
     image_size: Size | None = None
     """(width, height) in pixels of the original image."""
     input_size: Size | None = None
     """(width, height) in pixels of the image that the model sees."""
     id: str = "row"
     """What error messages call it."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a predicted pair comes first."""
+    metadata: Mapping[str, Any] = MappingProxyType({})
+    """What else the data says of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,3 +369,14 @@ class Score:
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise ValueError(f"expected a finite score, got {self.value!r} from {self.terms!r}")
+
+
+def __getattr__(name: str) -> Any:
+    """The class of golds of a task under the name that it has there, e.g. of boxes or counts."""
+    if name.endswith("Gold"):
+        from vlreward.tasks import TASKS
+
+        for task in TASKS:
+            if (gold := TASKS.get(task).gold).__name__ == name:
+                return gold
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

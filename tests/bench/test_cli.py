@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from vlreward.bench.cli import app
-from vlreward.bench.suites import SUITES
+from vlreward.suite import SUITES
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "image": "1.jpg", "ground_truth": [0, 0, 10, 10],
@@ -181,7 +181,7 @@ BAD = {
     "no gold": ('{"completion": "x"}', "line 1: expected a gold in one of"),
     "inverted gold": (
         json.dumps(ROWS[0]) + '\n{"completion": "x", "ground_truth": [9, 0, 1, 1]}',
-        "line 2: bad gold [9, 0, 1, 1]: gold.rec.box: Value error, expected finite x1 < x2",
+        "line 2: bad gold [9, 0, 1, 1]: box: expected finite x1 < x2",
     ),
     "gold of another task": ('{"completion": "x", "ground_truth": 4}', "expected four numbers"),
     "not an object": ("[1]", "line 1: expected an object, got list"),
@@ -218,7 +218,10 @@ def test_a_gold_that_cannot_be_read_is_named_with_its_row(tmp_path: Path) -> Non
     ("args", "message"),
     [
         (["refcoco_vla"], "unknown suite 'refcoco_vla'; did you mean 'refcoco_val'"),
-        (["refcoco_val", "--protocol", "strickt"], "did you mean 'rec@strict:baseline'"),
+        (
+            ["refcoco_val", "--protocol", "strickt"],
+            "'strickt'; did you mean 'strict'",
+        ),
         (["refcoco_val", "--prompt", "r1"], "unknown prompt preset 'r1'"),
         (["refcoco_val", "--method", "sft"], "unknown method 'sft'"),
         (["refcoco_val", "--family", "llama"], "expected the name of one model family"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,57 @@ def test_rescoring_a_run_needs_no_engine(
     assert shown.exit_code == 0
     assert "+0.00%" in shown.output
     assert "protocol differs: strict and paddlemix" in shown.output
+
+
+def _page_images(page: Path) -> list[dict[str, Any]]:
+    text = re.search(r'id="index">(.*?)</script>', page.read_text(encoding="utf-8"))
+    assert text is not None
+    images: list[dict[str, Any]] = json.loads(text[1])["images"]
+    return images
+
+
+@pytest.mark.parametrize("root", ["coco", "coco/train2014"])
+def test_the_page_shows_the_images_that_the_run_found(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path, root: str
+) -> None:
+    """The page did not know the image root, and looked for names by another rule."""
+    from vlreward.cli import app as vlreward
+
+    (data / "coco" / "train2014").mkdir(parents=True)
+    rows = json.loads((data / "refcoco_val.json").read_text())
+    for row in rows:
+        (data / row["image"]).rename(data / "coco" / "train2014" / row["image"])
+        row["image"] = f"train2014/{row['image']}"
+    (data / "refcoco_val.json").write_text(json.dumps(rows))
+    out = tmp_path / "runs" / "a"
+    options = ("--data-root", data, "--image-root", data / root, "--out", out, "--html")
+    assert bench("--model", "qwen2.5-vl", *options).exit_code == 0
+    assert entry(out)["image_root"] == f"../../{root}"
+    written = _page_images(out / "report.html")
+    assert len(written) == 3
+    assert all("i" in image for image in written)
+
+    pages = {"remembered": [], "given": ["--image-root", str(data / root)]}
+    for name, more in pages.items():
+        page = tmp_path / f"{name}.html"
+        done = CliRunner().invoke(vlreward, ["report", str(out), "--html", str(page), *more])
+        assert done.exit_code == 0, done.output
+        assert _page_images(page) == written
+        assert str(tmp_path) not in page.read_text()
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    page = tmp_path / "moved.html"
+    CliRunner().invoke(vlreward, ["report", str(tmp_path / "moved" / "a"), "--html", str(page)])
+    assert _page_images(page) == written
+
+
+def test_the_page_shows_the_images_of_recorded_completions(data: Path, tmp_path: Path) -> None:
+    (data / "images").mkdir()
+    (data / "0.png").rename(data / "images" / "0.png")
+    row = {"image": "0.png", "gold": [0, 0, 9, 9], "completion": "<answer>[0, 0, 9, 9]</answer>"}
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row))
+    options = ["-c", str(file), "--image-root", str(data / "images"), "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, ["refcoco_val", *options, "--html"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert [image["name"] for image in _page_images(tmp_path / "out" / "report.html")] == ["0.png"]
+    assert "i" in _page_images(tmp_path / "out" / "report.html")[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vlreward.bench.recorded import Recorded, read_recorded
+from vlreward.bench.completions_file import Recorded, read_recorded
 from vlreward.scoring import score_batch
 from vlreward.tasks import get_task
 from vlreward.types import Score

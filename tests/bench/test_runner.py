@@ -34,7 +34,8 @@ from vlreward.engines.replay import ReplayEngine
 from vlreward.frames import ModelFamily
 from vlreward.geometry import Size
 from vlreward.prompts import get_prompt
-from vlreward.types import Completion, CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.types import Completion, Sample
 
 PROMPT = get_prompt("r1-v")
 
@@ -298,7 +299,8 @@ from vlreward.engines.base import Generation
 from vlreward.engines.replay import ReplayEngine
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
-from vlreward.types import Completion, CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.types import (Completion, Sample)
 class Slow(ReplayEngine):
     def generate(self, requests):
         for key, outcome in super().generate(requests):

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from vlreward.data import DataError, Dataset, Provenance
 from vlreward.geometry import Size
-from vlreward.types import BoxGold, CountGold, MathGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.geometry import MathGold
+from vlreward.tasks.rec import BoxGold
+from vlreward.types import Sample
 
 _ORIGIN = Provenance("x.json", "rec", "0" * 64, 3, "counting")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from vlreward.data.errors import DataError
 from vlreward.data.images import (
+    FORMATS,
     ImageFolder,
     image_sha256,
     image_size,
@@ -70,6 +72,14 @@ class TestResolve:
     def test_flat(self, tmp_path: Path) -> None:
         file = _touch(tmp_path / "a.jpg")
         assert ImageFolder(tmp_path, flat=True).path("train2014/x/a.jpg") == file
+
+    def test_absolute_names_may_lie_anywhere_if_asked_for(self, tmp_path: Path) -> None:
+        file = _touch(tmp_path / "a.jpg")
+        assert ImageFolder(tmp_path / "root", anywhere=True).path(str(file)) == file
+        with pytest.raises(DataError, match="lies outside the image root"):
+            ImageFolder(tmp_path / "root").path(str(file))
+        with pytest.raises(DataError, match="lies outside the image root"):
+            ImageFolder(tmp_path / "root", anywhere=True).path("../a.jpg")
 
 
 class TestOpen:
@@ -139,6 +149,52 @@ class TestOpen:
             open_image(path)
         with pytest.raises(DataError, match="too large to decode safely"):
             image_size(path)
+
+    @pytest.mark.parametrize("kind", ["PPM", "ICO", "TGA", "PCX", "JPEG2000"])
+    def test_other_formats_are_refused_by_what_the_file_holds(
+        self, tmp_path: Path, kind: str
+    ) -> None:
+        path = tmp_path / "a.png"
+        Image.new("RGB", (16, 16)).save(path, kind)
+        with pytest.raises(DataError, match="expected PNG, JPEG, WEBP, GIF, BMP or TIFF, got"):
+            open_image(path)
+        with pytest.raises(DataError, match="expected PNG, JPEG"):
+            image_size(path.read_bytes())
+
+    @pytest.mark.parametrize("kind", FORMATS)
+    def test_formats_that_are_opened(self, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / "a.image"
+        Image.new("RGB", (5, 7)).save(path, kind)
+        assert open_image(path).size == image_size(path) == (5, 7)
+
+    def test_no_image_starts_a_program(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Pillow hands EPS to Ghostscript, whatever the file is called."""
+        for name in ("gs", "gswin32c", "gswin64c"):
+            program = tmp_path / name
+            program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+            program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        path = tmp_path / "a.png"
+        path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+        with pytest.raises(DataError, match="got another format"):
+            open_image(path)
+        assert not (tmp_path / "started").exists()
+
+    @pytest.mark.parametrize("error", [RuntimeError, IndexError, OverflowError, AssertionError])
+    def test_whatever_a_decoder_raises_names_the_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    ) -> None:
+        path = tmp_path / "a.png"
+        Image.new("RGB", (5, 5)).save(path)
+
+        def broken(*_: object) -> None:
+            raise error("decoder gave up")
+
+        monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", broken)
+        with pytest.raises(DataError, match=r"a\.png: cannot read the image: decoder gave up"):
+            open_image(path)
 
     def test_hash(self, tmp_path: Path) -> None:
         content = bytes(range(256)) * 10_000

@@ -18,7 +18,9 @@ from PIL import Image
 
 from vlreward.data import DataError, Dataset, MissingImagesError, UnknownSchemaError, load
 from vlreward.geometry import Box, Size
-from vlreward.types import BoxGold, CountGold, MathGold
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.geometry import MathGold
+from vlreward.tasks.rec import BoxGold
 
 Write = Callable[..., Path]
 
@@ -161,7 +163,7 @@ class TestSchemas:
 
     def test_whole_numbers_alone_do_not_tell_the_task(self, write: Write) -> None:
         path = write("x.jsonl", [_tagged("3"), _tagged("4")])
-        with pytest.raises(DataError, match="task='counting' or task='geometry'"):
+        with pytest.raises(DataError, match=r"task=\.\.\., one of counting, geometry, rec"):
             load(path)
 
     def test_boxes_as_json_text(self, write: Write) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlreward.data import DataError, Dataset, Provenance, Sampler, Strategy, load
-from vlreward.types import CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.types import Sample
 
 _VAL, _PLUS_VAL = 10834, 10758
 

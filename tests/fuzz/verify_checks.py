@@ -7,9 +7,9 @@ import math
 from vlreward.verify import OUTCOMES, Policy
 from vlreward.verify.exact import settle as exact
 from vlreward.verify.exact.bombs import complexity
+from vlreward.verify.exact.latex import to_latex
 from vlreward.verify.exact.reader import read
 from vlreward.verify.exact.surd import Surd, scaled
-from vlreward.verify.exact.text import to_latex
 from vlreward.verify.exact.values import Choice, Group, Named, Number, Range, Ratio, Union, Value
 
 __all__ = ["check"]

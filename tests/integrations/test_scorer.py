@@ -56,11 +56,11 @@ def test_a_weight_brings_an_extra_term_in() -> None:
     [
         ({}, "145", {}, r"row 0 of the batch: expected a gold envelope, got '145'.*VLREWARD_TASK"),
         ({}, None, {}, r"row 0 of the batch: expected a gold, got None"),
-        ({}, "[0, 0, 9, 9]", {"task": "rec"}, r"frame of predicted boxes is not declared"),
+        ({}, "[0, 0, 9, 9]", {"task": "rec"}, r"frame of predicted coordinates is not declared"),
         ({"task": "counting"}, "many", {}, r"row 0 of the batch: .*bad gold 'many'"),
         ({}, COUNT, {"task": "rec"}, r"expected a gold of task 'rec', got one of another task"),
         ({}, COUNT, {"task": "sudoku"}, r"unknown task 'sudoku'"),
-        ({}, REC.replace("original_px", "norm1000"), {}, r"need a size that is not given"),
+        ({}, REC.replace("original_px", "norm1000"), {}, r"add a column 'image_size'"),
     ],
 )
 def test_a_bad_gold_is_an_error_with_its_remedy(

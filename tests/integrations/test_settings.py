@@ -70,7 +70,10 @@ def test_a_trainers_own_arguments_are_ignored_and_misspelt_options_are_not() -> 
         ({"weights": {"iuo": 1}}, r"unknown term 'iuo'; did you mean 'iou'\?"),
         ({"weights": {"counting.iou": 1}}, r"unknown term 'counting.iou'"),
         ({"task": "segmentation"}, r"unknown task 'segmentation'"),
-        ({"task": "counting", "protocol": "vlm-r1"}, r"unknown task 'counting@vlm-r1:train'"),
+        (
+            {"task": "counting", "protocol": "vlm-r1"},
+            r"protocol of task 'counting' 'vlm-r1'",
+        ),
     ],
 )
 def test_settings_that_fit_no_task_are_refused(fields: dict[str, object], message: str) -> None:

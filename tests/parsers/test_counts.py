@@ -152,7 +152,6 @@ _parsers = st.builds(
 def test_any_text_gives_a_count_or_a_failure(parser: CountParser, text: str, tagged: bool) -> None:
     text = f"<answer>{text}</answer>" if tagged else text
     result = parser(text)
-    assert repr(result) == repr(parser._read(text))
     if result.span is not None:
         start, end = result.span
         assert 0 <= start <= end <= len(text)

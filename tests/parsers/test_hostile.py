@@ -10,11 +10,12 @@ from types import ModuleType
 
 import pytest
 
-from vlreward.parsers import _scan, compat, tags
+from vlreward.parsers import _scan, tags
 from vlreward.parsers._stated import TooComplex
 from vlreward.parsers.boxes import BoxesParser, BoxParser
 from vlreward.parsers.counts import CountParser
 from vlreward.parsers.points import PointParser
+from vlreward.tasks import published as compat
 from vlreward.types import FailureCode, ParseFailure
 
 _FUZZ = Path(__file__).parents[1] / "fuzz"

@@ -56,7 +56,8 @@ def test_the_answer_is_the_content_of_the_only_closed_block(text: str, content: 
         ("<answer></answer>", FailureCode.EMPTY_ANSWER),
         ("<answer> \u3000\n</answer>", FailureCode.EMPTY_ANSWER),
         ("<answer>3</answer><answer>4</answer>", FailureCode.MULTIPLE_ANSWERS),
-        ("<answer>3</answer><answer></answer>", FailureCode.MULTIPLE_ANSWERS),
+        ("<answer>3</answer><answer></answer><answer>4</answer>", FailureCode.MULTIPLE_ANSWERS),
+        ("<answer> </answer><answer></answer>", FailureCode.EMPTY_ANSWER),
         ("<answer>4</answer>" * 2_000, FailureCode.TOO_COMPLEX),
     ],
 )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.naming import samples_file
+from vlreward.bench.run_files import samples_file
 
 __all__ = ["MODELS", "make_row", "recorded_run", "write_run"]
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tests.report.recorded_runs import make_row, recorded_run, write_run
+from vlreward.errors import OptionError
 from vlreward.report import ReportError, build_report, write_report
 
 HOSTILE = (
@@ -143,17 +144,63 @@ def test_relative_images_never_leave_the_image_root(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", {"val": [row]})
     report = build_report([run], tmp_path / "p.html", image_root=root)
     assert report.images_embedded == 0
-    assert "image not found: 1 (x/../../secret.png)" in report.notes[0]
+    assert "image outside the image root: 1 (x/../../secret.png)" in report.notes[0]
+
+
+def test_absolute_images_outside_the_image_root_are_shown_only_when_asked_for(
+    tmp_path: Path,
+) -> None:
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (9, 9)).save(secret)
+    (tmp_path / "root").mkdir()
+    inside = tmp_path / "root" / "a.png"
+    Image.new("RGB", (9, 9)).save(inside)
+    rows = [
+        make_row("counting", f"s{i}", 3, "<answer>3</answer>", 3, image=str(path))
+        for i, path in enumerate((secret, inside))
+    ]
+    run = write_run(tmp_path / "run", {"val": rows})
+    for root, shown in ((tmp_path / "root", 1), (None, 0)):
+        report = build_report([run], tmp_path / "p.html", image_root=root)
+        assert report.images_embedded == shown
+        assert report.notes[0].startswith(f"image outside the image root: {2 - shown} (")
+        assert "--absolute-images" in report.notes[0]
+        report = build_report([run], tmp_path / "p.html", image_root=root, absolute_images=True)
+        assert (report.images_embedded, report.notes) == (2, [])
+
+
+def test_an_image_that_breaks_its_decoder_is_a_placeholder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = []
+    for name, size in (("good.png", 4), ("bad.png", 5)):
+        Image.new("RGB", (size, size)).save(tmp_path / name)
+        rows.append(make_row("counting", name, 3, "<answer>3</answer>", 3, image=name))
+    run = write_run(tmp_path / "run", {"val": rows})
+    whole = PngImagePlugin.PngImageFile.load
+
+    def load(image: PngImagePlugin.PngImageFile) -> Any:
+        if image.width == 5:
+            raise RuntimeError("decoder gave up")
+        return whole(image)
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    report = build_report([run], tmp_path / "p.html", image_root=tmp_path)
+    assert report.images_embedded == 1
+    assert report.notes[0] == (
+        "image cannot be read: 1 (bad.png (decoder gave up)); check the files"
+    )
+    assert str(tmp_path) not in report.html
 
 
 def test_arguments(tmp_path: Path) -> None:
     run = _hostile_run(tmp_path)
     for wrong in (-1, float("nan"), float("inf")):
-        with pytest.raises(ReportError, match="expected max_embed_mb >= 0"):
+        with pytest.raises(OptionError, match="expected max_embed_mb >= 0"):
             write_report([run], tmp_path / "p.html", max_embed_mb=wrong)
-    with pytest.raises(ReportError, match="expected a file to write, got the directory"):
+    with pytest.raises(OptionError, match="expected a file to write, got the directory"):
         write_report([run], tmp_path)
-    with pytest.raises(ReportError, match="expected a directory as image root"):
+    with pytest.raises(OptionError, match="expected a directory as image root"):
         write_report([run], tmp_path / "p.html", image_root=tmp_path / "gone")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.report.recorded_runs import make_row, write_run
-from vlreward.report.errors import ReportError
+from vlreward.data.errors import DataError
+from vlreward.report.drawing import gold_text
 from vlreward.report.load import load_runs
 
 Edit = Callable[[dict[str, Any]], Any]
@@ -47,20 +48,22 @@ def test_a_sound_run_has_no_notes(run: Path) -> None:
 
 
 def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match="at least one run directory, got none"):
+    with pytest.raises(DataError, match="at least one run directory, got none"):
         load_runs([])
-    with pytest.raises(ReportError, match=r"got '.*gone', which is no directory"):
+    with pytest.raises(DataError, match=r"gone: expected a run directory, got no directory"):
         load_runs([tmp_path / "gone"])
 
 
 def test_a_directory_without_results_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ReportError, match=r"expected results\.json in .*, found notes\.txt: give"):
+    with pytest.raises(
+        DataError, match=r"expected a directory with results\.json, .* found notes\.txt"
+    ):
         load_runs([tmp_path])
 
 
 def test_the_same_run_twice(run: Path) -> None:
-    with pytest.raises(ReportError, match="expected different run directories"):
+    with pytest.raises(DataError, match="expected different run directories"):
         load_runs([run, run / ".." / "run"])
 
 
@@ -74,7 +77,7 @@ def test_names_of_runs_are_as_long_as_it_takes(tmp_path: Path) -> None:
     [
         (lambda d: d.update(schema="vlreward.results/2"), "expected schema 'vlreward.results/1'"),
         (lambda d: d.pop("schema"), "got None"),
-        (lambda d: d.update(results={}), "at least one suite"),
+        (lambda d: d.update(results={}), "results: .*at least 1 item"),
         (lambda d: d["results"]["val"].update(acc=1.5), r"acc: .*less than or equal to 1, got 1.5"),
         (lambda d: d["results"]["val"].pop("n"), "n: Field required"),
         (lambda d: d["results"]["val"].update(n=0), "n: .*greater than 0"),
@@ -84,7 +87,7 @@ def test_names_of_runs_are_as_long_as_it_takes(tmp_path: Path) -> None:
 )
 def test_results_that_are_refused(run: Path, edit: Edit, message: str) -> None:
     _edit(run / "results.json", edit)
-    with pytest.raises(ReportError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         load_runs([run])
     assert "results.json" in str(caught.value)
 
@@ -93,10 +96,10 @@ def test_results_with_nan_or_cut_short(run: Path) -> None:
     path = run / "results.json"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"acc": 1.0', '"acc": NaN'), encoding="utf-8")
-    with pytest.raises(ReportError, match="expected a finite number, got NaN"):
+    with pytest.raises(DataError, match="NaN is no JSON number"):
         load_runs([run])
     path.write_text(text[: len(text) // 2], encoding="utf-8")
-    with pytest.raises(ReportError, match=r"broken JSON in .*results\.json"):
+    with pytest.raises(DataError, match=r"results\.json: line \d+, column \d+: expected JSON"):
         load_runs([run])
 
 
@@ -115,7 +118,7 @@ def test_results_with_nan_or_cut_short(run: Path) -> None:
         (lambda r: r.update(span=[0, 999]), "expected a span within the 31 characters"),
         (lambda r: r.update(span=[-1, 2]), "span.0: .*greater than or equal to 0"),
         (lambda r: r.update(metrics={"iou": 1.0}), r"expected the primary metric 'acc@0.5'"),
-        (lambda r: r.update(id="s-0"), r"expected ids once, got 's-0' again \(line 1\)"),
+        (lambda r: r.update(id="s-0"), "expected ids that differ, got 's-0' again"),
         (lambda r: r.update(task="geometry"), "expected task 'rec' as in results.json"),
         (lambda r: r.update(value="1"), "value: "),
     ],
@@ -124,17 +127,27 @@ def test_rows_that_are_refused(run: Path, edit: Edit, message: str) -> None:
     rows = _rows()
     edit(rows[1])
     _write_rows(run, rows)
-    with pytest.raises(ReportError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         load_runs([run])
-    assert "1 broken row in" in str(caught.value)
-    assert "samples_val.jsonl:2: " in str(caught.value)
+    assert "samples_val.jsonl: expected rows" in str(caught.value)
+    assert "got 1 others" in str(caught.value)
+    assert "\n  line 2: " in str(caught.value)
+
+
+def test_rows_that_are_refused_are_listed_and_counted(run: Path) -> None:
+    rows = [row | {"id": f"s-{i}", "value": "1"} for i, row in enumerate(_rows() * 5)]
+    _write_rows(run, rows)
+    with pytest.raises(DataError, match=r"got 15 others\n  line 1: value: ") as caught:
+        load_runs([run])
+    assert str(caught.value).count("\n  line ") == 10
+    assert "... and 5 more" in str(caught.value)
 
 
 def test_a_row_with_nan_is_refused(run: Path) -> None:
     path = run / "samples_val.jsonl"
     text = path.read_text(encoding="utf-8").replace('"value": 1.0', '"value": NaN', 1)
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ReportError, match=r"samples_val\.jsonl:1: expected a finite number"):
+    with pytest.raises(DataError, match=r"samples_val\.jsonl: line 1: .*NaN"):
         load_runs([run])
 
 
@@ -143,7 +156,7 @@ def test_a_missing_sample_file_is_noted(run: Path) -> None:
     (loaded,) = load_runs([run])
     assert loaded.suites["val"].samples is None
     assert "samples_val.jsonl is missing" in loaded.notes[0]
-    assert "vlreward rescore" in loaded.notes[0]
+    assert "run again" in loaded.notes[0]
 
 
 def test_results_and_samples_that_contradict_each_other_are_noted(run: Path) -> None:
@@ -160,8 +173,8 @@ def test_results_and_samples_that_contradict_each_other_are_noted(run: Path) -> 
 def test_a_task_that_is_not_built_in_is_shown_as_it_is(tmp_path: Path) -> None:
     row = make_row("geometry", "s", "x", "<answer>x</answer>", "x") | {
         "task": "plugin",
-        "gold": {"task": "plugin", "polygon": [[0, 0], [1, 0], [1, 1]]},
+        "gold": {"task": "plugin", "polygon": [[0, 0], [1, 1]], "kind": "x"},
     }
     (loaded,) = load_runs([write_run(tmp_path / "run", {"val": [row]})])
     (shown,) = loaded.suites["val"].samples or []
-    assert shown.gold_text() == '{"polygon": [[0, 0], [1, 0], [1, 1]]}'
+    assert gold_text(shown) == '{"polygon": [[0, 0], [1, 1]], "kind": "x"}'

@@ -117,7 +117,7 @@ def test_trl_none_gold_without_a_task_column_is_another_tasks_row() -> None:
 
 
 def test_trl_none_gold_of_the_rewards_own_task_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"row 0 of the batch: task is 'rec' but solution is None"):
+    with pytest.raises(ValueError, match=r"row 0 of the batch: expected four numbers .* got None"):
         call_trl(iou_reward, [messages(BOX_TEXT)], solution=[None], task=["rec"])
 
 
@@ -189,7 +189,7 @@ def test_paddlemix_bare_gold_needs_a_declared_frame() -> None:
         "prompts": ["?"],
         "solution": ["[0, 0, 10, 10]"],
     }
-    with pytest.raises(ValueError, match=r"frame of predicted boxes is not declared.*'frame'"):
+    with pytest.raises(ValueError, match=r"predicted coordinates is not declared.*'frame'"):
         iou_reward(**call)
     assert TaskReward("rec", terms=["iou"], frame="original_px")(**call) == [0.5]
 

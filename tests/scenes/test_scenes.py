@@ -27,7 +27,9 @@ from vlreward.scenes import (
     scenes,
 )
 from vlreward.scenes.raster import _background
-from vlreward.types import BoxGold, CountGold, MathGold
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.geometry import MathGold
+from vlreward.tasks.rec import BoxGold
 
 _BYTES = "c290e63e81d95201c0abbbbcae62efd827f0e8017f105e445a162b0d4f8dd291"
 

@@ -359,7 +359,8 @@ from vlreward.engines.base import Sampling
 from vlreward.engines.hf import HFEngine
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
-from vlreward.types import CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.types import Sample
 checkpoint, out, image = sys.argv[1:4]
 data = [Sample(id=str(i), question=f"How many {i}?", gold=CountGold(count=1), image=image)
         for i in range(7)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from vlreward.data import DataError, Dataset, MissingImagesError, load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS, PromptTemplate
 from vlreward.resizing import Resizing
-from vlreward.training.checks import check_images, check_rows
-from vlreward.training.columns import Columns
+from vlreward.training.checks import check_images
+from vlreward.training.columns import Columns, Rows
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 
@@ -74,18 +75,15 @@ def test_a_missing_image_is_an_error_when_the_rows_are_loaded(images: Path) -> N
     assert len(_data(images, ["good0.jpg", "gone.jpg"], on_missing="skip")) == 1
 
 
-def test_progress_sees_every_image(images: Path) -> None:
+def test_a_terminal_sees_progress(
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = _data(images, [f"good{n}.jpg" for n in range(3)])
-    seen: list[Any] = []
-
-    def progress(items: Any, total: int) -> Any:
-        assert total == 3
-        for item in items:
-            seen.append(item)
-            yield item
-
-    check_images(data, RESIZING, progress=progress)
-    assert seen == [None] * 3
+    assert check_images(data, RESIZING) == 3
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert check_images(data, RESIZING) == 3
+    assert "checking images" in capsys.readouterr().err
 
 
 def test_an_unknown_mode_is_an_error(images: Path) -> None:
@@ -101,14 +99,14 @@ def _columns(dataset: Dataset) -> Columns:
 
 def test_good_rows_are_checked_without_opening_an_image(images: Path) -> None:
     data = _data(images, ["good0.jpg", "text.png"])
-    check_rows(data, _columns(data))
+    assert len(Rows(data, _columns(data))) == 2
 
 
 def test_rows_whose_prompt_cannot_be_rendered_are_listed(images: Path) -> None:
     data = _data(images, ["good0.jpg", "good1.jpg"])
     asking = PromptTemplate(name="asking", text="Where is {expression}?")
     with pytest.raises(DataError) as caught:
-        check_rows(data, replace(_columns(data), prompts={"counting": asking}))
+        Rows(data, replace(_columns(data), prompts={"counting": asking}))
     assert str(caught.value).startswith(f"{images / 'x.jsonl'}: expected rows to train on, got 2")
     assert "row 2: prompt 'asking' needs the field 'expression'" in str(caught.value)
 
@@ -125,4 +123,4 @@ def test_rows_without_an_image_are_an_error(images: Path) -> None:
             return iter(bare)
 
     with pytest.raises(DataError, match="row 7: expected an image"):
-        check_rows(Bare(), _columns(data))  # type: ignore[arg-type]
+        Rows(Bare(), _columns(data))  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ def test_a_rec_row_has_everything_in_the_frame_of_the_model(tmp_path: Path) -> N
     assert row["input_size"] == [644, 420]
     assert (row["task"], row["frame"], row["id"]) == ("rec", "input_px", "rec/1")
     envelope = unpack(row["solution"], "rec")
-    assert list(envelope.gold.box) == [64, 107, 320, 214]  # type: ignore[union-attr]
+    assert list(envelope.gold.box) == [64, 107, 320, 214]  # type: ignore[attr-defined]
     assert (envelope.image_size, envelope.input_size) == (Size(640, 428), Size(644, 420))
     (message,) = row["prompt"]
     assert message["content"][0] == {"type": "image"}

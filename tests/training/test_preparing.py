@@ -89,7 +89,7 @@ def test_no_traces_on_request() -> None:
         ({"terms": ["counting.exact"]}, OptionError, "expected TASK.TERM with a task of the data"),
         ({"weights": ["iou"]}, OptionError, "--weights: expected TERM=NUMBER, got 'iou='"),
         ({"terms": ["iuo"]}, UnknownNameError, "did you mean 'iou'"),
-        ({"protocol": "stricd"}, UnknownNameError, "unknown task 'rec@stricd"),
+        ({"protocol": "stricd"}, UnknownNameError, "unknown protocol of task 'rec' 'stricd"),
     ],
 )
 def test_options_that_do_not_fit_name_themselves(

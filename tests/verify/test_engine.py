@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import inspect
 import pickle
 import subprocess
 import sys
@@ -20,9 +20,12 @@ from vlreward.verify import (
     engine,
     verify,
     verify_batch,
+    verify_quickly,
 )
 from vlreward.verify.cache import Cache
 from vlreward.verify.exact import settle as exact
+
+PATIENT = Policy(deadline=60)
 
 
 def test_tiers_in_order(no_cache: None) -> None:
@@ -43,16 +46,6 @@ class _like:
         return isinstance(other, Verdict) and (other.outcome, other.tier) == self.found
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def test_the_versions_are_part_of_the_key(no_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert verify("x+2", "2+x", Policy(deadline=60)).tier == 3
-    assert verify("x+2", "2+x", Policy(deadline=60)).tier == 2
-    monkeypatch.setattr(engine, "_versions", lambda: "math-verify 9")
-    assert verify("x+2", "2+x", Policy(deadline=60)).tier == 3
-    assert verify("5", "6").tier == 1
-    monkeypatch.setattr(engine, "EXACT_VERSION", -1)
-    assert verify("5", "6").tier == 1
 
 
 def test_a_timeout_is_never_remembered(no_cache: None) -> None:
@@ -130,13 +123,13 @@ def test_a_batch_settles_duplicates_once_and_keeps_the_order(
     no_cache: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
-    settle = exact.settle_exactly
+    quickly = engine.verify_quickly
 
     def count(gold: str, answer: str, policy: Policy) -> Any:
         asked.append((gold, answer))
-        return settle(gold, answer, policy)
+        return quickly(gold, answer, policy)
 
-    monkeypatch.setattr(engine, "settle_exactly", count)
+    monkeypatch.setattr(engine, "verify_quickly", count)
     pairs = [("5", "5"), ("x+1", "1+x"), ("5", "6"), ("5", "5"), ("x+1", "1+x"), ("y", "2y")]
     verdicts = verify_batch(pairs, Policy(deadline=60))
     assert [verdict.outcome for verdict in verdicts] == [
@@ -145,6 +138,54 @@ def test_a_batch_settles_duplicates_once_and_keeps_the_order(
     assert [verdict.tier for verdict in verdicts] == [1, 3, 1, 1, 3, 3]
     assert sorted(asked) == sorted(set(pairs))
     assert verify_batch([]) == []
+
+
+def test_what_a_worker_alone_can_tell_is_not_settled_quickly(no_cache: None) -> None:
+    assert verify_quickly("5", "5.0") == _like("correct", 1)
+    assert verify_quickly("5", "5.0") == _like("correct", 2)
+    pair = (r"\int_0^1 x^2 dx", r"\int_0^1 t^2 dt")
+    assert verify_quickly(*pair, PATIENT) is None
+    assert verify(*pair, PATIENT) == _like("correct", 3)
+    assert verify_quickly(*pair, PATIENT) == _like("correct", 2)
+    with pytest.raises(TypeError, match="expected the gold and the answer as strings, got 5"):
+        verify_quickly("5", 5)  # type: ignore[arg-type]
+
+
+def test_nothing_that_hung_on_the_stack_is_remembered(no_cache: None) -> None:
+    exact.forget_golds()
+
+    def deep(frames: int) -> Verdict:
+        return deep(frames - 1) if frames else verify("((((2))))+√{3}", "√3+2")
+
+    left = sys.getrecursionlimit() - len(inspect.stack())
+    found = {deep(left - near).outcome for near in range(16, 70, 3)}
+    assert found == {"too_complex", "correct"}
+    assert verify("((((2))))+√{3}", "√3+2").correct
+    assert verify("((((2))))+√{3}", "2").outcome == "wrong"
+
+
+UNREADABLE = [
+    "12平方厘米", "0.5米", "6√{3}海里", "45度", "5元", "￥5", "4或6", "30°或150°", "无解", "相等",
+    "没有", "A. 145°", "Yes", "(1, 2)", "x<3", "2:3", "1±√2", "[-1, 2) \\cup (3, \\infty)", "50%",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("gold", UNREADABLE)
+def test_no_answer_makes_an_accepted_gold_unparsable(gold: str) -> None:
+    check_gold(gold, PATIENT)
+    answers = ["x", "h/2", r"10\tan 30^\circ", "2πr", "AB", "e^2", r"\log_2 64", "4.0+PE+PF",
+               r"\int_0^1 x^2 dx", r"\frac{x", "x<y", r"\emptyset", "0=1"]  # fmt: skip
+    for verdict in verify_batch([(gold, answer) for answer in answers], PATIENT):
+        assert verdict.outcome != "unparsable_gold", (gold, verdict)
+
+
+def test_what_was_understood_is_what_a_worker_compares(no_cache: None) -> None:
+    for gold, answer in [
+        ("6√{3}米", r"12\cos \frac{\pi}{6}"),
+        ("6米", r"\log_2 64"),
+        ("￥2", r"\log_2 4"),
+    ]:
+        assert verify(gold, answer, PATIENT).correct, (gold, answer)
 
 
 def test_check_gold() -> None:
@@ -178,8 +219,6 @@ def test_a_verdict_is_a_small_value() -> None:
     assert verdict.outcome in OUTCOMES
     assert len(verdict.detail) <= 200
     assert not verdict.correct
-    assert math.isfinite(verdict.milliseconds)
-    assert verdict.milliseconds >= 0
 
 
 @settings(max_examples=200, deadline=None)
@@ -216,7 +255,7 @@ def test_the_package_is_cheap_and_stands_alone() -> None:
         "heavy = {'sympy', 'math_verify', 'numpy', 'pydantic', 'shapely', 'subprocess'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
         "print(sorted(m for m in sys.modules if m.startswith('vlreward.') and "
-        "not m.startswith('vlreward.verify')))\n"
+        "not m.startswith(('vlreward.verify', 'vlreward._lazy'))))\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True

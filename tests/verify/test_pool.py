@@ -179,10 +179,12 @@ def test_a_worker_that_is_killed_is_reported_and_replaced(no_cache: None) -> Non
     thread.start()
     sleep(0.3)
     server = _server_pid()
-    for pid in _children(server):
+    workers = _children(server)
+    for pid in workers:
         os.kill(pid, signal.SIGKILL)
     thread.join(20)
     assert [verdict.outcome for verdict in found] == ["worker_died"]
+    _wait_for_the_end_of(workers)
     assert verify("x+1", "1+x", PATIENT).correct
 
 
@@ -195,12 +197,16 @@ def test_a_server_that_is_killed_is_replaced_and_takes_its_workers_along(no_cach
     assert workers
     os.kill(server, signal.SIGKILL)
     assert verify("x+1", "1+x", PATIENT).correct  # whether or not they are dead already
-    end = perf_counter() + 10
-    while any(_alive(pid) for pid in workers) and perf_counter() < end:
-        sleep(0.02)
-    assert not any(_alive(pid) for pid in workers)
+    _wait_for_the_end_of(workers)
     assert verify("x+2", "2+x", PATIENT).correct
     assert _server_pid() != server
+
+
+def _wait_for_the_end_of(workers: list[int]) -> None:
+    end = perf_counter() + 60  # on a busy machine a niced process takes its time even to die
+    while any(_alive(pid) for pid in workers):
+        assert perf_counter() < end
+        sleep(0.02)
 
 
 def _alive(pid: int) -> bool:

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlreward.verify.exact.bombs import complexity
+from vlreward.verify.exact.latex import to_latex
 from vlreward.verify.exact.lexer import tokenize
 from vlreward.verify.exact.names import is_name, name_of
 from vlreward.verify.exact.reader import read
 from vlreward.verify.exact.surd import TooComplex, scaled
-from vlreward.verify.exact.text import canonical_text, to_latex, without_phrases
+from vlreward.verify.exact.text import canonical_text, without_phrases
 from vlreward.verify.exact.units import Unit, parse_unit
 from vlreward.verify.exact.values import Group, Named, Number
 

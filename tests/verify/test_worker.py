@@ -81,6 +81,10 @@ def test_memory_is_limited() -> None:
     assert done.stdout == "refused\n", done.stderr
 
 
+def _pair(gold: str, answer: str) -> dict[str, Any]:
+    return {"golds": [gold], "answers": [answer], "decimals": 6, "ordered_tuples": True}
+
+
 def test_errors_of_the_algebra_system_are_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(latex: str) -> list[Any]:
         if "bad" in latex:
@@ -88,17 +92,17 @@ def test_errors_of_the_algebra_system_are_outcomes(monkeypatch: pytest.MonkeyPat
         return [latex]
 
     monkeypatch.setattr(worker, "_parse", fail)
-    expected = ("unparsable_gold", "KeyError while parsing the gold")
-    assert worker._compare_pair("bad", "x", 6, True) == expected
-    expected = ("unparsable_answer", "KeyError while parsing the answer")
-    assert worker._compare_pair("x", "bad", 6, True) == expected
+    expected = ("unparsable_gold", "gold: KeyError while parsing it")
+    assert worker._compare_pair(_pair("bad", "x")) == expected
+    expected = ("unparsable_answer", "answer: KeyError while parsing it")
+    assert worker._compare_pair(_pair("x", "bad")) == expected
 
     def explode(*_: object) -> bool:
         raise TypeError("cannot determine truth value")
 
     monkeypatch.setattr(worker, "_equal", explode)
     expected = ("unparsable_answer", "TypeError while comparing")
-    assert worker._compare_pair("x", "y", 6, True) == expected
+    assert worker._compare_pair(_pair("x", "y")) == expected
 
 
 def test_whole_outputs_follow_the_original_rule(monkeypatch: pytest.MonkeyPatch) -> None:

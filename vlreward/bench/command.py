@@ -14,11 +14,11 @@ from vlreward.registry import unknown_name
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
-    from vlreward.bench.suites import Suite
     from vlreward.engines.base import Engine
     from vlreward.frames import Frame, ModelFamily
     from vlreward.prompts import PromptTemplate
-    from vlreward.spec import TaskSpec
+    from vlreward.suite import Suite
+    from vlreward.task import TaskSpec
     from vlreward.types import Sample
 
 __all__ = ["ExpectationError", "RunOptions", "finish", "run_command"]
@@ -89,7 +89,7 @@ def run_command(options: RunOptions) -> list[Evaluation]:
         EngineError, TooManyFailuresError: The engine failed; what was answered is kept.
         ExpectationError: An accuracy is not as stated; everything is written.
     """
-    from vlreward.bench.suites import get_suite
+    from vlreward.suite import get_suite
 
     suites = [get_suite(name) for name in options.suites]
     if len(set(options.suites)) < len(suites):
@@ -136,10 +136,12 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
 
 
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+    from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import blind_controls, have_controls
     from vlreward.bench.evaluate import evaluate, file_fields
-    from vlreward.bench.recorded import read_recorded
+    from vlreward.data.images import ImageFolder
 
+    root = options.image_root or options.data_root
     family = _family(options.family)
     evaluations: list[Evaluation] = []
     for i, rule in enumerate(rules):
@@ -166,6 +168,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             frame_declared_by=file.frame_declared_by,
             provenance={**file_fields(file.path, file.sha256), **provenance},
             notes=notes,
+            images=None if root is None else ImageFolder(root, options.flat_images),
         )
         evaluations.append(evaluation)
         if options.controls:
@@ -275,7 +278,8 @@ def finish(
     if html:
         from vlreward.report import write_report
 
-        written.append(write_report([out], out / "report.html"))
+        images = {e.name: e.images for e in evaluations if e.images is not None}
+        written.append(write_report([out], out / "report.html", images=images))
     console = Console()
     print_evaluations(evaluations, console)
     for path in written:

@@ -18,8 +18,7 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
         show: How many discordant samples to print for each suite.
 
     Raises:
-        DataError: If the runs share no samples.
-        ReportError: If a directory is no run.
+        DataError: If a directory is no run, or the runs share no samples.
     """
     from rich.console import Console
     from rich.markup import escape

@@ -76,4 +76,5 @@ def _control(evaluation: Evaluation, name: str, answers: Sequence[object]) -> Ev
         frame=frame,
         frame_declared_by="control" if frame else None,
         provenance={"control": name, "data_sha256": evaluation.provenance.get("data_sha256")},
+        images=evaluation.images,
     )

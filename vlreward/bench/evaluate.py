@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from vlreward.aggregate import Report, aggregate
-from vlreward.bench.suites import Suite
+from vlreward.bench.run_files import FailureRow, SampleRow, SuiteResult
+from vlreward.data.images import ImageFolder, ImageSource
 from vlreward.frames import Frame
-from vlreward.geometry import Box
 from vlreward.prompts import PromptTemplate
 from vlreward.scoring import score_batch
-from vlreward.spec import TaskSpec
+from vlreward.suite import Suite
+from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
 from vlreward.verify import Verdict
 
@@ -52,71 +56,86 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     """What a reader of the number should know."""
 
-    def summary(self) -> dict[str, Any]:
-        """The entry of this suite in `results.json`."""
+    images: ImageSource | None = None
+    """Where the images of the samples are, if known."""
+
+    def summary(self, directory: Path | None = None) -> SuiteResult:
+        """The entry of this suite in `results.json`.
+
+        Args:
+            directory: The run directory, for the way from there to the images.
+        """
         report = self.report
         clustered = report.acc_ci_clustered
-        summary = {
-            "suite": self.suite.name,
-            "task": report.task,
-            "acc": report.acc,
-            "acc_ci": [report.acc_ci.low, report.acc_ci.high],
-            "acc_ci_method": report.acc_ci.method,
-            "acc_ci_clustered": [clustered.low, clustered.high] if clustered else None,
-            "n": report.n,
-            "parse_rate": report.parse_rate,
-            "failures": report.failures,
-            "primary": report.primary,
-            "metrics": report.metrics,
-            "metrics_n": report.metrics_n,
-            "reward": report.reward,
-            "terms": report.terms,
-            "protocol": self.spec.protocol,
-            "method": self.spec.method,
-            "task_version": self.spec.version,
-            "prompt": self.prompt.name,
-            "prompt_hash": self.prompt.hash,
-            "frame": self.frame.value if self.frame else None,
-            "frame_declared_by": self.frame_declared_by,
-            "references": [r.model_dump() for r in self.suite.references],
-            "notes": list(self.notes),
-            **dict.fromkeys(("file", "file_sha256", "data_sha256", "model")),
+        images = self.images if isinstance(self.images, ImageFolder) else None
+        found = SuiteResult(
+            suite=self.suite.name,
+            task=report.task,
+            acc=report.acc,
+            acc_ci=(report.acc_ci.low, report.acc_ci.high),
+            acc_ci_method=report.acc_ci.method,
+            acc_ci_clustered=(clustered.low, clustered.high) if clustered else None,
+            n=report.n,
+            parse_rate=report.parse_rate,
+            failures=report.failures,
+            primary=report.primary,
+            metrics=report.metrics,
+            metrics_n=report.metrics_n,
+            reward=report.reward,
+            terms=report.terms,
+            protocol=self.spec.protocol,
+            method=self.spec.method,
+            task_version=self.spec.version,
+            prompt=self.prompt.name,
+            prompt_hash=self.prompt.hash,
+            frame=self.frame.value if self.frame else None,
+            frame_declared_by=self.frame_declared_by,
+            image_root=_way(directory, images.root) if directory and images else None,
+            flat_images=images is not None and images.flat,
+            references=[r.model_dump() for r in self.suite.references],
+            notes=list(self.notes),
             **self.provenance,
-        }
+        )
         verdicts = [s.judged for s in self.scores if isinstance(s.judged, Verdict)]
-        if verdicts:
-            summary["verdicts"] = dict(Counter(v.outcome for v in verdicts).most_common())
-            summary["verdict_tiers"] = dict(sorted(Counter(str(v.tier) for v in verdicts).items()))
-        return summary
+        if not verdicts:
+            return found
+        outcomes = Counter(v.outcome for v in verdicts).most_common()
+        tiers = sorted(Counter(str(v.tier) for v in verdicts).items())
+        counts = {"verdicts": dict(outcomes), "verdict_tiers": dict(tiers)}
+        return found.model_copy(update=counts)
 
-    def sample_rows(self) -> Iterator[dict[str, Any]]:
+    def sample_rows(self) -> Iterator[SampleRow]:
         """The rows of `samples_<suite>.jsonl`."""
         for sample, completion, score in zip(self.samples, self.completions, self.scores):
-            fields = sample.model_dump(mode="json", exclude={"metadata"})
+            judged = score.answer if isinstance(score.judged, Verdict | None) else score.judged
             failure = score.failure
-            yield {
-                "id": fields.pop("id"),
-                "task": sample.task,
-                **fields,
-                "completion": completion.text,
-                "truncated": completion.truncated,
-                "token_count": completion.token_count,
-                "answer": _plain(score.answer if score.judged is None else score.judged, score),
-                "raw_answer": _plain(score.answer, score),
-                "span": score.span,
-                "failure": None
-                if failure is None
-                else {"code": failure.code.value, "detail": failure.detail, "span": failure.span},
-                "value": score.value,
-                "terms": score.terms,
-                "metrics": score.metrics,
-            }
+            yield SampleRow(
+                **sample.model_dump(mode="json"),
+                task=sample.task,
+                completion=completion.text,
+                truncated=completion.truncated,
+                token_count=completion.token_count,
+                answer=_plain(judged),
+                raw_answer=_plain(score.answer),
+                span=score.span,
+                failure=failure
+                and FailureRow(code=failure.code.value, detail=failure.detail, span=failure.span),
+                value=score.value,
+                terms=score.terms,
+                metrics=score.metrics,
+            )
 
 
-def _plain(value: Any, score: Score) -> Any:
-    if isinstance(value, Verdict):
-        return score.answer
-    return list(value) if isinstance(value, (Box, tuple)) else value
+def _plain(value: Any) -> Any:
+    return to_jsonable_python(value, fallback=str, inf_nan_mode="null")
+
+
+def _way(start: Path, to: Path) -> str | None:
+    """The relative path, which holds wherever the two are moved together."""
+    try:
+        return Path(os.path.relpath(to, start)).as_posix()
+    except ValueError:  # another drive on Windows
+        return None
 
 
 def evaluate(
@@ -131,6 +150,7 @@ def evaluate(
     frame_declared_by: str | None = None,
     provenance: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
+    images: ImageSource | None = None,
 ) -> Evaluation:
     """Score the completions of one suite.
 
@@ -145,13 +165,14 @@ def evaluate(
         frame_declared_by: Who declared it.
         provenance: What identifies the inputs; goes into the summary as it is.
         notes: Remarks on the inputs; remarks on the frame are added.
+        images: Where the images of the samples are, if known.
 
     Raises:
         ValueError: If there are no samples, or the numbers differ.
     """
     scores = score_batch(spec, completions, samples)
-    images = [sample.image for sample in samples]
-    report = aggregate(spec, scores, images if any(images) else None)
+    names = [sample.image for sample in samples]
+    report = aggregate(spec, scores, names if any(names) else None)
     return Evaluation(
         suite=suite,
         name=name or suite.name,
@@ -165,6 +186,7 @@ def evaluate(
         frame_declared_by=frame_declared_by,
         provenance=dict(provenance or {}),
         notes=(*notes, *_frame_notes(scores, samples, frame, frame_declared_by)),
+        images=images,
     )
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from vlreward.bench.evaluate import Evaluation, evaluate
 from vlreward.bench.runner import Completed, run_suite
-from vlreward.bench.suites import Suite
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 from vlreward.engines.base import Engine
 from vlreward.frames import Frame
 from vlreward.prompts import PromptTemplate
 from vlreward.scoring import score
-from vlreward.spec import TaskSpec
+from vlreward.suite import Suite
+from vlreward.task import TaskSpec
 from vlreward.types import Sample
 
 __all__ = ["LiveRun"]
@@ -111,6 +111,7 @@ class LiveRun:
                 **({} if control is None else {"control": control}),
             },
             notes=notes,
+            images=dataset.images,
         )
 
     def _frame(self, suite: Suite) -> tuple[Frame | None, str | None]:

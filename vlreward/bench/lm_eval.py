@@ -11,8 +11,8 @@ from typing import Any
 
 from vlreward._files import replacing
 from vlreward.bench.evaluate import Evaluation
-from vlreward.bench.naming import samples_file
 from vlreward.bench.output import versions
+from vlreward.bench.run_files import samples_file
 
 __all__ = ["write_lm_eval"]
 
@@ -54,11 +54,9 @@ def _results(evaluations: Sequence[Evaluation], time: datetime) -> dict[str, Any
                 "task": e.name,
                 "doc_to_text": e.prompt.text,
                 "num_fewshot": 0,
-                "metadata": {
-                    key: value
-                    for key, value in e.summary().items()
-                    if key in ("protocol", "method", "frame", "prompt", "prompt_hash")
-                },
+                "metadata": e.summary().model_dump(
+                    include={"protocol", "method", "frame", "prompt", "prompt_hash"}
+                ),
             }
             for e in evaluations
         },
@@ -93,18 +91,18 @@ def _samples(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for row, sample in zip(evaluation.sample_rows(), evaluation.samples):
         text = _prompt(evaluation, sample)
-        target = json.dumps(row["gold"], ensure_ascii=False)
+        target = json.dumps(row.gold, ensure_ascii=False)
         rows.append(
             {
-                "doc": {key: row[key] for key in ("id", "question", "image", "gold")},
+                "doc": row.model_dump(include={"id", "question", "image", "gold"}),
                 "target": target,
                 "arguments": [[text, {}]],
-                "resps": [[row["completion"]]],
-                "filtered_resps": [row["answer"]],
-                "doc_hash": _hash(row["id"]),
+                "resps": [[row.completion]],
+                "filtered_resps": [row.answer],
+                "doc_hash": _hash(row.id),
                 "prompt_hash": _hash(text),
                 "target_hash": _hash(target),
-                **row["metrics"],
+                **row.metrics,
             }
         )
     return rows

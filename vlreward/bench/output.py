@@ -13,24 +13,11 @@ from typing import Any
 
 from vlreward._files import replacing
 from vlreward.bench.evaluate import Evaluation
-from vlreward.bench.naming import samples_file
+from vlreward.bench.run_files import RESULTS_FILE, Results, samples_file
 
-__all__ = ["RESULTS_SCHEMA", "results_document", "versions", "write_results"]
-
-RESULTS_SCHEMA = "vlreward.results/1"
-"""Format of `results.json`; changes when a reader would have to."""
+__all__ = ["versions", "write_results"]
 
 _VERSIONED = ("vlreward", "numpy", "shapely", "math-verify", "sympy", "torch", "transformers")
-
-
-def results_document(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """The contents of `results.json`."""
-    return {
-        "schema": RESULTS_SCHEMA,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "results": {evaluation.name: evaluation.summary() for evaluation in evaluations},
-    }
 
 
 def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Path]:
@@ -46,7 +33,7 @@ def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
         OSError: If the directory cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    summary = directory / "results.json"
+    summary = directory / RESULTS_FILE
     targets = []
     with ExitStack() as stack:  # left in reverse order: the summary takes its place last
         summary_file = stack.enter_context(replacing(summary))
@@ -54,12 +41,20 @@ def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
             target = directory / samples_file(evaluation.name)
             file = stack.enter_context(replacing(target))
             for row in evaluation.sample_rows():
-                file.write(json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n")
+                file.write(_json(row.model_dump()) + "\n")
             targets.append(target)
-        document = results_document(evaluations)
-        json.dump(document, summary_file, ensure_ascii=False, allow_nan=False, indent=2)
-        summary_file.write("\n")
+        results = Results(
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            versions=versions(),
+            results={e.name: e.summary(directory) for e in evaluations},
+        )
+        summary_file.write(_json(results.model_dump(by_alias=True), indent=2) + "\n")
     return [summary, *targets]
+
+
+def _json(value: Any, **layout: Any) -> str:
+    # Not pydantic's own JSON: it refuses lone surrogates, which models do write.
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, **layout)
 
 
 def versions() -> dict[str, str]:

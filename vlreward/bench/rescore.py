@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from vlreward.bench.evaluate import Evaluation, evaluate
-from vlreward.bench.naming import samples_file
-from vlreward.bench.recorded import read_recorded
-from vlreward.bench.suites import SUITES
 from vlreward.data.errors import DataError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
-from vlreward.spec import TaskSpec
+from vlreward.report.load import Run, Suite, load_runs
+from vlreward.suite import get_suite
 from vlreward.tasks import get_task
 
 __all__ = ["rescore"]
 
-_KEPT = ("file", "file_sha256", "data_sha256", "ids_sha256", "model", "engine", "sampling")
+_KEPT = {"file", "file_sha256", "data_sha256", "ids_sha256", "model", "engine", "sampling"}
 
 
 def rescore(
@@ -28,7 +24,7 @@ def rescore(
     method: str | None = None,
     frame: Frame | None = None,
 ) -> list[Evaluation]:
-    """Read a run directory and score its samples again.
+    """Read a run directory and score its samples again; its blind controls are left out.
 
     Args:
         run: Directory with `results.json` and `samples_*.jsonl`.
@@ -37,49 +33,46 @@ def rescore(
         frame: Frame of predicted boxes; None for that of the run.
 
     Raises:
-        DataError: If the directory is no run, or a suite is not known.
-        UnknownNameError: If a task has no such protocol or method.
+        DataError: If the directory is no run, or lacks samples.
+        UnknownNameError: If a suite, prompt, protocol or method is not known.
     """
-    results = run / "results.json"
-    if not results.is_file():
-        raise DataError("expected a run directory with results.json", path=run)
-    try:
-        entries: dict[str, Any] = json.loads(results.read_bytes())["results"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"expected results of a run, got {error!r}", path=results) from None
+    (loaded,) = load_runs([run])
     return [
-        _rescored(run, name, entry, protocol, method, frame)
-        for name, entry in entries.items()
-        if "control" not in entry
+        _rescored(loaded, suite, protocol, method, frame)
+        for suite in loaded.suites.values()
+        if suite.result.control is None
     ]
 
 
 def _rescored(
-    run: Path,
-    name: str,
-    entry: dict[str, Any],
-    protocol: str | None,
-    method: str | None,
-    frame: Frame | None,
+    run: Run, scored: Suite, protocol: str | None, method: str | None, frame: Frame | None
 ) -> Evaluation:
-    suite = SUITES.get(entry.get("suite", name))
-    if suite is None:
-        raise DataError(f"the suite of {name!r} is not known", path=run / "results.json")
-    spec: TaskSpec = get_task(
-        suite.task,
-        protocol=protocol or entry["protocol"],
-        method=method or entry["method"],  # type: ignore[arg-type]
-    )
-    file = read_recorded(run / samples_file(name), suite.task, frame=frame)
-    before = {key: entry[key] for key in _KEPT if key in entry}
+    result = scored.result
+    suite = get_suite(result.suite or scored.name)
+    rows = scored.rows()
+    try:
+        samples = [row.sample(frame) for row in rows]
+    except ValueError as error:
+        raise DataError(
+            f"{scored.name!r} cannot be read with --frame: {error}", path=run.path
+        ) from None
+    frames = {sample.frame for sample in samples if sample.frame is not None}
     return evaluate(
         suite,
-        spec,
-        [row.sample for row in file.rows],
-        [row.completion for row in file.rows],
-        prompt=get_prompt(entry["prompt"]),
-        name=name,
-        frame=file.frame,
-        frame_declared_by="option" if frame else entry.get("frame_declared_by"),
-        provenance={**before, "rescored_from": run.name},
+        get_task(
+            suite.task,
+            protocol=protocol or result.protocol or "strict",
+            method=method or result.method or "r1",  # type: ignore[arg-type]
+        ),
+        samples,
+        [row.reply() for row in rows],
+        prompt=get_prompt(result.prompt or suite.prompts["r1"]),
+        name=scored.name,
+        frame=frames.pop() if len(frames) == 1 else None,
+        frame_declared_by="option" if frame else result.frame_declared_by,
+        provenance={
+            **{k: v for k, v in result.model_dump().items() if k in _KEPT},
+            "rescored_from": run.path.resolve().name,
+        },
+        images=scored.images,
     )

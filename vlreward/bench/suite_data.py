@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-from vlreward.bench.suites import Suite
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.missing import check_images
 from vlreward.data.sampling import Sampler
+from vlreward.suite import Suite
 
 __all__ = ["DataOptions", "load_suite"]
 
@@ -91,12 +91,12 @@ def _scenes(suite: Suite, n: int, out: Path) -> Dataset:
     import hashlib
 
     from vlreward.scenes import scenes
-    from vlreward.scenes.seeds import Split
+    from vlreward.scenes.seeds import Split, TaskName
 
     folder = out / "images"
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
-    for scene in scenes(suite.task, Split.TEST, n):
+    for scene in scenes(cast("TaskName", suite.task), Split.TEST, n):
         sample = scene.to_sample()
         name = f"{folder.name}/{sample.image}"
         scene.save_image(out / name)

@@ -74,8 +74,8 @@ def print_catalogue() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vlreward.bench.suites import SUITES
     from vlreward.prompts import PRESETS
+    from vlreward.suite import SUITES
     from vlreward.tasks import TASKS
 
     console = Console()
@@ -84,7 +84,7 @@ def print_catalogue() -> None:
     table.add_column("task", no_wrap=True)
     table.add_column("samples", justify="right")
     table.add_column("what it is, and its file under --data-root", overflow="fold")
-    for suite in SUITES.values():
+    for suite in map(SUITES.get, SUITES):
         what = suite.description + (f"; {suite.file}" if suite.file else "; generated")
         table.add_row(suite.name, suite.task, str(suite.n or "-"), what)
     console.print(table)

@@ -11,6 +11,8 @@ Example:
     ('r1-v', 'counting', 3)
 """
 
+from typing import Any
+
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError, MissingImagesError, RowProblem, UnknownSchemaError
 from vlreward.data.loaders import load
@@ -18,7 +20,8 @@ from vlreward.data.manifest import STANDARD_COUNTS, Manifest
 from vlreward.data.missing import check_images
 from vlreward.data.mixture import load_mixture
 from vlreward.data.sampling import Sampler, Strategy
-from vlreward.data.schemas import SCHEMAS, Schema
+from vlreward.data.schemas import all_schemas
+from vlreward.schema import Schema
 
 __all__ = [
     "SCHEMAS",
@@ -37,3 +40,9 @@ __all__ = [
     "load",
     "load_mixture",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SCHEMAS":  # made of the tasks, which are loaded when it is asked for
+        return all_schemas()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,8 @@
 """Images of a data set: where they are, how large they are, and opening them.
 
 Pillow is imported when an image is opened, not before. `open_image` and `image_size` apply the
-EXIF orientation, so their sizes agree and match what a viewer shows.
+EXIF orientation, so their sizes agree and match what a viewer shows. Only the formats of
+`FORMATS` are opened: Pillow knows others that start programs (EPS calls Ghostscript).
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ import contextlib
 import hashlib
 import io
 import os
-import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,26 +23,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
+    "FORMATS",
     "ImageFolder",
     "ImageSource",
     "image_sha256",
     "image_size",
     "open_image",
+    "opened_image",
     "resolve_image",
+    "upright_size",
 ]
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""The image formats that are opened, by what a file holds, whatever its name ends in."""
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, in pixels: twice 1 GiB / 4 / 3, where Pillow raises too."""
-
-_PILLOW_RAISES = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
 
 _ORIENTATION = 0x0112
 _TRANSPOSED = (5, 6, 7, 8)
@@ -69,9 +64,17 @@ class ImageFolder:
     """The directory."""
     flat: bool = False
     """Whether all images lie directly in the directory, under their base names."""
+    anywhere: bool = False
+    """Whether an absolute name may lie outside the directory."""
 
     def path(self, name: str) -> Path:
-        """The file of an image, whether or not it exists."""
+        """The file of an image, whether or not it exists.
+
+        Raises:
+            DataError: If the name is empty, has a NUL, or leaves the root.
+        """
+        if self.anywhere and os.path.isabs(name) and "\0" not in name:
+            return Path(name)
         return resolve_image(name.rpartition("/")[2] if self.flat else name, self.root)
 
     def read(self, name: str) -> bytes:
@@ -139,13 +142,17 @@ def image_size(source: Path | bytes, *, where: str = "") -> Size:
     """(width, height) in pixels after EXIF orientation, without decoding the pixels.
 
     Raises:
-        DataError: If it is no image that Pillow knows; names the file and `where`.
+        DataError: If it is no image that can be opened; names the file and `where`.
     """
-    with _opened(source, where) as image:
-        size = Size(*image.size)
-        if image.getexif().get(_ORIENTATION) in _TRANSPOSED:
-            size = Size(size.height, size.width)
-    return size
+    with opened_image(source, where=where, max_pixels=None) as image:
+        return upright_size(image)
+
+
+def upright_size(image: Image) -> Size:
+    """(width, height) in pixels of an opened image after EXIF orientation."""
+    size = Size(*image.size)
+    turned = image.getexif().get(_ORIENTATION) in _TRANSPOSED
+    return Size(size.height, size.width) if turned else size
 
 
 def open_image(source: Path | bytes, *, where: str = "", max_pixels: int = MAX_PIXELS) -> Image:
@@ -163,9 +170,7 @@ def open_image(source: Path | bytes, *, where: str = "", max_pixels: int = MAX_P
     """
     from PIL import ImageOps
 
-    with _opened(source, where) as image:
-        if image.width * image.height > max_pixels:
-            raise ValueError(f"{image.width} x {image.height} is more than {max_pixels} pixels")
+    with opened_image(source, where=where, max_pixels=max_pixels) as image:
         return ImageOps.exif_transpose(image).convert("RGB")
 
 
@@ -181,14 +186,31 @@ def image_sha256(source: Path | bytes) -> str:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes, where: str) -> Iterator[Image]:
-    """Open an image; whatever Pillow raises inside the block becomes a DataError."""
-    from PIL import Image
+def opened_image(
+    source: Path | bytes, *, where: str = "", max_pixels: int | None = MAX_PIXELS
+) -> Iterator[Image]:
+    """An image that Pillow has opened and not yet decoded, of one of `FORMATS`.
+
+    Whatever decoding raises inside the block becomes a DataError: Pillow's decoders promise no
+    kind of exception for damaged files.
+
+    Args:
+        source: File, or its bytes.
+        where: What the image belongs to, for errors.
+        max_pixels: Larger images are refused; None where none is decoded.
+
+    Raises:
+        DataError: If the image is missing, of another format, unreadable or too large.
+    """
+    from PIL import Image, UnidentifiedImageError
 
     path = None if isinstance(source, bytes) else source
     of = f" of {where!r}" if where else ""
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with Image.open(file, formats=FORMATS) as image:
+            if max_pixels is not None and image.width * image.height > max_pixels:
+                raise ValueError(f"{image.width} x {image.height} is more than {max_pixels} pixels")
             yield image
     except FileNotFoundError:
         raise DataError(f"the image{of} does not exist", path=path) from None
@@ -196,7 +218,13 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Image]:
         raise DataError(
             f"the image{of} is too large to decode safely: {error}", path=path
         ) from None
+    except UnidentifiedImageError:
+        known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        raise DataError(
+            f"cannot read the image{of}: expected {known}, got another format or a damaged file",
+            path=path,
+        ) from None
     except DataError:
         raise
-    except _PILLOW_RAISES as error:
+    except Exception as error:  # a RuntimeError, an IndexError ...: it depends on the decoder
         raise DataError(f"cannot read the image{of}: {error}", path=path) from error

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from vlreward.data.errors import BadRow, DataError, RowProblem, shown
-from vlreward.data.golds import kind_of, untagged
 from vlreward.data.rows import RawRow
-from vlreward.data.schemas import Fields, Schema
+from vlreward.golds import claimant
+from vlreward.schema import Fields, Schema
+from vlreward.tasks import TASKS
 
-__all__ = ["fields_of", "task_of_rows", "task_of_type"]
+__all__ = ["fields_of", "task_of_rows"]
 
 
 def fields_of(raw: RawRow, schema: Schema) -> Fields:
@@ -35,18 +35,6 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
         raise BadRow(str(error)) from None
 
 
-def task_of_type(gold: Any) -> str:
-    """The task of a gold whose type tells: a number is a count, a text is an expression.
-
-    Raises:
-        BadRow: If it is neither.
-    """
-    task = "geometry" if isinstance(gold, str) else kind_of(gold)
-    if task is None:
-        raise BadRow(f"gold: expected a whole number or a text, got {shown(gold)}", "bad_gold")
-    return task
-
-
 def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> str:
     """The one task that all golds can belong to.
 
@@ -56,7 +44,7 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
     first_of: dict[str, RawRow] = {}
     for raw in rows:
         try:
-            kind = kind_of(untagged(fields_of(raw, schema).gold))
+            kind = claimant(fields_of(raw, schema).gold, typed=schema.typed)
         except ValueError:
             continue  # the row is reported when it is read
         if kind is not None:
@@ -73,7 +61,7 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
             ],
         )
     raise DataError(
-        "cannot tell the task: every gold is a whole number as text, which could be a count or an "
-        "expression. Name it with task='counting' or task='geometry'",
+        "cannot tell the task: no gold is surely of one task (a whole number as text, for example, "
+        f"could be a count or an expression). Name it with task=..., one of {', '.join(TASKS)}",
         path=path,
     )

@@ -41,7 +41,7 @@ def load(
             `data`.
         task: Task of the golds. Only needed where the data does not tell: texts that are all
             whole numbers could be counts or expressions.
-        schema: A name from `SCHEMAS`; by default recognised from the keys of the first row.
+        schema: A name from `all_schemas()`; by default recognised from the keys of the first row.
         split: Split of a Hugging Face data set; needed if there are several.
         image_root: Directory of the images, see `resolve_image`. Without it the images are not
             looked for, and cannot be opened through the data set.
@@ -55,8 +55,8 @@ def load(
             sizes that they have; needs `image_root` or embedded images.
         box_tolerance: Pixels by which a gold box may leave the image before it is noted in
             `provenance.notes`. The published boxes leave it by up to about one pixel.
-        check_gold: Called with each different expression of a geometry gold; raises ValueError
-            for one that cannot be verified. By default `vlreward.verify.check_gold`.
+        check_gold: Called with the text of each different gold (`Gold.text`) in place of its own
+            `check`; raises ValueError for one that no answer could be compared with.
         name: Name of the data set; by default the stem of the file name.
 
     Returns:

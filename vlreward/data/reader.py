@@ -14,15 +14,15 @@ from pydantic_core import PydanticSerializationError
 
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import BadRow, DataError, RowProblem, shown
-from vlreward.data.golds import from_json, untagged
 from vlreward.data.images import ImageSource, image_size
-from vlreward.data.inference import fields_of, task_of_rows, task_of_type
+from vlreward.data.inference import fields_of, task_of_rows
 from vlreward.data.manifest import split_remarks
 from vlreward.data.rows import RawRow
-from vlreward.data.schemas import Fields, Schema, schema_of
+from vlreward.data.schemas import schema_of, task_of_schema
 from vlreward.geometry import Size
-from vlreward.golds import Envelope, unpack
-from vlreward.types import BoxGold, MathGold, Sample
+from vlreward.golds import Envelope, claimant, unpack
+from vlreward.schema import Fields, Schema
+from vlreward.types import Gold, Sample
 
 __all__ = ["RowReader", "RowSource"]
 
@@ -73,10 +73,15 @@ class RowReader:
         schema = self.schema or schema_of(first.value, path=self.path)
         every: Iterable[RawRow] = chain([first], rows)
         typed = None
-        task = self.task or schema.task
-        if task is None and schema.task_from_type:
+        task = self.task or task_of_schema(schema)
+        if task is None and schema.typed:
             try:
-                task = typed = task_of_type(fields_of(first, schema).gold)
+                gold = fields_of(first, schema).gold
+                task = typed = claimant(gold, typed=True)
+                if task is None:
+                    raise BadRow(
+                        f"gold: expected a whole number or a text, got {shown(gold)}", "bad_gold"
+                    )
             except BadRow as bad:
                 raise self._error([_problem(first, bad)]) from None
         elif task is None:
@@ -123,7 +128,8 @@ class RowReader:
 
     def _sample(self, raw: RawRow, schema: Schema, task: str, typed: bool) -> Sample:
         fields = fields_of(raw, schema)
-        if typed and (kind := task_of_type(fields.gold)) != task:
+        task = fields.task or task
+        if typed and (kind := claimant(fields.gold, typed=True)) != task:
             raise BadRow(
                 f"mixed types: expected a gold for {task} as in the first row, got "
                 f"{shown(fields.gold)}, which is for {kind}; name the task to accept both",
@@ -139,8 +145,8 @@ class RowReader:
         if before != raw.number:
             raise BadRow(f"expected ids that differ, got {sample_id!r} as in row {before}")
         size = self._size(raw, fields) or envelope.image_size
-        if size is not None and isinstance(envelope.gold, BoxGold):
-            self._look_at_box(raw, envelope.gold, size)
+        if size is not None:
+            self._look_at(raw, envelope.gold, size)
         try:
             sample = Sample(
                 id=sample_id,
@@ -151,7 +157,8 @@ class RowReader:
                 image_size=size,
                 input_size=envelope.input_size,
                 frame=envelope.frame,
-                metadata=fields.metadata or {},
+                axis_order=envelope.axis_order,
+                metadata={**envelope.metadata, **(fields.metadata or {})},
             )
             sample.model_dump_json()  # half of a surrogate pair passes validation, but not this
         except ValidationError as error:
@@ -164,36 +171,26 @@ class RowReader:
 
     def _gold(self, value: Any, task: str) -> Envelope:
         try:
-            value = untagged(value)
-            if isinstance(value, str) and task == "geometry" and '"vlreward"' not in value:
-                envelope = Envelope(gold=MathGold(expression=value))
-            else:
-                envelope = unpack(from_json(value) if isinstance(value, str) else value, task)
-        except ValidationError as error:
-            message = error.errors(include_url=False)[0]["msg"]
-            raise BadRow(f"gold: {message}, got {shown(value)}", "bad_gold") from None
+            envelope = unpack(value, task)
         except ValueError as error:
             raise BadRow(f"gold: {error}", "bad_gold") from None
         gold = envelope.gold
         if gold.task != task:
             raise BadRow(f"gold: expected one for {task}, got one for {gold.task}", "bad_gold")
-        if isinstance(gold, MathGold):
-            self._verify(gold)
+        self._check(gold)
         return envelope
 
-    def _verify(self, gold: MathGold) -> None:
-        if gold.expression not in self._checked:
-            check = self.check_gold
-            if check is None:
-                from vlreward.verify import check_gold
-
-                check = check_gold
+    def _check(self, gold: Gold) -> None:
+        if self.check_gold is None and type(gold).check is Gold.check:
+            return
+        key = gold.text()
+        if key not in self._checked:
             try:
-                check(gold.expression)
-                self._checked[gold.expression] = None
+                gold.check() if self.check_gold is None else self.check_gold(key)
+                self._checked[key] = None
             except ValueError as error:
-                self._checked[gold.expression] = str(error)
-        if (message := self._checked[gold.expression]) is not None:
+                self._checked[key] = str(error)
+        if (message := self._checked[key]) is not None:
             raise BadRow(f"gold: {message}", "bad_gold")
 
     def _size(self, raw: RawRow, fields: Fields) -> Size | None:
@@ -221,24 +218,13 @@ class RowReader:
             self._note(raw, f"declared {tuple(declared)}, but the image {name!r} has {tuple(size)}")
         return size
 
-    def _look_at_box(self, raw: RawRow, gold: BoxGold, size: Size) -> None:
-        extent = gold.frame.extent(size)
-        if extent is None:
-            return
-        box = gold.box
-        if box.clipped(*extent) is None:
-            raise BadRow(
-                f"gold: expected a box in the image of {size.width} x {size.height} pixels, got "
-                f"{tuple(box)!r}, which does not touch it",
-                "bad_gold",
-            )
-        excess = max(-box.x1, -box.y1, box.x2 - extent[0], box.y2 - extent[1])
-        if excess > self.box_tolerance:
-            self._note(
-                raw,
-                f"the gold box {tuple(box)!r} leaves the image of {size.width} x {size.height} "
-                f"pixels by {excess:g}",
-            )
+    def _look_at(self, raw: RawRow, gold: Gold, size: Size) -> None:
+        try:
+            remark = gold.remark(size, self.box_tolerance)
+        except ValueError as error:
+            raise BadRow(f"gold: {error}", "bad_gold") from None
+        if remark is not None:
+            self._note(raw, remark)
 
     def _note(self, raw: RawRow, message: str) -> None:
         self._notes.append(RowProblem(raw.number, message, raw.line, "note"))

@@ -1,10 +1,11 @@
-"""Raw rows of JSON and JSON Lines files, with their place in the file."""
+"""JSON and JSON Lines files, read strictly: whole, or as raw rows with their place in the file."""
 
 from __future__ import annotations
 
 import codecs
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from vlreward.data.errors import DataError
 
-__all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile"]
+__all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile", "read_json"]
 
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
 
@@ -29,7 +30,34 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"expected a finite number, got {text[:40]}")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; NaN, infinities and numbers that overflow are refused.
+
+    Raises:
+        DataError: If the file cannot be read, is empty, not UTF-8, starts with a byte order mark
+            or is not JSON; names the line and, within it, the column.
+    """
+    try:
+        return _whole(path, path.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot read it: {error.strerror or error}", path=path) from None
+
+
+def _whole(path: Path, raw: bytes, what: str = "JSON") -> Any:
+    _refuse_bom(path, raw)
+    if not raw.strip():
+        raise DataError(f"expected {what}, got an empty file", path=path)
+    return _parse(path, raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +82,12 @@ class RowFile:
 
     path: Path
     """File to read."""
+    key: str | None = None
+    """Key that a `.json` file may have its list under, as result files do; None for none."""
     sha256: str = field(default="", init=False)
     """Hex digest of the bytes of the file; set once all rows have been read."""
+    about: dict[str, Any] = field(default_factory=dict, init=False)
+    """What stands beside the list under `key`; set with the first row."""
 
     def __iter__(self) -> Iterator[RawRow]:
         """Yield the rows.
@@ -75,23 +107,23 @@ class RowFile:
             for line, raw in enumerate(file, 1):
                 digest.update(raw)
                 if line == 1:
-                    self._refuse_bom(raw)
+                    _refuse_bom(self.path, raw)
                 if not raw.strip():
                     continue
                 number += 1
-                yield RawRow(number, self._parse(raw, line), line)
+                yield RawRow(number, _parse(self.path, raw.rstrip(), line), line)
         if not number:
             raise DataError("expected rows, got an empty file", path=self.path)
         self.sha256 = digest.hexdigest()
 
     def _list(self) -> Iterator[RawRow]:
         raw = self.path.read_bytes()
-        self._refuse_bom(raw)
-        if not raw.strip():
-            raise DataError("expected rows, got an empty file", path=self.path)
+        rows = _whole(self.path, raw, "rows")
         digest = hashlib.sha256(raw).hexdigest()
-        rows = self._parse(raw)
         del raw
+        if isinstance(rows, dict) and self.key is not None and self.key in rows:
+            self.about = rows
+            rows = self.about.pop(self.key)
         if not isinstance(rows, list):
             raise DataError(self._not_a_list(rows), path=self.path)
         if not rows:
@@ -101,9 +133,9 @@ class RowFile:
             rows[index] = None  # lets go of what has been converted
         self.sha256 = digest
 
-    @staticmethod
-    def _not_a_list(value: Any) -> str:
-        message = f"expected a JSON list of rows, got {type(value).__name__}"
+    def _not_a_list(self, value: Any) -> str:
+        beside = "" if self.key is None else f", or an object with one under {self.key!r}"
+        message = f"expected a JSON list of rows{beside}, got {type(value).__name__}"
         if isinstance(value, dict):
             message += f" with the keys {sorted(map(str, value))[:12]}"
             if "results" in value:
@@ -112,35 +144,35 @@ class RowFile:
                 message += "; if every line of the file is one row, name it .jsonl"
         return message
 
-    def _refuse_bom(self, head: bytes) -> None:
-        for bom, name in _BOMS:
-            if head.startswith(bom):
-                raise DataError(
-                    f"expected UTF-8 without a byte order mark, got {name}: save the file as UTF-8",
-                    path=self.path,
-                )
 
-    def _parse(self, raw: bytes, line: int | None = None) -> Any:
-        try:
-            return _DECODER.decode(raw.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            at = line or raw.count(b"\n", 0, error.start) + 1
-            column = error.start - raw.rfind(b"\n", 0, error.start)
+def _refuse_bom(path: Path, head: bytes) -> None:
+    for bom, name in _BOMS:
+        if head.startswith(bom):
             raise DataError(
-                f"line {at}, byte {column}: expected UTF-8, got 0x{raw[error.start]:02x}: "
-                "save the file as UTF-8",
-                path=self.path,
-            ) from None
-        except json.JSONDecodeError as error:
-            message = (
-                f"line {line or error.lineno}, column {error.colno}: expected JSON: {error.msg}"
+                f"expected UTF-8 without a byte order mark, got {name}: save the file as UTF-8",
+                path=path,
             )
-            if line is None and error.msg == "Extra data":
-                message += "; if every line of the file is one row, name it .jsonl"
-            raise DataError(message, path=self.path) from None
-        except RecursionError:
-            raise DataError(
-                f"line {line or 1}: expected JSON, got values nested too deeply", path=self.path
-            ) from None
-        except ValueError as error:  # NaN, or an integer of more digits than Python converts
-            raise DataError(f"line {line or 1}: expected JSON: {error}", path=self.path) from None
+
+
+def _parse(path: Path, raw: bytes, line: int | None = None) -> Any:
+    try:
+        return _DECODER.decode(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        at = line or raw.count(b"\n", 0, error.start) + 1
+        column = error.start - raw.rfind(b"\n", 0, error.start)
+        raise DataError(
+            f"line {at}, byte {column}: expected UTF-8, got 0x{raw[error.start]:02x}: "
+            "save the file as UTF-8",
+            path=path,
+        ) from None
+    except json.JSONDecodeError as error:
+        message = f"line {line or error.lineno}, column {error.colno}: expected JSON: {error.msg}"
+        if line is None and error.msg == "Extra data":
+            message += "; if every line of the file is one row, name it .jsonl"
+        raise DataError(message, path=path) from None
+    except RecursionError:
+        raise DataError(
+            f"line {line or 1}: expected JSON, got values nested too deeply", path=path
+        ) from None
+    except ValueError as error:  # NaN, or an integer of more digits than Python converts
+        raise DataError(f"line {line or 1}: expected JSON: {error}", path=path) from None

@@ -215,7 +215,7 @@ def _recorded(
     frame: Frame | None,
     family: ModelFamily | None,
 ) -> list[Observation]:
-    from vlreward.bench.recorded import read_recorded
+    from vlreward.bench.completions_file import read_recorded
     from vlreward.scoring import score_batch
     from vlreward.tasks import get_task
 

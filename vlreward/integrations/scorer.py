@@ -11,7 +11,7 @@ from vlreward.golds import unpack
 from vlreward.integrations.settings import Settings
 from vlreward.registry import UnknownNameError, unknown_name
 from vlreward.rewards import TaskReward
-from vlreward.spec import AnswerTerm, TaskSpec
+from vlreward.task import AnswerTerm, TaskSpec
 from vlreward.types import FailureCode, Score
 
 __all__ = ["NUMBERS", "Scored", "Scorer"]
@@ -89,7 +89,7 @@ class Scorer:
         from vlreward.tasks import get_task
 
         protocol = self.settings.protocol
-        return get_task(task, protocol=protocol, method="r1" if protocol == "strict" else "train")
+        return get_task(task, protocol=protocol, method=None)
 
     def reward(self, task: str) -> TaskReward:
         """The reward of a task, with the accuracy beside its terms.

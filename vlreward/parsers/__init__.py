@@ -3,7 +3,7 @@
 A parser is a callable `(text) -> Parsed[T] | ParseFailure` that is frozen, picklable and hashable.
 It never raises on text, takes time linear in its length, and refuses what exceeds its size caps.
 
-`vlreward.parsers.math` and `vlreward.parsers.compat` (the rules of published code) are imported
+`vlreward.parsers.math` and `vlreward.tasks.published` (the rules of published code) are imported
 where they are used.
 """
 

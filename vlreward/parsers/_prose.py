@@ -6,9 +6,10 @@ import re
 
 from vlreward.parsers._keys import key_meaning, named_box
 from vlreward.parsers._scan import Scan
-from vlreward.parsers._stated import NUMBER, S, read_numbers
+from vlreward.parsers._stated import NUMBER, S, TooComplex, read_numbers
+from vlreward.types import FailureCode, ParseFailure
 
-__all__ = ["NOTHING", "read", "read_prose"]
+__all__ = ["NOTHING", "read"]
 
 _UNIT = r"(?:\s?px)?"
 _SEP = rf"(?:{S},{S}|\s{{1,64}})"
@@ -44,7 +45,9 @@ NOTHING = re.compile(
 """An answer that says that there is nothing: `None`, an empty list ..., alone or under a key."""
 
 
-def read(text: str, start: int, end: int, *, points: bool = False) -> Scan:
+def read(
+    text: str, start: int, end: int, *, points: bool = False, corner_keys: bool = True
+) -> Scan | ParseFailure:
     """Every box and point stated in text[start:end].
 
     Full-width digits and punctuation count as the plain ones. Where brackets and tags state none,
@@ -55,21 +58,26 @@ def read(text: str, start: int, end: int, *, points: bool = False) -> Scan:
         start: Where to begin.
         end: Where to stop.
         points: Whether a point is as good as a box; else prose is read where there is no box.
+        corner_keys: Whether keys such as `top_left` name the corners of a box.
 
-    Raises:
-        TooComplex: If there are more than 2,000 tokens or 32 levels of structure.
+    Returns:
+        What was found, or `too_complex` if there are more than 2,000 tokens or 32 levels of
+        structure.
     """
     original = text
     if not text.isascii() and _WIDE.search(text, start, end):
         text = text[:start] + text[start:end].translate(_NARROW) + text[end:]
-    scan = Scan(text, end, original)
-    scan.run(start)
-    if not scan.boxes and not (points and scan.points):
-        read_prose(scan, text, start, end)
+    scan = Scan(text, end, original, corner_keys)
+    try:
+        scan.run(start)
+        if not scan.boxes and not (points and scan.points):
+            _read_prose(scan, text, start, end)
+    except TooComplex as error:
+        return ParseFailure(FailureCode.TOO_COMPLEX, str(error), (start, end))
     return scan
 
 
-def read_prose(scan: Scan, text: str, start: int, end: int) -> None:
+def _read_prose(scan: Scan, text: str, start: int, end: int) -> None:
     """Add what naked numbers, corners in prose or numbers with names state."""
     naked = _NAKED.fullmatch(text, start, end)
     if naked:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vlreward.parsers._keys import Meaning, key_meaning, named_box, named_point
-from vlreward.parsers._stated import NUMBER, Order, S, Stated, TooComplex, read_numbers
+from vlreward.parsers._stated import LIMIT, NUMBER, Order, S, Stated, TooComplex, read_numbers
 from vlreward.parsers._tags import Tags
 from vlreward.parsers.tags import excerpt
 from vlreward.types import FailureCode
@@ -20,24 +20,25 @@ _MAX_DEPTH = 32
 
 # Neighbouring parts of each pattern share no character, so a failed match costs one pass over
 # what it read; a match that starts at a bracket reads no further than the next one.
-_N = rf"{S}({NUMBER}){S}"
+_N = rf"{S}([-+.0-9][-+.0-9eE]{{0,127}}){S}"  # whether it is a number is seen when it is read
 _M = rf"{S}{NUMBER}{S}"
 _QUAD = rf"{_N},{_N},{_N},{_N}(?:,{S})?"
 _END = rf"(?={S}(?:[,:}}\]]|\Z))"
 _KEY = rf"""{S}(?:"([^"\\]{{0,64}})"|'([^'\\]{{0,64}})'|([^\W\d]\w{{0,64}})){S}:{S}"""
 _STRINGS = rf""""([^"\\]*)"{_END}|'([^'\\]*)'{_END}"""
-_OBJECT = rf"""(?<=\{{){S}(?:["'}}]|[^\W\d]\w{{0,64}}{S}:)"""
-# Outside of structures only what opens one counts: an opening bracket, with the four numbers that
-# it holds (2-5), or a mark (6) that a structure follows.
-_FREE = re.compile(rf"([\[({{<])(?:{_QUAD}[\])}}>]|(?=(?<=[\[(]){S}[\[({{])()|(?={_OBJECT})())?")
-# Inside: a bracket or separator, with what follows it. Groups 2-5 four numbers, 6 a bracket
-# follows, 7-9 a key, with 10-11 its string, 12 its number or 13 a string that is not that simple;
-# 14-15 a string in a list, 16 one that is not that simple.
+_KEYED = rf"""{_KEY}(?:([\[(]{_QUAD}[\])])|{_STRINGS}|({NUMBER}){_END}|(["']))?"""
+# A bracket or separator with what follows it. Groups 2-5 are four numbers, 6 marks an opening
+# bracket that a structure follows, 7-9 are a key, with 10 (11-14) four numbers, 15-16 a string,
+# 17 a number or 18 the quote of a string that is not that simple; 19-20 a string in a list, 21 the
+# quote of one that is not that simple. Outside of structures only opening brackets count.
+_FREE = re.compile(
+    rf"""([\[({{<])(?:{_QUAD}[\])}}>]|(?=(?<=[\[(]){S}[\[({{])()|(?<=\{{){_KEYED})?"""
+)
 _TOKEN = re.compile(
     rf"""([\[({{,:\])}}])(?:(?<=[\[({{]){_QUAD}[\])}}]|(?=(?<=[\[(]){S}[\[({{])()"""
-    rf"""|(?<=[{{,]){_KEY}(?:{_STRINGS}|({NUMBER}){_END}|(["']))?"""
-    rf"""|(?<=[\[({{,]){S}(?:{_STRINGS}|(["'])))?"""
+    rf"""|(?<=[{{,]){_KEYED}|(?<=[\[({{,]){S}(?:{_STRINGS}|(["'])))?"""
 )
+_ROW, _STRUCTURED, _KEYED_ROW, _KEYED_NUMBER, _KEYED_QUOTE, _LIST_QUOTE = 5, 6, 10, 17, 18, 21
 _PAIR = re.compile(rf"[\[(]{_N},{_N}[\])]")
 _PLAIN_PAIR = rf"[\[(]{_M},{_M}[\])]"
 _PAIRS = re.compile(rf"{_PLAIN_PAIR}(?:{S},{S}{_PLAIN_PAIR}){{0,1999}}")  # as many as tokens
@@ -53,7 +54,8 @@ _ROWS = re.compile(rf"[\[(]{_M}(?:,{_M}){{3}}(?:;{_M}(?:,{_M}){{3}}){{1,63}}[\])
 _WRITTEN = re.compile(rf"{S}[\[(]?{_N}(?:,{_N},{_N})?,{_N}[\])]?{S}")
 _SPECIAL = re.compile(r"[-+]?(?:nan|inf|infinity)", re.IGNORECASE)
 _AFTER_STRING = re.compile(rf"{S}(?:[,:}}\]]|\Z)")
-_STRUCTURE = re.compile(rf"""{_OBJECT}|(?<=[\[(]){S}["'\[({{]""")
+_STRUCTURE = re.compile(rf"""(?<=\{{){S}["'}}]|(?<=[\[(]){S}["'\[({{]""")
+_REST = re.compile(r"[\s\]})`]{0,64}\Z")  # brackets that close what is open, and a fence
 _CLOSER = {"[": "]", "(": ")", "{": "}"}
 
 _BARE = Meaning("wrapper")
@@ -62,38 +64,25 @@ _READ = ("wrapper", "box", "place")  # kinds under which four numbers are a box
 _POINTS = ("wrapper", "place", "point")
 
 
-class _Level:
-    """One open bracket."""
-
-    __slots__ = ("boxes", "closer", "key", "label", "outer", "parts", "points", "rank", "start")
-
-    def __init__(self, closer: str, start: int, outer: Meaning, key: str, scan: Scan) -> None:
-        self.closer = closer
-        self.start = start
-        self.outer = outer
-        self.key = key
-        self.boxes = len(scan.boxes)
-        self.points = len(scan.points)
-        self.label: str | None = None
-        self.rank = "99"
-        self.parts: dict[str, float] | None = None
+_Outer = tuple[int, Meaning, str, int, int, "str | None", str, "dict[str, float] | None"]
 
 
 class Scan:
     """What a text states; `run` fills the attributes."""
 
     __slots__ = (
-        *("_key", "_levels", "_steps", "_text", "boxes", "end", "original", "points", "role"),
-        "seen",
+        *("_closers", "_key", "_label", "_outer", "_parts", "_rank", "_steps", "_tags", "_text"),
+        *("boxes", "corner_keys", "end", "original", "points", "role", "seen"),
     )
 
-    def __init__(self, text: str, end: int, original: str) -> None:
+    def __init__(self, text: str, end: int, original: str, corner_keys: bool = True) -> None:
         """Be ready to read.
 
         Args:
             text: What to read.
             end: Where to stop.
             original: The same text, from which labels are taken.
+            corner_keys: Whether keys such as `top_left` name the corners of a box.
         """
         self.boxes: list[Stated] = []
         """Every box, well or badly stated, in order."""
@@ -104,10 +93,16 @@ class Scan:
         self.end = end
         self.original = original
         self.role = _BARE
+        self.corner_keys = corner_keys
         self._text = text
         self._key = ""
-        self._levels: list[_Level] = []
+        self._closers: list[str] = []
+        self._outer: list[_Outer] = []  # what each open bracket interrupted
+        self._label: str | None = None  # of the object that is open
+        self._rank = "99"
+        self._parts: dict[str, float] | None = None
         self._steps = 0
+        self._tags: Tags | None = None
 
     @property
     def remark(self) -> str:
@@ -125,70 +120,69 @@ class Scan:
         Raises:
             TooComplex: If there are more than 2,000 tokens or 32 levels of structure.
         """
-        text, end, levels = self._text, self.end, self._levels
+        text, end, closers = self._text, self.end, self._closers
         free, token = _FREE.search, _TOKEN.search
-        tags = Tags(self, text)
-        while True:
-            self._steps += 1
-            if self._steps > _MAX_TOKENS:
-                raise TooComplex(f"expected at most {_MAX_TOKENS} tokens of structure")
-            if not levels:
-                match = free(text, pos, end)
-                if match is None:
-                    break
-                kind = match.lastindex
-                if kind == 5:
-                    self.add_box(match.span(), match.group(2, 3, 4, 5))
-                    pos = match.end()
+        steps = 0
+        while pos < end:
+            match = token(text, pos, end) if closers else free(text, pos, end)
+            if match is None:
+                break
+            steps += 1
+            if steps > _MAX_TOKENS:
+                self.count(steps)
+            start, pos = match.span()
+            kind = match.lastindex
+            if kind == _ROW:
+                self.add_box((start, pos), match.group(2, 3, 4, 5))
+                continue
+            char = text[start]
+            if char == "{":
+                if kind == 1 and not closers and not _STRUCTURE.match(text, pos, end):
                     continue
-                pos = match.start()
-                if kind == 1:
-                    if match[1] == "<":
-                        pos = tags.read(pos)
-                        continue
-                    after = None if match[1] == "{" else self._values(pos)
+                self._open("}", start)
+            elif char == ",":
+                if closers[-1] == "}":
+                    self.role = _OTHER
+            elif char in "[(":
+                if kind != _STRUCTURED:
+                    after = self._values(start)
                     if after is not None:
                         pos = after
                         continue
-                    if not _STRUCTURE.match(text, pos + 1, end):
-                        pos += 1
+                    if kind == 1 and not closers and not _STRUCTURE.match(text, pos, end):
                         continue
-            match = token(text, pos, end)
-            if match is None:
-                break
-            kind, char, pos = match.lastindex, match[1], match.end()
-            if kind == 5:
-                self.add_box(match.span(), match.group(2, 3, 4, 5))
+                self._open(_CLOSER[char], start)
+            elif char == "<":
+                self._tags = self._tags or Tags(self, text)
+                pos = self._tags.read(start)
                 continue
-            if char in "[(" and kind != 6:
-                after = self._values(match.start())
-                if after is not None:
-                    pos = after
-                    continue
-            if char == ",":
-                if levels and levels[-1].closer == "}":
-                    self.role = _OTHER
             elif char == ":":
-                self.role = _OTHER if levels and levels[-1].closer == "}" else self.role
-            elif char in "[({":
-                self._open(char, match.start())
-            elif levels and (levels[-1].closer == char or self._closes(char)):
+                if closers[-1] == "}":
+                    self.role = _OTHER
+            elif _REST.match(text, pos, end):
+                break
+            elif char in closers:
                 while self._close(pos) != char:  # a missing closing bracket inside is forgiven
                     pass
-            if kind is None or kind < 7:
                 continue
-            if kind in (13, 16):
-                last, after = self._string_end(pos - 1)
-                content = (pos, last)
-                pos = after
-            else:
-                content = match.span(kind)
-            if kind < 14 and levels and levels[-1].closer == "}":
+            if kind is None or kind <= _STRUCTURED or kind > _KEYED_QUOTE:
+                if kind == _LIST_QUOTE:
+                    pos = self._string_end(match.start(kind))[1]
+                continue
+            content = match.span(kind)
+            if kind == _KEYED_QUOTE:
+                last, pos = self._string_end(content[0])
+                content = (content[1], last)
+            if closers[-1] == "}":
                 key = match[7] or match[8] or match[9] or ""
-                self._take_key(key, content if kind > 9 else None)
-        while levels:
+                self._take_key(key, None if kind <= _KEYED_ROW else content)
+            if kind == _KEYED_ROW:
+                self.add_box(content, match.group(11, 12, 13, 14))
+        while closers:
             self._close(end)
-        tags.finish()
+        if self._tags:
+            self._tags.finish()
+        self._steps += steps
 
     def add_box(
         self, span: tuple[int, int], atoms: Sequence[str], order: Order = "written"
@@ -197,26 +191,31 @@ class Scan:
 
         Args:
             span: Where they stand.
-            atoms: The numbers; each must be one but for its unit and quotes.
+            atoms: The numbers, as a pattern of numbers found them.
             order: Whether x comes first.
         """
+        a, b, c, d = atoms
+        try:
+            values = (int(a), int(b), int(c), int(d))
+        except ValueError:
+            self._place(span, read_numbers(atoms), order)
+            return
+        self._place(span, values if max(values) <= LIMIT else read_numbers(atoms), order)
+
+    def _place(self, span: tuple[int, int], values: tuple[float, ...] | str, order: Order) -> None:
         kind, form = self.role
         if kind not in _READ:
-            self.note(f"a list of {len(atoms)} under the key {self._key[:40]!r}")
-            return
-        values = read_numbers(atoms)
-        if isinstance(values, str):
-            code, detail = FailureCode.BAD_NUMBER, f"the number {excerpt(values)}"
-            self.boxes.append(Stated(span, None, order, None, code, detail))
-            return
-        if form:
+            self.note(self._under(4))
+        elif isinstance(values, str):
+            self.boxes.append(_bad_number(span, values))
+        elif not form:
+            self.boxes.append(Stated(span, values, order))
+        elif form == "?":
+            self.boxes.append(Stated(span, values, "doubtful"))
+        else:
             a, b, c, d = values
-            if form == "?":
-                order = "doubtful"
-            else:
-                order = "named"
-                values = (b, a, d, c) if form == "yxyx" else (a, b, a + c, b + d)
-        self.boxes.append(Stated(span, values, order))
+            corners = (b, a, d, c) if form == "yxyx" else (a, b, a + c, b + d)
+            self.boxes.append(Stated(span, corners, "named"))
 
     def add_point(
         self, span: tuple[int, int], atoms: Sequence[str], order: Order = "written"
@@ -225,14 +224,14 @@ class Scan:
         kind = self.role.kind
         values = read_numbers(atoms)
         if kind in _POINTS:
-            wrong = f"the number {excerpt(values)}" if isinstance(values, str) else ""
-            code = FailureCode.BAD_NUMBER
-            got = None if isinstance(values, str) else values
-            self.points.append(Stated(span, got, order, None, code, wrong))
-        elif kind == "corner" and not isinstance(values, str):
+            if isinstance(values, str):
+                self.points.append(_bad_number(span, values))
+            else:
+                self.points.append(Stated(span, values, order))
+        elif kind == "corner" and self.corner_keys and not isinstance(values, str):
             self._corner(values, "written")
         elif kind == "box":
-            self.boxes.append(Stated(span, None, detail=self._under(2)))
+            self.boxes.append(Stated.wrong(span, FailureCode.NO_BOX, self._under(2)))
         else:
             self.note(self._under(2))
 
@@ -257,26 +256,32 @@ class Scan:
         under = "" if self.role is _BARE else f" under the key {self._key[:40]!r}"
         return f"a list of {length}{under}"
 
-    def _open(self, bracket: str, start: int) -> None:
-        if len(self._levels) == _MAX_DEPTH:
+    def _open(self, closer: str, start: int) -> None:
+        if len(self._closers) == _MAX_DEPTH:
             raise TooComplex(f"expected at most {_MAX_DEPTH} levels of brackets")
-        self._levels.append(_Level(_CLOSER[bracket], start, self.role, self._key, self))
-        if bracket == "{":
+        self._closers.append(closer)
+        found = len(self.boxes), len(self.points)
+        self._outer.append(
+            (start, self.role, self._key, *found, self._label, self._rank, self._parts)
+        )
+        self._label = self._parts = None
+        self._rank = "99"
+        if closer == "}":
             self.role = _OTHER
 
-    def _closes(self, bracket: str) -> bool:
-        return any(level.closer == bracket for level in self._levels)
-
     def _close(self, pos: int) -> str:
-        level = self._levels.pop()
-        self.role, self._key = level.outer, level.key
-        if level.parts:
-            self.add_named(level.parts, (level.start, pos))
-        if level.label is not None:
-            for stated in (*self.boxes[level.boxes :], *self.points[level.points :]):
-                if stated.label is None:
-                    stated.label = level.label
-        return level.closer
+        label, parts = self._label, self._parts
+        (start, self.role, self._key, boxes, points, self._label, self._rank, self._parts) = (
+            self._outer.pop()
+        )
+        if parts:
+            self.add_named(parts, (start, pos))
+        if label is not None:
+            for stated in self.boxes[boxes:]:
+                stated.label = stated.label or label
+            for stated in self.points[points:]:
+                stated.label = stated.label or label
+        return self._closers.pop()
 
     def add_named(self, parts: dict[str, float], span: tuple[int, int]) -> bool:
         """Note coordinates with names, if they make a box or a point; whether they do."""
@@ -293,17 +298,15 @@ class Scan:
     def _corner(self, point: tuple[float, ...], order: Order) -> None:
         """The value of a key such as `top_left`: half of a box."""
         which = "1" if self.role.name == "top_left" else "2"
-        if self._levels:
-            parts = self._parts()
-            parts["x" + which], parts["y" + which] = point
-            if order == "written":
-                parts["written"] = 1
+        parts = self._named()
+        parts["x" + which], parts["y" + which] = point
+        if order == "written":
+            parts["written"] = 1
 
-    def _parts(self) -> dict[str, float]:
-        level = self._levels[-1]
-        if level.parts is None:
-            level.parts = {}
-        return level.parts
+    def _named(self) -> dict[str, float]:
+        if self._parts is None:
+            self._parts = {}
+        return self._parts
 
     def _take_key(self, key: str, content: tuple[int, int] | None) -> None:
         """A key of an object, with where its text or number stands if it has one."""
@@ -312,17 +315,16 @@ class Scan:
         if content is None:
             return
         kind = meaning.kind
-        text = self._text[slice(*content)]
         if kind == "label":
-            level = self._levels[-1]
-            if meaning.name < level.rank:
-                level.label, level.rank = _plain(self.original[slice(*content)]), meaning.name
+            if meaning.name < self._rank:
+                self._label = _plain(self.original[content[0] : content[1]])
+                self._rank = meaning.name
         elif kind == "side":
-            values = read_numbers([text])
+            values = read_numbers([self._text[slice(*content)]])
             if not isinstance(values, str):
-                self._parts()[meaning.name] = values[0]
+                self._named()[meaning.name] = values[0]
         elif kind != "other":
-            match = _WRITTEN.fullmatch(text)
+            match = _WRITTEN.fullmatch(self._text, *content)
             if match:
                 atoms = [group for group in match.groups() if group is not None]
                 (self.add_box if len(atoms) == 4 else self.add_point)(content, atoms)
@@ -367,11 +369,12 @@ class Scan:
     def _list(self, span: tuple[int, int], atoms: list[str]) -> None:
         numeric = any(_like_a_number(atom) for atom in atoms)
         if len(atoms) == 4 and (numeric or self.role.kind == "box"):
-            self.add_box(span, atoms)
+            self._place(span, read_numbers(atoms), "written")
         elif len(atoms) == 2 and numeric:
             self.add_point(span, atoms)
         elif atoms and self.role.kind == "box":
-            self.boxes.append(Stated(span, None, detail=self._under(len(atoms))))
+            detail = self._under(len(atoms))
+            self.boxes.append(Stated.wrong(span, FailureCode.NO_BOX, detail))
         elif numeric:
             self.note(self._under(len(atoms)))
 
@@ -384,11 +387,15 @@ class Scan:
             self.add_box(match.span(), [*pairs[0].groups(), *pairs[1].groups()])
         elif len(pairs) > 1 and self.role.kind == "box":
             detail = f"{len(pairs)} points under the key {self._key[:40]!r}"
-            self.boxes.append(Stated(match.span(), None, detail=detail))
+            self.boxes.append(Stated.wrong(match.span(), FailureCode.NO_BOX, detail))
         else:
             for pair in pairs:
                 self.add_point(pair.span(), pair.groups())
         return stop
+
+
+def _bad_number(span: tuple[int, int], atom: str) -> Stated:
+    return Stated.wrong(span, FailureCode.BAD_NUMBER, f"the number {excerpt(atom)}")
 
 
 def _plain(label: str) -> str:

@@ -32,14 +32,13 @@ class Stated:
 
     __slots__ = ("code", "detail", "label", "order", "span", "values")
 
+    code: FailureCode
+    """Why there are no values; set only then."""
+    detail: str
+    """The same for a person."""
+
     def __init__(
-        self,
-        span: tuple[int, int],
-        values: tuple[float, ...] | None,
-        order: Order = "written",
-        label: str | None = None,
-        code: FailureCode = FailureCode.NO_BOX,
-        detail: str = "",
+        self, span: tuple[int, int], values: tuple[float, ...] | None, order: Order = "written"
     ) -> None:
         """Keep what was seen.
 
@@ -47,27 +46,23 @@ class Stated:
             span: Half-open character range of the numbers with their brackets.
             values: Four numbers or two, in the order written; None if `code` says what is wrong.
             order: Whether x comes first in `values`.
-            label: The text that names it.
-            code: What is wrong if there are no values.
-            detail: The same for a person.
         """
         self.span = span
         self.values = values
-        self.order = order
-        self.label = label
-        self.code = code
-        self.detail = detail
+        self.order: Order = order
+        self.label: str | None = None
+        """The text that names it."""
+
+    @classmethod
+    def wrong(cls, span: tuple[int, int], code: FailureCode, detail: str) -> Stated:
+        """A place that states something badly: with the code and what a person should know."""
+        stated = cls(span, None)
+        stated.code, stated.detail = code, detail
+        return stated
 
 
 def read_numbers(atoms: Sequence[str]) -> tuple[float, ...] | str:
     """Coordinates as written, int where written as one; or the first that is none."""
-    try:
-        if "_" not in "".join(atoms):  # Python would take it for a separator
-            whole = tuple(map(int, atoms))
-            if max(whole) <= LIMIT and min(whole) >= -LIMIT:
-                return whole
-    except ValueError:
-        pass
     values: list[float] = []
     for atom in atoms:
         number = _UNIT.sub("", atom.strip("\"'"))

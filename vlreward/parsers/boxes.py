@@ -8,14 +8,14 @@ from typing import NamedTuple
 from vlreward.geometry import Box, unchecked_box
 from vlreward.parsers._prose import NOTHING, read
 from vlreward.parsers._scan import Scan
-from vlreward.parsers._stated import Stated, TooComplex
+from vlreward.parsers._stated import LIMIT, Stated
 from vlreward.parsers.tags import (
     MAX_CHARS,
     Several,
     Where,
-    answer_region,
     check_choices,
     excerpt,
+    read_answer,
     too_long,
 )
 from vlreward.types import FailureCode, Parsed, ParseFailure
@@ -67,6 +67,8 @@ class BoxParser:
     several_boxes: Several = "fail"
     """What to do with several boxes that differ. `first` and `last` choose by position, before
     the chosen one is checked."""
+    corner_keys: bool = True
+    """Whether two points under keys such as `top_left` and `bottom_right` are a box."""
     y_first: bool | None = None
     """Whether numbers are written (y1, x1, y2, x2). None: only under the key `box_2d`."""
     max_chars: int = MAX_CHARS
@@ -87,21 +89,21 @@ class BoxParser:
         """
         if len(text) > self.max_chars:
             return too_long(self.max_chars, len(text))
-        region = answer_region(text, self.where, self.several_answers)
-        if isinstance(region, ParseFailure):
-            return region
-        scan = _scanned(text, region)
+        return read_answer(text, self.where, self.several_answers, self._read)
+
+    def _read(self, text: str, start: int, end: int) -> Parsed[Box] | ParseFailure:
+        scan = read(text, start, end, corner_keys=self.corner_keys)
         if isinstance(scan, ParseFailure):
             return scan
         found = scan.boxes
+        if not found:
+            return _no_box(scan, text, start, end)
         if len(found) > 1 and self.several_boxes == "fail":
             stated = [c for c in found if c.values is not None]
             if stated and any(self._corners(c) != self._corners(stated[0]) for c in found):
                 return ParseFailure(
-                    FailureCode.MULTIPLE_BOXES, f"expected one box, got {len(found)}", region.span
+                    FailureCode.MULTIPLE_BOXES, f"expected one box, got {len(found)}", (start, end)
                 )
-        if not found:
-            return _no_box(scan, region)
         chosen = found[-1 if self.several_boxes == "last" else 0]
         box = _box(chosen, self._corners(chosen))
         return box if isinstance(box, ParseFailure) else Parsed(box, chosen.span)
@@ -147,35 +149,30 @@ class BoxesParser:
         """
         if len(text) > self.max_chars:
             return too_long(self.max_chars, len(text))
-        region = answer_region(text, self.where, self.several_answers)
-        if isinstance(region, ParseFailure):
-            return region
-        scan = _scanned(text, region)
+        return read_answer(text, self.where, self.several_answers, self._read)
+
+    def _read(
+        self, text: str, start: int, end: int
+    ) -> Parsed[tuple[LabelledBox, ...]] | ParseFailure:
+        scan = read(text, start, end)
         if isinstance(scan, ParseFailure):
             return scan
-        if not scan.boxes and not NOTHING.fullmatch(region.value):
-            return _no_box(scan, region)
+        if not scan.boxes and not NOTHING.fullmatch(text, start, end):
+            return _no_box(scan, text, start, end)
         boxes = []
         for stated in scan.boxes:
             box = _box(stated, _corners(stated, self.y_first))
             if isinstance(box, ParseFailure):
                 return box
             boxes.append(LabelledBox(box, stated.label))
-        return Parsed(tuple(boxes), region.span)
+        return Parsed(tuple(boxes), (start, end))
 
 
-def _scanned(text: str, region: Parsed[str]) -> Scan | ParseFailure:
-    assert region.span is not None
-    try:
-        return read(text, *region.span)
-    except TooComplex as error:
-        return ParseFailure(FailureCode.TOO_COMPLEX, str(error), region.span)
-
-
-def _no_box(scan: Scan, region: Parsed[str]) -> ParseFailure:
-    got = scan.remark or (excerpt(region.value) if NOTHING.fullmatch(region.value) else "none")
+def _no_box(scan: Scan, text: str, start: int, end: int) -> ParseFailure:
+    nothing = NOTHING.fullmatch(text, start, end)
+    got = scan.remark or (excerpt(text[start:end]) if nothing else "none")
     detail = f"expected a box such as [x1, y1, x2, y2], got {got}"
-    return ParseFailure(FailureCode.NO_BOX, detail[:200], region.span)
+    return ParseFailure(FailureCode.NO_BOX, detail[:200], (start, end))
 
 
 def _corners(found: Stated, y_first: bool | None) -> tuple[float, ...] | None:
@@ -194,7 +191,7 @@ def _box(found: Stated, corners: tuple[float, ...] | None) -> Box | ParseFailure
             found.code, f"expected four finite numbers, got {found.detail}"[:200], found.span
         )
     x1, y1, x2, y2 = corners
-    if x1 < x2 and y1 < y2:
+    if -LIMIT <= x1 < x2 and -LIMIT <= y1 < y2:
         return unchecked_box((x1, y1, x2, y2))
     return ParseFailure(
         FailureCode.INVALID_BOX,

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from vlreward.parsers.numbers import Number, whole_numbers
-from vlreward.parsers.tags import MAX_CHARS, Several, Where, answer_region, check_choices, excerpt
+from vlreward.parsers.tags import (
+    MAX_CHARS,
+    Several,
+    Where,
+    check_choices,
+    excerpt,
+    read_answer,
+    too_long,
+)
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["CountParser"]
@@ -63,27 +71,11 @@ class CountParser:
             numbers.
         """
         if len(text) > self.max_chars:
-            return ParseFailure(
-                FailureCode.TOO_LONG,
-                f"expected at most {self.max_chars} characters, got {len(text)}",
-            )
-        if self.where == "whole":
-            match = _USUAL_WHOLE.match(text)
-        else:
-            start = text.rfind("<answer>")
-            match = _USUAL_TAG.match(text, start) if start >= 0 else None
-            if match and text.rfind("</answer>", 0, start) >= 0:
-                match = None
-        if match:
-            return Parsed(int(match[1]), match.span(1))
-        return self._read(text)
+            return too_long(self.max_chars, len(text))
+        return read_answer(text, self.where, self.several_answers, self._read)
 
-    def _read(self, text: str) -> Parsed[int] | ParseFailure:
-        region = answer_region(text, self.where, self.several_answers)
-        if isinstance(region, ParseFailure):
-            return region
-        answer, span = region.value, region.span
-        assert span is not None
+    def _read(self, text: str, start: int, end: int) -> Parsed[int] | ParseFailure:
+        answer, span = text[start:end], (start, end)
         if len(answer) > _MAX_ANSWER:
             return ParseFailure(
                 FailureCode.TOO_LONG,

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vlreward.parsers._prose import read
-from vlreward.parsers._stated import Stated, TooComplex
+from vlreward.parsers._stated import Stated
 from vlreward.parsers.tags import (
     MAX_CHARS,
     Several,
     Where,
-    answer_region,
     check_choices,
+    read_answer,
     too_long,
 )
 from vlreward.types import FailureCode, Parsed, ParseFailure
@@ -74,19 +74,17 @@ class PointParser:
         """
         if len(text) > self.max_chars:
             return too_long(self.max_chars, len(text))
-        region = answer_region(text, self.where, self.several_answers)
-        if isinstance(region, ParseFailure):
-            return region
-        assert region.span is not None
-        try:
-            scan = read(text, *region.span, points=True)
-        except TooComplex as error:
-            return ParseFailure(FailureCode.TOO_COMPLEX, str(error), region.span)
+        return read_answer(text, self.where, self.several_answers, self._read)
+
+    def _read(self, text: str, start: int, end: int) -> Parsed[Point] | ParseFailure:
+        scan = read(text, start, end, points=True)
+        if isinstance(scan, ParseFailure):
+            return scan
         found = scan.points or (scan.boxes if self.boxes else [])
         if not found:
             got = scan.remark or (f"{len(scan.boxes)} boxes" if scan.boxes else "none")
             return ParseFailure(
-                FailureCode.NO_POINT, f"expected a point such as [x, y], got {got}", region.span
+                FailureCode.NO_POINT, f"expected a point such as [x, y], got {got}", (start, end)
             )
         if self.several_points == "fail" and len(found) > 1:
             stated = [c.values for c in found]
@@ -94,7 +92,7 @@ class PointParser:
                 return ParseFailure(
                     FailureCode.MULTIPLE_POINTS,
                     f"expected one point, got {len(found)}",
-                    region.span,
+                    (start, end),
                 )
         return _point(found[-1 if self.several_points == "last" else 0])
 

@@ -8,7 +8,8 @@ other case they are ordinary text.
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, get_args
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, get_args
 
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
@@ -17,11 +18,15 @@ __all__ = [
     "Several",
     "Where",
     "answer_region",
+    "answer_spans",
     "check_choices",
     "excerpt",
+    "read_answer",
     "think_answer_structure",
     "too_long",
 ]
+
+T = TypeVar("T")
 
 MAX_CHARS = 131_072
 """Longest completion that parsers read, by default: some 32,000 tokens."""
@@ -42,6 +47,13 @@ NO_TAG, _UNCLOSED = (
 PLAIN_STRUCTURE = r"\s*<think>[^<]*</think>\s*<answer>%s</answer>\s*\Z"
 _PLAIN_STRUCTURE = re.compile(PLAIN_STRUCTURE % "[^<]*")
 _MAX_BLOCKS = 1_000
+_MAX_READ = 8  # blocks that are read to see whether they mean the same
+_TAGS = re.compile(f"{_OPEN}|{_CLOSE}")
+# What stands between the tags where a model quotes its prompt.
+_PLACEHOLDER = re.compile(
+    r"\s*(?:(?:(?:put|insert|write) )?(?:(?:your|the|final|my) ){0,2}answer(?: here)?|\.{3}|…)?\s*",
+    re.IGNORECASE,
+)
 
 
 def answer_region(
@@ -52,7 +64,9 @@ def answer_region(
     A closed block is a `</answer>` and the nearest `<answer>` before it with no other `</answer>`
     between them. A `<answer>` that is never closed, or that another one follows before the next
     `</answer>`, is ordinary text (models quote the tag while they think), and so is a `</answer>`
-    that nothing opened. Blocks whose contents are equal after stripping count as one answer.
+    that nothing opened. A block that is blank, or holds what prompts hold (`answer here`), is
+    ordinary text too if another one is not. Blocks whose contents are equal after stripping count
+    as one answer.
 
     Args:
         text: The completion.
@@ -71,19 +85,76 @@ def answer_region(
         >>> answer_region("<answer>4</answer> or <answer>5</answer>").code.value
         'multiple_answers'
     """
+    spans = answer_spans(text, where, several)
+    if isinstance(spans, ParseFailure):
+        return spans
+    if len(spans) > 1:
+        return _several(spans[0])
+    ((start, end),) = spans
+    return Parsed(text[start:end], (start, end))
+
+
+def answer_spans(
+    text: str, where: Where = "tag", several: Several = "fail"
+) -> list[tuple[int, int]] | ParseFailure:
+    """Where the answer stands, without white space at its ends; see `answer_region`.
+
+    Returns:
+        One half-open range; under `fail` one for each block with other contents than those
+        before, for callers that can tell whether they mean the same.
+    """
     if where == "whole":
-        return _stripped(text, 0, len(text))
-    if several == "first":
-        close = text.find(_CLOSE)
-        while close >= 0:
-            start = text.rfind(_OPEN, 0, close)
-            if start >= 0:
-                return _stripped(text, start + len(_OPEN), close)
-            # Nothing opens before this one, so the next block opens after it.
-            start = text.find(_OPEN, close)
-            close = text.find(_CLOSE, start) if start >= 0 else -1
-        return _no_answer(text)
-    return _last_block(text, only=several == "fail")
+        blocks = [(0, len(text))]
+    else:
+        end = text.rfind(_CLOSE)
+        start = text.rfind(_OPEN, 0, end) if end >= 0 else -1
+        if start < 0:
+            return _UNCLOSED if _OPEN in text else NO_TAG
+        if text.find(_CLOSE) == end:
+            blocks = [(start + len(_OPEN), end)]
+        else:
+            blocks = _blocks(text)
+            if several == "fail" and len(blocks) >= _MAX_BLOCKS:
+                return ParseFailure(
+                    FailureCode.TOO_COMPLEX, f"expected fewer than {_MAX_BLOCKS} <answer> blocks"
+                )
+    if len(blocks) > 1:
+        distinct = {text[start:end].strip(): (start, end) for start, end in blocks}
+        blocks = list(distinct.values()) if several == "fail" else blocks
+        blocks = {"first": blocks[:1], "last": blocks[-1:]}.get(several, blocks)
+    spans = []
+    for start, end in blocks:
+        content = text[start:end]
+        value = content.strip()
+        if not value:
+            detail = "expected an answer, got nothing"
+            return ParseFailure(FailureCode.EMPTY_ANSWER, detail, (start, end))
+        start += len(content) - len(content.lstrip())
+        spans.append((start, start + len(value)))
+    return spans
+
+
+def read_answer(
+    text: str,
+    where: Where,
+    several: Several,
+    read: Callable[[str, int, int], Parsed[T] | ParseFailure],
+) -> Parsed[T] | ParseFailure:
+    """What `read` makes of the answer that stands between two places in the text.
+
+    Several blocks that differ in writing are one answer if `read` gives equal values for all.
+    """
+    spans = answer_spans(text, where, several)
+    if isinstance(spans, ParseFailure):
+        return spans
+    if len(spans) == 1:
+        return read(text, *spans[0])
+    last = read(text, *spans[-1])
+    if len(spans) <= _MAX_READ and isinstance(last, Parsed):
+        others = [read(text, *span) for span in spans[:-1]]
+        if all(isinstance(other, Parsed) and other.value == last.value for other in others):
+            return last
+    return _several(spans[0])
 
 
 def think_answer_structure(text: str) -> bool:
@@ -135,43 +206,24 @@ def check_choices(parser: object, **choices: Any) -> None:
             raise ValueError(f"expected {name} to be one of {get_args(literal)}, got {value!r}")
 
 
-def _last_block(text: str, only: bool) -> Parsed[str] | ParseFailure:
-    """The last closed block; with `only`, a failure if an earlier one holds something else."""
-    found: Parsed[str] | ParseFailure | None = None
-    content = ""
-    bound = len(text)
-    for _ in range(_MAX_BLOCKS):
-        start = text.rfind(_OPEN, 0, max(text.rfind(_CLOSE, 0, bound), 0))
-        if start < 0:
-            return found or _no_answer(text)
-        bound, start = start, start + len(_OPEN)
-        end = text.find(_CLOSE, start)
-        if found is None:
-            found = _stripped(text, start, end)
-            if not only:
-                return found
-            content = text[start:end].strip()
-        elif text[start:end].strip() != content:
-            return ParseFailure(
-                FailureCode.MULTIPLE_ANSWERS,
-                "expected one answer, got several <answer> blocks that differ",
-                (start, end),
-            )
-    return ParseFailure(
-        FailureCode.TOO_COMPLEX, f"expected fewer than {_MAX_BLOCKS} <answer> blocks"
-    )
+def _blocks(text: str) -> list[tuple[int, int]]:
+    """Contents of all closed blocks that are not blank; of the last blank one if all are."""
+    blocks: list[tuple[int, int]] = []
+    opened: list[int] = []
+    blank: list[tuple[int, int]] = []
+    for tag in _TAGS.finditer(text):
+        if tag.group() == _OPEN:
+            opened.append(tag.end())
+        elif opened:
+            block = (opened.pop(), tag.start())
+            if _PLACEHOLDER.fullmatch(text, *block):
+                blank = [block]  # an echo of the prompt; what is open around it stays open
+            else:
+                blocks.append(block)
+                opened.clear()  # each quoted a tag
+    return blocks or blank
 
 
-def _stripped(text: str, start: int, end: int) -> Parsed[str] | ParseFailure:
-    content = text[start:end]
-    value = content.strip()
-    if not value:
-        return ParseFailure(
-            FailureCode.EMPTY_ANSWER, "expected an answer, got nothing", (start, end)
-        )
-    start += len(content) - len(content.lstrip())
-    return Parsed(value, (start, start + len(value)))
-
-
-def _no_answer(text: str) -> ParseFailure:
-    return _UNCLOSED if _OPEN in text else NO_TAG
+def _several(span: tuple[int, int]) -> ParseFailure:
+    detail = "expected one answer, got several <answer> blocks that differ"
+    return ParseFailure(FailureCode.MULTIPLE_ANSWERS, detail, span)

@@ -3,7 +3,7 @@
 `write_report` is the whole interface; `vlreward report RUN... --html out.html` calls it.
 """
 
+from vlreward.data.errors import DataError as ReportError
 from vlreward.report.build import Report, build_report, write_report
-from vlreward.report.errors import ReportError
 
 __all__ = ["Report", "ReportError", "build_report", "write_report"]

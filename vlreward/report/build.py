@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from vlreward._files import replacing
-from vlreward.report.errors import ReportError
+from vlreward.errors import OptionError
+
+if TYPE_CHECKING:
+    from vlreward.data.images import ImageSource
 
 __all__ = ["Report", "build_report", "write_report"]
 
@@ -43,6 +46,8 @@ def write_report(
     out: Path,
     *,
     image_root: Path | None = None,
+    images: Mapping[str, ImageSource] | None = None,
+    absolute_images: bool = False,
     max_embed_mb: float = 20,
     title: str = "vlreward report",
 ) -> Path:
@@ -57,7 +62,9 @@ def write_report(
         out: The page; missing directories are made, an older page is replaced at once or not at
             all.
         image_root: Directory that the image names of the samples are relative to; None to look
-            in each run directory and in the working directory.
+            where the run found them, in each run directory and in the working directory.
+        images: Gives the images of a suite by its name, in place of directories.
+        absolute_images: Also show images whose absolute names lie outside these directories.
         max_embed_mb: Limit of the embedded images, in millions of bytes of the page.
         title: Heading of the page.
 
@@ -65,12 +72,19 @@ def write_report(
         `out`.
 
     Raises:
-        ReportError: If a run cannot be read, or an argument is wrong.
+        DataError: If a run cannot be read.
+        OptionError: If an argument is wrong.
         OSError: If the page cannot be written.
     """
     out = Path(out)
     report = build_report(
-        run_dirs, out, image_root=image_root, max_embed_mb=max_embed_mb, title=title
+        run_dirs,
+        out,
+        image_root=image_root,
+        images=images,
+        absolute_images=absolute_images,
+        max_embed_mb=max_embed_mb,
+        title=title,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out, "wb") as file:
@@ -83,22 +97,24 @@ def build_report(
     out: Path,
     *,
     image_root: Path | None = None,
+    images: Mapping[str, ImageSource] | None = None,
+    absolute_images: bool = False,
     max_embed_mb: float = 20,
     title: str = "vlreward report",
 ) -> Report:
     """The page as text, with its notes; arguments and errors as in `write_report`."""
     from vlreward.report.images import embed_images
-    from vlreward.report.jsonfile import embed_json
     from vlreward.report.load import load_runs
     from vlreward.report.pairs import compare_runs
-    from vlreward.report.samples import locator, page_data, wanted_images
+    from vlreward.report.samples import Finder, page_data, wanted_images
+    from vlreward.report.text import embed_json
 
     out = Path(out)
     _check_arguments(out, image_root, max_embed_mb)
     runs = load_runs([Path(path) for path in run_dirs])
-    locate = locator(runs, image_root)
-    store = embed_images(wanted_images(runs), locate, out, max_embed_mb)
-    index, rows = page_data(runs, store)
+    finder = Finder(image_root, images or {}, absolute_images)
+    store = embed_images(wanted_images(runs, finder), out, max_embed_mb)
+    index, rows = page_data(runs, finder, store)
     notes = [note for run in runs for note in run.notes] + store.notes
     uris = [shown.uri for shown in store.shown.values() if shown.uri is not None]
     html = _render(
@@ -117,11 +133,11 @@ def build_report(
 
 def _check_arguments(out: Path, image_root: Path | None, max_embed_mb: float) -> None:
     if not (math.isfinite(max_embed_mb) and max_embed_mb >= 0):
-        raise ReportError(f"expected max_embed_mb >= 0, got {max_embed_mb!r}")
+        raise OptionError(f"expected max_embed_mb >= 0, got {max_embed_mb!r}")
     if image_root is not None and not Path(image_root).is_dir():
-        raise ReportError(f"expected a directory as image root, got {str(image_root)!r}")
+        raise OptionError(f"expected a directory as image root, got {str(image_root)!r}")
     if out.is_dir():
-        raise ReportError(
+        raise OptionError(
             f"expected a file to write, got the directory {str(out)!r}: give e.g. "
             f"{str(out / 'report.html')!r}"
         )

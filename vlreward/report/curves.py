@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vlreward.report.errors import ReportError
-from vlreward.report.jsonfile import parse_json, read_text
-from vlreward.report.records import explain
+from vlreward._text import first_problem
+from vlreward.data.errors import DataError
+from vlreward.data.rows import read_json
 from vlreward.report.svg import Figure, line_chart
 
 __all__ = ["CURVES_FILE", "TrainingCurves", "curve_figures", "load_curves"]
@@ -52,20 +51,15 @@ def load_curves(run_dir: Path) -> TrainingCurves | None:
     """The training curves of a run directory; None if it has none.
 
     Raises:
-        ReportError: If the file is broken.
+        DataError: If the file is broken.
     """
     path = run_dir / CURVES_FILE
     if not path.is_file():
         return None
     try:
-        raw: Any = parse_json(read_text(path))
-        return TrainingCurves.model_validate(raw)
+        return TrainingCurves.model_validate(read_json(path))
     except ValidationError as error:
-        raise ReportError(f"{path}: {explain(error)}") from error
-    except ReportError:
-        raise
-    except ValueError as error:
-        raise ReportError(f"broken JSON in {path}: {error}") from error
+        raise DataError(first_problem(error), path=path) from None
 
 
 def curve_figures(curves: TrainingCurves) -> list[Figure]:

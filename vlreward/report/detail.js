@@ -81,32 +81,45 @@ function completionNode(row) {
 
 const MARKS = { answer: "the answer that was read", fault: "what the failure is about" };
 
-const BOX_NAMES = { gold: "gold", a: "predicted", b: "predicted" };
+// What to draw: [who, shape] with who gold, a or b, and shape [kind, numbers in original pixels, label].
+function shapesOf({ a, b }) {
+  const of = (who, shapes) => (shapes || []).map((shape) => [who, shape]);
+  return [...of("gold", (a || b).gs), ...of("a", a && a.as), ...of("b", b && b.as)];
+}
 
-function boxesOf({ a, b }) {
-  const any = a || b;
-  const boxes = [];
-  if (any.gb) boxes.push(["gold", any.gb]);
-  if (a && a.ab) boxes.push(["a", a.ab]);
-  if (b && b.ab) boxes.push(["b", b.ab]);
-  return boxes;
+// Corners of what a shape covers.
+function boundsOf([kind, n]) {
+  if (kind === "box") return n;
+  if (kind === "circle") return [n[0] - n[2], n[1] - n[2], n[0] + n[2], n[1] + n[2]];
+  const [xs, ys] = [0, 1].map((odd) => n.filter((_, i) => i % 2 === odd));
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }
 
 function sizeOf(entry, picture) {
   const row = entry.a || entry.b;
   if (row.sz) return row.sz;
   if (picture.size) return picture.size;
-  const boxes = boxesOf(entry).map(([, box]) => box);
-  if (!boxes.length) return null;
-  return [2, 3].map((i) => Math.ceil(Math.max(1, ...boxes.map((box) => box[i])) * 1.05));
+  const bounds = shapesOf(entry).map(([, shape]) => boundsOf(shape));
+  if (!bounds.length) return null;
+  return [2, 3].map((i) => Math.ceil(Math.max(1, ...bounds.map((box) => box[i])) * 1.05));
 }
 
-function boxLayer(entry, size) {
+const MAKE = {
+  box: ([x1, y1, x2, y2]) => ["rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }],
+  circle: ([cx, cy, r]) => ["circle", { cx, cy, r }],
+  polygon: (n) => ["polygon", { points: n.join(" ") }],
+  point: ([x, y]) => ["path", { d: `M${x} ${y}h0` }], // a dot: round ends of a line without length
+};
+
+function shapeLayer(entry, size) {
   const layer = svg("svg", { class: "boxes", viewBox: `0 0 ${size[0]} ${size[1]}`, "aria-hidden": "true" });
-  const draw = (css, [x1, y1, x2, y2]) => svg("rect", { class: css, x: x1, y: y1, width: x2 - x1, height: y2 - y1 });
-  const boxes = boxesOf(entry);
-  // All halos lie below all boxes, so that a gold box shows through the gaps of a dashed one.
-  layer.append(...boxes.map(([, box]) => draw("halo", box)), ...boxes.map(([kind, box]) => draw(`box ${kind}`, box)));
+  const draw = (css, [kind, numbers]) => {
+    const [name, attributes] = MAKE[kind](numbers);
+    return svg(name, { class: kind === "point" ? `${css} point` : css, ...attributes });
+  };
+  const shapes = shapesOf(entry);
+  // All halos lie below all shapes, so that a gold box shows through the gaps of a dashed one.
+  layer.append(...shapes.map(([, shape]) => draw("halo", shape)), ...shapes.map(([who, shape]) => draw(`box ${who}`, shape)));
   return layer;
 }
 
@@ -116,7 +129,7 @@ function picture(entry, className, onMissing) {
   const frame = el("div", { class: className });
   if (!size && !where.src) return { frame: null, where, size };
   if (!where.src) frame.classList.add("blank");
-  if (size) frame.append(boxLayer(entry, size));
+  if (size) frame.append(shapeLayer(entry, size));
   const load = () => {
     if (!where.src) return;
     const image = el("img", { alt: "", decoding: "async", draggable: "false" });
@@ -133,7 +146,31 @@ function keyLine(kind, text) {
   return el("span", null, stroke, ...textNodes(text));
 }
 
-const boxText = (box) => `(${box.map((v) => Math.round(v * 100) / 100).join(", ")})`;
+const round = (value) => Math.round(value * 100) / 100;
+
+function shapeText([kind, n, label]) {
+  const where = kind === "circle" ? `(${n.slice(0, 2).map(round).join(", ")}) ± ${round(n[2])}`
+    : kind === "polygon" ? `polygon of ${n.length / 2} points` : `(${n.map(round).join(", ")})`;
+  return label ? `${label} ${where}` : where;
+}
+
+const LISTED = 3;
+const TAGGED = 24;
+
+function shapesText(shapes, most) {
+  const more = shapes.length > most ? `; and ${shapes.length - most} more` : "";
+  return shapes.slice(0, most).map(shapeText).join("; ") + more;
+}
+
+// The name of a shape on the picture: its label, and whose it is at the first one of each.
+function tagNode(who, [kind, numbers, label], name, size) {
+  const box = boundsOf([kind, numbers]);
+  const tag = el("span", { class: `tag ${who}${kind === "point" ? " dot" : ""}`, "aria-hidden": "true" }, ...textNodes([name, label].filter(Boolean).join(" ").slice(0, 40)));
+  const share = (value, whole) => `${Math.min(100, Math.max(0, (100 * value) / whole))}%`;
+  tag.style.left = share(who === "b" ? box[2] : box[0], size[0]);
+  tag.style.top = share(who === "gold" ? box[1] : box[3], size[1]);
+  return tag;
+}
 
 function figureNode(entry) {
   const caption = el("figcaption", null);
@@ -142,27 +179,29 @@ function figureNode(entry) {
     note.replaceChildren(...textNodes(`The image is not in this page and cannot be loaded from ${where.src}.`));
   });
   if (where.why) note.append(...textNodes(where.why));
-  else if (!where.name) note.append(frame ? "The data name no image: the boxes are drawn to scale." : "No image.");
+  else if (!where.name) note.append(frame ? "The data name no image: the shapes are drawn to scale." : "No image.");
   else if (where.linked) note.append(...textNodes(`Not embedded (size limit); loaded from ${where.src}`));
   const row = entry.a || entry.b;
   if (where.size && row.sz && (where.size[0] !== row.sz[0] || where.size[1] !== row.sz[1])) {
-    note.append(` The file is ${where.size.join(" × ")}, the sample says ${row.sz.join(" × ")}: boxes may be off.`);
+    note.append(` The file is ${where.size.join(" × ")}, the sample says ${row.sz.join(" × ")}: shapes may be off.`);
   }
   if (!frame) return note;
-  const boxes = boxesOf(entry);
-  for (const [kind, box] of boxes) {
-    const tag = el("span", { class: `tag ${kind}`, "aria-hidden": "true" }, kind === "gold" ? "gold" : entry.b && entry.a ? kind.toUpperCase() : "predicted");
-    const share = (value, whole) => `${Math.min(100, Math.max(0, (100 * value) / whole))}%`;
-    tag.style.left = share(kind === "b" ? box[2] : box[0], size[0]);
-    tag.style.top = share(kind === "gold" ? box[1] : box[3], size[1]);
-    frame.append(tag);
-    const who = entry.a && entry.b && kind !== "gold" ? `${BOX_NAMES[kind]} by ${kind.toUpperCase()}` : BOX_NAMES[kind];
-    caption.append(keyLine(kind, `${who} ${boxText(box)}`));
+  const shapes = shapesOf(entry);
+  const said = [];
+  for (const who of ["gold", "a", "b"]) {
+    const mine = shapes.filter(([whose]) => whose === who).map(([, shape]) => shape);
+    if (!mine.length) continue;
+    const both = entry.a && entry.b && who !== "gold";
+    const short = who === "gold" ? "gold" : both ? who.toUpperCase() : "predicted";
+    for (const [at, shape] of mine.entries()) {
+      if (at === 0 || (shape[2] && shapes.length <= TAGGED)) frame.append(tagNode(who, shape, at === 0 ? short : null, size));
+    }
+    caption.append(keyLine(who, `${both ? `predicted by ${short}` : short} ${shapesText(mine, LISTED)}`));
+    said.push(`${who === "gold" ? "gold" : "predicted"} ${mine.length === 1 ? mine[0][0] : "shapes"} ${shapesText(mine, LISTED)}`);
   }
   if (where.name) caption.append(el("span", { class: "muted file" }, ...textNodes(`${where.name}${size ? `, ${size.join(" × ")} px` : ""}`)));
-  const said = boxes.map(([kind, box]) => `${kind === "gold" ? "gold" : "predicted"} box ${boxText(box)}`).join(", ");
   frame.setAttribute("role", "img");
-  frame.setAttribute("aria-label", `${where.src ? `Image ${where.name}` : "No image"}${said ? `, ${said}` : ""}`);
+  frame.setAttribute("aria-label", `${where.src ? `Image ${where.name}` : "No image"}${said.map((text) => `, ${text}`).join("")}`);
   if (size) {
     frame.style.aspectRatio = `${size[0]} / ${size[1]}`;
     frame.style.maxWidth = `min(${Math.max(2 * size[0], 240)}px, calc(44vh * ${size[0] / size[1]}))`;
@@ -211,7 +250,7 @@ function detailNodes(entry, runs) {
   }
   const facts = [];
   if (row.e && !row.q.includes(row.e)) facts.push(fact("Expression", row.e));
-  if (!row.gb) facts.push(fact("Gold", row.g));
+  if (!row.gs || row.gs.length > LISTED) facts.push(fact("Gold", row.g));
   return [
     figureNode(entry),
     el("p", { class: "question" }, ...textNodes(row.q || "(no question)")),

@@ -5,25 +5,39 @@ from __future__ import annotations
 import base64
 import io
 import os
-import struct
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from vlreward.data.errors import DataError
+from vlreward.data.images import opened_image, upright_size
+
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["ImageStore", "Shown", "embed_images"]
+__all__ = ["Found", "ImageStore", "Shown", "embed_images"]
 
 _SIDES = (640, 448, 320)
 _PROBES = 12
 _QUALITY = 80
 _FEW_COLOURS = 64
 _LISTED = 10
-_ORIENTATION = 0x0112
+_MAX_PIXELS = 89_478_485  # a page of thumbnails is not worth the memory of more
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image that samples name, and where it is."""
+
+    name: str
+    """Name, as the samples give it."""
+    source: Path | bytes | None
+    """Its file, or its bytes where it is no file of its own; None if there is none."""
+    outside: bool = False
+    """Whether the name lies outside the directories of the images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +58,8 @@ class Shown:
 class ImageStore:
     """All images of a page by the name that the samples give, and what to say about them."""
 
-    shown: dict[str, Shown] = field(default_factory=dict)
-    """Each image by name."""
+    shown: dict[Found, Shown] = field(default_factory=dict)
+    """How each image is shown."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know."""
     embedded: int = 0
@@ -54,53 +68,56 @@ class ImageStore:
     """Characters of all data URIs together."""
 
 
-def embed_images(
-    names: Sequence[str], locate: Callable[[str], Path | None], out: Path, max_embed_mb: float
-) -> ImageStore:
+def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> ImageStore:
     """Embed images in the given order until the limit is reached; link or leave out the rest.
 
     The longest side is 640 pixels, or 448 or 320 if not all images would fit otherwise. Nothing
     of the original file but its pixels gets into the page.
 
     Args:
-        names: Images as the samples name them, most wanted first, without duplicates.
-        locate: The file of a name, None if there is none.
+        wanted: Images, most wanted first, without duplicates.
         out: The page, for relative links.
         max_embed_mb: Limit of all data URIs together, in millions of bytes.
     """
     store = ImageStore()
-    found = [(name, path) for name in names if (path := locate(name)) is not None]
-    missing = [name for name in names if locate(name) is None]
-    for name in missing:
-        store.shown[name] = Shown(why=f"image file not found: {name}")
-    _list(store.notes, missing, "image not found", "give the right --image-root")
+    there = {image: image.source for image in wanted if image.source is not None}
+    missing = [image for image in wanted if image.source is None]
+    for image in missing:
+        why = "lies outside the image root" if image.outside else "file not found"
+        store.shown[image] = Shown(why=f"image {why}: {image.name}")
+    outside = [image.name for image in missing if image.outside]
+    gone = [image.name for image in missing if not image.outside]
+    _list(store.notes, gone, "image not found", "give the right --image-root")
+    remedy = "give an --image-root that holds them, or --absolute-images for absolute names"
+    _list(store.notes, outside, "image outside the image root", remedy)
     limit = int(max_embed_mb * 1e6)
-    side = _side_that_fits([path for _, path in found], limit)
+    side = _side_that_fits(list(there.values()), limit)
     unreadable: list[str] = []
-    beyond: list[str] = []
-    for name, path in found:
+    beyond: list[Found] = []
+    for image, source in there.items():
         if store.embedded_bytes >= limit:
-            store.shown[name] = _link(path, out)
-            beyond.append(name)
+            store.shown[image] = _link(image.name, source, out)
+            beyond.append(image)
             continue
         try:
-            uri, size = _encode(path, side)
-        except (OSError, ValueError) as error:
-            store.shown[name] = Shown(why=f"image cannot be read: {name}: {error}")
-            unreadable.append(f"{name} ({error})")
+            uri, size = _encode(source, side)
+        except DataError as error:
+            why = _without_path(error)
+            store.shown[image] = Shown(why=f"image cannot be read: {image.name}: {why}")
+            unreadable.append(f"{image.name} ({why})")
             continue
         if store.embedded_bytes + len(uri) > limit:
-            store.shown[name] = _link(path, out, size)
-            beyond.append(name)
+            store.shown[image] = _link(image.name, source, out, size)
+            beyond.append(image)
             continue
         store.embedded_bytes += len(uri)
         store.embedded += 1
-        store.shown[name] = Shown(uri=uri, size=size)
+        store.shown[image] = Shown(uri=uri, size=size)
     _list(store.notes, unreadable, "image cannot be read", "check the files")
     if beyond:
-        linked = sum(store.shown[name].href is not None for name in beyond)
+        linked = sum(store.shown[image].href is not None for image in beyond)
         store.notes.append(
-            f"{store.embedded} of {len(names)} images are embedded (limit {max_embed_mb:g} MB, "
+            f"{store.embedded} of {len(wanted)} images are embedded (limit {max_embed_mb:g} MB, "
             f"--max-embed-mb); {linked} are loaded from their files by relative path, so they show "
             f"only while the page stays beside them; {len(beyond) - linked} are left out"
         )
@@ -114,54 +131,52 @@ def _list(notes: list[str], names: list[str], what: str, remedy: str) -> None:
         notes.append(f"{what}: {len(names)} ({listed}{more}); {remedy}")
 
 
-def _link(path: Path, out: Path, size: tuple[int, int] | None = None) -> Shown:
+def _without_path(error: DataError) -> str:
+    """What was wrong, without directories of this machine."""
+    return str(error).removeprefix(f"{error.path}: ").removeprefix("cannot read the image: ")
+
+
+def _link(name: str, source: Path | bytes, out: Path, size: tuple[int, int] | None = None) -> Shown:
+    if isinstance(source, bytes):
+        return Shown(why=f"left out: beyond the size limit, and no file of its own: {name}")
     try:
-        relative = os.path.relpath(path.resolve(), out.resolve().parent)
+        relative = os.path.relpath(source.resolve(), out.resolve().parent)
     except ValueError:  # another drive on Windows
-        return Shown(why=f"left out: beyond the size limit, and on another drive: {path.name}")
+        return Shown(why=f"left out: beyond the size limit, and on another drive: {source.name}")
     url = quote(relative.replace(os.sep, "/").encode("utf-8", "surrogatepass"))
     return Shown(href=f"./{url}", size=size)
 
 
-def _side_that_fits(paths: list[Path], limit: int) -> int:
+def _side_that_fits(sources: list[Path | bytes], limit: int) -> int:
     """The largest side at which all images should fit, from a few of them."""
-    step = max(1, len(paths) // _PROBES)
-    probes = paths[::step][:_PROBES]
+    step = max(1, len(sources) // _PROBES)
+    probes = sources[::step][:_PROBES]
     for side in _SIDES[:-1]:
         lengths = []
-        for path in probes:
+        for source in probes:
             try:
-                lengths.append(len(_encode(path, side)[0]))
-            except (OSError, ValueError):
+                lengths.append(len(_encode(source, side)[0]))
+            except DataError:
                 continue  # reported when its turn comes
-        if not lengths or sum(lengths) / len(lengths) * len(paths) <= limit * 0.95:
+        if not lengths or sum(lengths) / len(lengths) * len(sources) <= limit * 0.95:
             return side
     return _SIDES[-1]
 
 
-def _encode(path: Path, side: int) -> tuple[str, tuple[int, int]]:
+def _encode(source: Path | bytes, side: int) -> tuple[str, tuple[int, int]]:
     """Data URI of the downscaled image, and the (width, height) of the original.
 
     Raises:
-        OSError: If the file cannot be read or is no image.
-        ValueError: If it is damaged or has over 89 megapixels.
+        DataError: If the file cannot be read, is no image, is damaged or has over 89 megapixels.
     """
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
-        # Pillow warns before it refuses: an image of over 89 megapixels is refused at once.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(path) as opened:
-                size = opened.size
-                if opened.getexif().get(_ORIENTATION, 1) >= 5:  # turned by 90 degrees
-                    size = (size[1], size[0])
-                opened.draft("RGB", (side, side))
-                image = _flat(ImageOps.exif_transpose(opened))
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise ValueError(str(error)) from error
-        except (SyntaxError, EOFError, struct.error) as error:  # from damaged files
-            raise ValueError(f"damaged: {error}") from error
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is refused below
+        with opened_image(source, max_pixels=_MAX_PIXELS) as opened:
+            size = upright_size(opened)
+            opened.draft("RGB", (side, side))
+            image = _flat(ImageOps.exif_transpose(opened))
     if image.size[0] > side or image.size[1] > side:
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -6,17 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from vlreward.bench.naming import samples_file
-from vlreward.report.errors import ReportError
-from vlreward.report.jsonfile import parse_json, raise_rows, read_lines, read_text
-from vlreward.report.records import SampleRow, SuiteResult, explain
+from vlreward.bench.run_files import (
+    SampleRow,
+    SuiteResult,
+    read_results,
+    read_samples,
+    samples_file,
+)
+from vlreward.data.errors import DataError
+from vlreward.data.images import ImageFolder
+from vlreward.report.drawing import answer_shapes, gold_shapes
 
-__all__ = ["SCHEMA", "Run", "Suite", "load_runs"]
-
-SCHEMA = "vlreward.results/1"
-"""The schema of `results.json` that this version reads."""
+__all__ = ["Run", "Suite", "load_runs"]
 
 
 @dataclass(slots=True)
@@ -29,6 +31,18 @@ class Suite:
     """Aggregate numbers and how they were made."""
     samples: list[SampleRow] | None
     """Rows in file order, None if the run directory has no sample file for the suite."""
+    images: ImageFolder | None = None
+    """Where the run found the images, if the summary says."""
+
+    def rows(self) -> list[SampleRow]:
+        """The samples.
+
+        Raises:
+            DataError: If the run directory has no sample file for the suite.
+        """
+        if self.samples is None:
+            raise DataError(f"expected {samples_file(self.name)} in the run directory, found none")
+        return self.samples
 
     def right(self, row: SampleRow) -> bool:
         """Whether the primary metric of a row is 1."""
@@ -60,15 +74,15 @@ def load_runs(run_dirs: Sequence[Path]) -> list[Run]:
         run_dirs: At least one; each holds `results.json` and `samples_<suite>.jsonl`.
 
     Raises:
-        ReportError: If there is no directory, one is given twice, or a file is missing, broken
-            or of another schema.
+        DataError: If there is no directory, one is given twice, or a file is missing, broken or of
+            another schema.
     """
     if not run_dirs:
-        raise ReportError("expected at least one run directory, got none")
+        raise DataError("expected at least one run directory, got none")
     resolved = [path.resolve() for path in run_dirs]
     for path, given in zip(resolved, run_dirs):
         if resolved.count(path) > 1:
-            raise ReportError(f"expected different run directories, got {str(given)!r} twice")
+            raise DataError(f"expected different run directories, got {str(given)!r} twice")
     return [_load_run(path, name) for path, name in zip(run_dirs, _names(resolved))]
 
 
@@ -82,83 +96,27 @@ def _names(paths: list[Path]) -> list[str]:
 
 
 def _load_run(path: Path, name: str) -> Run:
-    results = path / "results.json"
-    if not path.is_dir():
-        raise ReportError(f"expected a run directory, got {str(path)!r}, which is no directory")
-    if not results.is_file():
-        found = ", ".join(sorted(p.name for p in path.iterdir())[:10]) or "nothing"
-        raise ReportError(
-            f"expected results.json in {path}, found {found}: give the directory that "
-            "`vlreward-bench` or `vlreward rescore` wrote"
-        )
-    try:
-        data = parse_json(read_text(results))
-    except ReportError:
-        raise
-    except ValueError as error:
-        raise ReportError(f"broken JSON in {results}: {error}") from error
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != SCHEMA:
-        raise ReportError(
-            f"expected schema {SCHEMA!r} in {results}, got {schema!r}: write it again with "
-            "`vlreward rescore RUN` of this version, or update vlreward"
-        )
-    suites = data.get("results")
-    if not isinstance(suites, dict) or not suites:
-        raise ReportError(f"expected at least one suite under 'results' in {results}, got none")
-    versions = data.get("versions")
-    run = Run(
-        name=name,
-        path=path,
-        created=str(data["created"]) if data.get("created") is not None else None,
-        versions={str(k): str(v) for k, v in versions.items()}
-        if isinstance(versions, dict)
-        else {},
-    )
-    for suite_name, result in suites.items():
-        run.suites[suite_name] = _load_suite(run, suite_name, result, results)
+    data = read_results(path)
+    run = Run(name=name, path=path, created=data.created, versions=data.versions)
+    for suite_name, result in data.results.items():
+        run.suites[suite_name] = _load_suite(run, suite_name, result)
     return run
 
 
-def _load_suite(run: Run, name: str, raw: Any, results: Path) -> Suite:
-    if not name.isprintable() or Path(name).name != name or "\\" in name:
-        raise ReportError(
-            f"expected the name of a suite, as in samples_NAME.jsonl, in {results}, got {name!r}"
-        )
-    try:
-        result = SuiteResult.model_validate(raw)
-    except ValueError as error:
-        raise ReportError(f"suite {name!r} in {results}: {explain(error)}") from error
+def _load_suite(run: Run, name: str, result: SuiteResult) -> Suite:
     suite = Suite(name, result, None)
+    if result.image_root is not None:
+        suite.images = ImageFolder(run.path / result.image_root, result.flat_images)
     path = run.path / samples_file(name)
     if not path.is_file():
         run.notes.append(
             f"{run.name}: {path.name} is missing, so the samples and plots of {name!r} are not "
-            "shown; write it with `vlreward rescore RUN`"
+            "shown; run again to have it"
         )
         return suite
-    suite.samples = _load_samples(path, suite)
+    suite.samples = read_samples(path, lambda row: _check_row(row, suite))
     _cross_check(run, suite, path)
     return suite
-
-
-def _load_samples(path: Path, suite: Suite) -> list[SampleRow]:
-    rows: list[SampleRow] = []
-    lines: dict[str, int] = {}
-    broken: list[str] = []
-    for number, raw in read_lines(path):
-        try:
-            row = SampleRow.model_validate(raw)
-            _check_row(row, suite)
-            if row.id in lines:
-                raise ValueError(f"expected ids once, got {row.id!r} again (line {lines[row.id]})")
-        except ValueError as error:
-            broken.append(f"{path}:{number}: {explain(error)}")
-            continue
-        lines[row.id] = number
-        rows.append(row)
-    raise_rows(broken, path)
-    return rows
 
 
 def _check_row(row: SampleRow, suite: Suite) -> None:
@@ -171,8 +129,8 @@ def _check_row(row: SampleRow, suite: Suite) -> None:
             f"expected the primary metric {suite.result.primary!r} in metrics, got "
             f"{sorted(row.metrics)}"
         )
-    row.gold_box()
-    row.answer_box()
+    gold_shapes(row)
+    answer_shapes(row)
     for span in (row.span, row.failure.span if row.failure else None):
         if span is not None and not span[0] <= span[1] <= len(row.completion):
             raise ValueError(

@@ -6,8 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from vlreward.bench.run_files import SampleRow
+from vlreward.report.drawing import gold_shapes
 from vlreward.report.load import Suite
-from vlreward.report.records import SampleRow
 from vlreward.report.svg import Bar, Figure, bar_chart, grid_chart, row_chart
 from vlreward.report.text import percent
 
@@ -117,9 +118,9 @@ def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure:
 
     hits: list[list[bool]] = [[] for _ in _SIDES]
     for row in rows:
-        box = row.gold_box()
-        if box is not None:
-            side = math.sqrt(box.area)
+        for shape in gold_shapes(row)[:1]:
+            x1, y1, x2, y2 = shape.numbers
+            side = math.sqrt((x2 - x1) * (y2 - y1))
             hits[sum(side >= low for low in _SIDES) - 1].append(suite.right(row))
     bars: list[Bar] = []
     table: list[tuple[str, ...]] = []

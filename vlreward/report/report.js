@@ -86,14 +86,14 @@ function drawOption(at) {
     : [el("span", { class: `verdict ${row.ok ? "right" : "wrong"}` }, row.ok ? "✓" : "✗")];
   const codes = [...new Set(rowsOf(entry).map(failureCode).filter(Boolean))];
   const said = (one) => {
-    if (!row.gb) return one.a === undefined ? "none" : one.a;
-    if (!one.ab) return "no box";
-    return one.m.iou === undefined ? boxText(one.ab) : `IoU ${one.m.iou.toFixed(2)}`;
+    const metric = index.marks[one.s];
+    if (metric && one.a !== undefined && one.m[metric[0]] !== undefined) return `${metric[1]} ${one.m[metric[0]].toFixed(2)}`;
+    return one.a === undefined ? "no answer" : row.gs && one.as ? shapesText(one.as, 1) : one.a;
   };
   const answers = state.compare >= 0
     ? ["a", "b"].filter((kind) => entry[kind]).map((kind) => `${kind.toUpperCase()} ${said(entry[kind])}`).join(", ")
     : said(row);
-  const result = row.gb ? answers : `gold ${row.g} → ${answers}`;
+  const result = row.gs ? answers : `gold ${row.g} → ${answers}`;
   const node = el("div", null, frame || "",
     el("div", { class: "words" },
       el("div", { class: "line" }, ...marks, el("span", { class: "id" }, ...line(row.id)), ...codes.map((code) => el("span", { class: "chip plain" }, ...line(code)))),

@@ -2,79 +2,108 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlreward.report.images import ImageStore, Shown
+from vlreward.bench.run_files import SampleRow
+from vlreward.data.errors import DataError
+from vlreward.data.images import ImageFolder, ImageSource
+from vlreward.report.drawing import Shape, answer_shapes, gold_shapes, gold_text
+from vlreward.report.images import Found, ImageStore, Shown
 from vlreward.report.load import Run, Suite
-from vlreward.report.records import SampleRow, shown
+from vlreward.report.text import shown
 
-__all__ = ["locator", "page_data", "wanted_images"]
+__all__ = ["Finder", "page_data", "wanted_images"]
 
 
-def wanted_images(runs: Sequence[Run]) -> list[str]:
-    """The image names of all samples without duplicates; those of wrong samples come first."""
-    wrong: dict[str, None] = {}
-    others: dict[str, None] = {}
+@dataclass(frozen=True)
+class Finder:
+    """Finds the images of a report, by the rules by which a run finds them."""
+
+    root: Path | None = None
+    """Directory of the images of all runs; None to look where each run found them."""
+    images: Mapping[str, ImageSource] = field(default_factory=dict)
+    """Who gives the images of a suite, in place of directories."""
+    absolute: bool = False
+    """Whether an absolute name may lie outside the directories."""
+    _found: dict[tuple[Path, str, str], Found] = field(default_factory=dict)
+
+    def find(self, run: Run, suite: Suite, name: str) -> Found:
+        """Where the image of a row is, or why there is none."""
+        key = (run.path, suite.name, name)
+        if key not in self._found:
+            self._found[key] = self._find(run, suite, name)
+        return self._found[key]
+
+    def _find(self, run: Run, suite: Suite, name: str) -> Found:
+        outside = False
+        for source in self._sources(run, suite):
+            try:
+                path = source.path(name)
+                if path is None:
+                    return Found(name, source.read(name))
+                if path.is_file():
+                    return Found(name, path)
+            except DataError as error:
+                outside = outside or "outside" in str(error)
+            except (OSError, ValueError):  # a name that no file can have
+                continue
+        return Found(name, None, outside)
+
+    def _sources(self, run: Run, suite: Suite) -> list[ImageSource]:
+        flat = suite.result.flat_images
+        if self.root is not None:
+            return [ImageFolder(self.root, flat, self.absolute)]
+        if suite.name in self.images:
+            return [self.images[suite.name]]
+        known = [] if suite.result.image_root is None else [run.path / suite.result.image_root]
+        return [ImageFolder(root, flat, self.absolute) for root in (*known, run.path, Path())]
+
+
+def wanted_images(runs: Sequence[Run], finder: Finder) -> list[Found]:
+    """The images of all samples without duplicates; those of wrong samples come first."""
+    wrong: dict[Found, None] = {}
+    others: dict[Found, None] = {}
     for run in runs:
         for suite in run.suites.values():
             for row in suite.samples or []:
                 if row.image is not None:
-                    (others if suite.right(row) else wrong).setdefault(row.image)
-    return [*wrong, *(name for name in others if name not in wrong)]
-
-
-def locator(runs: Sequence[Run], image_root: Path | None) -> Callable[[str], Path | None]:
-    """A function from the name of an image to its file, None if there is none.
-
-    A relative name never leaves the directory that it is relative to.
-    """
-    roots = [image_root] if image_root is not None else [*(run.path for run in runs), Path()]
-
-    def locate(name: str) -> Path | None:
-        if not name or "\0" in name:
-            return None
-        if not os.path.isabs(name):
-            inside = os.path.normpath(name)
-            if inside.split(os.sep)[0] == os.pardir:
-                return None
-            candidates = [root / inside for root in roots]
-        else:
-            candidates = [Path(name)]
-        try:
-            return next((path for path in candidates if path.is_file()), None)
-        except (OSError, ValueError):  # a name too long, or with characters no file can have
-            return None
-
-    return locate
+                    found = finder.find(run, suite, row.image)
+                    (others if suite.right(row) else wrong).setdefault(found)
+    return [*wrong, *(found for found in others if found not in wrong)]
 
 
 def page_data(
-    runs: Sequence[Run], store: ImageStore
+    runs: Sequence[Run], finder: Finder, store: ImageStore
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the script needs: an index of runs, suites and images, and one flat list of rows.
 
     Row fields are short: `r` run, `s` suite, `ok` right or wrong, `q` question, `e` expression,
-    `im` image, `sz` original size, `g` gold and `gb` its box, `a` answer and `ab` its box, `w`
-    the answer as written, `c` completion, `sp` span, `f` failure, `v` reward, `t` terms, `m`
-    metrics, `tr` truncated, `tk` tokens. Boxes are (x1, y1, x2, y2) in original pixels.
+    `im` image, `sz` original size, `g` gold and `gs` its shapes, `a` answer and `as` its shapes,
+    `w` the answer as written, `c` completion, `sp` span, `f` failure, `v` reward, `t` terms, `m`
+    metrics, `tr` truncated, `tk` tokens. A shape is [kind, numbers in original pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
     images: list[dict[str, Any]] = []
-    numbers: dict[str, int] = {}
+    numbers: dict[Found, int] = {}
     embedded = 0
-    for name, picture in store.shown.items():
-        numbers[name] = len(images)
-        images.append(_image(name, picture, embedded))
+    for found, picture in store.shown.items():
+        numbers[found] = len(images)
+        images.append(_image(found.name, picture, embedded))
         embedded += picture.uri is not None
-    index = {"runs": [run.name for run in runs], "suites": suites, "images": images}
+    index = {
+        "runs": [run.name for run in runs],
+        "suites": suites,
+        "images": images,
+        "marks": [_mark(name, runs) for name in suites],
+    }
     rows = [
         {
             "r": run_number,
             "s": suites.index(suite.name),
-            "im": None if row.image is None else numbers[row.image],
+            "im": None if row.image is None else numbers[finder.find(run, suite, row.image)],
             **_row(row, suite),
         }
         for run_number, run in enumerate(runs)
@@ -84,18 +113,25 @@ def page_data(
     return index, rows
 
 
+def _mark(name: str, runs: Sequence[Run]) -> list[str] | None:
+    """The metric that says most of a row at a glance, and its short name."""
+    rows = (row for run in runs if name in run.suites for row in run.suites[name].samples or [])
+    first = next(rows, None)
+    return ["iou", "IoU"] if first is not None and "iou" in first.metrics else None
+
+
 def _image(name: str, picture: Shown, embedded: int) -> dict[str, Any]:
     where = {"i": embedded} if picture.uri else {"href": picture.href, "why": picture.why}
     return {"name": name, "size": picture.size, **where}
 
 
 def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
-    gold, answer, failure = row.gold_box(), row.answer_box(), row.failure
+    failure = row.failure
     data: dict[str, Any] = {
         "id": row.id,
         "ok": int(suite.right(row)),
         "q": row.question,
-        "g": row.gold_text(),
+        "g": gold_text(row),
         "c": row.completion,
         "v": row.value,
         "t": row.terms,
@@ -104,9 +140,9 @@ def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
     optional = {
         "e": row.expression,
         "sz": row.image_size,
-        "gb": None if gold is None else list(gold),
+        "gs": _shapes(gold_shapes(row)),
         "a": None if row.answer is None else shown(row.answer),
-        "ab": None if answer is None else list(answer),
+        "as": _shapes(answer_shapes(row)),
         "w": None if row.raw_answer is None else shown(row.raw_answer),
         "sp": row.span,
         "f": None if failure is None else [failure.code, failure.detail, failure.span],
@@ -116,3 +152,9 @@ def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
         "isz": row.input_size if row.input_size != row.image_size else None,
     }
     return {**data, **{key: value for key, value in optional.items() if value is not None}}
+
+
+def _shapes(shapes: Sequence[Shape]) -> list[Any] | None:
+    return [
+        [s.kind, s.numbers, s.label] if s.label else [s.kind, s.numbers] for s in shapes
+    ] or None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlreward.report.load import Run, Suite
-from vlreward.report.records import shown
 from vlreward.report.svg import Figure
+from vlreward.report.text import shown
 
 __all__ = ["Line", "Source", "overview", "plots", "provenance", "scale"]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
+from typing import Any
 
 from markupsafe import Markup, escape
 
-__all__ = ["percent", "plain", "points", "visible"]
+__all__ = ["embed_json", "percent", "plain", "points", "shown", "visible"]
+
+_LONGEST = 2_000
 
 _KEPT = "\n\t"
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -59,3 +63,39 @@ def percent(share: float | None) -> str:
 def points(difference: float) -> str:
     """A difference of shares in percentage points with its sign, e.g. `+1.2`."""
     return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def shown(value: Any) -> str:
+    """Any JSON value as text of bounded length; a text stands for itself."""
+    text = value if isinstance(value, str) else json.dumps(_rounded(value), ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() and abs(value) < 1e15 else round(value, 2)
+
+
+_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+def embed_json(value: Any) -> Markup:
+    r"""JSON for a `<script type="application/json">` element: ASCII, without `<`, `>` and `&`.
+
+    No text in it can end the element or open a comment, whatever it holds, and lone surrogates
+    survive as escapes.
+
+    Example:
+        >>> embed_json({"a": "</script><!--"})
+        Markup('{"a":"\\u003c/script\\u003e\\u003c!--"}')
+
+    Raises:
+        ValueError: If a number is not finite.
+    """
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.translate(_ESCAPES))

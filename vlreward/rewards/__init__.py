@@ -14,18 +14,7 @@ from typing import TYPE_CHECKING
 from vlreward._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from vlreward.rewards.builtin import (
-        REWARDS,
-        ciou_reward,
-        count_reward,
-        diou_reward,
-        format_reward,
-        giou_reward,
-        iou50_reward,
-        iou_reward,
-        math_reward,
-        soft_count_reward,
-    )
+    from vlreward.rewards.builtin import REWARDS, format_reward
     from vlreward.rewards.task_reward import TaskReward
     from vlreward.rewards.text import (
         FormatReward,
@@ -34,6 +23,16 @@ if TYPE_CHECKING:
         repetition_reward,
         soft_overlong_reward,
         tag_count_reward,
+    )
+    from vlreward.tasks.rewards import (
+        ciou_reward,
+        count_reward,
+        diou_reward,
+        giou_reward,
+        iou50_reward,
+        iou_reward,
+        math_reward,
+        soft_count_reward,
     )
 
 __all__ = [
@@ -57,7 +56,9 @@ __all__ = [
 ]
 
 _HOME = {
-    **dict.fromkeys(__all__, "builtin"),
+    **dict.fromkeys(__all__, "vlreward.tasks.rewards"),
+    "REWARDS": "builtin",
+    "format_reward": "builtin",
     "TaskReward": "task_reward",
     **dict.fromkeys(
         (

@@ -6,22 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
+from operator import is_
 from typing import Any
 
-from vlreward.frames import Frame, ModelFamily, family_of, to_original
-from vlreward.geometry import Box, Size
-from vlreward.golds import unpack
-from vlreward.types import BoxGold, Completion, Row, plain_target
+from vlreward.frames import Frame, MissingSizeError, ModelFamily, family_of
+from vlreward.geometry import Size
+from vlreward.golds import Envelope, unpack
+from vlreward.task import TaskSpec
+from vlreward.types import AxisOrder, Completion, Gold, Row
 
 __all__ = ["RowReader", "to_completions", "to_texts"]
 
-_unpack_text = lru_cache(maxsize=16_384)(unpack)
-_READ = ("solution", "task", "frame", "image_size", "input_size", "image", "images")
-_new: Any = tuple.__new__  # takes half the time of a named tuple's own constructor
-_ID = Row._field_defaults["id"]
+_READ = (
+    "solution", "task", "frame", "image_size", "input_size", "axis_order", "metadata", "image",
+    "images",
+)  # fmt: skip
 _TEXT = frozenset((str,))
-_ORIGINAL = Frame.ORIGINAL_PX
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
+
+
+@lru_cache(maxsize=16_384)
+def _unpack_text(gold: str, task: str, kind: type[Gold]) -> Envelope:
+    return unpack(gold, task, kind)
 
 
 def to_completions(
@@ -43,7 +49,7 @@ def to_completions(
     """
     texts = to_texts(completions, first)
     if completion_ids is None and truncated is None:
-        return [_new(Completion, (text, False, None)) for text in texts]
+        return [Completion(text) for text in texts]
     lengths = [None] * len(texts) if completion_ids is None else map(len, completion_ids)
     cut = [False] * len(texts) if truncated is None else map(bool, truncated)
     return [Completion(*fields) for fields in zip(texts, cut, lengths, strict=True)]
@@ -87,20 +93,25 @@ def _content(completion: Any, row: int) -> str:
     return "".join(part.get("text", "") for part in content)
 
 
+_Given = tuple[Any, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Reads each row's gold, image size and frame, from where they are given.
+    """Reads each row's gold, sizes, frame and the rest, from where they are given.
 
-    Each of image size, input size and frame comes from the explicit column of that name, else from
-    the gold envelope, else from the image column and this reader's own settings.
+    Each comes from the explicit column of its name, else from the gold envelope, else from the
+    image column and this reader's own settings.
     """
 
-    task: str
+    task: TaskSpec
     """Task whose rows are read; other rows give None."""
     frame: Frame | None = None
-    """Frame of predicted boxes where no row says one."""
+    """Frame of predicted coordinates where no row says one."""
     family: ModelFamily | None = None
-    """Model family, for the frame and for the input size by `smart_resize`."""
+    """Model family, for the frame, the axis order and the input size by `smart_resize`."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a predicted pair comes first, where no row says."""
 
     def check(
         self, n: int, solution: Sequence[Any] | None, columns: dict[str, Any]
@@ -112,8 +123,8 @@ class RowReader:
         """
         if solution is None:
             raise ValueError(
-                f"the {self.task} reward needs a column 'solution' with the golds; the columns "
-                f"are {sorted(columns) or 'none'}"
+                f"the {self.task.name} reward needs a column 'solution' with the golds; the "
+                f"columns are {sorted(columns) or 'none'}"
             )
         given = {**columns, "solution": solution}
         used = {name: given[name] for name in _READ if given.get(name) is not None}
@@ -128,105 +139,88 @@ class RowReader:
         Raises:
             ValueError: If a value is bad or something is not given; names the row.
         """
-        n = stop - start
         parts = [
-            columns[name][start:stop] if name in columns else repeat(None, n) for name in _READ
+            columns[name][start:stop] if name in columns else repeat(None, stop - start)
+            for name in _READ
         ]
-        mine = self.task
-        boxes = mine == "rec"
-        known: Row | None = None
-        last: Any = None
         rows: list[Row | None] = []
+        last: _Given = ()
         try:
-            for gold, task, frame, image_size, input_size, image, images in zip(*parts):
-                if task is not None and task != mine:
-                    rows.append(None)
-                elif boxes and frame == "original_px" and image_size is image is images is None:
-                    # The usual bare gold, without a detour; a group's completions share one.
-                    if type(gold) is not list:
-                        known = self._row(gold, task, frame, None, input_size, None)
-                    elif gold != last:
-                        known = _new(Row, (mine, _bare_box(gold), _ORIGINAL, None, None, _ID))
-                    last = gold
-                    rows.append(known)
-                else:
-                    seen = images if image is None else image
-                    rows.append(self._row(gold, task, frame, image_size, input_size, seen))
+            for given in zip(*parts):
+                # The completions of a group share their row.
+                same = bool(last) and all(map(is_, given, last))
+                rows.append(rows[-1] if same else self._row(*given))
+                last = given
         except ValueError as error:
             raise ValueError(f"row {start + len(rows)} of the batch: {error}") from None
         return rows
 
     def _row(
-        self, gold: Any, task: Any, frame: Any, image_size: Any, input_size: Any, image: Any
+        self,
+        gold: Any,
+        task: Any,
+        frame: Any,
+        image_size: Any,
+        input_size: Any,
+        axis_order: Any,
+        metadata: Any,
+        image: Any,
+        images: Any,
     ) -> Row | None:
-        if gold is None:
-            if task is not None:
-                raise ValueError(f"task is {self.task!r} but solution is None")
+        mine = self.task
+        if task != mine.name if task is not None else gold is None:
             return None
-        envelope = (_unpack_text if isinstance(gold, str) else unpack)(gold, self.task)
-        if envelope.gold.task != self.task:
+        envelope = (_unpack_text if isinstance(gold, str) else unpack)(gold, mine.name, mine.gold)
+        read = envelope.gold
+        if read.task != mine.name:
             return None
-        if not isinstance(envelope.gold, BoxGold):
-            return Row(self.task, plain_target(envelope.gold))
-        return self._boxed(
-            envelope.gold,
-            envelope.frame if frame is None else frame,
-            envelope.image_size if image_size is None else image_size,
-            envelope.input_size if input_size is None else input_size,
-            image,
-        )
-
-    def _boxed(self, gold: BoxGold, name: Any, image_size: Any, input_size: Any, image: Any) -> Row:
         family = self.family
-        name = name or self.frame or (family.frame if family else None)
-        if name is None:
-            raise ValueError(
-                "the coordinate frame of predicted boxes is not declared: add a column 'frame' "
-                f"(one of {', '.join(_FRAMES)}), use gold envelopes (vlreward.golds.pack), or "
-                "configure the reward, e.g. TaskReward('rec', family='qwen2.5-vl')"
-            )
-        frame = _FRAMES.get(name)
-        if frame is None:
-            raise ValueError(f"expected a frame, one of {', '.join(_FRAMES)}; got {name!r}")
-        if image_size is None and image is not None:
-            image_size = _size_of_image(image)
-        if image_size is not None:
+        if image_size is None:
+            image_size = envelope.image_size or _size_of_image(images if image is None else image)
+        if input_size is None:
+            input_size = envelope.input_size
+        if image_size is not None and type(image_size) is not Size:
             image_size = Size.from_sequence(image_size)
-            if input_size is None and family is not None:
-                input_size = family.input_size(image_size)
         if input_size is not None:
-            input_size = Size.from_sequence(input_size)
-        box = gold.box
-        if frame is not _ORIGINAL or gold.frame is not _ORIGINAL:
-            _check_sizes(frame, gold.frame, image_size, input_size)
-            box = to_original(box, gold.frame, image_size=image_size, input_size=input_size)
-        row: Row = _new(Row, (self.task, box, frame, image_size, input_size, _ID))
-        return row
-
-
-def _bare_box(gold: list[Any]) -> Box:
-    try:
-        if len(gold) == 4 and type(gold[0]) is type(gold[3]) is float:
-            return Box(*gold)
-        return Box.from_sequence(gold)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"bad gold {gold!r}: {error}") from None
-
-
-def _check_sizes(
-    frame: Frame, gold_frame: Frame, image_size: Size | None, input_size: Size | None
-) -> None:
-    missing = None
-    if image_size is None:
-        missing = "image_size"
-    elif input_size is None and Frame.INPUT_PX in (frame, gold_frame):
-        missing = "input_size"
-    if missing is not None:
-        raise ValueError(
-            f"boxes in frame {frame.value!r} (gold: {gold_frame.value!r}) need a size that is not "
-            f"given: add a column {missing!r} with (width, height) in pixels, or use gold "
-            "envelopes (vlreward.golds.pack)"
+            if type(input_size) is not Size:
+                input_size = Size.from_sequence(input_size)
+        elif family is not None and image_size is not None:
+            input_size = family.input_size(image_size)
+        frame = self._frame(frame or envelope.frame)
+        try:
+            if frame is not None and read.located:
+                frame.check_sizes(image_size, input_size)
+            target = read.target(image_size, input_size)
+        except MissingSizeError as error:
+            raise ValueError(
+                f"{error}: add a column {error.missing!r} with (width, height) in pixels, or use "
+                "gold envelopes (vlreward.golds.pack)"
+            ) from None
+        return Row(
+            mine.name,
+            target,
+            frame,
+            image_size,
+            input_size,
+            axis_order=axis_order or envelope.axis_order or self.axis_order,
+            metadata=envelope.metadata if metadata is None else metadata,
         )
+
+    def _frame(self, name: Any) -> Frame | None:
+        """The frame of a name, else of the settings, which must say one if answers need one."""
+        if name is None:
+            frame = self.frame or (self.family.frame if self.family else None)
+            if frame is None and self.task.located:
+                raise ValueError(
+                    "the frame of predicted coordinates is not declared: add a column "
+                    f"'frame' (one of {', '.join(_FRAMES)}), use gold envelopes "
+                    "(vlreward.golds.pack), or configure the reward, e.g. "
+                    f"TaskReward({self.task.name!r}, family='qwen2.5-vl')"
+                )
+            return frame
+        if name not in _FRAMES:
+            raise ValueError(f"expected a frame, one of {', '.join(_FRAMES)}; got {name!r}")
+        return _FRAMES[name]
 
 
 def _size_of_image(image: Any) -> Any:

@@ -11,7 +11,7 @@ from vlreward.metrics.text import cosine_length, repetition, soft_overlong, tag_
 from vlreward.parsers.tags import think_answer_structure
 from vlreward.rewards._inputs import to_completions, to_texts
 from vlreward.scoring import parse
-from vlreward.spec import TaskSpec, TextTerm
+from vlreward.task import TaskSpec, TextTerm
 from vlreward.types import Completion
 
 __all__ = [
@@ -72,8 +72,10 @@ class FormatReward:
         >>> format_reward = FormatReward()
         >>> format_reward(["<think>one, two</think><answer>2</answer>", "2"])
         [1.0, 0.0]
-        >>> format_reward(["<think>one, two</think><answer>a pair</answer>"], task=["rec"])
-        [0.0]
+        >>> format_reward(["<think>one, two</think><answer>2</answer>"], task=["no-such-task"])
+        Traceback (most recent call last):
+        ...
+        vlreward.registry.UnknownNameError: unknown task 'no-such-task'...
     """
 
     task: str | None = None
@@ -97,8 +99,7 @@ class FormatReward:
             return float(think_answer_structure(text))
         from vlreward.tasks import get_task
 
-        method: Any = "r1" if self.protocol == "strict" else "train"
-        spec = get_task(task, protocol=self.protocol, method=method)
+        spec = get_task(task, protocol=self.protocol, method=None)
         completion = Completion(text)
         return _format_term(spec).function(completion, parse(spec, completion))
 

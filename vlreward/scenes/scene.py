@@ -161,7 +161,10 @@ class Scene:
                 Qwen2.5-VL's default limits.
         """
         from vlreward.frames import Frame, smart_resize
-        from vlreward.types import BoxGold, CountGold, MathGold, Sample
+        from vlreward.tasks.counting import CountGold
+        from vlreward.tasks.geometry import MathGold
+        from vlreward.tasks.rec import BoxGold
+        from vlreward.types import Sample
 
         gold: BoxGold | CountGold | MathGold
         if self.task == "geometry":

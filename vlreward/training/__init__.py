@@ -4,14 +4,14 @@
 |---|---|
 | `arguments` | the options of data, prompts and rewards, under the same names in every backend |
 | `recipes` | defaults of each task: the settings of the published scripts |
-| `preparing` | from options to samples, rows and reward functions |
-| `columns` | a sample as the row that trainers and rewards read |
-| `resizing` | the size at which the model sees an image |
-| `checks` | rows and images, before the first step |
+| `preparing` | from options to a checked run: samples, rows and reward functions |
+| `columns` | samples as the rows that trainers and rewards read |
+| `checks` | images, before the first step |
 | `rewards` | one reward function for each term of each task |
 | `traces` | one JSON line for each completion |
 | `models`, `memory` | frame and size of a model; the memory of a run on each GPU |
 | `dry_run` | what a run would do, as text |
+| `cli` | the command line that runs it |
 
 `vlreward_trl` and `vlreward_paddle` import from here, and never from each other.
 """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CHECKS", "Arguments"]
+from vlreward.training.recipes import task_names
+
+__all__ = ["CHECKS", "Arguments", "Options", "first_task", "usage"]
 
 CHECKS = ("all", "headers", "sample", "none")
 """How images are checked before the first step; see `vlreward.training.checks`."""
@@ -67,3 +71,38 @@ class Arguments:
     dry_run: bool = _option(
         False, "Print what would be trained, one prompt, its rewards, and the memory; then stop."
     )
+
+
+@dataclass(frozen=True)
+class Options:
+    """A parsed command line; backends add what is theirs."""
+
+    task: str
+    """Name of a task, or `mixture`."""
+    arguments: Arguments
+    """Options of data, prompts and rewards."""
+    training: Any
+    """The backend's `GRPOConfig`."""
+
+
+def usage(model: str) -> str:
+    """How a backend is called; `model` stands for what it takes as one."""
+    tasks = ",".join(task_names())
+    return (
+        f"%(prog)s {{{tasks}}} --model {model} --data DATA [--image-root DIR] [--config YAML] "
+        "[--dry-run] [option ...]"
+    )
+
+
+def first_task(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[str, list[str]]:
+    """The task, which comes first, and the words behind it.
+
+    Raises:
+        SystemExit: For `--help`, and if there is no such task, as argparse does.
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        parser.parse_args(["--help"])
+    task, *rest = argv
+    if task not in (tasks := task_names()):
+        parser.error(f"expected a task first, one of {', '.join(tasks)}; got {task!r}")
+    return task, rest

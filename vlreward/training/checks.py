@@ -1,9 +1,10 @@
-"""Looking at rows and images before the first step, so that no run dies of one in its middle."""
+"""Looking at images before the first step, so that no run dies of one in its middle."""
 
 from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,41 +14,14 @@ from vlreward.data import DataError, Dataset, RowProblem
 from vlreward.data.images import image_size, open_image
 from vlreward.geometry import Size
 from vlreward.resizing import Resizing
-from vlreward.training.columns import Columns, size_problem
+from vlreward.training.columns import size_problem
 from vlreward.types import Sample
 
-__all__ = ["SAMPLE_SIZE", "check_images", "check_rows"]
+__all__ = ["SAMPLE_SIZE", "check_images"]
 
 SAMPLE_SIZE = 1_000
 """Images that the mode `sample` decodes, at most."""
 _CHUNK = 512
-
-
-def check_rows(dataset: Dataset, columns: Columns) -> None:
-    """Check that each sample has an image and a prompt. No image is opened.
-
-    Args:
-        dataset: Samples.
-        columns: How their rows are made.
-
-    Raises:
-        DataError: If a sample has no image, or a prompt cannot be rendered for it; lists the
-            first ten rows and the count.
-    """
-    problems = []
-    for sample, number in zip(dataset, dataset.row_numbers, strict=True):
-        try:
-            if sample.image is None:
-                raise ValueError("expected an image; rows without one cannot be mixed in")
-            columns.prompts[sample.task].text_for(sample)
-        except ValueError as error:
-            problems.append(RowProblem(number, str(error)))
-    if problems:
-        raise DataError(
-            f"expected rows to train on, got {len(problems)} bad",
-            path=dataset.provenance.path,
-            problems=problems,
-        )
 
 
 def check_images(
@@ -56,7 +30,6 @@ def check_images(
     mode: str = "all",
     *,
     threads: int | None = None,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] | None = None,
 ) -> int:
     """Check that the images can be read, resized, and have the sizes that the rows declare.
 
@@ -68,7 +41,6 @@ def check_images(
             of them, always the same; `none` does nothing.
         threads: Threads to use; by default as many as there are cores, at most 32. Decoding does
             not hold Python's lock.
-        progress: Wraps the iterable of images, with their number, to show progress.
 
     Returns:
         The number of different images that were looked at.
@@ -98,9 +70,7 @@ def check_images(
 
     threads = threads or min(32, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
-        found: Iterable[RowProblem | None] = _mapped(pool, look, indices)
-        if progress is not None:
-            found = progress(found, len(indices))
+        found = _watched(_mapped(pool, look, indices), len(indices))
         problems = [problem for problem in found if problem is not None]
     if problems:
         raise DataError(
@@ -128,3 +98,14 @@ def _mapped(
     """Like `pool.map`, without a future for each of 100,000 images at once."""
     for start in range(0, len(indices), _CHUNK):
         yield from pool.map(look, indices[start : start + _CHUNK])
+
+
+def _watched(images: Iterable[Any], total: int) -> Iterable[Any]:
+    """A progress bar where somebody watches."""
+    if not sys.stderr.isatty():
+        return images
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(images, description="checking images", total=total, console=console)

@@ -5,22 +5,23 @@ Images are opened, turned upright and resized when a row is taken.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
-from vlreward.data import DataError, RowProblem
+from vlreward.data import DataError, Dataset, RowProblem
 from vlreward.data.images import ImageSource, open_image
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
 from vlreward.resizing import Resizing
-from vlreward.types import BoxGold, Sample
+from vlreward.types import Sample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["COLUMNS", "Columns", "size_problem"]
+__all__ = ["COLUMNS", "Columns", "Rows", "size_problem"]
 
 COLUMNS = ("prompt", "image", "id", "task", "solution", "image_size", "input_size", "frame")
 """The columns of a row. `solution` is a gold envelope (`vlreward.golds`), sizes are
@@ -57,7 +58,7 @@ class Columns:
             raise _located(problem, self.path, number)
         image = self.resizing.apply(image)
         frame = None
-        if isinstance(sample.gold, BoxGold):
+        if sample.gold.located:
             frame = self.frame if self.override or sample.frame is None else sample.frame
         sample = sample.model_copy(
             update={"image_size": size, "input_size": Size(*image.size), "frame": frame}
@@ -83,13 +84,58 @@ class Columns:
             raise _located(str(error), self.path, number) from None
 
 
+class Rows(Sequence[dict[str, Any]]):
+    """The rows of a data set with `COLUMNS`, each made when it is asked for.
+
+    Args:
+        dataset: Samples; each must have an image.
+        columns: How rows are made.
+
+    Raises:
+        DataError: If a sample has no image, or a prompt cannot be rendered for it; lists the
+            first ten rows and the count. No image is opened.
+    """
+
+    def __init__(self, dataset: Dataset, columns: Columns) -> None:
+        self.dataset = dataset
+        self.columns = columns
+        problems = []
+        for sample, number in zip(dataset, dataset.row_numbers, strict=True):
+            try:
+                if sample.image is None:
+                    raise ValueError("expected an image; rows without one cannot be mixed in")
+                columns.prompts[sample.task].text_for(sample)
+            except ValueError as error:
+                problems.append(RowProblem(number, str(error)))
+        if problems:
+            raise DataError(
+                f"expected rows to train on, got {len(problems)} bad",
+                path=dataset.provenance.path,
+                problems=problems,
+            )
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        return self.columns.row(self.dataset[index], self.dataset.row_numbers[index])
+
+
 def size_problem(sample: Sample, size: Size) -> str | None:
     """What is wrong if an image is not as large as its row says; None if nothing is.
 
     Only a gold box depends on it: it then refers to another image, or to one that is turned.
     """
     declared = sample.image_size
-    if declared is None or declared == size or not isinstance(sample.gold, BoxGold):
+    if declared is None or declared == size or not sample.gold.located:
         return None
     turned = " (turned upright by its EXIF orientation)" if declared[::-1] == tuple(size) else ""
     return (

@@ -1,41 +1,64 @@
-"""What a run would do, as text: the parts of `--dry-run` that both backends print."""
+"""What a run would do, as text: `--dry-run`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection
+from typing import Any
+
+import yaml
 
 from vlreward.data import Dataset
 from vlreward.frames import Frame, convert
 from vlreward.geometry import Box, Size
 from vlreward.golds import unpack
+from vlreward.tasks.counting import CountGold
+from vlreward.tasks.geometry import MathGold
+from vlreward.tasks.rec import BoxGold
 from vlreward.training.memory import MemoryEstimate
 from vlreward.training.models import ModelSize
-from vlreward.training.rewards import TermReward
-from vlreward.types import BoxGold, CountGold, MathGold
+from vlreward.training.preparing import Run
 
 __all__ = [
-    "Rows",
     "data_text",
+    "describe",
     "frame_text",
     "memory_text",
     "perfect_answer",
     "rewards_text",
-    "sections",
 ]
 
 _THINK = "<think>The question is answered.</think>"
 
 
-class Rows(Protocol):
-    """Rows with the columns of `vlreward.training.columns`, by index."""
+def describe(
+    run: Run, configuration: dict[str, Any], others: str, *, prompt: str, memory: str
+) -> str:
+    """Configuration, first prompt, frame, rewards of a perfect and an empty answer, memory.
 
-    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
-
-
-def sections(parts: Sequence[tuple[str, str]]) -> str:
-    """Titles and texts, one below the other."""
-    return "\n\n".join(f"# {title}\n{text.rstrip()}" for title, text in parts)
+    Args:
+        run: The run.
+        configuration: What is shown of the backend's options, besides those of `Arguments`.
+        others: What the options that are not shown have.
+        prompt: The first prompt as the model reads it.
+        memory: As `memory_text` gives it.
+    """
+    options, row = run.options, run.rows[0]
+    given = {name: value for name, value in vars(options.arguments).items() if value is not None}
+    chosen = yaml.safe_dump(
+        {"task": options.task, **given, **configuration},
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+    )
+    parts = {
+        "configuration": f"{chosen}({others})",
+        "data": data_text(run.samples),
+        f"prompt of {row['id']}": prompt,
+        "frame": frame_text(row),
+        "rewards": rewards_text(run),
+        "memory on each GPU, estimated": memory,
+    }
+    return "\n\n".join(f"# {title}\n{text.rstrip()}" for title, text in parts.items())
 
 
 def data_text(samples: Dataset) -> str:
@@ -66,22 +89,16 @@ def frame_text(row: dict[str, Any]) -> str:
     )
 
 
-def rewards_text(samples: Dataset, rows: Rows, rewards: Sequence[TermReward]) -> str:
-    """The rewards of a perfect and of an empty answer to the first row of each task.
-
-    Args:
-        samples: Training samples.
-        rows: Their rows.
-        rewards: The reward functions of the run.
-    """
+def rewards_text(run: Run) -> str:
+    """The rewards of a perfect and of an empty answer to the first row of each task."""
     lines = []
     # Without the traces and the hooks of a trainer, so that a dry run leaves nothing behind.
-    tasks = {term.shared.reward.spec.name: term.shared.reward for term in rewards}
-    first = _first_indices(samples, tasks.keys())
+    tasks = {term.shared.reward.spec.name: term.shared.reward for term in run.rewards}
+    first = _first_indices(run.samples, tasks.keys())
     for name, reward in tasks.items():
         if name not in first:
             continue
-        row = rows[first[name]]
+        row = run.rows[first[name]]
         for kind, text in (
             ("perfect", perfect_answer(row, whole_numbers=reward.protocol != "strict")),
             ("empty", ""),

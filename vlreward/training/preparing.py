@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from vlreward.data import DataError, Dataset, Provenance, load
@@ -11,13 +12,101 @@ from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
-from vlreward.training.arguments import Arguments
-from vlreward.training.columns import Columns
+from vlreward.training.arguments import Arguments, Options
+from vlreward.training.checks import check_images
+from vlreward.training.columns import Columns, Rows
 from vlreward.training.recipes import MIXTURE
 from vlreward.training.rewards import TermReward, term_rewards
 from vlreward.training.traces import TraceFile
 
-__all__ = ["columns_for", "load_samples", "reward_functions", "task_rewards", "tasks_of"]
+__all__ = [
+    "Run",
+    "columns_for",
+    "load_samples",
+    "prepare_run",
+    "reward_functions",
+    "task_rewards",
+    "tasks_of",
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a run needs; checked, so that training does not fail on it later."""
+
+    options: Any
+    """The command line: the backend's `Options`."""
+    config: Any
+    """The model's configuration."""
+    processor: Any
+    """What turns rows into the model's inputs, with the limits of this run."""
+    resizing: Resizing
+    """How it resizes images."""
+    frame: Frame
+    """Frame of predicted boxes."""
+    samples: Dataset
+    """Training samples."""
+    rows: Rows
+    """Training rows, made when they are taken."""
+    eval_rows: Rows | None
+    """Evaluation rows."""
+    rewards: list[TermReward]
+    """One reward function for each term of each task."""
+    rank: int
+    """Number of the process."""
+
+
+def prepare_run(
+    options: Options,
+    config: Any,
+    processor: Any,
+    resizing: Resizing,
+    frame: Frame,
+    *,
+    rank: int,
+    local_rank: int,
+    stop_ids: Sequence[int] = (),
+) -> Run:
+    """Load the data, check them, and make rows and rewards of them.
+
+    Args:
+        options: The command line.
+        config: The model's configuration.
+        processor: The model's processor.
+        resizing: How it resizes images.
+        frame: Frame of boxes that the model writes.
+        rank: Number of the process.
+        local_rank: Its number on its machine, of which the first one looks at the images.
+        stop_ids: Token ids that end a completion, where they are known already.
+
+    Raises:
+        DataError: If rows or images are bad; names file and row.
+        OptionError: If an option does not fit the data or the model.
+        UnknownNameError: If a prompt, protocol or term is unknown.
+        FileNotFoundError: If there is no such data file.
+    """
+    arguments = options.arguments
+    samples = load_samples(arguments.data, options.task, arguments)
+    loaded = [samples]
+    if arguments.eval_data is not None:
+        loaded.append(load_samples(arguments.eval_data, options.task, arguments))
+    tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
+    rewards = task_rewards(arguments, sorted(tasks))
+    rows = [Rows(d, columns_for(d, arguments, rewards, resizing, frame)) for d in loaded]
+    for data in loaded if local_rank == 0 else ():
+        check_images(data, resizing, arguments.check_images)
+    functions = reward_functions(
+        rewards,
+        arguments,
+        output_dir=options.training.output_dir,
+        rank=rank,
+        weights=options.training.reward_weights,
+        stop_ids=stop_ids,
+    )
+    evaluated = rows[1] if len(rows) > 1 else None
+    return Run(
+        options, config, processor, resizing, frame, samples, rows[0], evaluated, functions, rank
+    )
 
 
 def load_samples(path: str, task: str, arguments: Arguments) -> Dataset:

@@ -11,7 +11,7 @@ from typing import Any
 from vlreward._files import replacing
 from vlreward.types import Score
 
-__all__ = ["TraceFile"]
+__all__ = ["RewindTraces", "TraceFile"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,20 @@ class TraceFile:
         """The traces of every process that has written here."""
         found = Path(self.directory).glob("rank-*.jsonl")
         return [TraceFile(self.directory, int(path.stem[5:])) for path in sorted(found)]
+
+
+class RewindTraces:
+    """Drops the traces that a resumed run writes again, and those of an earlier run.
+
+    To be mixed into the `TrainerCallback` of a trainer.
+    """
+
+    def __init__(self, traces: TraceFile) -> None:
+        self.traces = traces
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called once by each process."""
+        self.traces.resume(state.global_step, args.world_size)
 
 
 def _at(columns: dict[str, Any], name: str, index: int) -> Any:

@@ -8,7 +8,6 @@ numbers; `vlreward.verify.verify` over the extracted answer is the rule to use.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
 
 from vlreward.verify.verdict import Verdict
 from vlreward.verify.workers.pool import map_in_threads, run
@@ -35,12 +34,10 @@ def verify_whole_output(gold: str, output: str, deadline: float = 10.0) -> Verdi
     Raises:
         RuntimeError: The worker processes cannot be started at all.
     """
-    started = perf_counter()
     if len(output) > MAX_OUTPUT or len(gold) > MAX_OUTPUT:
-        detail = f"more than {MAX_OUTPUT} characters"
-        return Verdict("too_complex", 3, (perf_counter() - started) * 1000, detail)
+        return Verdict("too_complex", 3, f"more than {MAX_OUTPUT} characters")
     result = run({"job": "whole", "gold": gold, "output": output}, deadline)
-    return Verdict(result.outcome, 3, (perf_counter() - started) * 1000, result.detail)
+    return Verdict(result.outcome, 3, result.detail)
 
 
 def verify_whole_outputs(pairs: Sequence[tuple[str, str]], deadline: float = 10.0) -> list[Verdict]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from functools import lru_cache
-from time import perf_counter
-from typing import Literal
+from collections.abc import Sequence
 
 from vlreward.verify.cache import Cache
 from vlreward.verify.exact.bombs import complexity
-from vlreward.verify.exact.reader import read
-from vlreward.verify.exact.settle import EXACT_VERSION, Settled, read_gold, settle_exactly
-from vlreward.verify.exact.text import MAX_CHARACTERS, to_latex
+from vlreward.verify.exact.latex import readings_of
+from vlreward.verify.exact.reader import DEEP, Reading, read
+from vlreward.verify.exact.settle import Settled, read_gold, settle
+from vlreward.verify.exact.text import MAX_CHARACTERS
 from vlreward.verify.policy import Policy
 from vlreward.verify.verdict import Verdict
 
-__all__ = ["CACHE_SIZE", "cache", "check_gold", "verify", "verify_batch"]
+__all__ = ["CACHE_SIZE", "cache", "check_gold", "verify", "verify_batch", "verify_quickly"]
 
 CACHE_SIZE = 16_384
 """Comparisons remembered; those of a text of more than `MAX_CHARACTERS` characters are not."""
 
 cache: Cache[Settled] = Cache(CACHE_SIZE)
 _DEFAULT = Policy()
+_PASSING = ("timeout", "worker_died")  # what says nothing about the pair
 
 
 def verify(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict:
@@ -38,7 +37,8 @@ def verify(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict:
         policy: What counts as equal.
 
     Returns:
-        The verdict. No text raises.
+        The verdict. No text raises, and for a gold that `check_gold` accepts it is never
+        ``unparsable_gold``.
 
     Raises:
         TypeError: `gold` or `answer` is no string.
@@ -52,9 +52,32 @@ def verify(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict:
         >>> verify("16", "2^(10^10)").outcome
         'too_complex'
     """
-    started = perf_counter()
+    return verify_quickly(gold, answer, policy) or _ask(gold, answer, policy)
+
+
+def verify_quickly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict | None:
+    """`verify` without its third tier: the verdict, or None where only a worker can tell.
+
+    Never waits: bounded work in this process alone, for an event loop or a step that must not
+    stand still.
+
+    Raises:
+        TypeError: `gold` or `answer` is no string.
+
+    Examples:
+        >>> verify_quickly("2√{3}", "√12").outcome
+        'correct'
+    """
     _check_strings(gold, answer)
-    return _settle(gold, answer, policy, started) or _ask(gold, answer, policy, started)
+    known = cache.get((gold, answer, policy))
+    if known is not None:
+        return Verdict(known.outcome, 2, known.detail)
+    found = settle(read_gold(gold), read(answer), policy)
+    if found is None:
+        return None
+    if _lasting(found) and len(gold) <= MAX_CHARACTERS and len(answer) <= MAX_CHARACTERS:
+        cache.put((gold, answer, policy), found)
+    return Verdict(found.outcome, 1, found.detail)
 
 
 def verify_batch(pairs: Sequence[tuple[str, str]], policy: Policy = _DEFAULT) -> list[Verdict]:
@@ -71,22 +94,17 @@ def verify_batch(pairs: Sequence[tuple[str, str]], policy: Policy = _DEFAULT) ->
         TypeError: A gold or an answer is no string.
         RuntimeError: The worker processes cannot be started at all.
     """
-    verdicts: dict[tuple[str, str], Verdict] = {}
-    hard: list[tuple[str, str]] = []
     for gold, answer in pairs:
         _check_strings(gold, answer)
-    for gold, answer in dict.fromkeys((gold, answer) for gold, answer in pairs):
-        verdict = _settle(gold, answer, policy, perf_counter())
-        if verdict is None:
-            hard.append((gold, answer))
-        else:
-            verdicts[gold, answer] = verdict
+    unique = dict.fromkeys((gold, answer) for gold, answer in pairs)
+    verdicts = {pair: verify_quickly(*pair, policy) for pair in unique}
+    hard = [pair for pair, verdict in verdicts.items() if verdict is None]
     if hard:
         from vlreward.verify.workers.pool import map_in_threads
 
-        found = map_in_threads(lambda pair: _ask(pair[0], pair[1], policy, perf_counter()), hard)
-        verdicts.update(zip(hard, found))
-    return [verdicts[gold, answer] for gold, answer in pairs]
+        verdicts.update(zip(hard, map_in_threads(lambda pair: _ask(*pair, policy), hard)))
+    found = [verdicts[gold, answer] for gold, answer in pairs]
+    return [verdict for verdict in found if verdict is not None]
 
 
 def check_gold(gold: str, policy: Policy = _DEFAULT) -> None:
@@ -108,26 +126,27 @@ def check_gold(gold: str, policy: Policy = _DEFAULT) -> None:
         ValueError: expected a gold answer to compare with, got ' ': it is empty
     """
     _check_strings(gold, gold)
-    reading = read_gold(gold)
-    if reading.status == "read":
-        return
-    reason = {
-        "empty": "it is empty",
-        "too_complex": f"it is too complex ({reading.detail})",
-        "malformed": f"it has no mathematical value ({reading.detail})",
-    }.get(reading.status)
-    reason = reason or _too_complex(reading.text)
-    if reason is None:
-        verdict = _ask(gold, gold, policy, perf_counter())
-        if verdict.outcome == "correct":
-            return
-        reason = f"{verdict.outcome.replace('_', ' ')} ({verdict.detail or reading.detail})"
-    raise ValueError(f"expected a gold answer to compare with, got {_shown(gold)}: {reason}")
+    reason = _unusable(gold, read_gold(gold), policy)
+    if reason is not None:
+        shown = repr(gold if len(gold) <= 80 else gold[:77] + "...")
+        raise ValueError(f"expected a gold answer to compare with, got {shown}: {reason}")
 
 
-def _too_complex(text: str) -> str | None:
-    reason = complexity(text)
-    return f"it is too complex ({reason})" if reason else None
+def _unusable(gold: str, reading: Reading, policy: Policy) -> str | None:
+    """Why no answer could be compared with `gold`, or None."""
+    if reading.status == "empty":
+        return "it is empty"
+    if reading.status == "malformed":
+        return f"it has no mathematical value ({reading.detail})"
+    complex_ = reading.detail if reading.status == "too_complex" else complexity(reading.text)
+    if complex_ and reading.status != "read":
+        return f"it is too complex ({complex_})"
+    if reading.status == "read" or reading.prose:
+        return None
+    found = _ask(gold, gold, policy)
+    if found.correct:
+        return None
+    return f"{found.outcome.replace('_', ' ')} ({found.detail or reading.detail})"
 
 
 def _check_strings(gold: object, answer: object) -> None:
@@ -136,56 +155,28 @@ def _check_strings(gold: object, answer: object) -> None:
             raise TypeError(f"expected the gold and the answer as strings, got {value!r}")
 
 
-def _settle(gold: str, answer: str, policy: Policy, started: float) -> Verdict | None:
-    """The verdict of the cache or of the exact tier, or None where a worker has to decide."""
-    key: Hashable = (gold, answer, policy, EXACT_VERSION)
-    known = cache.get(key)
-    tier: Literal[1, 2] = 1 if known is None else 2
-    if known is None:
-        known = settle_exactly(gold, answer, policy)
-        if known is None:
-            key = (gold, answer, policy, _versions())
-            known = cache.get(key)
-            tier = 2
-        elif len(gold) <= MAX_CHARACTERS and len(answer) <= MAX_CHARACTERS:
-            cache.put(key, known)
-    if known is None:
-        return None
-    return Verdict(known.outcome, tier, (perf_counter() - started) * 1000, known.detail)
+def _lasting(found: Settled) -> bool:
+    """Whether an outcome belongs to the pair, not to the moment or to the caller's stack."""
+    return found.outcome not in _PASSING and not found.detail.endswith(DEEP)
 
 
-def _ask(gold: str, answer: str, policy: Policy, started: float) -> Verdict:
+def _ask(gold: str, answer: str, policy: Policy) -> Verdict:
     from vlreward.verify.workers.pool import run
 
-    places = 6 if policy.decimals == "gold" else policy.decimals
+    right, given = read_gold(gold), read(answer)
     result = run(
         {
             "job": "pair",
-            "gold": to_latex(read(gold).text),
-            "answer": to_latex(read(answer).text),
-            "decimals": places,
+            "golds": readings_of(right),
+            "answers": readings_of(given),
+            "decimals": 6 if policy.decimals == "gold" else policy.decimals,
             "ordered_tuples": policy.ordered_tuples,
         },
         policy.deadline,
     )
-    if result.outcome not in ("timeout", "worker_died"):
-        cache.put((gold, answer, policy, _versions()), Settled(result.outcome, result.detail))
-    return Verdict(result.outcome, 3, (perf_counter() - started) * 1000, result.detail)
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")
-
-
-@lru_cache(maxsize=1)
-def _versions() -> str:
-    """What the verdicts of the workers depend on beside their inputs; a part of the cache key."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = []
-    for name in ("math-verify", "latex2sympy2_extended", "sympy"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"{name} absent")
-    return ", ".join(found)
+    found = Settled(result.outcome, result.detail)
+    if found.outcome == "unparsable_gold" and right.status == "read":
+        found = Settled("unparsable_answer", "answer: nothing that compares with the gold")
+    if _lasting(found):
+        cache.put((gold, answer, policy), found)
+    return Verdict(found.outcome, 3, found.detail)

@@ -39,14 +39,11 @@ class Verdict:
     Attributes:
         outcome: One of `OUTCOMES`.
         tier: 1 for the exact evaluator in this process, 2 for the cache, 3 for a worker process.
-        milliseconds: Wall-clock time of this call, at least 0. The duplicates inside a batch carry
-            the time of the one that was settled.
         detail: A short reason, at most 200 characters, empty where the outcome says it all.
     """
 
     outcome: Outcome
     tier: Literal[1, 2, 3]
-    milliseconds: float
     detail: str = ""
 
     @property

@@ -47,4 +47,4 @@ done
 exec "$PYTHON" -m paddle.distributed.launch --master "$MASTER" --nnodes "$NODES" \
   --rank "$NODE_RANK" --nproc_per_node "$GPUS" --run_mode collective \
   --log_dir "$OUTPUT_DIR/paddle_distributed_logs" \
-  "$(dirname "${BASH_SOURCE[0]}")/train.py" "${OPTIONS[@]}" "$@"
+  "$(command -v vlreward-train-paddle)" "${OPTIONS[@]}" "$@"

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from vlreward.errors import OptionError
-from vlreward.training.arguments import Arguments
-from vlreward.training.recipes import recipe_for, task_names
+from vlreward.training.arguments import Arguments, Options, first_task, usage
+from vlreward.training.recipes import recipe_for
 
-__all__ = ["Options", "parse"]
+__all__ = ["PaddleOptions", "parse"]
 
 _LAUNCH: dict[str, type] = {
     "tensor_parallel_degree": int,
@@ -23,42 +23,20 @@ _LAUNCH: dict[str, type] = {
     "gradient_checkpointing": bool,
 }
 """Names of the other library, and of TRL, that are understood too."""
-_RECIPE = (
-    "max_steps",
-    "num_generations",
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "max_completion_length",
-    "beta",
-    "learning_rate",
-    "bf16",
-    "gradient_checkpointing",
-    "logging_steps",
-    "save_strategy",
-    "save_steps",
-    "save_total_limit",
-    "dataloader_num_workers",
-    "report_to",
-)
+_TRL_ONLY = ("dataloader_pin_memory", "use_cpu")
 
 
 @dataclass(frozen=True)
-class Options:
-    """A parsed command line."""
+class PaddleOptions(Options):
+    """A parsed command line; `training` is a `vlreward_paddle.config.GRPOConfig`."""
 
-    task: str
-    """`rec`, `counting`, `geometry`, `mixture`, or the task of a plug-in."""
-    arguments: Arguments
-    """Options of data, prompts and rewards."""
-    training: Any
-    """A `vlreward_paddle.config.GRPOConfig`."""
     given: dict[str, Any]
     """Options of training that differ from the library's defaults."""
     attn_implementation: str
     """How attention is computed."""
 
 
-def parse(argv: Sequence[str]) -> Options:
+def parse(argv: Sequence[str]) -> PaddleOptions:
     """Parse `TASK [--option value ...]`.
 
     A YAML file named by `--config` takes precedence over the recipe of the task, and options of
@@ -72,21 +50,10 @@ def parse(argv: Sequence[str]) -> Options:
     from vlreward_paddle.shim import launch_options
 
     parser = _parser(GRPOConfig)
-    if not argv or argv[0] in ("-h", "--help"):
-        parser.parse_args(["--help"])
-    task, *rest = argv
-    if task not in (tasks := task_names()):
-        parser.error(f"expected a task first, one of {', '.join(tasks)}; got {task!r}")
-    given = _defaults(task)
-    rest = [_dashes(word) for word in rest]
-    config, _ = _config_option(rest)
-    known = {action.dest for action in parser._actions}
-    for name, value in config.items():
-        if name not in known:
-            raise OptionError(f"--config: expected names of options, got {name!r}")
-        given[name] = value
-    given |= vars(parser.parse_args(rest))
-    given.pop("config", None)
+    task, rest = first_task(parser, argv)
+    words = vars(parser.parse_args(rest))
+    config = _config(words.pop("config", None), {action.dest for action in parser._actions})
+    given = {**_defaults(task), **config, **words}
     attn = given.pop("attn_implementation", "sdpa")
     own = {f.name for f in fields(Arguments)}
     if "data" not in given:
@@ -101,7 +68,7 @@ def parse(argv: Sequence[str]) -> Options:
         made = GRPOConfig(**training)
     except (ValueError, AssertionError) as error:
         raise OptionError(str(error)) from error
-    return Options(task, arguments, made, training, attn)
+    return PaddleOptions(task, arguments, made, training, attn)
 
 
 def _defaults(task: str) -> dict[str, Any]:
@@ -116,7 +83,7 @@ def _defaults(task: str) -> dict[str, Any]:
         workers=min(8, os.cpu_count() or 1),
     )
     return {
-        **{name: found[name] for name in _RECIPE},
+        **{name: value for name, value in found.items() if name not in _TRL_ONLY},
         "device": "gpu" if gpu else "cpu",
         "output_dir": f"outputs/grpo-paddle-{task}",
         "max_pixels": recipe.max_pixels,
@@ -127,22 +94,20 @@ def _defaults(task: str) -> dict[str, Any]:
 
 def _parser(config: type) -> argparse.ArgumentParser:
     """All options, none with a default: what is not given is the recipe's or the library's."""
-    from transformers import HfArgumentParser
+    from transformers.hf_argparser import HfArgumentParser, string_to_bool
 
     parser: argparse.ArgumentParser = HfArgumentParser(
         (Arguments, config),
         prog="vlreward-train-paddle",
-        usage="%(prog)s {rec,counting,geometry,mixture} --model DIR --data DATA [--image-root DIR] "
-        "[--config YAML] [--dry-run] [option ...]",
+        usage=usage("DIR"),
         description="GRPO on a vision-language model with verifiable rewards, on PaddlePaddle.",
     )
     parser.add_argument("--config", help="YAML file with options.")
-    parser.add_argument(
-        "--attn_implementation", choices=["sdpa", "eager", "flashmask"], help="Default sdpa."
-    )
+    kinds = ["sdpa", "eager", "flashmask"]
+    parser.add_argument(*_spelled("attn_implementation"), choices=kinds, help="Default sdpa.")
     for name, kind in _LAUNCH.items():
         if name not in {action.dest for action in parser._actions}:
-            parser.add_argument(f"--{name}", type=_flag if kind is bool else kind)
+            parser.add_argument(*_spelled(name), type=string_to_bool if kind is bool else kind)
     for action in parser._actions:
         action.required = False
         if action.dest != "help":
@@ -150,34 +115,23 @@ def _parser(config: type) -> argparse.ArgumentParser:
     return parser
 
 
-def _flag(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes"):
-        return True
-    if text.lower() in ("0", "false", "no"):
-        return False
-    raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
+def _spelled(name: str) -> list[str]:
+    """As HfArgumentParser spells options."""
+    return sorted({f"--{name}", f"--{name.replace('_', '-')}"})
 
 
-def _dashes(word: str) -> str:
-    """`--image-root` is `--image_root`."""
-    name, equals, value = word.partition("=")
-    return (
-        name.replace("-", "_").replace("__", "--", 1) + equals + value
-        if (word.startswith("--"))
-        else word
-    )
-
-
-def _config_option(words: list[str]) -> tuple[dict[str, Any], list[str]]:
-    finder = argparse.ArgumentParser(add_help=False)
-    finder.add_argument("--config")
-    found, rest = finder.parse_known_args(words)
-    if found.config is None:
-        return {}, rest
+def _config(path: str | None, known: set[str]) -> dict[str, Any]:
+    """The options of a YAML file."""
+    if path is None:
+        return {}
     import yaml
 
-    with open(found.config, encoding="utf-8") as file:
+    with open(path, encoding="utf-8") as file:
         content = yaml.safe_load(file) or {}
     if not isinstance(content, dict):
-        raise OptionError(f"--config: expected a mapping in {found.config!r}")
-    return {str(k).replace("-", "_"): v for k, v in content.items()}, rest
+        raise OptionError(f"--config: expected a mapping in {path!r}")
+    found = {str(name).replace("-", "_"): value for name, value in content.items()}
+    for name in found:
+        if name not in known:
+            raise OptionError(f"--config: expected names of options, got {name!r}")
+    return found

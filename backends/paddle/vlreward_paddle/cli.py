@@ -2,58 +2,74 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-__all__ = ["main"]
+from vlreward.errors import UserError
+from vlreward.training import cli
+from vlreward.training.preparing import Run
+
+__all__ = ["end_on_error", "main"]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line.
+class _Paddle(cli.Backend):
+    extra = "paddle"
+    packages = ("paddle", "paddleformers")
 
-    Errors of the options or of the data end in one message and exit code 2. Anything else shows
-    its traceback, and ends the process at once, so that the launcher ends the other ones instead
-    of leaving them to wait.
-    """
-    missing = [
-        name for name in ("paddle", "paddleformers") if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        needed = f"the Paddle backend needs {missing[0]!r}, which is not installed"
-        _fail(ImportError(f"{needed}: pip install 'vlreward[paddle]'"))
-    from vlreward.data.errors import DataError
-    from vlreward.errors import OptionError
-    from vlreward.registry import UnknownNameError
-    from vlreward_paddle.arguments import parse
-    from vlreward_paddle.launching import end_on_error
-    from vlreward_paddle.modeling.checkpoint import CheckpointError
-
-    expected = (OptionError, CheckpointError, DataError, UnknownNameError, FileNotFoundError)
-    try:
-        options = parse(sys.argv[1:] if argv is None else argv)
+    def prepare(self, argv: Sequence[str]) -> Run:
+        from vlreward_paddle.arguments import parse
         from vlreward_paddle.preparing import prepare
 
-        run = prepare(options)
-        if options.arguments.dry_run:
-            from vlreward_paddle.dry_run import describe
+        return prepare(parse(argv))
 
-            if max(0, options.training.local_rank) == 0:
-                print(describe(run))
-            return
+    def describe(self, run: Run) -> str:
+        from vlreward_paddle.dry_run import describe
+
+        return describe(run)
+
+    def train(self, run: Run) -> Any:
         from vlreward_paddle.training import train
 
         with end_on_error():
-            train(run)
-    except expected as error:
-        _fail(error)
+            return train(run)
+
+    def leave(self, code: int) -> NoReturn:
+        if _alone():
+            raise SystemExit(code)
+        _end(code)
 
 
-def _fail(error: Exception) -> None:
-    from vlreward_paddle.launching import leave
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; see `vlreward.training.cli.main`."""
+    cli.main(_Paddle(), argv)
 
-    print(f"error: {error}", file=sys.stderr)
-    if os.environ.get("PADDLE_TRAINERS_NUM", "1") == "1":
-        raise SystemExit(2) from error
-    leave(2)
+
+@contextmanager
+def end_on_error() -> Iterator[None]:
+    """Show the traceback of what is raised inside, and end the process.
+
+    The launcher then ends the other processes. Without this, the failing one would first wait in
+    its clean-up for the others, which wait for it. A process alone raises as usual.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _alone() or isinstance(error, UserError):
+            raise
+        traceback.print_exc()
+        _end(1)
+
+
+def _alone() -> bool:
+    return os.environ.get("PADDLE_TRAINERS_NUM", "1") == "1"
+
+
+def _end(code: int) -> NoReturn:
+    """Exit without clean-up."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

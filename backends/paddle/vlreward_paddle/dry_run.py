@@ -7,34 +7,30 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from vlreward.training.dry_run import (
-    data_text,
-    frame_text,
-    memory_text,
-    rewards_text,
-    sections,
-)
+from vlreward.training import dry_run
 from vlreward.training.memory import estimate
 from vlreward.training.models import ModelSize, is_vision
-from vlreward_paddle.preparing import Run
+from vlreward.training.preparing import Run
 
 __all__ = ["describe", "measure"]
 
 
 def describe(run: Run) -> str:
-    """Configuration, first prompt, frame, rewards of a perfect and an empty answer, memory."""
-    row = run.rows[0]
-    parts = [
-        ("configuration", _configuration(run)),
-        ("data", data_text(run.samples)),
-        (f"prompt of {row['id']}", run.codec.render(row["prompt"])),
-        ("frame", frame_text(row)),
-        ("rewards", rewards_text(run.samples, run.rows, run.rewards)),
-        ("memory on each GPU, estimated", _memory(run, row)),
-    ]
-    return sections(parts)
+    """See `vlreward.training.dry_run.describe`."""
+    row, training = run.rows[0], run.options.training
+    shown = {
+        **run.options.given,
+        "world_size": training.world_size,
+        "completions_per_step": training.completions_per_device * training.world_size,
+        "strategy": _strategy(run),
+    }
+    return dry_run.describe(
+        run,
+        {"training": shown},
+        "other options have the library's defaults",
+        prompt=run.processor.render(row["prompt"]),
+        memory=_memory(run, row),
+    )
 
 
 def measure(config: dict[str, Any], path: str | Path) -> ModelSize:
@@ -68,23 +64,6 @@ def measure(config: dict[str, Any], path: str | Path) -> ModelSize:
     )
 
 
-def _configuration(run: Run) -> str:
-    options = run.options
-    chosen = {
-        "task": options.task,
-        **{k: v for k, v in vars(options.arguments).items() if v is not None},
-        "training": {
-            **options.given,
-            "world_size": options.training.world_size,
-            "completions_per_step": options.training.completions_per_device
-            * options.training.world_size,
-            "strategy": _strategy(run),
-        },
-    }
-    text: str = yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True, width=100)
-    return text + "(other options have the library's defaults)"
-
-
 def _strategy(run: Run) -> str:
     sharding = str(run.options.given.get("sharding") or "")
     if "stage3" in sharding:
@@ -97,7 +76,7 @@ def _strategy(run: Run) -> str:
 def _memory(run: Run, row: dict[str, Any]) -> str:
     training = run.options.training
     size = measure(run.config, run.options.arguments.model or "")
-    prompt = run.codec.encode(row)
+    prompt = run.processor.encode(row)
     own = estimate(
         size,
         strategy=_strategy(run),
@@ -111,8 +90,8 @@ def _memory(run: Run, row: dict[str, Any]) -> str:
         weight_bytes=2 if training.bf16 or training.fp16 else 4,
         freeze_vision=bool(run.options.arguments.freeze_vision),
     )
-    image = prompt.ids.count(run.codec.image_id)
-    return memory_text(
+    image = prompt.ids.count(run.processor.image_id)
+    return dry_run.memory_text(
         size,
         own,
         words=len(prompt.ids) - image,

@@ -11,8 +11,7 @@ import paddle
 from paddle import Tensor
 
 from vlreward_paddle.logprobs import TokenLogProbs
-from vlreward_paddle.metrics import Metrics
-from vlreward_paddle.parallel import gather_rows
+from vlreward_paddle.parallel import Metrics, gather_rows
 from vlreward_paddle.rollout import Prompt, join, pad_right
 
 __all__ = ["Codec", "MicroBatch", "RewardFunction", "micro_batch", "score"]

@@ -10,6 +10,8 @@ from paddle import Tensor
 from paddle.autograd import PyLayer
 from paddle.nn import functional as F
 
+from vlreward_paddle.parallel import unwrap
+
 __all__ = ["TokenLogProbs", "chunked_logprobs", "completion_logprobs", "logprobs_of_logits"]
 
 
@@ -160,8 +162,6 @@ def completion_logprobs(
     Returns:
         Log-probabilities and entropies, both (B, C).
     """
-    from vlreward_paddle.unwrapping import unwrap
-
     if getattr(unwrap(model), "returns_logprobs", False):
         found: tuple[Tensor, Tensor] = model(**inputs, logprobs=asked)
         return found

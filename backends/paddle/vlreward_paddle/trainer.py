@@ -16,8 +16,7 @@ from vlreward_paddle.config import GRPOConfig
 from vlreward_paddle.experience import Codec, MicroBatch, RewardFunction, micro_batch, score
 from vlreward_paddle.logprobs import completion_logprobs
 from vlreward_paddle.loss import group_advantages, grpo_loss
-from vlreward_paddle.metrics import Metrics
-from vlreward_paddle.parallel import sum_all
+from vlreward_paddle.parallel import Metrics, sum_all
 from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_images
 from vlreward_paddle.sampler import GroupSampler
 from vlreward_paddle.shim import Trainer

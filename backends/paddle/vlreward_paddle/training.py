@@ -8,9 +8,9 @@ from typing import Any
 import paddle
 
 from vlreward.errors import OptionError
-from vlreward.training.traces import TraceFile
+from vlreward.training.preparing import Run
+from vlreward.training.traces import RewindTraces
 from vlreward_paddle.modeling import freeze_vision, load_model
-from vlreward_paddle.preparing import Run
 from vlreward_paddle.processing import QwenCodec
 from vlreward_paddle.shim import TrainerCallback
 from vlreward_paddle.trainer import GRPOTrainer
@@ -18,15 +18,8 @@ from vlreward_paddle.trainer import GRPOTrainer
 __all__ = ["build_trainer", "export", "train"]
 
 
-class RewindTraces(TrainerCallback):  # type: ignore[misc]
-    """Drops the traces that a resumed run writes again, and those of an earlier run."""
-
-    def __init__(self, traces: TraceFile) -> None:
-        self.traces = traces
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called once by each process."""
-        self.traces.resume(state.global_step, paddle.distributed.get_world_size())
+class _Rewind(RewindTraces, TrainerCallback):  # type: ignore[misc]
+    pass
 
 
 class ExportModel(TrainerCallback):  # type: ignore[misc]
@@ -63,15 +56,15 @@ def build_trainer(run: Run) -> GRPOTrainer:
     if arguments.freeze_vision:
         freeze_vision(model)
     reference = load_model(arguments.model, **options) if args.beta else None
-    callbacks: list[Any] = [ExportModel(model, run.codec)]
+    callbacks: list[Any] = [ExportModel(model, run.processor)]
     traces = run.rewards[0].shared.traces
     if traces is not None:
-        callbacks.append(RewindTraces(traces))
+        callbacks.append(_Rewind(traces))
     return GRPOTrainer(
         model,
         args,
         run.rows,
-        run.codec,
+        run.processor,
         run.rewards,
         reward_weights=[reward.weight for reward in run.rewards],
         ref_model=reference,
@@ -91,7 +84,7 @@ def train(run: Run) -> GRPOTrainer:
         resume = str(_last_checkpoint(Path(args.output_dir)))
     trainer = build_trainer(run)
     trainer.train(resume_from_checkpoint=resume)
-    export(trainer.model, run.codec, Path(args.output_dir))
+    export(trainer.model, run.processor, Path(args.output_dir))
     return trainer
 
 

@@ -3,7 +3,7 @@
 `vlreward-train-trl TASK --model ... --data ... --image-root ...` runs everything; the parts are
 importable on their own:
 
-- `vlreward_trl.data.train_dataset`: a `vlreward.data.Dataset` as a lazy `datasets.Dataset`;
+- `vlreward_trl.data.as_table`: rows as a lazy `datasets.Dataset`;
 - `vlreward.training.rewards.term_rewards`: one reward function for each term of each task;
 - `vlreward_trl.training.build_trainer`: TRL's trainer, put together from both.
 

@@ -8,27 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlreward.errors import OptionError
-from vlreward.training.arguments import Arguments
-from vlreward.training.recipes import recipe_for, task_names
+from vlreward.training.arguments import Arguments, Options, first_task, usage
+from vlreward.training.recipes import recipe_for
 
-__all__ = ["Options", "parse"]
+__all__ = ["TRLOptions", "parse"]
 
 
 @dataclass(frozen=True)
-class Options:
+class TRLOptions(Options):
     """A parsed command line."""
 
-    task: str
-    """`rec`, `counting`, `geometry`, `mixture`, or the task of a plug-in."""
-    arguments: Arguments
-    """Options of data, prompts and rewards."""
-    training: Any
-    """A `trl.GRPOConfig`."""
     model: Any
     """A `trl.ModelConfig`, with the model's name and LoRA targets filled in."""
 
 
-def parse(argv: Sequence[str]) -> Options:
+def parse(argv: Sequence[str]) -> TRLOptions:
     """Parse `TASK [--option value ...]`.
 
     A YAML file named by `--config` takes precedence over the recipe of the task, and options of
@@ -43,15 +37,10 @@ def parse(argv: Sequence[str]) -> Options:
     parser = TrlParser(
         (Arguments, GRPOConfig, ModelConfig),
         prog="vlreward-train-trl",
-        usage="%(prog)s {rec,counting,geometry,mixture} --model MODEL --data DATA "
-        "[--image-root DIR] [--config YAML] [--dry-run] [option ...]",
+        usage=usage("MODEL"),
         description="GRPO on a vision-language model with verifiable rewards.",
     )
-    if not argv or argv[0] in ("-h", "--help"):
-        parser.parse_args(["--help"])
-    task, *rest = argv
-    if task not in (tasks := task_names()):
-        parser.error(f"expected a task first, one of {', '.join(tasks)}; got {task!r}")
+    task, rest = first_task(parser, argv)
     recipe = recipe_for(task)
     if _world_size() > 1 and not _accelerator():
         # accelerate would number the CPU, `cpu:0`, and no checkpoint could be read onto that.
@@ -73,7 +62,7 @@ def parse(argv: Sequence[str]) -> Options:
     if name is None:
         parser.error("expected --model with the name or path of a model")
     model.model_name_or_path = name
-    return Options(task, arguments, training, model)
+    return TRLOptions(task, arguments, training, model)
 
 
 def _world_size() -> int:

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from typing import Any
+
+from vlreward.training import cli
+from vlreward.training.preparing import Run
 
 __all__ = ["main"]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line.
+class _TRL(cli.Backend):
+    extra = "trl"
+    packages = ("torch", "transformers", "trl")
 
-    Errors of the options or of the data end in one message and exit code 2; anything else is a
-    bug, or a failure of the training itself, and shows its traceback.
-    """
-    try:
-        import trl  # noqa: F401
-    except ImportError as error:
-        missing = f"the TRL backend needs {error.name!r}, which is not installed"
-        _fail(ImportError(f"{missing}: pip install 'vlreward[trl]'"))
-    from vlreward.data.errors import DataError
-    from vlreward.errors import OptionError
-    from vlreward.registry import UnknownNameError
-    from vlreward_trl.arguments import parse
-
-    try:
-        options = parse(sys.argv[1:] if argv is None else argv)
+    def prepare(self, argv: Sequence[str]) -> Run:
+        from vlreward_trl.arguments import parse
         from vlreward_trl.preparing import prepare
 
-        run = prepare(options)
-    except (OptionError, DataError, UnknownNameError, FileNotFoundError) as error:
-        _fail(error)
-    if options.arguments.dry_run:
+        return prepare(parse(argv))
+
+    def describe(self, run: Run) -> str:
         from vlreward_trl.dry_run import describe
 
-        if options.training.process_index == 0:
-            print(describe(run))
-        return
-    from vlreward_trl.training import train
+        return describe(run)
 
-    train(run)
+    def train(self, run: Run) -> Any:
+        from vlreward_trl.training import train
+
+        return train(run)
 
 
-def _fail(error: Exception) -> None:
-    print(f"error: {error}", file=sys.stderr)
-    raise SystemExit(2) from error
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; see `vlreward.training.cli.main`."""
+    cli.main(_TRL(), argv)

@@ -5,55 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vlreward.data import Dataset
-from vlreward.training.checks import check_rows
-from vlreward.training.columns import COLUMNS, Columns
-from vlreward.types import Sample
+from vlreward.training.columns import COLUMNS, Rows
 
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["train_dataset"]
+__all__ = ["as_table"]
 
 
-def train_dataset(dataset: Dataset, columns: Columns) -> datasets.Dataset:
-    """A data set as TRL wants it: rows are made by `columns` when they are taken.
-
-    What it holds is text alone: 100,000 rows cost what their paths, questions and golds cost.
-
-    Args:
-        dataset: Samples; each must have an image.
-        columns: How rows are made.
-
-    Raises:
-        DataError: If a sample has no image, or a prompt cannot be rendered for it; lists the
-            first ten rows and the count.
-    """
+def as_table(rows: Rows) -> datasets.Dataset:
+    """Rows as TRL wants them: a table of their numbers, which become rows when they are taken."""
     import datasets
 
-    check_rows(dataset, columns)
-    table: dict[str, list[Any]] = {
-        "record": [sample.model_dump_json(exclude_none=True) for sample in dataset],
-        "row": list(dataset.row_numbers),
-    }
-    rows = datasets.Dataset.from_dict(table)
-    rows.set_transform(_Transform(columns))
-    return rows
+    table = datasets.Dataset.from_dict({"index": range(len(rows))})
+    table.set_transform(_Taken(rows))
+    return table
 
 
 @dataclass(frozen=True)
-class _Transform:
-    """Turns rows with `record` and `row` into columns."""
+class _Taken:
+    rows: Rows
 
-    columns: Columns
-
-    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """A batch of a trainer holds each row as often as completions are generated for it; equal
-        rows share one image."""
-        made: dict[str, dict[str, Any]] = {}
-        rows = []
-        for record, number in zip(batch["record"], batch["row"], strict=True):
-            if record not in made:
-                made[record] = self.columns.row(Sample.model_validate_json(record), number)
-            rows.append(made[record])
-        return {name: [row[name] for row in rows] for name in COLUMNS}
+    def __call__(self, batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        """A batch of a trainer holds each row as often as completions are generated for it; they
+        share one image."""
+        made = {index: self.rows[index] for index in dict.fromkeys(batch["index"])}
+        return {name: [made[index][name] for index in batch["index"]] for name in COLUMNS}

@@ -4,63 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
-from vlreward.training.dry_run import (
-    data_text,
-    frame_text,
-    memory_text,
-    rewards_text,
-    sections,
-)
+from vlreward.training import dry_run
 from vlreward.training.memory import MemoryEstimate, estimate
 from vlreward.training.models import ModelSize
+from vlreward.training.preparing import Run
 from vlreward.training.recipes import recipe_for
 from vlreward_trl.models import measure
-from vlreward_trl.preparing import Run, uses_fsdp
+from vlreward_trl.preparing import uses_fsdp
 
 __all__ = ["describe", "strategy_of"]
 
 
 def describe(run: Run) -> str:
-    """Configuration, first prompt, frame, rewards of a perfect and an empty answer, memory."""
+    """See `vlreward.training.dry_run.describe`."""
     row = run.rows[0]
-    parts = [
-        ("configuration", _configuration(run)),
-        ("data", data_text(run.samples)),
-        (f"prompt of {row['id']}", _prompt(run, row)),
-        ("frame", frame_text(row)),
-        ("rewards", rewards_text(run.samples, run.rows, run.rewards)),
-        ("memory on each GPU, estimated", _memory(run, row)),
-    ]
-    return sections(parts)
+    others = "other options of GRPOConfig and ModelConfig have TRL's defaults"
+    prompt, memory = _prompt(run, row), _memory(run, row)
+    return dry_run.describe(run, _configuration(run), others, prompt=prompt, memory=memory)
 
 
-def _configuration(run: Run) -> str:
-    options = run.options
-    training = options.training.to_dict()
+def _configuration(run: Run) -> dict[str, Any]:
     from trl import GRPOConfig
 
+    options, training = run.options, run.options.training
     shown = recipe_for(options.task).options(world_size=1, accelerator=False, bf16=False, workers=0)
-    plain = GRPOConfig(output_dir=options.training.output_dir, bf16=False).to_dict()
-    chosen = {
-        "task": options.task,
-        **{k: v for k, v in vars(options.arguments).items() if v is not None},
+    plain = GRPOConfig(output_dir=training.output_dir, bf16=False).to_dict()
+    return {
         "model": {
             k: v
             for k, v in vars(options.model).items()
             if v not in (None, False)
             and (options.model.use_peft or not k.startswith(("lora_", "bnb_")))
         },
-        "training": {k: v for k, v in training.items() if k in shown or v != plain.get(k)},
+        "training": {
+            **{k: v for k, v in training.to_dict().items() if k in shown or v != plain.get(k)},
+            "world_size": training.world_size,
+            "completions_per_step": training.generation_batch_size,
+            "strategy": strategy_of(training),
+        },
     }
-    chosen["training"] |= {
-        "world_size": options.training.world_size,
-        "completions_per_step": options.training.generation_batch_size,
-        "strategy": strategy_of(options.training),
-    }
-    text: str = yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True, width=100)
-    return text + "(other options of GRPOConfig and ModelConfig have TRL's defaults)"
 
 
 def _prompt(run: Run, row: dict[str, Any]) -> str:
@@ -85,7 +67,7 @@ def _memory(run: Run, row: dict[str, Any]) -> str:
 
     strategy, world_size = strategy_of(training), training.world_size
     own = estimated(strategy, world_size)
-    text = memory_text(
+    text = dry_run.memory_text(
         size, own, words=words, image=image, strategy=strategy, world_size=world_size
     )
     if world_size == 1:

@@ -3,73 +3,25 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vlreward.data import Dataset
+from transformers import AutoConfig
+
 from vlreward.errors import OptionError
-from vlreward.frames import Frame
-from vlreward.resizing import Resizing
-from vlreward.training.checks import check_images
 from vlreward.training.models import frame_of
-from vlreward.training.preparing import (
-    columns_for,
-    load_samples,
-    reward_functions,
-    task_rewards,
-    tasks_of,
-)
-from vlreward.training.rewards import TermReward
-from vlreward_trl.arguments import Options
-from vlreward_trl.data import train_dataset
+from vlreward.training.preparing import Run, prepare_run
+from vlreward_trl.arguments import TRLOptions
 from vlreward_trl.models import LORA_TARGETS
 from vlreward_trl.processing import load as load_processor
 
-if TYPE_CHECKING:
-    import datasets
-
-__all__ = ["Run", "prepare", "uses_fsdp"]
+__all__ = ["prepare", "uses_fsdp"]
 
 
-@dataclass(frozen=True)
-class Run:
-    """All that a run needs; checked, so that training does not fail on it later."""
-
-    options: Options
-    """The command line."""
-    config: Any
-    """The model's configuration."""
-    processor: Any
-    """The model's processor, with the limits of this run."""
-    resizing: Resizing
-    """How it resizes images."""
-    frame: Frame
-    """Frame of predicted boxes."""
-    samples: Dataset
-    """Training samples."""
-    rows: datasets.Dataset
-    """Training rows, made when they are taken."""
-    eval_rows: datasets.Dataset | None
-    """Evaluation rows."""
-    rewards: list[TermReward]
-    """One reward function for each term of each task."""
-
-
-def prepare(options: Options) -> Run:
-    """Load configuration, processor and data, and check them.
+def prepare(options: TRLOptions) -> Run:
+    """Load configuration, processor and data, and check them; see `prepare_run`.
 
     The first process of each machine looks at the images; the others wait for it.
-
-    Raises:
-        DataError: If rows or images are bad; names file and row.
-        OptionError: If an option does not fit the data or the model.
-        UnknownNameError: If a prompt, protocol or term is unknown.
-        FileNotFoundError: If there is no such data file.
     """
-    from transformers import AutoConfig
-
     arguments, training, model = options.arguments, options.training, options.model
     _check_processes(training)
     _check_reference(training, model)
@@ -88,33 +40,13 @@ def prepare(options: Options) -> Run:
     frame = frame_of(config.model_type, arguments.frame)
     if model.use_peft and model.lora_target_modules is None:
         model.lora_target_modules = LORA_TARGETS
-    samples = load_samples(arguments.data, options.task, arguments)
-    tasks = tasks_of(samples.provenance)
-    evaluated = None
-    if arguments.eval_data is not None:
-        evaluated = load_samples(arguments.eval_data, options.task, arguments)
-        tasks |= tasks_of(evaluated.provenance)
-    rewards = task_rewards(arguments, sorted(tasks))
-    rows: list[Any] = []
-    for data in (samples, evaluated):
-        if data is None:
-            rows.append(None)
-            continue
-        rows.append(train_dataset(data, columns_for(data, arguments, rewards, resizing, frame)))
-        if training.local_process_index == 0:
-            check_images(data, resizing, arguments.check_images, progress=_progress)
+    places = {"rank": training.process_index, "local_rank": training.local_process_index}
+    run = prepare_run(options, config, processor, resizing, frame, **places)
     training.distributed_state.wait_for_everyone()
-    resizing.check(processor.image_processor, rows[0][0]["image"], tensors="pt")
-    functions = reward_functions(
-        rewards,
-        arguments,
-        output_dir=training.output_dir,
-        rank=training.process_index,
-        weights=training.reward_weights,
-    )
+    resizing.check(processor.image_processor, run.rows[0]["image"], tensors="pt")
     if training.reward_weights is None:
-        training.reward_weights = [function.weight for function in functions]
-    return Run(options, config, processor, resizing, frame, samples, rows[0], rows[1], functions)
+        training.reward_weights = [function.weight for function in run.rewards]
+    return run
 
 
 def uses_fsdp() -> bool:
@@ -148,14 +80,3 @@ def _check_reference(training: Any, model: Any) -> None:
             "the weights of the first process alone, and zeros elsewhere. Set it to false, or "
             "train without a reference model, with --beta 0"
         )
-
-
-def _progress(images: Iterable[Any], total: int) -> Iterable[Any]:
-    """A progress bar where somebody watches."""
-    if not sys.stderr.isatty():
-        return images
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(images, description="checking images", total=total, console=console)

@@ -6,22 +6,16 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from vlreward.training.traces import TraceFile
+from vlreward.training.preparing import Run
+from vlreward.training.traces import RewindTraces
+from vlreward_trl.data import as_table
 from vlreward_trl.models import freeze_vision
-from vlreward_trl.preparing import Run
 
 __all__ = ["build_trainer", "save", "train"]
 
 
-class RewindTraces(TrainerCallback):  # type: ignore[misc]
-    """Drops the traces that a resumed run writes again, and those of an earlier run."""
-
-    def __init__(self, traces: TraceFile) -> None:
-        self.traces = traces
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called once by each process."""
-        self.traces.resume(state.global_step, args.world_size)
+class _Rewind(RewindTraces, TrainerCallback):  # type: ignore[misc]
+    pass
 
 
 def build_trainer(run: Run) -> Any:
@@ -46,8 +40,8 @@ def build_trainer(run: Run) -> Any:
         model=model.model_name_or_path,
         reward_funcs=list(run.rewards),
         args=training,
-        train_dataset=run.rows,
-        eval_dataset=run.eval_rows,
+        train_dataset=as_table(run.rows),
+        eval_dataset=None if run.eval_rows is None else as_table(run.eval_rows),
         processing_class=run.processor,
         peft_config=get_peft_config(model),
         quantization_config=get_quantization_config(model),
@@ -56,12 +50,11 @@ def build_trainer(run: Run) -> Any:
         freeze_vision(trainer.model)
     # The ids by which TRL itself tells a truncated completion.
     stop_ids = frozenset((*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id))
-    for shared in {id(reward.shared): reward.shared for reward in run.rewards}.values():
-        shared.stop_ids = stop_ids
-        if shared.traces is not None:
-            callback = RewindTraces(shared.traces)
-    if options.arguments.traces:
-        trainer.add_callback(callback)
+    for reward in run.rewards:
+        reward.shared.stop_ids = stop_ids
+    traces = run.rewards[0].shared.traces
+    if traces is not None:
+        trainer.add_callback(_Rewind(traces))
     return trainer
 
 

@@ -8,7 +8,8 @@ from importlib.resources import files
 from vlreward.engines.base import Request
 from vlreward.prompts import get_prompt
 from vlreward.scenes import LEVELS, TASKS, make_scene
-from vlreward.types import CountGold, Sample
+from vlreward.tasks.counting import CountGold
+from vlreward.types import Sample
 
 MODEL = str(files("vlreward.data") / "tiny_vlm" / "sft")
 

@@ -81,9 +81,8 @@ def accuracy(trainer: GRPOTrainer, file: Path, images: Path, task: str) -> float
     from vlreward.data import load
     from vlreward.rewards import TaskReward
     from vlreward.tasks import get_task
-    from vlreward.training.columns import Columns
+    from vlreward.training.columns import Columns, Rows
     from vlreward_paddle import rollout
-    from vlreward_paddle.data import Rows
 
     data = load(str(file), task=task, image_root=images)
     columns = dataclasses.replace(trainer.rows.columns, images=data.images)  # type: ignore[attr-defined]

@@ -69,7 +69,7 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
 
 
 if __name__ == "__main__":
-    from vlreward_paddle.launching import end_on_error
+    from vlreward_paddle.cli import end_on_error
 
     with end_on_error():
         main(json.loads(Path(sys.argv[1]).read_text()))

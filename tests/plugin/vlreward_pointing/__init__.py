@@ -9,7 +9,7 @@ from vlreward.judges import PlainJudge
 from vlreward.parsers.tags import answer_region
 from vlreward.prompts import PromptTemplate
 from vlreward.rewards import TaskReward
-from vlreward.spec import AnswerTerm, TaskSpec
+from vlreward.task import AnswerTerm, TaskSpec
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 

@@ -15,7 +15,10 @@ from vlreward.verify.exact.text import canonical_text, without_phrases
 from vlreward.verify.exact.units import Unit
 from vlreward.verify.exact.values import Choice, Number, Symbol, Value
 
-__all__ = ["Reading", "read"]
+__all__ = ["DEEP", "Reading", "read"]
+
+DEEP = "nested too deeply"
+"""The detail of a text that the caller's stack left no room for: it says nothing about the text."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +72,7 @@ def read(text: str) -> Reading:
     except TooComplex as reason:
         return Reading("too_complex", canonical, (), False, str(reason))
     except RecursionError:  # where the caller has used up the stack
-        return Reading("too_complex", "", (), False, "nested too deeply")
+        return Reading("too_complex", "", (), False, DEEP)
     except Malformed as reason:
         return Reading("malformed", canonical, (), False, str(reason))
     return Reading("read", canonical, values)

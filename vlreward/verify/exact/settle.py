@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
+from vlreward.verify.cache import Cache
 from vlreward.verify.exact.bombs import complexity
 from vlreward.verify.exact.compare import equal
-from vlreward.verify.exact.reader import Reading, read
+from vlreward.verify.exact.reader import DEEP, Reading, read
 from vlreward.verify.exact.surd import Malformed, TooComplex, Undecided
 from vlreward.verify.exact.text import MAX_CHARACTERS
 from vlreward.verify.exact.values import (
@@ -25,10 +25,7 @@ from vlreward.verify.exact.values import (
 from vlreward.verify.policy import Policy
 from vlreward.verify.verdict import Outcome
 
-__all__ = ["EXACT_VERSION", "Settled", "forget_golds", "read_gold", "settle_exactly"]
-
-EXACT_VERSION = 1
-"""Raised whenever the exact tier decides a pair differently; a part of every cache key."""
+__all__ = ["Settled", "forget_golds", "read_gold", "settle", "settle_exactly"]
 
 
 class Settled(NamedTuple):
@@ -39,18 +36,27 @@ class Settled(NamedTuple):
 
 
 _DEFAULT = Policy()
-_remember = lru_cache(maxsize=16_384)(read)
-forget_golds = _remember.cache_clear
+_golds: Cache[Reading] = Cache(16_384)
+forget_golds = _golds.clear
 
 
 def read_gold(gold: str) -> Reading:
     """`read`, remembered: a gold comes with every completion of its group."""
-    return _remember(gold) if len(gold) <= MAX_CHARACTERS else read(gold)
+    found = _golds.get(gold)
+    if found is None:
+        found = read(gold)
+        if len(gold) <= MAX_CHARACTERS and found.detail != DEEP:
+            _golds.put(gold, found)
+    return found
 
 
 def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled | None:
     """The outcome of tier 1 for a pair of strings, or None where a worker has to decide."""
-    right, given = read_gold(gold), read(answer)
+    return settle(read_gold(gold), read(answer), policy)
+
+
+def settle(right: Reading, given: Reading, policy: Policy) -> Settled | None:
+    """The outcome of tier 1 for a gold and an answer, or None where a worker has to decide."""
     if right.status == "read" and given.status == "read":
         return _compare(right, given, policy) or _refused(right, given)
     failed = _failure(right, given)
@@ -108,6 +114,9 @@ def _is_word(reading: Reading) -> bool:
 
 def _shapes(gold: Reading, answer: Reading) -> Settled | None:
     """What the shapes alone decide, before math-verify, which overlooks them, sees the pair."""
+    if gold.values and all(isinstance(value, Word) for value in gold.values):
+        same = any(isinstance(v, Word) and v.text == answer.text.lower() for v in gold.values)
+        return Settled("correct" if same else "wrong")
     if (answer.prose or _is_word(answer)) and not (gold.prose or _is_word(gold)):
         return Settled("unparsable_answer", f"answer: {answer.detail or 'words'}")
     refused = _refused(gold, answer)

@@ -184,7 +184,8 @@ class _Statement:
                 parts.reverse()
                 signs = [one.translate(_MIRROR) for one in reversed(signs)]
             left, name, right = parts
-            if is_name(name) and all(one in _LESS for one in signs):
+            plain = is_name(name) and all(token.kind != "|" for token in name)
+            if plain and all(one in _LESS for one in signs):
                 value = Range(self.end(left), self.end(right), signs[0] == "<", signs[1] == "<")
                 return Named(name_of(name), value)
         raise Undecided("an inequality that is not solved")

@@ -12,7 +12,7 @@ import unicodedata
 
 from vlreward.verify.exact.surd import TooComplex
 
-__all__ = ["MAX_CHARACTERS", "canonical_text", "to_latex", "without_phrases"]
+__all__ = ["MAX_CHARACTERS", "canonical_text", "without_phrases"]
 
 MAX_CHARACTERS = 512
 """Longer golds and answers are `too_complex`."""
@@ -202,43 +202,3 @@ def without_phrases(text: str) -> str:
         if text == before or not _LETTER.match(text):
             break
     return text
-
-
-_BACK = {"√": "\\sqrt ", "π": "\\pi ", "⦃": "\\{", "⦄": "\\}", "∞": "\\infty ", "±": "\\pm ",
-         "∓": "\\mp ", "∪": "\\cup ", "∈": "\\in ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ",
-         "≈": "\\approx ", "°": "^\\circ ", "∠": "\\angle ", "△": "\\triangle ", "%": "\\%",
-         "…": "\\dots "}  # fmt: skip
-_BACK_TABLE = str.maketrans(_BACK)
-_FUNCTION = re.compile(
-    r"(?<![\\a-zA-Z])(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|min"
-    r"|max|lim)(?![a-zA-Z])"
-)
-_SQRT = re.compile(r"(?<![\\a-zA-Z])sqrt")
-_PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
-_UPRIGHT = re.compile(r"\\text\s*\{\s*([a-zA-Z])\s*\}")
-_THEN_PARENTHESIS = re.compile(r"(√|\^)\s*\(")
-
-
-def to_latex(text: str) -> str:
-    r"""LaTeX for canonical text, with the parentheses after ``√`` and ``^`` turned into braces.
-
-    Examples:
-        >>> to_latex("√(x+1)+2^(n-1)+sin(x)")
-        '\\sqrt {x+1}+2^{n-1}+\\sin(x)'
-    """
-    text = _UPRIGHT.sub(r"\1", text)
-    text = _SQRT.sub("√", text)
-    text = _PI.sub("π", text)
-    found = _THEN_PARENTHESIS.search(text)
-    while found:
-        start = found.end() - 1
-        depth = 0
-        for end in range(start, len(text)):
-            depth += (text[end] == "(") - (text[end] == ")")
-            if not depth:
-                break
-        else:
-            break
-        text = f"{text[:start]}{{{text[start + 1 : end]}}}{text[end + 1 :]}"
-        found = _THEN_PARENTHESIS.search(text, start)
-    return _FUNCTION.sub(r"\\\1", text).translate(_BACK_TABLE)

@@ -54,7 +54,8 @@ def preload() -> None:
 
     logging.disable(logging.CRITICAL)
     for gold, answer in _FIRST:
-        _compare_pair(gold, answer, 6, True)
+        pair = {"golds": [gold], "answers": [answer], "decimals": 6, "ordered_tuples": True}
+        _compare_pair(pair)
 
 
 def limit_resources(memory_bytes: int) -> None:
@@ -120,7 +121,7 @@ def _run(job: dict[str, Any]) -> tuple[str, str]:
     if job["job"] == "whole":
         return _compare_whole(job["output"], job["gold"])
     if job["job"] == "pair":
-        return _compare_pair(job["gold"], job["answer"], job["decimals"], job["ordered_tuples"])
+        return _compare_pair(job)
     raise ValueError(f"unknown job {job['job']!r}")
 
 
@@ -133,34 +134,38 @@ def _compare_whole(output: str, gold: str) -> tuple[str, str]:
     return ("correct" if verify(answer, right, timeout_seconds=None) else "wrong"), ""
 
 
-def _compare_pair(gold: str, answer: str, decimals: int, ordered_tuples: bool) -> tuple[str, str]:
-    try:
-        golds = _parse(gold)
-    except (MemoryError, RecursionError):
-        raise
-    except Exception as error:  # whatever a computer algebra system raises on hostile text
-        return "unparsable_gold", f"{type(error).__name__} while parsing the gold"
+def _compare_pair(job: dict[str, Any]) -> tuple[str, str]:
+    golds, problem = _parsed(job["golds"])
     if not golds:
-        return "unparsable_gold", "math-verify reads nothing in the gold"
-    try:
-        answers = _parse(answer)
-    except (MemoryError, RecursionError):
-        raise
-    except Exception as error:
-        return "unparsable_answer", f"{type(error).__name__} while parsing the answer"
+        return "unparsable_gold", f"gold: {problem}"
+    answers, problem = _parsed(job["answers"])
     if not answers:
-        return "unparsable_answer", "math-verify reads nothing in the answer"
+        return "unparsable_answer", f"answer: {problem}"
     failure = ""
     for right in golds:
         for given in answers:
             try:
-                if _equal(right, given, decimals, ordered_tuples):
+                if _equal(right, given, job["decimals"], job["ordered_tuples"]):
                     return "correct", ""
             except (MemoryError, RecursionError):
                 raise
-            except Exception as error:
+            except Exception as error:  # whatever a computer algebra system raises
                 failure = f"{type(error).__name__} while comparing"
     return ("unparsable_answer", failure) if failure else ("wrong", "")
+
+
+def _parsed(texts: list[str]) -> tuple[list[Any], str]:
+    """What math-verify reads in the readings of one side, and why it is nothing."""
+    found: list[Any] = []
+    problem = "math-verify reads nothing in it"
+    for text in texts:
+        try:
+            found += _parse(text)
+        except (MemoryError, RecursionError):
+            raise
+        except Exception as error:
+            problem = f"{type(error).__name__} while parsing it"
+    return found, problem
 
 
 def _parse(latex: str) -> list[Any]:

@@ -25,7 +25,6 @@ __all__ = [
     "Corners",
     "paddlemix_baseline_box",
     "paddlemix_r1_box",
-    "paddlemix_training_box",
     "paddlemix_training_format",
     "r1_v_answer_text",
     "r1_v_count",
@@ -80,16 +79,12 @@ def vlm_r1_training_box(text: str) -> Parsed[Corners] | ParseFailure:
     """VLM-R1's training reward: the first integer quadruple in brackets of the answer.
 
     The reward rescales it from the resized input to the original image and takes the soft IoU.
+    PaddleMIX's training reward reads the same, and gives 1 if the IoU is over 0.5, else 0.
     """
     region = _first_answer(text)
     if isinstance(region, ParseFailure):
         return region
     return _corners(_INTEGERS.search(text, *region), int, region)
-
-
-def paddlemix_training_box(text: str) -> Parsed[Corners] | ParseFailure:
-    """PaddleMIX's training reward: as `vlm_r1_training_box`; 1 if the IoU is over 0.5, else 0."""
-    return vlm_r1_training_box(text)
 
 
 def paddlemix_training_format(text: str) -> bool:

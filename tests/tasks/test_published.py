@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlreward.metrics.compat import MISSING_BOX, pixel_iou
-from vlreward.parsers import compat
+from vlreward.tasks import published as compat
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 _INT = r"\[(\d+),\s*(\d+),\s*(\d+),\s*(\d+)]"
@@ -26,7 +26,6 @@ _MIXED = r"([-+]?\d*\.\d+|\d+)"
 _NAIVE: dict[str, tuple[bool, str, Callable[[str], float]]] = {
     "vlm_r1_box": (True, rf"\{{.*{_INT}\s*.*\}}", int),
     "vlm_r1_training_box": (True, _INT, int),
-    "paddlemix_training_box": (True, _INT, int),
     "paddlemix_r1_box": (True, rf"\[{_MIXED},\s*{_MIXED},\s*{_MIXED},\s*{_MIXED}\]", float),
     "vlm_r1_baseline_box": (False, rf"\[{_DEC},\s*{_DEC},\s*{_DEC},\s*{_DEC}\]", float),
     "paddlemix_baseline_box": (False, rf"{_FREE},\s*{_FREE},\s*{_FREE},\s*{_FREE}", float),

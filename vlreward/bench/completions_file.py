@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from vlreward._text import first_problem, short
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
 from vlreward.frames import Frame, ModelFamily
 from vlreward.geometry import Size
 from vlreward.golds import unpack
-from vlreward.types import Completion, MathGold, Sample
+from vlreward.tasks.geometry import MathGold
+from vlreward.types import Completion, Sample
 from vlreward.verify import check_gold
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]
@@ -87,7 +88,7 @@ def read_recorded(
     """
     if not path.is_file():
         raise DataError("expected a file of recorded completions, found no such file", path=path)
-    rows, accuracy = _raw_rows(path)
+    rows, digest, accuracy = _raw_rows(path)
     by_option = "option"
     if frame is None and family is not None:
         frame, by_option = family.frame, "model family"
@@ -100,9 +101,7 @@ def read_recorded(
             if row.sample.id in seen:
                 raise ValueError(f"expected ids that differ, got {row.sample.id!r} again")
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise _row_error(path, raw, f"{where}: {first['msg']}") from None
+            raise _row_error(path, raw, first_problem(error)) from None
         except ValueError as error:
             raise _row_error(path, raw, str(error)) from None
         seen.add(row.sample.id)
@@ -115,7 +114,6 @@ def read_recorded(
         names = sorted(str(name) for name, _ in frames)
         raise DataError(f"expected one frame for all rows, got {names}; declare one", path=path)
     ((used, declared_by),) = frames
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return RecordedFile(path, digest, tuple(recorded), used, declared_by, accuracy)
 
 
@@ -123,49 +121,26 @@ def _row_error(path: Path, raw: RawRow, message: str) -> DataError:
     return DataError(str(RowProblem(raw.number, message, raw.line)), path=path)
 
 
-def _raw_rows(path: Path) -> tuple[list[RawRow], float | None]:
+def _raw_rows(path: Path) -> tuple[list[RawRow], str, float | None]:
+    """The rows, the hex digest of the file, and the accuracy that it records."""
     suffix = path.suffix.lower()
     if suffix == ".tsv":
-        return list(_tsv(path)), None
-    if suffix in JSONL_SUFFIXES:
-        return list(RowFile(path)), None
-    if suffix != ".json":
+        return list(_tsv(path)), hashlib.sha256(path.read_bytes()).hexdigest(), None
+    if suffix not in (".json", *JSONL_SUFFIXES):
         raise DataError("expected a .json, .jsonl or .tsv file", path=path)
-    value = _load_json(path)
-    accuracy = None
-    if isinstance(value, dict) and isinstance(value.get("results"), list):
-        recorded = value.get("accuracy")
-        if isinstance(recorded, (int, float)) and not isinstance(recorded, bool):
-            accuracy = recorded / 100  # these files record percentages
-        value = value["results"]
-    if not isinstance(value, list):
-        keys = sorted(map(str, value))[:8] if isinstance(value, dict) else value
-        raise DataError(
-            f"expected a list of rows, or an object with a list 'results', got "
-            f"{type(value).__name__} {keys!r}",
-            path=path,
-        )
-    return [RawRow(i, row) for i, row in enumerate(value, 1)], accuracy
-
-
-def _load_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except UnicodeDecodeError as error:
-        raise DataError(f"expected UTF-8, got {error}", path=path) from None
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"line {error.lineno}, column {error.colno}: expected JSON: {error.msg}", path=path
-        ) from None
-    except (RecursionError, ValueError) as error:
-        raise DataError(f"expected JSON: {error}", path=path) from None
+    file = RowFile(path, key="results")
+    rows = list(file)
+    accuracy = file.about.get("accuracy")
+    if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)):
+        return rows, file.sha256, None
+    return rows, file.sha256, accuracy / 100  # these files record percentages
 
 
 def _tsv(path: Path) -> Iterator[RawRow]:
     csv.field_size_limit(_MAX_CELL)  # images in base64
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t")
+            reader = csv.DictReader(file, delimiter="\t", strict=True)
             header = reader.fieldnames or []
             if "prediction" not in header:
                 raise DataError(
@@ -215,7 +190,7 @@ def _row(
     text = _first(row, _COMPLETION)
     if not isinstance(text, str):
         raise ValueError(
-            f"expected a completion as text in one of {', '.join(_COMPLETION)}, got {text!r}; "
+            f"expected a completion as text in one of {', '.join(_COMPLETION)}, got {short(text)}; "
             f"the keys are {sorted(row)}"
         )
     given_id = _first(row, _ID)

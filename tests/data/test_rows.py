@@ -1,0 +1,68 @@
+"""JSON files that are read strictly, whole or by rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vlreward.data.errors import DataError
+from vlreward.data.rows import RawRow, RowFile, read_json
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "1e999", "[-1e400]"])
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, text: str) -> None:
+    whole, rows = tmp_path / "x.json", tmp_path / "x.jsonl"
+    for path in (whole, rows):
+        path.write_text(text)
+    with pytest.raises(DataError, match=r"x\.json: line 1: .*number"):
+        read_json(whole)
+    with pytest.raises(DataError, match=r"x\.jsonl: line 1: .*number"):
+        list(RowFile(rows))
+
+
+def test_deep_nesting_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(DataError, match="nested too deeply"):
+        read_json(path)
+
+
+def test_line_separators_inside_a_text_do_not_end_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": "x\u2028y\u0085z"}\n\n{"a": "second"}\n', encoding="utf-8")
+    rows = [RawRow(1, {"a": "x\u2028y\u0085z"}, 1), RawRow(2, {"a": "second"}, 3)]
+    assert list(RowFile(path)) == rows
+
+
+def test_a_broken_line_is_named_with_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n{"cut": \n')
+    with pytest.raises(DataError, match=r"rows\.jsonl: line 2, column 8: expected JSON"):
+        list(RowFile(path))
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(b'{"a": "\xff"}')
+    with pytest.raises(DataError, match=r"x\.json: line 1, byte 8: expected UTF-8, got 0xff"):
+        read_json(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="gone: cannot read it: No such file"):
+        read_json(tmp_path / "gone")
+
+
+def test_rows_under_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"accuracy": 50.0, "results": [{"a": 1}]}))
+    file = RowFile(path, key="results")
+    assert list(file) == [RawRow(1, {"a": 1})]
+    assert file.about == {"accuracy": 50.0}
+    with pytest.raises(DataError, match="a result file of an evaluation"):
+        list(RowFile(path))
+    path.write_text('{"rows": []}')
+    with pytest.raises(DataError, match="or an object with one under 'results', got dict"):
+        list(RowFile(path, key="results"))

@@ -1,0 +1,77 @@
+"""The command line that the backends share, with a backend that does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from vlreward.data import DataError
+from vlreward.engines.values import EngineError
+from vlreward.registry import UnknownNameError
+from vlreward.training.cli import Backend, main
+
+
+class Idle(Backend):
+    extra = "idle"
+    packages: ClassVar[tuple[str, ...]] = ("json",)
+
+    def __init__(self, error: Exception | None = None, rank: int = 0) -> None:
+        self.error = error
+        self.rank = rank
+        self.did: list[str] = []
+
+    def prepare(self, argv: Sequence[str]) -> Any:
+        if self.error is not None:
+            raise self.error
+        arguments = SimpleNamespace(dry_run="--dry-run" in argv)
+        return SimpleNamespace(options=SimpleNamespace(arguments=arguments), rank=self.rank)
+
+    def describe(self, run: Any) -> str:
+        return "nothing"
+
+    def train(self, run: Any) -> Any:
+        self.did.append("trained")
+
+
+def test_a_dry_run_is_printed_by_the_first_process_and_trains_nothing(capsys: Any) -> None:
+    for rank, shown in ((0, "nothing\n"), (1, "")):
+        backend = Idle(rank=rank)
+        main(backend, ["--dry-run"])
+        assert capsys.readouterr().out == shown
+        assert backend.did == []
+    main(backend, [])
+    assert backend.did == ["trained"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DataError("no rows"), 2),
+        (UnknownNameError("unknown term"), 2),
+        (FileNotFoundError("no file"), 2),
+        (EngineError("no model"), 3),
+    ],
+)
+def test_what_a_user_can_mend_is_one_message(error: Exception, code: int, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(Idle(error), [])
+    assert stopped.value.code == code
+    assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_a_bug_shows_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        main(Idle(ZeroDivisionError()), [])
+
+
+def test_a_missing_package_names_the_extra(capsys: Any) -> None:
+    class Bare(Idle):
+        packages: ClassVar[tuple[str, ...]] = ("json", "no_such_package")
+
+    with pytest.raises(SystemExit):
+        main(Bare(), [])
+    assert "'no_such_package'" in (text := capsys.readouterr().err)
+    assert "pip install 'vlreward[idle]'" in text

@@ -1,0 +1,314 @@
+"""The files of a run, as they are written and read: `results.json`, `samples_<suite>.jsonl`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+)
+
+from vlreward._text import first_problem, short
+from vlreward.data.errors import DataError, RowProblem
+from vlreward.data.rows import RowFile, read_json
+from vlreward.frames import Frame
+from vlreward.geometry import Size
+from vlreward.types import AxisOrder, Completion, Sample
+
+__all__ = [
+    "RESULTS_FILE",
+    "RESULTS_SCHEMA",
+    "FailureRow",
+    "Results",
+    "SampleRow",
+    "SuiteResult",
+    "read_results",
+    "read_samples",
+    "samples_file",
+]
+
+RESULTS_FILE = "results.json"
+"""Name of the summary in a run directory."""
+RESULTS_SCHEMA: Final = "vlreward.results/1"
+"""Format of the files; changes when a reader would have to."""
+
+_UNUSUAL = re.compile(r"[^\w.@+-]+")
+
+
+def samples_file(name: str) -> str:
+    """Name of the file that holds the scored samples of a suite or subset.
+
+    Example:
+        >>> samples_file("refcoco_val[500@42]")
+        'samples_refcoco_val-500@42.jsonl'
+    """
+    plain = _UNUSUAL.sub("-", name).strip("-")
+    return f"samples_{plain}.jsonl"
+
+
+def _text(value: Any) -> str:
+    # Not pydantic's own str: it refuses lone surrogates, which models do write.
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text, got {value!r:.80}")
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text)]
+Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+Span = tuple[Count, Count]
+Sides = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+
+
+class SuiteResult(BaseModel):
+    """What `results.json` says of one suite; keys that are not listed here are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    suite: str | None = None
+    """The suite that the samples are of; the key in `results.json` may name a subset of it."""
+    task: str
+    """Name of the task."""
+    acc: Share
+    """Mean of the primary metric."""
+    acc_ci: tuple[Number, Number] | None = None
+    """Interval of `acc`."""
+    acc_ci_method: str | None = None
+    """How the interval was computed, e.g. `wilson`."""
+    acc_ci_clustered: tuple[Number, Number] | None = None
+    """Interval that allows for several samples of one image."""
+    n: Annotated[int, Field(gt=0, strict=True)]
+    """Number of samples."""
+    parse_rate: Share
+    """Share of completions with a usable answer."""
+    failures: dict[str, Count] = Field(default_factory=dict)
+    """Number of samples by failure code."""
+    primary: str
+    """Name of the metric that accuracy is the mean of."""
+    metrics: dict[str, Number] = Field(default_factory=dict)
+    """Mean of each metric."""
+    metrics_n: dict[str, Count] = Field(default_factory=dict)
+    """Number of samples behind each mean."""
+    reward: Number | None = None
+    """Mean reward."""
+    terms: dict[str, Number] = Field(default_factory=dict)
+    """Mean of each reward term."""
+    protocol: str | None = None
+    """Whose rules scored."""
+    method: str | None = None
+    """Where answers were looked for."""
+    task_version: str | None = None
+    """Version of the task."""
+    prompt: str | None = None
+    """Name of the prompt preset."""
+    prompt_hash: str | None = None
+    """Hash of its text."""
+    frame: str | None = None
+    """Declared frame of the answers; None where the task has none."""
+    frame_declared_by: str | None = None
+    """Who declared it."""
+    image_root: str | None = None
+    """Directory that the images' names start from, relative to the run directory."""
+    flat_images: bool = False
+    """Whether all images lie directly in it."""
+    references: list[dict[str, Any]] = Field(default_factory=list)
+    """Published numbers."""
+    notes: list[str] = Field(default_factory=list)
+    """What a reader of the number should know."""
+    file: str | None = None
+    """Name of the file of recorded completions."""
+    file_sha256: str | None = None
+    """Hex digest of its bytes."""
+    data_sha256: str | None = None
+    """Hex digest of the data file."""
+    model: str | None = None
+    """Who answered."""
+    control: str | None = None
+    """Name of the blind control that this is, if it is one."""
+
+
+class FailureRow(BaseModel):
+    """Why a completion has no usable answer."""
+
+    code: str
+    """Failure code."""
+    detail: Text = ""
+    """What was expected and what was found."""
+    span: Span | None = None
+    """Characters of the completion that it is about."""
+
+
+class SampleRow(BaseModel):
+    """One row of `samples_<suite>.jsonl`."""
+
+    id: Text
+    """Unique within the suite."""
+    task: str
+    """Task of the gold."""
+    question: Text = ""
+    """Problem text."""
+    expression: Text | None = None
+    """Referring expression, where the question is about one."""
+    gold: dict[str, Any]
+    """What a correct answer equals."""
+    image: Text | None = None
+    """Image as the data set names it."""
+    image_size: Sides | None = None
+    """(width, height) of the original image in pixels."""
+    input_size: Sides | None = None
+    """(width, height) of the image that the model saw."""
+    frame: str | None = None
+    """Frame of the coordinates that the model wrote."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a pair it wrote first, where declared."""
+    completion: Text
+    """What the model wrote."""
+    truncated: bool = False
+    """True if generation stopped at the token limit."""
+    token_count: Count | None = None
+    """Number of generated tokens."""
+    answer: Any = None
+    """The answer in the gold's terms; coordinates in original pixels."""
+    raw_answer: Any = None
+    """The answer as the model wrote it."""
+    span: Span | None = None
+    """Characters of the answer in the completion."""
+    failure: FailureRow | None = None
+    """Why there is no usable answer."""
+    value: Number
+    """Reward."""
+    terms: dict[str, Number] = Field(default_factory=dict)
+    """Reward terms."""
+    metrics: dict[str, Number] = Field(default_factory=dict)
+    """Metrics."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """What else the data say of the sample."""
+
+    def sample(self, frame: Frame | None = None) -> Sample:
+        """The sample that was scored.
+
+        Args:
+            frame: Frame of the coordinates that the model wrote, in place of that of the row, if
+                it has one.
+
+        Raises:
+            ValueError: If the gold is not what its task needs.
+        """
+        if self.gold.get("task") != self.task:
+            raise ValueError(f"expected a gold of task {self.task!r}, got {short(self.gold)}")
+        fields = {name: getattr(self, name) for name in Sample.model_fields if name in _ROW_FIELDS}
+        fields |= {k: _clean(v) for k, v in fields.items() if isinstance(v, str)}
+        if frame is not None and self.frame is not None:
+            frame.check_sizes(
+                *(Size(*s) if s else None for s in (self.image_size, self.input_size))
+            )
+            fields["frame"] = frame
+        return Sample(**fields)
+
+    def reply(self) -> Completion:
+        """What the model wrote, as parsers see it."""
+        return Completion(self.completion, self.truncated, self.token_count)
+
+
+_ROW_FIELDS = frozenset(SampleRow.model_fields)
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, which no sample has."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class Results(BaseModel):
+    """What `results.json` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_: Literal["vlreward.results/1"] = Field(default=RESULTS_SCHEMA, alias="schema")
+    """Format of the file."""
+    created: str | None = None
+    """When it was written, in ISO format."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of the software that wrote it."""
+    results: dict[str, SuiteResult] = Field(min_length=1)
+    """Each suite by its name, which a subset shows in."""
+
+    @field_validator("results")
+    @classmethod
+    def _names_are_file_names(cls, value: dict[str, SuiteResult]) -> dict[str, SuiteResult]:
+        for name in value:
+            if not name.isprintable() or Path(name).name != name or "\\" in name:
+                raise ValueError(
+                    f"expected the name of a suite, as in samples_NAME.jsonl, got {name!r}"
+                )
+        return value
+
+
+def read_results(run: Path) -> Results:
+    """The summary of a run directory.
+
+    Raises:
+        DataError: If the directory is no run, or the summary is broken or of another schema.
+    """
+    path = run / RESULTS_FILE
+    if not run.is_dir():
+        raise DataError("expected a run directory, got no directory", path=run)
+    if not path.is_file():
+        found = ", ".join(sorted(p.name for p in run.iterdir())[:10]) or "nothing"
+        raise DataError(
+            f"expected a directory with {RESULTS_FILE}, which `vlreward-bench` or `vlreward "
+            f"rescore` wrote, found {found}",
+            path=run,
+        )
+    data = read_json(path)
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != RESULTS_SCHEMA:
+        raise DataError(
+            f"expected schema {RESULTS_SCHEMA!r}, got {schema!r}: update vlreward, or run again",
+            path=path,
+        )
+    try:
+        return Results.model_validate(data)
+    except ValidationError as error:
+        raise DataError(first_problem(error), path=path) from None
+
+
+def read_samples(path: Path, check: Callable[[SampleRow], None]) -> list[SampleRow]:
+    """The rows of a sample file, in order.
+
+    Args:
+        path: The file.
+        check: Raises ValueError for a row that does not belong there.
+
+    Raises:
+        DataError: If the file is no JSON Lines, or rows are wrong or have an id twice: the first
+            ten and their number.
+    """
+    rows: dict[str, SampleRow] = {}
+    problems: list[RowProblem] = []
+    for raw in RowFile(path):
+        try:
+            row = SampleRow.model_validate(raw.value)
+            check(row)
+            if row.id in rows:
+                raise ValueError(f"expected ids that differ, got {row.id!r} again")
+            rows[row.id] = row
+        except ValidationError as error:
+            problems.append(RowProblem(raw.number, first_problem(error), raw.line))
+        except ValueError as error:
+            problems.append(RowProblem(raw.number, str(error), raw.line))
+    if problems:
+        raise DataError(
+            f"expected rows as `vlreward-bench` writes them, got {len(problems)} others",
+            path=path,
+            problems=problems,
+        )
+    return list(rows.values())

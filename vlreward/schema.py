@@ -1,0 +1,116 @@
+"""`Schema`: one way in which a data set writes a row, and tools to read its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vlreward._text import short
+
+__all__ = [
+    "SENTENCE",
+    "Fields",
+    "Schema",
+    "expression_in",
+    "rest_of",
+    "row_id",
+    "row_size",
+    "text_at",
+]
+
+
+SENTENCE = "Please provide the bounding box coordinate of the region this sentence describes: "
+"""What stands before the expression in the `problem` of the processed RefCOCO files."""
+
+
+@dataclass(slots=True)
+class Fields:
+    """What a schema reads from one row, before the gold is checked."""
+
+    gold: Any
+    """The raw gold."""
+    question: str = ""
+    """The problem text."""
+    expression: str | None = None
+    """The bare referring expression, if the row has or implies one."""
+    image: Any = None
+    """Path or name of the image, or the column value of an embedded image."""
+    id: str | None = None
+    """The row's own id, if it has one."""
+    image_size: tuple[Any, Any] | None = None
+    """(width, height), if the row says."""
+    metadata: dict[str, Any] | None = None
+    """Every key that is not read into another field."""
+    task: str | None = None
+    """Task of this row, where rows of one file belong to several."""
+
+
+def _always(_row: Mapping[str, Any]) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One way to write a row. A task declares those that are always its own."""
+
+    name: str
+    """Name to select it by."""
+    keys: tuple[str, ...]
+    """Keys that every row must have."""
+    read: Callable[[Mapping[str, Any]], Fields]
+    """Reads one row that has the keys; raises ValueError with what was expected and found."""
+    fits: Callable[[Mapping[str, Any]], bool] = _always
+    """Whether a row that has the keys is of this schema; no row fits two."""
+    typed: bool = False
+    """Whether numbers are written as numbers, so that a text of digits is a text."""
+
+
+def text_at(row: Mapping[str, Any], key: str) -> str:
+    """The text under a key.
+
+    Raises:
+        ValueError: If it is no text, or blank.
+    """
+    value = row[key]
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{key!r}: expected a text, got {short(value, 80)}")
+    return value
+
+
+def rest_of(row: Mapping[str, Any], *used: str) -> dict[str, Any]:
+    """The row without the keys that were used."""
+    return {k: v for k, v in row.items() if k not in used}
+
+
+def row_id(row: Mapping[str, Any]) -> str | None:
+    """The row's own `id`, if it has one.
+
+    Raises:
+        ValueError: If it is neither a text nor a whole number.
+    """
+    value = row.get("id")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"'id': expected a text or a whole number, got {short(value, 80)}")
+    return str(value)
+
+
+def row_size(row: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """(`width`, `height`) of a row, None if it has neither.
+
+    Raises:
+        ValueError: If it has only one of them.
+    """
+    width, height = row.get("width"), row.get("height")
+    if (width is None) != (height is None):
+        raise ValueError(f"expected both width and height, got width={width!r}, height={height!r}")
+    return None if width is None else (width, height)
+
+
+def expression_in(question: str) -> str | None:
+    """The expression that follows `SENTENCE` in a question, None if it does not begin so."""
+    if question.startswith(SENTENCE):
+        return question[len(SENTENCE) :].strip() or None
+    return None

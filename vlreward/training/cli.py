@@ -1,0 +1,72 @@
+"""The command line of both backends: prepare a run, then say what it would do, or do it."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from vlreward.errors import UserError
+from vlreward.registry import UnknownNameError
+
+if TYPE_CHECKING:
+    from vlreward.training.preparing import Run
+
+__all__ = ["Backend", "main"]
+
+
+class Backend(ABC):
+    """What a backend gives to its command line. Its methods import what it needs, and only they."""
+
+    extra: ClassVar[str]
+    """The extra that installs it."""
+    packages: ClassVar[tuple[str, ...]]
+    """Packages that it needs."""
+
+    @abstractmethod
+    def prepare(self, argv: Sequence[str]) -> Run:
+        """Parse a command line, load the data, and check both."""
+
+    @abstractmethod
+    def describe(self, run: Run) -> str:
+        """What a run would do."""
+
+    @abstractmethod
+    def train(self, run: Run) -> Any:
+        """Train."""
+
+    def leave(self, code: int) -> NoReturn:
+        """End this process."""
+        raise SystemExit(code)
+
+
+def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
+    """Run a command line.
+
+    Errors that a user can mend end in one message and their exit code; anything else is a bug, or
+    a failure of the training itself, and shows its traceback.
+    """
+    try:
+        for name in backend.packages:
+            if find_spec(name) is None:
+                raise UserError(
+                    f"this backend needs {name!r}, which is not installed: "
+                    f"pip install 'vlreward[{backend.extra}]'"
+                )
+        run = _prepared(backend, sys.argv[1:] if argv is None else argv)
+        if not run.options.arguments.dry_run:
+            backend.train(run)
+        elif run.rank == 0:
+            print(backend.describe(run))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        backend.leave(error.exit_code)
+
+
+def _prepared(backend: Backend, argv: Sequence[str]) -> Run:
+    try:
+        return backend.prepare(argv)
+    except (FileNotFoundError, UnknownNameError) as error:
+        raise UserError(str(error)) from error

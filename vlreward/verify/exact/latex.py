@@ -1,0 +1,134 @@
+"""What was read, as LaTeX for a computer algebra system."""
+
+from __future__ import annotations
+
+import re
+
+from vlreward.verify.exact.reader import Reading
+from vlreward.verify.exact.surd import Surd
+from vlreward.verify.exact.values import (
+    Choice,
+    Equation,
+    Group,
+    Infinity,
+    Named,
+    Number,
+    Range,
+    Ratio,
+    Symbol,
+    Union,
+    Value,
+)
+
+__all__ = ["readings_of", "to_latex"]
+
+_BACK = {"√": "\\sqrt ", "π": "\\pi ", "⦃": "\\{", "⦄": "\\}", "∞": "\\infty ", "±": "\\pm ",
+         "∓": "\\mp ", "∪": "\\cup ", "∈": "\\in ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ",
+         "≈": "\\approx ", "°": "^\\circ ", "∠": "\\angle ", "△": "\\triangle ", "%": "\\%",
+         "…": "\\dots "}  # fmt: skip
+_BACK_TABLE = str.maketrans(_BACK)
+_FUNCTION = re.compile(
+    r"(?<![\\a-zA-Z])(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|min"
+    r"|max|lim)(?![a-zA-Z])"
+)
+_SQRT = re.compile(r"(?<![\\a-zA-Z])sqrt")
+_PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
+_UPRIGHT = re.compile(r"\\text\s*\{\s*([a-zA-Z])\s*\}")
+_THEN_PARENTHESIS = re.compile(r"(√|\^)\s*\(")
+
+
+def to_latex(text: str) -> str:
+    r"""LaTeX for canonical text, with the parentheses after ``√`` and ``^`` turned into braces.
+
+    Examples:
+        >>> to_latex("√(x+1)+2^(n-1)+sin(x)")
+        '\\sqrt {x+1}+2^{n-1}+\\sin(x)'
+    """
+    text = _UPRIGHT.sub(r"\1", text)
+    text = _SQRT.sub("√", text)
+    text = _PI.sub("π", text)
+    found = _THEN_PARENTHESIS.search(text)
+    while found:
+        start = found.end() - 1
+        depth = 0
+        for end in range(start, len(text)):
+            depth += (text[end] == "(") - (text[end] == ")")
+            if not depth:
+                break
+        else:
+            break
+        text = f"{text[:start]}{{{text[start + 1 : end]}}}{text[end + 1 :]}"
+        found = _THEN_PARENTHESIS.search(text, start)
+    return _FUNCTION.sub(r"\\\1", text).translate(_BACK_TABLE)
+
+
+def readings_of(reading: Reading) -> list[str]:
+    r"""The readings of a text in LaTeX: of its values where they are known, without units.
+
+    What was understood travels, not what was written: a unit or a currency sign that nobody else
+    reads must not make a text unreadable.
+
+    Examples:
+        >>> from vlreward.verify.exact.reader import read
+        >>> readings_of(read("6√{3}海里")), readings_of(read("x+1"))
+        (['6\\sqrt{3}'], ['x+1'])
+    """
+    if reading.status != "read":
+        return [to_latex(reading.text)]
+    found = [_latex(value) for value in reading.values]
+    return [text for text in found if text is not None]
+
+
+def _latex(value: Value) -> str | None:
+    """LaTeX of a value, or None for one that is no mathematics, such as a word."""
+    if isinstance(value, Number):
+        return _number(value.surd, value.places is not None)
+    if isinstance(value, Symbol):
+        return value.letter
+    if isinstance(value, Infinity):
+        return "\\infty" if value.sign > 0 else "-\\infty"
+    if isinstance(value, Equation):
+        return to_latex(value.text)
+    if isinstance(value, Named):
+        text = _latex(value.value)
+        named = value.name.isascii() and isinstance(value.value, Number)
+        return f"{value.name}={text}" if value.name and named else text
+    if isinstance(value, Choice):
+        return _latex(value.content[0]) if value.content else None
+    if isinstance(value, Group):
+        opening, closing = (
+            _BACK.get(bracket, bracket) for bracket in (value.opening, value.closing)
+        )
+        return _joined([_latex(item) for item in value.items], opening, ",", closing)
+    if isinstance(value, Union):
+        return _joined([_latex(part) for part in value.parts], "", "\\cup ", "")
+    if isinstance(value, Ratio):
+        return _joined([_latex(part) for part in value.parts], "", ":", "")
+    if isinstance(value, Range):
+        opening, closing = "(["[not value.low_open], ")]"[not value.high_open]
+        return _joined([_latex(value.low), _latex(value.high)], opening, ",", closing)
+    return None
+
+
+def _joined(parts: list[str | None], opening: str, between: str, closing: str) -> str | None:
+    texts = [part for part in parts if part is not None]
+    return f"{opening}{between.join(texts)}{closing}" if len(texts) == len(parts) else None
+
+
+def _number(surd: Surd, decimal: bool) -> str:
+    """LaTeX of a number; one that was written as a decimal stays one, and so inexact."""
+    terms = []
+    for (root, power), (numerator, denominator) in surd.items():
+        text = _coefficient(numerator, denominator, decimal)
+        text += rf"\sqrt{{{root}}}" if root != 1 else ""
+        text += rf"\pi^{{{power}}}" if power else ""
+        terms.append(text)
+    return "+".join(terms).replace("+-", "-") or "0"
+
+
+def _coefficient(numerator: int, denominator: int, decimal: bool) -> str:
+    if not decimal:
+        return f"{numerator}" if denominator == 1 else rf"\frac{{{numerator}}}{{{denominator}}}"
+    places = next((n for n in range(1, 41) if not 10**n % denominator), 40)
+    digits = f"{abs(numerator) * 10**places // denominator:0{places + 1}d}"
+    return f"{'-' if numerator < 0 else ''}{digits[:-places]}.{digits[-places:]}"
