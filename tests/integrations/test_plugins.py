@@ -161,7 +161,7 @@ def test_openrlhf_errors_are_logged_since_the_trainer_swallows_them(
 ) -> None:
     with caplog.at_level(logging.ERROR), pytest.raises(ValueError, match="gold envelope"):
         call_openrlhf(COUNT_TEXT, "145")
-    assert "no reward: row 0 of the batch: expected a gold envelope" in caplog.text
+    assert "no reward: expected a gold envelope" in caplog.text
 
 
 # --- verl 0.9.1, verl/experimental/reward_loop/reward_manager/naive.py --------------------------

@@ -155,6 +155,11 @@ class RowReader:
             raise ValueError(f"row {start + len(rows)} of the batch: {error}") from None
         return rows
 
+    def row(self, gold: Any, given: dict[str, Any]) -> Row | None:
+        """One row, from its gold and values by the names of columns; see `rows`."""
+        get = given.get
+        return self._row(gold, *[get(name) for name in _READ[1:]])
+
     def _row(
         self,
         gold: Any,
@@ -170,7 +175,12 @@ class RowReader:
         mine = self.task
         if task != mine.name if task is not None else gold is None:
             return None
-        envelope = (_unpack_text if isinstance(gold, str) else unpack)(gold, mine.name, mine.gold)
+        if isinstance(gold, Envelope):
+            envelope = gold
+        elif isinstance(gold, str):
+            envelope = _unpack_text(gold, mine.name, mine.gold)
+        else:
+            envelope = unpack(gold, mine.name, mine.gold)
         read = envelope.gold
         if read.task != mine.name:
             return None

@@ -73,7 +73,7 @@ class Longest:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
-        run = asyncio.Handle._run  # type: ignore[attr-defined]
+        run = asyncio.Handle._run
 
         def measured(handle: asyncio.Handle) -> None:
             started = time.thread_time()

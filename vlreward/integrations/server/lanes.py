@@ -16,7 +16,7 @@ from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
-from vlreward.integrations.scorer import Scored, Scorer
+from vlreward.integrations.scorer import COLUMNS, Scored, Scorer
 from vlreward.integrations.server.metrics import ServerMetrics
 from vlreward.integrations.server.options import ServerOptions
 from vlreward.integrations.server.schemas import Item
@@ -166,16 +166,8 @@ class Lanes:
 
 def _named(score: Callable[..., _T], item: Item, index: int) -> _T:
     """What `score` makes of an item; its errors name the item."""
+    given = {name: getattr(item, name) for name in COLUMNS}
     try:
-        return score(
-            strip_end(item.completion),
-            item.gold,
-            task=item.task,
-            image_size=item.image_size,
-            input_size=item.input_size,
-            frame=item.frame,
-            truncated=item.truncated or None,
-        )
+        return score(strip_end(item.completion), item.gold, task=item.task, **given)
     except ValueError as error:
-        text = str(error).removeprefix("row 0 of the batch: ")
-        raise ValueError(f"item {index}: {text}") from None
+        raise ValueError(f"item {index}: {error}") from None

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, mo
 from pydantic_core import from_json
 
 from vlreward._text import first_problem, short
+from vlreward.types import AxisOrder
 
 __all__ = ["MAX_BATCH", "BadRequest", "Item", "PaddleRequest", "ScoreRequest", "read_body"]
 
@@ -60,7 +61,11 @@ class Item(_Closed):
     input_size: tuple[float, float] | None = None
     """(width, height) in pixels of the image that the model sees, if the gold does not say."""
     frame: str | None = None
-    """Coordinate frame of predicted boxes, if the gold does not say."""
+    """Frame of predicted coordinates, if the gold does not say."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a predicted pair comes first, if the gold does not say."""
+    metadata: dict[str, Any] | None = None
+    """What else the data says of the row, if the gold does not."""
     truncated: bool = False
     """Whether generation stopped at the token limit."""
 
