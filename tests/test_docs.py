@@ -29,6 +29,14 @@ def test_the_python_in_a_document_runs(root: Path, tmp_path: Path, name: str) ->
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("heading", ["Add a task", "Add a suite"])
+def test_a_task_and_a_suite_take_few_lines(root: Path, heading: str) -> None:
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = _BLOCK.findall(section)[0].splitlines()
+    assert 10 < len(lines) <= 40
+
+
 def test_both_readmes_show_the_same_code(root: Path) -> None:
     fence = re.compile(r"^```\w*\n.*?^```", re.DOTALL | re.MULTILINE)
     english, chinese = (fence.findall((root / name).read_text("utf-8")) for name in FILES[:2])

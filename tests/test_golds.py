@@ -121,7 +121,7 @@ def test_an_envelope_carries_sizes_and_frame() -> None:
 
 
 def test_a_plugin_gold_keeps_its_value() -> None:
-    assert unpack("[3, 4]", "pointing").gold == OtherGold(task="pointing", value=[3, 4])
+    assert unpack("[3, 4]", "touch").gold == OtherGold(task="touch", value=[3, 4])
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)

@@ -15,14 +15,14 @@ from vlreward.parsers import PARSERS
 from vlreward.rewards import REWARDS, TaskReward
 from vlreward.tasks import TASKS, get_task
 import sys
-assert "vlreward_pointing" not in sys.modules, "loaded before it was asked for"
-assert get_task("pointing").version == "1"
+assert "vlreward_touch" not in sys.modules, "loaded before it was asked for"
+assert get_task("touch").version == "1"
 texts = ["<answer>3 4</answer>", "<answer>30 40</answer>", "?"]
-assert REWARDS.get("pointing_reward")(texts, solution=[[0, 0]] * 3) == [1.0, 0.0, 0.0]
-mixed = dict(solution=[[0, 0], [0, 0, 1, 1]], task=["pointing", "rec"])
-assert TaskReward("pointing")(texts[:2], **mixed) == [1.0, None]
+assert REWARDS.get("touch_reward")(texts, solution=[[0, 0]] * 3) == [1.0, 0.0, 0.0]
+mixed = dict(solution=[[0, 0], [0, 0, 1, 1]], task=["touch", "rec"])
+assert TaskReward("touch")(texts[:2], **mixed) == [1.0, None]
 assert PARSERS.get("two-numbers")("<answer>3 4</answer>").value == (3.0, 4.0)
-assert "parrot" in ENGINES.names() and "pointing" in TASKS.names()
+assert "parrot" in ENGINES.names() and "touch" in TASKS.names()
 print("plugged in")
 """
 

@@ -24,7 +24,19 @@ REC = Sample.model_validate(
 )
 COUNT = Sample(id="1", gold=CountGold(count=4))
 GEOMETRY = Sample(id="1", gold=MathGold(expression="145°"))
-SAMPLES = {"rec": REC, "counting": COUNT, "geometry": GEOMETRY}
+_SIZED = {"id": "1", "frame": "norm1000", "image_size": (200, 100)}
+SAMPLES = {
+    "rec": REC,
+    "counting": COUNT,
+    "geometry": GEOMETRY,
+    "choice": Sample.model_validate({"id": "1", "gold": {"task": "choice", "letters": ["B"]}}),
+    "detection": Sample.model_validate(
+        {**_SIZED, "gold": {"task": "detection", "boxes": [[0, 0, 9, 9]], "labels": ["cat"]}}
+    ),
+    "pointing": Sample.model_validate(
+        {**_SIZED, "gold": {"task": "pointing", "box": [0, 0, 9, 9]}}
+    ),
+}
 
 
 def test_a_box_is_judged_in_original_pixels() -> None:
@@ -125,7 +137,7 @@ def test_a_variant_leaves_the_original_alone() -> None:
 
 pieces = st.sampled_from(
     ["<think>", "</think>", "<answer>", "</answer>", "[", "]", "{", "}", '"bbox_2d":', "1", "4",
-     ",", " ", "145", "°", "e9", "-", "\\frac{1}{2}", "√", "(", ")", "```json", "nan", "\n", "三"]
+     "'Position':", "'Confidence':", '"label":', "None", "B", "or", ",", " ", "145", "°", "e9", "-", "\\frac{1}{2}", "√", "(", ")", "```json", "nan", "\n", "三"]
 )  # fmt: skip
 
 

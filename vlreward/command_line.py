@@ -78,7 +78,7 @@ def fail_in_one_line() -> Iterator[None]:
         if isinstance(error, _UsageError):
             if type(error).__name__ == "NoArgsIsHelpError":
                 raise
-            message = error.format_message()
+            message = error.format_message().replace(" Value error, ", " ")
             if error.ctx is not None:
                 message += f" ({error.ctx.command_path} --help says more)"
         elif isinstance(error, UserError):

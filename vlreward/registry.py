@@ -4,7 +4,7 @@ A plug-in package adds an item by `Registry.register`, or without being imported
 point in the registry's group, e.g. in its `pyproject.toml`:
 
     [project.entry-points."vlreward.tasks"]
-    pointing = "my_package.tasks:pointing"
+    horizon = "my_package:HORIZON"
 """
 
 from __future__ import annotations

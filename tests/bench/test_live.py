@@ -13,16 +13,18 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from vlreward.bench.cli import app
-from vlreward.bench.command import RunOptions, run_command
+from vlreward.bench.command import run_command
+from vlreward.bench.options import RunOptions
 from vlreward.engines.base import (
     ENGINES,
+    Engine,
     EngineConfig,
     Generation,
     GenerationError,
     Outcome,
     Request,
 )
-from vlreward.frames import FAMILIES, Frame, convert, family_of
+from vlreward.frames import FAMILIES, Frame, convert
 from vlreward.geometry import Box, Size
 
 SIZES = ((640, 428), (333, 500), (1000, 90))
@@ -36,19 +38,17 @@ STYLES = {
 }
 
 
-class PerfectEngine:
+class PerfectEngine(Engine):
     """Answers with the gold box, in the frame and the words of its family."""
 
     name = "perfect"
-    rank = 0
-    world_size = 1
     asked = 0
     broken: frozenset[str] = frozenset()
 
     def __init__(self, config: EngineConfig) -> None:
-        self.model = config.model or "perfect"
-        self.sampling = config.sampling
-        self.family = family_of(config.family or self.model)
+        super().__init__(config)
+        assert self.family is not None
+        self.seen = self.family
 
     def describe(self) -> dict[str, Any]:
         return {"engine": self.name, "model": self.model, **self.sampling.describe()}
@@ -63,22 +63,13 @@ class PerfectEngine:
             assert isinstance(request.image, Path)
             with Image.open(request.image) as image:
                 size = Size(*image.size)
-            seen = self.family.input_size(size)
+            seen = self.seen.input_size(size)
             box = convert(
-                Box(*BOXES[number]), Frame.ORIGINAL_PX, self.family.frame,
+                Box(*BOXES[number]), Frame.ORIGINAL_PX, self.seen.frame,
                 image_size=size, input_size=seen,
             )  # fmt: skip
-            text = STYLES[self.family.name].format(*map(round, box))
+            text = STYLES[self.seen.name].format(*map(round, box))
             yield request.key, Generation(text, image_size=size, input_size=seen)
-
-    def input_size(self, image_size: Size) -> Size | None:
-        return self.family.input_size(image_size)
-
-    def gather(self, value: Any) -> list[Any]:
-        return [value]
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -179,7 +170,7 @@ def test_unanswered_samples_are_counted_not_scored(
     args = ("--model", "qwen2.5-vl", "--data-root", data, "--out", tmp_path / "out")
     result = bench(*args)
     assert result.exit_code == 3
-    assert "1 of 3 samples have no answer" in result.stderr
+    assert "1 of the first 2 of 3 samples have no answer" in result.stderr
     assert "http_500" in result.stderr
     assert not (tmp_path / "out" / "results.json").exists()
     result = bench(*args, "--max-error-rate", "0.5")
@@ -242,9 +233,12 @@ def test_lm_eval_files_have_its_keys(
         (["--model", "m", "--family", "qwen2-vl"], "needs its data file 'refcoco_val.json'"),
         (["--model", "qwen2-vl", "--data-root", "nowhere"], "found no such file"),
         ([], "give a model to ask (--model NAME_OR_PATH)"),
-        (["--model", "qwen2-vl", "--sampling", "twice"], "unknown --sampling 'twice'"),
-        (["--model", "qwen2-vl", "--format", "csv"], "unknown format 'csv'"),
-        (["--model", "qwen2-vl", "--temperature", "-1"], "needs its data file"),
+        (
+            ["--model", "qwen2-vl", "--sampling", "twice"],
+            "'twice' is not one of 'per-dataset', 'chained'",
+        ),
+        (["--model", "qwen2-vl", "--format", "csv"], "'csv' is not one of 'lm-eval'"),
+        (["--model", "qwen2-vl", "--temperature", "-1"], "greater than or equal to 0"),
     ],
     ids=str,
 )

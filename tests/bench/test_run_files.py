@@ -16,7 +16,7 @@ from vlreward.data.errors import DataError
 from vlreward.report import build_report
 from vlreward.report.load import load_runs
 
-NEW_KEYS = {"axis_order": None, "metadata": {}}
+NEW_KEYS: dict[str, object] = {"axis_order": None, "metadata": {}}
 ACCURACY = {
     "refcoco_val": 1 / 3,
     "refcoco_val@centre-box": 0.0,

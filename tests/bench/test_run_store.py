@@ -195,21 +195,10 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(read_run(path)[1]) == ["a", "c"]
 
 
-def test_a_failing_sync_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = store_at(tmp_path / "r.jsonl", max_unsynced=1)
-
-    def fsync(descriptor: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(OSError, match="Input/output error"):
-        store.append("a", Generation("1"))
-    with pytest.raises(OSError, match="Input/output error"):
-        store.close()
-
-
-def test_every_append_is_synced_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With max_unsynced=1 the file was synced at its full length when `append` returns."""
+def test_every_64th_append_and_the_end_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power failure costs at most the last 64 answers, and the disk has the last one's bytes."""
     path = tmp_path / "r.jsonl"
     lengths: list[int] = []
     real = os.fsync
@@ -218,27 +207,31 @@ def test_every_append_is_synced_when_asked(tmp_path: Path, monkeypatch: pytest.M
         lengths.append(os.fstat(descriptor).st_size)
         real(descriptor)
 
-    with store_at(path, max_unsynced=1) as store:
-        monkeypatch.setattr(os, "fsync", fsync)
-        for index in range(20):
-            store.append(str(index), Generation("x"))
-            assert lengths[-1] == path.stat().st_size
-
-
-def test_unsynced_answers_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the disk is busy, at most `max_unsynced` answers wait for it."""
-    backlog: list[int] = []
-
-    def fsync(descriptor: int) -> None:
-        time.sleep(0.005)
-        backlog.append(store._written - store._synced)
-
-    with store_at(tmp_path / "r.jsonl", max_unsynced=8) as store:
+    with store_at(path) as store:
         monkeypatch.setattr(os, "fsync", fsync)
         for index in range(200):
             store.append(str(index), Generation("x"))
-    assert max(backlog) <= 8
-    assert len(backlog) < 200
+            assert len(lengths) == (index + 1) // 64
+    assert len(lengths) == 4
+    assert lengths[-1] == path.stat().st_size
+
+
+def test_a_failing_sync_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_at(tmp_path / "r.jsonl")
+    for index in range(63):
+        store.append(str(index), Generation("1"))
+
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="Input/output error; the answers before this one are safe"):
+        store.append("a", Generation("1"))
+    with pytest.raises(OSError, match="Input/output error"):
+        store.close()
+    monkeypatch.undo()
+    with store_at(tmp_path / "r.jsonl") as again:  # the lock was given back
+        assert len(again) == 64
 
 
 def test_keys_depend_on_all_that_matters() -> None:

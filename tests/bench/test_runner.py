@@ -23,59 +23,45 @@ from vlreward.bench.runner import Completed, TooManyFailuresError, run_suite
 from vlreward.data.images import ImageFolder
 from vlreward.engines.base import (
     Engine,
+    EngineConfig,
     EngineError,
     Generation,
     GenerationError,
     Outcome,
     Request,
-    Sampling,
 )
-from vlreward.engines.replay import ReplayEngine
-from vlreward.frames import ModelFamily
-from vlreward.geometry import Size
 from vlreward.prompts import get_prompt
 from vlreward.tasks.counting import CountGold
-from vlreward.types import Completion, Sample
+from vlreward.types import Sample
 
 PROMPT = get_prompt("r1-v")
 
 
-class Scripted:
+class Scripted(Engine):
     """Answers by a function of the request; counts what it was asked."""
 
     name = "scripted"
-    model = "m"
-    family: ModelFamily | None = None
 
     def __init__(
         self,
         reply: Callable[[Request], Outcome] | None = None,
         *,
-        sampling: Sampling | None = None,
+        temperature: float = 0.0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        super().__init__(EngineConfig("m", temperature=temperature))
         self.asked: list[Request] = []
-        self.sampling = sampling or Sampling()
         self.rank, self.world_size = rank, world_size
         self._reply = reply or (lambda request: Generation(f"answer to {request.meta['id']}"))
 
     def describe(self) -> dict[str, Any]:
         return {"engine": self.name, "model": self.model, "sampling": self.sampling.describe()}
 
-    def input_size(self, image_size: Size) -> Size | None:
-        return None
-
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[str, Outcome]]:
         for request in requests:
             self.asked.append(request)
             yield request.key, self._reply(request)
-
-    def gather(self, value: Any) -> list[Any]:
-        return [value]
-
-    def close(self) -> None:
-        pass
 
 
 def samples(n: int, **fields: Any) -> list[Sample]:
@@ -92,11 +78,6 @@ def run(data: list[Sample], engine: Engine, path: Path, **options: Any) -> list[
 
 def texts(completed: list[Completed]) -> list[str | None]:
     return [c.completion.text if c.completion is not None else None for c in completed]
-
-
-def test_scripted_is_an_engine() -> None:
-    assert isinstance(Scripted(), Engine)
-    assert isinstance(ReplayEngine({}), Engine)
 
 
 def test_answers_in_the_order_of_the_samples(tmp_path: Path) -> None:
@@ -139,25 +120,59 @@ def test_failures_are_not_kept_and_are_tried_again(tmp_path: Path) -> None:
     assert [request.meta["id"] for request in again.asked] == ["s1"]
 
 
-@pytest.mark.parametrize(("allowed", "raises"), [(0.3, False), (0.29, True), (0.0, True)])
-def test_too_many_failures_are_an_error(tmp_path: Path, allowed: float, raises: bool) -> None:
+@pytest.mark.parametrize(
+    ("allowed", "failed"),
+    [(0.3, 0), (0.29, 3), (0.1, 2), (0.0, 1)],  # 3 of 10 fail, the last ones
+)
+def test_too_many_failures_are_an_error(tmp_path: Path, allowed: float, failed: int) -> None:
     def reply(request: Request) -> Outcome:
         number = int(request.meta["id"][1:])
-        kind = "image" if number == 2 else "timeout"
-        return GenerationError(kind, f"no {number}") if number < 3 else Generation("ok")
+        kind = "image" if number == 9 else "timeout"
+        return GenerationError(kind, f"no {number}") if number > 6 else Generation("ok")
 
-    if not raises:
+    if not failed:
         run(samples(10), Scripted(reply), tmp_path, max_error_rate=allowed)
         return
     with pytest.raises(TooManyFailuresError) as caught:
         run(samples(10), Scripted(reply), tmp_path, max_error_rate=allowed)
     text = str(caught.value)
-    assert "3 of 10 samples have no answer (30.0%)" in text
-    assert f"more than the largest error rate {allowed:.1%}: 2 timeout, 1 image" in text
-    assert "sample 's0': no 0" in text
+    of = "3 of 10 samples have" if failed == 3 else f"{failed} of the first {7 + failed} of 10 samp"
+    assert of in text
+    assert f"more than the largest error rate {allowed:.1%}: {min(2, failed)} timeout" in text
+    assert "sample 's7': no 7" in text
     assert "run the same command again" in text
-    assert len(caught.value.completed) == 10
+    assert len(caught.value.completed) == 7 + failed
     assert len(read_run(tmp_path / "run_x.jsonl")[1]) == 7
+
+
+def test_more_failures_than_may_be_stop_the_run_at_once(tmp_path: Path) -> None:
+    """All 1,000 samples were asked, and then it was said that the run had failed."""
+
+    def reply(request: Request) -> Outcome:
+        number = int(request.meta["id"][1:])
+        return GenerationError("http_500", "down") if number % 2 else Generation("ok")
+
+    engine = Scripted(reply)
+    with pytest.raises(TooManyFailuresError) as caught:
+        run(samples(1000), engine, tmp_path, max_error_rate=0.01)
+    assert len(engine.asked) == 22
+    assert "11 of the first 22 of 1000 samples have no answer (50.0%)" in str(caught.value)
+    assert "11 http_500. The first, sample 's1': down. 11 answers are kept" in str(caught.value)
+    assert len(read_run(tmp_path / "run_x.jsonl")[1]) == 11
+
+
+def test_answers_of_another_run_can_be_overwritten(tmp_path: Path) -> None:
+    run(samples(2), Scripted(), tmp_path)
+    other = Scripted(temperature=0.5)
+    with pytest.raises(RunMismatchError, match=r"sampling\.temperature"):
+        run(samples(2), other, tmp_path)
+    assert len(run(samples(3), other, tmp_path, overwrite=True)) == len(other.asked) == 3
+    header, recorded = read_run(tmp_path / "run_x.jsonl")
+    assert header["identity"]["sampling"]["temperature"] == 0.5
+    assert len(recorded) == 3
+    again = Scripted(temperature=0.5)
+    run(samples(3), again, tmp_path, overwrite=True)
+    assert again.asked == []  # what is this run's own is kept
 
 
 def test_equal_requests_share_a_greedy_answer(tmp_path: Path) -> None:
@@ -171,10 +186,9 @@ def test_equal_requests_share_a_greedy_answer(tmp_path: Path) -> None:
 
 def test_equal_requests_are_drawn_each_when_sampling(tmp_path: Path) -> None:
     data = [Sample(id=str(i), question="How many?", gold=CountGold(count=i)) for i in range(3)]
-    sampling = Sampling(temperature=1.0)
-    completed = run(data, Scripted(sampling=sampling), tmp_path)
+    completed = run(data, Scripted(temperature=1.0), tmp_path)
     assert texts(completed) == ["answer to 0", "answer to 1", "answer to 2"]
-    again = Scripted(sampling=sampling)
+    again = Scripted(temperature=1.0)
     assert texts(run(data, again, tmp_path)) == texts(completed)
     assert again.asked == []
 
@@ -223,7 +237,7 @@ def test_another_prompt_or_sampling_needs_another_file(tmp_path: Path) -> None:
     with pytest.raises(RunMismatchError, match="prompt: the file has"):
         run(samples(2), Scripted(), tmp_path, prompt=get_prompt("r1-v-train"))
     with pytest.raises(RunMismatchError, match=r"sampling.temperature: the file has 0.0"):
-        run(samples(2), Scripted(sampling=Sampling(temperature=0.5)), tmp_path)
+        run(samples(2), Scripted(temperature=0.5), tmp_path)
 
 
 def test_a_run_in_progress_is_not_disturbed(tmp_path: Path) -> None:
@@ -259,13 +273,6 @@ def test_an_engine_that_forgets_requests_is_reported(tmp_path: Path) -> None:
         run(samples(3), Forgetful(), tmp_path)
 
 
-def test_replay_answers_by_sample_id(tmp_path: Path) -> None:
-    recorded = {"s0": Completion("a"), "s1": Completion("b", truncated=True, token_count=9)}
-    completed = run(samples(3), ReplayEngine(recorded), tmp_path, max_error_rate=0.5)
-    assert [c.completion for c in completed] == [*recorded.values(), None]
-    assert completed[2].error == GenerationError("missing", "no completion is recorded for 's2'")
-
-
 # --- several processes --------------------------------------------------------------------------
 
 
@@ -295,22 +302,23 @@ def test_files_that_other_processes_left_are_taken_over(tmp_path: Path) -> None:
 _SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
-from vlreward.engines.base import Generation
-from vlreward.engines.replay import ReplayEngine
+from vlreward.engines.base import Engine, EngineConfig, Generation
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
 from vlreward.tasks.counting import CountGold
-from vlreward.types import (Completion, Sample)
-class Slow(ReplayEngine):
+from vlreward.types import Sample
+class Slow(Engine):
+    name = "slow"
+    def describe(self):
+        return self.shown()
     def generate(self, requests):
-        for key, outcome in super().generate(requests):
+        for request in requests:
             time.sleep(0.002)
-            print(key, flush=True)
-            yield key, outcome
+            print(request.key, flush=True)
+            yield request.key, Generation("a" + request.meta["id"])
 n = int(sys.argv[2])
 data = [Sample(id=str(i), question=f"How many {i}?", gold=CountGold(count=i)) for i in range(n)]
-run_suite(data, Slow({s.id: Completion("a" + s.id) for s in data}), sys.argv[1],
-          prompt=get_prompt("r1-v"), progress=False)
+run_suite(data, Slow(EngineConfig("m")), sys.argv[1], prompt=get_prompt("r1-v"), progress=False)
 print("complete")
 """
 

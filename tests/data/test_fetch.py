@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -9,6 +10,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -21,14 +23,18 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
-from vlreward.data import fetch as fetch_module
-from vlreward.data.download import RetryPolicy, download
+from vlreward.data import hub_files
+from vlreward.data._tree import Tree
+from vlreward.data.download import download
 from vlreward.data.errors import FetchError
-from vlreward.data.fetch import RECEIPT, fetch_items, fetch_plan
+from vlreward.data.fetch import RECEIPT, fetch, fetch_plan
+from vlreward.data.receipt import Fetched, Receipt
+from vlreward.data.retry import RetryPolicy
 from vlreward.data.sources import DATA_SETS, PlanItem
 from vlreward.data.unpack import UnsafeArchiveError
 
@@ -156,9 +162,16 @@ class _Waits(list[float]):
         return RetryPolicy(tries=tries, backoff=1.0, longest=60.0, sleep=self.append)
 
 
-def _get(server: Server, target: Path, waits: _Waits | None = None, **options: Any) -> Any:
+def _get(server: Server, target: Path, waits: _Waits | None = None, **options: Any) -> Fetched:
+    """A download as a new process would do it, with the receipt that is there."""
     waits = _Waits() if waits is None else waits
-    return download(server.client, f"{server.url}/file", target, retry=waits.policy(), **options)
+    receipt = Receipt(target.parent)
+    entry = receipt.entry("file", f"{server.url}/file")
+    return download(server.client, entry, target, receipt.write, retry=waits.policy(), **options)
+
+
+def _state(server: Server, target: Path) -> str:
+    return Receipt(target.parent).entry("file", f"{server.url}/file").state
 
 
 @pytest.fixture
@@ -175,7 +188,7 @@ class TestDownload:
         assert (got.bytes, got.sha256, got.checked) == (len(_BODY), _SHA256, False)
         assert heard[-1] == (len(_BODY), len(_BODY))
         assert [done for done, _ in heard] == sorted(done for done, _ in heard)
-        assert sorted(p.name for p in target.parent.iterdir()) == ["file", "file.done.json"]
+        assert sorted(p.name for p in target.parent.iterdir()) == [RECEIPT, "file"]
 
     def test_nothing_is_done_twice(self, server: Server, target: Path) -> None:
         server.files["/file"] = _BODY
@@ -197,7 +210,7 @@ class TestDownload:
         _cut(server, 1000, 0, 0, 0)
         with pytest.raises(FetchError, match=r"gave up after 3 tries .* 1000 bytes there: .*later"):
             _get(server, target)
-        assert not target.exists()
+        assert _state(server, target) == "downloading"
         server.script.clear()
         assert _get(server, target).sha256 == _SHA256
         assert server.seen[-1][1] == "bytes=1000-"
@@ -289,8 +302,10 @@ class TestDownload:
         assert len(server.seen) == 1
 
     def test_no_server(self, client: httpx.Client, target: Path) -> None:
+        entry = Fetched(to="file", url="http://127.0.0.1:9/file")
+        write = Receipt(target.parent).write
         with pytest.raises(FetchError, match=r"gave up after 3 tries.*ConnectError"):
-            download(client, "http://127.0.0.1:9/file", target, retry=_Waits().policy())
+            download(client, entry, target, write, retry=_Waits().policy())
 
     def test_a_length_that_is_too_long(self, server: Server, target: Path) -> None:
         lie = _raw("Content-Length: 1000", 'ETag: "a"', body=b"x" * 600)
@@ -298,7 +313,7 @@ class TestDownload:
         server.script[2:2] = [lie]
         with pytest.raises(FetchError, match="gave up after 3 tries"):
             _get(server, target)
-        assert not target.exists()
+        assert _state(server, target) == "downloading"
 
     def test_a_length_that_is_too_short_is_found_by_the_size(
         self, server: Server, target: Path
@@ -313,7 +328,8 @@ class TestDownload:
         server.script += [_raw("Content-Length: 500", body=_BODY)]
         with pytest.raises(FetchError, match=f"expected the SHA-256 {_SHA256}, got .* 500 bytes"):
             _get(server, target, sha256=_SHA256)
-        assert list(target.parent.iterdir()) == []
+        assert not target.exists()
+        assert _state(server, target) == "downloading"
 
     @pytest.mark.parametrize(
         "told", ["bytes 5-599/600", "bytes 200-599/700", "bytes x", "", "bytes 300-599/600"]
@@ -336,20 +352,28 @@ class TestDownload:
 
     def test_all_bytes_were_there_already(self, server: Server, target: Path) -> None:
         server.files["/file"] = _BODY
-        part, note = (target.with_name(f"file.{end}") for end in ("part", "part.json"))
-        part.write_bytes(_BODY)
-        tag = f'"{_SHA256[:8]}"'
-        note.write_text(json.dumps({"url": f"{server.url}/file", "validator": tag}))
+        target.write_bytes(_BODY)
+        entry = Fetched(to="file", url=f"{server.url}/file", validator=f'"{_SHA256[:8]}"')
+        Receipt(target.parent).write(entry)
         assert _get(server, target).sha256 == _SHA256
         assert server.seen == [("/file", f"bytes={len(_BODY)}-")]
 
-    @pytest.mark.parametrize("note", ["", "[]", "{", '{"url": "http://other/file"}', '{"x": 1}'])
+    @pytest.mark.parametrize(
+        "known",
+        [
+            {},
+            {"url": "http://other/file"},
+            {"validator": '"a"', "state": "done", "bytes": 999},
+            {"validator": '"a"', "state": "staged", "bytes": 1001},
+        ],
+    )
     def test_a_part_of_something_else_is_dropped(
-        self, server: Server, target: Path, note: str
+        self, server: Server, target: Path, known: dict[str, Any]
     ) -> None:
         server.files["/file"] = _BODY
-        target.with_name("file.part").write_bytes(b"x" * 1000)
-        target.with_name("file.part.json").write_text(note)
+        target.write_bytes(b"x" * 1000)
+        entry = Fetched(**{"to": "file", "url": f"{server.url}/file", **known})
+        Receipt(target.parent).write(entry)
         assert _get(server, target).sha256 == _SHA256
         assert server.seen == [("/file", None)]
 
@@ -452,7 +476,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestFetch:
     def _fetch(self, items: list[PlanItem], dest: Path, **options: Any) -> Any:
         options = {"progress": False, "retry": _Waits().policy(), **options}
-        return fetch_items(items, dest, **options)
+        return fetch(items, dest=dest, **options)
 
     def _tree(self, dest: Path) -> list[str]:
         return sorted(str(p.relative_to(dest)) for p in dest.rglob("*") if p.is_file())
@@ -542,15 +566,83 @@ class TestFetch:
         with pytest.raises(UnsafeArchiveError, match=r"'\.\./evil'"):
             self._fetch([_item(server, "/x.tar", "x", "archive")], dest)
         assert self._tree(tmp_path) == ["data/.fetch/lock", "data/.fetch/x.tar",
-                                        "data/.fetch/x.tar.done.json"]  # fmt: skip
+                                        f"data/{RECEIPT}"]  # fmt: skip
 
     @pytest.mark.parametrize("to", ["../x", "/x", "", "a/../../x", ".fetch/x"])
     def test_places_outside_the_destination(self, server: Server, tmp_path: Path, to: str) -> None:
         with pytest.raises(FetchError, match="a place below the destination"):
             self._fetch([_item(server, "/x", to)], tmp_path / "data")
 
-    def test_a_damaged_receipt(self, server: Server, tmp_path: Path) -> None:
-        (tmp_path / RECEIPT).write_text("{")
+    @pytest.mark.parametrize("link", ["a", "a/b", "a/b/x", ".fetch"])
+    @pytest.mark.parametrize("kind", ["file", "archive"])
+    def test_links_in_the_destination(
+        self, server: Server, tmp_path: Path, link: str, kind: str
+    ) -> None:
+        """Whoever put them there, nothing is written through them."""
+        server.files["/x"] = _zip({"x": b"x"})
+        (tmp_path / "elsewhere").mkdir()
+        place = tmp_path / "data" / link
+        place.parent.mkdir(parents=True)
+        place.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(FetchError, match="symbolic link"):
+            self._fetch([_item(server, "/x", "a/b/x", kind)], tmp_path / "data", overwrite=True)
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+        assert server.seen == []
+
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES])
+    def test_a_full_disk_keeps_the_archive(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        server.files["/x.zip"] = _zip({"a": b"a", "b": b"b"})
+        items = [_item(server, "/x.zip", "x", "archive")]
+
+        def fail(*_: object) -> Any:
+            raise OSError(code, os.strerror(code))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Tree, "create", fail)
+            with pytest.raises(FetchError, match="The archive is kept"):
+                self._fetch(items, tmp_path)
+        assert self._fetch(items, tmp_path)[0].files == 2
+        assert len(server.seen) == 1
+
+    def test_a_full_disk_during_the_download(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server.files["/x"] = _BODY
+        before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.SIG_IGN
+        old = signal.signal(signal.SIGXFSZ, handler)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            with pytest.raises(FetchError, match="File too large; the next run goes on"):
+                self._fetch([_item(server, "/x", "x")], tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, old)
+        assert self._fetch([_item(server, "/x", "x")], tmp_path)[0].sha256 == _SHA256
+        assert server.seen[-1][1] == "bytes=100000-"
+
+    def test_a_receipt_of_the_first_version(self, server: Server, tmp_path: Path) -> None:
+        item = {"to": "x", "url": f"{server.url}/x", "bytes": 1, "sha256": "0", "checked": False}
+        first = {"vlreward_fetch": 1, "items": {"x": {**item, "files": 1}}}
+        (tmp_path / RECEIPT).write_text(json.dumps(first))
+        (tmp_path / "x").write_bytes(b"x")
+        assert [f.fresh for f in self._fetch([_item(server, "/x", "x")], tmp_path)] == [False]
+        assert server.seen == []
+
+    def test_an_archive_that_a_kill_left_is_removed(self, server: Server, tmp_path: Path) -> None:
+        server.files["/x.zip"] = _zip({"a": b"a"})
+        items = [_item(server, "/x.zip", "x", "archive")]
+        self._fetch(items, tmp_path, keep_archives=True)
+        assert (tmp_path / ".fetch" / "x.zip").exists()
+        self._fetch(items, tmp_path)
+        assert not (tmp_path / ".fetch").exists()
+
+    @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"vlreward_fetch": 3, "items": {}}',
+        '{"vlreward_fetch": 1, "items": {"x": 3}}', '{"vlreward_fetch": 2, "items": {"x": {}}}',
+        '{"vlreward_fetch": 1, "items": [1]}', '\xff'])  # fmt: skip
+    def test_a_damaged_receipt(self, server: Server, tmp_path: Path, content: str) -> None:
+        (tmp_path / RECEIPT).write_text(content, encoding="latin-1")
         with pytest.raises(FetchError, match="expected the receipt of a fetch"):
             self._fetch([_item(server, "/x", "x")], tmp_path)
 
@@ -568,7 +660,7 @@ class TestFetch:
         first.join()
         assert (tmp_path / "x").read_bytes() == b"x"
 
-    @pytest.mark.parametrize("broken_at", range(1, 5))
+    @pytest.mark.parametrize("broken_at", range(1, 7))
     def test_killed_while_files_are_put_in_place(
         self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_at: int
     ) -> None:
@@ -588,10 +680,42 @@ class TestFetch:
         monkeypatch.setattr(os, "replace", dying)
         with pytest.raises(KeyboardInterrupt):
             self._fetch(items, tmp_path)
-        assert not (tmp_path / RECEIPT).exists()
+        assert Receipt(tmp_path).entry("x", items[0].url).state != "done"
         monkeypatch.setattr(os, "replace", replace)
         assert self._fetch(items, tmp_path)[0].files == 2
         assert self._tree(tmp_path) == [RECEIPT, "x/a", "x/b"]
+
+    @pytest.mark.parametrize(
+        ("kills", "n"), [(4, 200), pytest.param(100, 1500, marks=pytest.mark.slow, id="a hundred")]
+    )
+    def test_killed_at_any_moment(self, server: Server, tmp_path: Path, kills: int, n: int) -> None:
+        """Downloads, unpacks, installs into a directory that is there; then all is there."""
+        files = {f"{number % 7}/{number}": b"x" * number for number in range(n)}
+        server.files |= {"/x.zip": _zip(files), "/y.tgz": _tar(*files.items(), mode="w:gz")}
+        items = [_item(server, f"/{name}", name[0], "archive") for name in ("x.zip", "y.tgz")]
+        code = (
+            "import sys\n"
+            "from vlreward.data.fetch import fetch\n"
+            "from vlreward.data.sources import PlanItem\n"
+            "import httpx, vlreward.data.unpack\n"
+            "items = [PlanItem(url, to, 'archive', '') for url, to in zip(sys.argv[2:], 'xy')]\n"
+            "print(flush=True)\n"
+            "fetch(items, dest=sys.argv[1], progress=False)\n"
+        )
+        dice = random.Random(kills)
+        for number in range(kills):
+            dest = tmp_path / f"{number}"
+            (dest / "x").mkdir(parents=True)
+            command = [sys.executable, "-c", code, str(dest), *(item.url for item in items)]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE)
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(dice.uniform(0, n / 3000))
+            process.kill()
+            process.communicate()
+            assert [done.files for done in self._fetch(items, dest)] == [n, n]
+            everything = [f"{to}/{file}" for to in "xy" for file in files]
+            assert self._tree(dest) == sorted([RECEIPT, *everything])
 
     @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
     def test_killed_in_the_middle_of_a_download(self, server: Server, tmp_path: Path) -> None:
@@ -611,12 +735,12 @@ class TestFetch:
         server.script.append(slow)
         code = (
             "import sys\n"
-            "from vlreward.data.fetch import fetch_items\n"
+            "from vlreward.data.fetch import fetch\n"
             "from vlreward.data.sources import PlanItem\n"
-            "fetch_items([PlanItem(sys.argv[1], 'x', 'file', '')], sys.argv[2], progress=False)\n"
+            "fetch([PlanItem(sys.argv[1], 'x', 'file', '')], dest=sys.argv[2], progress=False)\n"
         )
         process = subprocess.Popen([sys.executable, "-c", code, f"{server.url}/x", str(tmp_path)])
-        part = tmp_path / ".fetch" / "x.part"
+        part = tmp_path / ".fetch" / "x"
         end = time.monotonic() + 20
         while not (part.exists() and part.stat().st_size > 0) and time.monotonic() < end:
             time.sleep(0.01)
@@ -654,7 +778,7 @@ class TestRepositories:
         return _item(server, "/datasets/o/n", "n", "repository", unpack=("images.zip",))
 
     def _fetch(self, item: PlanItem, dest: Path) -> Any:
-        return fetch_items([item], dest, progress=False, retry=_Waits().policy())
+        return fetch([item], dest=dest, progress=False, retry=_Waits().policy())
 
     def test_every_file_is_checked(self, server: Server, tmp_path: Path) -> None:
         files = {
@@ -699,6 +823,42 @@ class TestRepositories:
         with pytest.raises(FetchError, match="expected 600000 bytes, the server has 599999"):
             self._fetch(item, tmp_path)
 
+    def test_long_and_odd_names(self, server: Server, tmp_path: Path, capfd: Any) -> None:
+        names = ["a[/b].txt", "é" * 120, "/".join(["d" * 50] * 6), "a\nb\x1b[31m"]
+        item = self._publish(server, {})
+        listing = [self._entry(name, b"x", False) for name in names]
+        server.files["/api/datasets/o/n/tree/main"] = json.dumps(listing).encode()
+        for name in names:
+            server.files[f"/datasets/o/n/resolve/main/{quote(name)}"] = b"x"
+        fetch([item], dest=tmp_path, retry=_Waits().policy())
+        assert all((tmp_path / "n" / name).read_bytes() == b"x" for name in names)
+        assert "\x1b[31m" not in capfd.readouterr().err
+
+    @pytest.mark.parametrize("names", [["a", "a/b"], ["a/b", "a"], ["x" * 300]])
+    def test_names_that_no_disk_takes_together(
+        self, server: Server, tmp_path: Path, names: list[str]
+    ) -> None:
+        with pytest.raises(FetchError):
+            self._fetch(self._publish(server, dict.fromkeys(names, b"x")), tmp_path)
+
+    def test_a_listing_without_end(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hub_files, "_MAX_PAGE", 100_000)
+        item = self._publish(server, {"a": b"a"})
+        server.script += [_raw("Content-Length: 600000", body=_BODY)]
+        with pytest.raises(FetchError, match="expected a list of files, got over 100000 bytes"):
+            self._fetch(item, tmp_path)
+
+    @pytest.mark.parametrize("to", ["data:,x", "file:///etc/passwd", "http://[::", "//\x7f"])
+    def test_redirects_to_no_server(self, server: Server, tmp_path: Path, to: str) -> None:
+        item = self._publish(server, {"a": b"a"})
+        for before in ([], [server.serve]):
+            server.script += [*before, *[_status(302, Location=to)] * 3]
+            with pytest.raises(FetchError):
+                self._fetch(item, tmp_path)
+            server.script.clear()
+
     @pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "", "a\\b"])
     def test_listed_paths_outside(self, server: Server, tmp_path: Path, path: str) -> None:
         item = self._publish(server, {path: b"x"})
@@ -720,7 +880,7 @@ class TestRepositories:
         with pytest.raises(FetchError, match=r"tree/main.*: HTTP 404"):
             self._fetch(item, tmp_path)
         server.script += [_status(500)] * 3
-        with pytest.raises(FetchError, match="gave up after 3 tries: HTTP 500"):
+        with pytest.raises(FetchError, match=r"gave up after 3 tries .*: HTTP 500"):
             self._fetch(item, tmp_path)
 
 
@@ -762,7 +922,7 @@ class TestPlan:
                 {"rec_jsons_processed/refcoco_val.json": annotations}
             ),
         }
-        fetch_module.fetch("rec", dest=tmp_path, progress=False, retry=_Waits().policy())
+        fetch("rec", dest=tmp_path, progress=False, retry=_Waits().policy())
         from vlreward.data import load
 
         data = load(

@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -112,6 +113,27 @@ def stub() -> Iterator[Stub]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def trickle(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
+    """The server, but its replies never come to an end: a blank every tenth of a second."""
+
+    def give(handler: _Handler, status: int, headers: dict[str, str], body: bytes) -> None:
+        if handler.command == "GET":
+            whole(handler, status, headers, body)
+            return
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        for _ in range(1000):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.1)
+
+    whole = _Handler._give
+    monkeypatch.setattr(_Handler, "_give", give)
+    return stub
 
 
 @pytest.fixture

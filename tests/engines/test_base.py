@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from importlib import metadata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,19 @@ import pytest
 from vlreward.engines import base
 from vlreward.engines.base import (
     ENGINES,
+    Engine,
     EngineConfig,
-    EngineError,
-    GenerationError,
+    Generation,
+    Outcome,
     Request,
     Sampling,
     make_engine,
     resolve_family,
 )
+from vlreward.errors import OptionError
 from vlreward.frames import FAMILIES
+from vlreward.geometry import Size
 from vlreward.registry import Registry
-from vlreward.types import Completion
 
 
 def test_sampling_describes_what_matters() -> None:
@@ -68,43 +71,59 @@ def test_unknown_engines_list_the_known() -> None:
         KeyError, match=r"unknown engine 'opnai'; did you mean 'openai'\? Known: hf"
     ):
         make_engine("opnai", EngineConfig())
-    assert ENGINES.names()[:3] == ["hf", "openai", "replay"]
+    assert {"hf", "openai", "paddle"} <= set(ENGINES.names())
 
 
-def _with_entry_points(monkeypatch: pytest.MonkeyPatch, *entries: metadata.EntryPoint) -> None:
+class Plugged(Engine):
+    """What a plug-in has to write."""
+
+    name = "plugged"
+
+    def describe(self) -> dict[str, Any]:
+        return self.shown()
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[str, Outcome]]:
+        for request in requests:
+            yield request.key, Generation("1")
+
+
+def test_a_plug_in_writes_two_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     registry: Registry[base.EngineFactory] = Registry("engine", "vlreward.engines")
     monkeypatch.setattr(base, "ENGINES", registry)
-    monkeypatch.setattr(metadata, "entry_points", lambda group: metadata.EntryPoints(entries))
-
-
-def test_a_reserved_engine_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    _with_entry_points(monkeypatch)
-    with pytest.raises(
-        ImportError, match=r"'paddle' (comes with|needs) .*pip install 'vlreward\[paddle\]'"
-    ):
-        make_engine("paddle", EngineConfig())
-
-
-def test_a_reserved_engine_can_be_provided(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = metadata.EntryPoint("paddle", "vlreward.engines.replay:from_config", "vlreward.engines")
-    _with_entry_points(monkeypatch, entry)
-    engine = make_engine("paddle", EngineConfig(options={"completions": {}}))
-    assert engine.name == "replay"
-
-
-def test_replay_by_name() -> None:
-    config = EngineConfig(
-        model="Qwen/Qwen2-VL-2B", options={"completions": {"a": Completion("1")}, "source": "f"}
-    )
-    engine = make_engine("replay", config)
+    registry.register("plugged", Plugged)
+    config = EngineConfig("Qwen/Qwen2-VL-2B", temperature=0.5, seed=3, options={"mine": 1})
+    engine = make_engine("plugged", config)
+    assert engine.describe() == {
+        "engine": "plugged",
+        "model": "Qwen/Qwen2-VL-2B",
+        "sampling": {"max_tokens": 1024, "temperature": 0.5, "seed": 3},
+        "image": None,
+    }
+    assert dict(engine.generate([Request("a", [])])) == {"a": Generation("1")}
     assert engine.family is FAMILIES["qwen2-vl"]
-    assert engine.describe() == {"engine": "replay", "model": "Qwen/Qwen2-VL-2B", "source": "f"}
-    outcomes = dict(engine.generate(Request(k, [], meta={"id": k}) for k in "ab"))
-    assert isinstance(outcomes["b"], GenerationError)
-    assert not isinstance(outcomes["a"], GenerationError)
+    assert engine.input_size(Size(640, 428)) is None
+    assert (engine.rank, engine.world_size, engine.gather(7)) == (0, 1, [7])
     engine.close()
-    with pytest.raises(EngineError, match="needs recorded completions by sample id, got NoneType"):
-        make_engine("replay", EngineConfig())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"max_tokens": 0}, "--max-tokens: expected at least 1, got 0"),
+        ({"max_tokens": 1.5}, "--max-tokens: expected a whole number, got 1.5"),
+        ({"temperature": -1}, "--temperature: expected at least 0, got -1"),
+        ({"temperature": float("nan")}, "--temperature: expected a number, got nan"),
+        ({"top_p": 0}, "--top-p: expected at least 1e-06, got 0"),
+        ({"timeout": float("inf")}, "--timeout: expected a number, got inf"),
+        ({"concurrency": True}, "--concurrency: expected a whole number, got True"),
+        ({"min_pixels": 9, "max_pixels": 8}, "--min-pixels: expected at most --max-pixels 8"),
+        ({"family": "lava"}, "--family: expected the name of one model family, got 'lava'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_options_are_checked_for_whoever_gives_them(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(message)):
+        Plugged(EngineConfig(**wrong))
 
 
 def test_families() -> None:

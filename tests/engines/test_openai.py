@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,6 @@ from vlreward.engines.base import (
     GenerationError,
     Outcome,
     Request,
-    Sampling,
     make_engine,
 )
 from vlreward.engines.openai import OpenAIEngine
@@ -37,8 +38,8 @@ def ask(key: str = "k", text: str = "How many?", image: Path | bytes | None = No
 
 
 def engine_for(stub: Any, model: str = "m", **options: Any) -> OpenAIEngine:
-    options = {"backoff": 0.01, "tries": 3, "concurrency": 4, **options}
-    return OpenAIEngine(model, base_url=stub.url, **options)
+    options = {"tries": 3, "concurrency": 4, "base_url": stub.url, **options}
+    return OpenAIEngine(EngineConfig(model, **options), backoff=0.01)
 
 
 def answers(engine: OpenAIEngine, *requests: Request) -> dict[str, Outcome]:
@@ -59,8 +60,8 @@ def failure(outcome: Outcome) -> GenerationError:
 
 
 def test_request_carries_model_sampling_and_plain_text(stub: Any) -> None:
-    sampling = Sampling(max_tokens=77, temperature=0.5, top_p=0.9, seed=3)
-    engine = engine_for(stub, sampling=sampling, api_key="secret", extra_body={"n": 1})
+    sampling: dict[str, Any] = {"max_tokens": 77, "temperature": 0.5, "top_p": 0.9, "seed": 3}
+    engine = engine_for(stub, **sampling, api_key="secret", options={"n": 1})
     assert generation(answers(engine, ask())["k"]).text == "ok"
     (body,) = stub.requests
     assert body == {
@@ -99,13 +100,13 @@ def test_reply_is_recorded(stub: Any) -> None:
 
 
 def test_the_only_model_served_is_chosen(stub: Any) -> None:
-    engine = OpenAIEngine(base_url=stub.url)
+    engine = OpenAIEngine(EngineConfig(base_url=stub.url))
     assert engine.model == "m"
     assert engine.served_models == ["m"]
     engine.close()
     stub.models = (200, json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode())
     with pytest.raises(EngineError, match=r"lists 2 models \(a, b\): name one by --model"):
-        OpenAIEngine(base_url=stub.url)
+        OpenAIEngine(EngineConfig(base_url=stub.url))
 
 
 @pytest.mark.parametrize(
@@ -325,7 +326,7 @@ def test_timeout_is_named(stub: Any) -> None:
 def test_endpoint_down_names_address_and_tries(closed_port: int) -> None:
     url = f"http://127.0.0.1:{closed_port}/v1"
     with pytest.raises(EngineError) as caught:
-        OpenAIEngine("m", base_url=url, tries=3, backoff=0.01)
+        OpenAIEngine(EngineConfig("m", base_url=url, tries=3), backoff=0.01)
     text = str(caught.value)
     assert f"no connection to {url}" in text
     assert "gave up after 3 tries" in text
@@ -338,29 +339,84 @@ def test_wrong_key_is_told_at_once(stub: Any) -> None:
         engine_for(stub)
 
 
-def test_an_endpoint_that_dies_stops_the_run(stub: Any) -> None:
-    """Of 1,000 requests the first 16 that are refused end it; what was answered came out."""
-    stub.reply = lambda n, body: stub.answer("ok") if n <= 5 else (404, {}, b"gone")
-    engine = engine_for(stub)
+@pytest.mark.parametrize(
+    ("status", "tries", "most"), [(404, 3, 30), (400, 3, 30), (403, 3, 30), (500, 2, 60)]
+)
+def test_ten_refusals_of_one_kind_stop_the_run(
+    stub: Any, status: int, tries: int, most: int
+) -> None:
+    """Every sample was tried, unless the answer was 401, 403 or 404: at 500, for 39 minutes."""
+    stub.reply = lambda n, body: stub.answer("ok") if n <= 5 else (status, {}, b"gone")
+    engine = engine_for(stub, tries=tries)
     seen: list[Outcome] = []
-    with pytest.raises(EngineError, match=r"16 requests in a row failed: .* answered 404: gone"):
+    message = rf"10 requests in a row failed in one way: .* answered {status}: gone"
+    with pytest.raises(EngineError, match=message):
         seen.extend(o for _, o in engine.generate(ask(str(i)) for i in range(1000)))
     engine.close()
     assert sum(isinstance(o, Generation) for o in seen) == 5
-    assert len(stub.requests) < 40
+    assert len(stub.requests) < most
+
+
+def test_time_outs_stop_the_run(stub: Any) -> None:
+    def reply(n: int, body: dict[str, Any]) -> Any:
+        time.sleep(0.3)
+        return stub.answer("late")
+
+    stub.reply = reply
+    engine = engine_for(stub, tries=1, timeout=0.1, concurrency=8)
+    with pytest.raises(EngineError, match=r"10 requests in a row failed.*within 0\.1 s"):
+        list(engine.generate(ask(str(i)) for i in range(1000)))
+    engine.close()
+
+
+def test_refusals_between_answers_do_not_stop_the_run(stub: Any) -> None:
+    stub.reply = lambda n, body: (400, {}, b"no") if n % 3 else stub.answer("ok")
+    got = answers(engine_for(stub, concurrency=1), *(ask(str(i)) for i in range(60)))
+    assert sum(isinstance(o, Generation) for o in got.values()) == 20
+
+
+def test_the_time_limit_is_for_the_whole_answer(trickle: Any) -> None:
+    """A blank every tenth of a second, as some providers send, held a request for good."""
+    engine = engine_for(trickle, tries=1, timeout=0.5, concurrency=1)
+    started = time.monotonic()
+    got = failure(answers(engine, ask())["k"])
+    assert time.monotonic() - started < 2
+    assert (got.kind, got.retryable) == ("timeout", True)
+    assert "within 0.5 s" in got.detail
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_reply_without_end_is_cut(
+    stub: Any, monkeypatch: pytest.MonkeyPatch, compressed: bool
+) -> None:
+    """1.5 MB of gzip grew to 1.5 GB before anyone looked."""
+    monkeypatch.setattr("vlreward.engines._endpoint._MAX_REPLY", 1 << 20)
+    body = b" " * (64 << 20)
+    headers = {"Content-Encoding": "gzip"} if compressed else {}
+    stub.reply = lambda n, b: (200, headers, gzip.compress(body, 1) if compressed else body)
+    engine = engine_for(stub, tries=3)
+    tracemalloc.start()
+    got = failure(answers(engine, ask())["k"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert got.kind == "bad_reply"
+    assert "more than 1 MiB" in got.detail
+    assert not got.retryable
+    assert len(stub.requests) == 1
+    assert peak < 200 << 20
 
 
 def test_a_password_in_the_address_is_not_shown(closed_port: int) -> None:
     url = f"http://user:hunter2@127.0.0.1:{closed_port}/v1"
     with pytest.raises(EngineError) as caught:
-        OpenAIEngine("m", base_url=url, tries=1)
+        OpenAIEngine(EngineConfig("m", base_url=url, tries=1))
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://host/v1", "http://", ""])
 def test_a_bad_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="expected an"):
-        OpenAIEngine("m", base_url=url)
+        OpenAIEngine(EngineConfig("m", base_url=url))
 
 
 # --- many requests ------------------------------------------------------------------------------
@@ -412,7 +468,7 @@ def test_an_error_in_the_source_comes_out(stub: Any) -> None:
 
 
 def test_factory_by_name(stub: Any) -> None:
-    config = EngineConfig(model="m", base_url=stub.url, options={"extra_body": {"x": 1}})
+    config = EngineConfig(model="m", base_url=stub.url, options={"x": 1})
     engine = make_engine("openai", config)
     assert engine.describe() == {
         "engine": "openai",

@@ -22,7 +22,6 @@ from vlreward.engines.base import (
     GenerationError,
     Outcome,
     Request,
-    Sampling,
     make_engine,
 )
 from vlreward.frames import FAMILIES, smart_resize
@@ -33,6 +32,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
 from vlreward.engines.hf import HFEngine  # noqa: E402
+from vlreward.errors import OptionError  # noqa: E402
 
 SIZES = [(640, 428), (100, 37), (57, 300), (28, 28), (500, 500), (31, 90)]
 
@@ -55,8 +55,8 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
 
 
 def engine_for(tiny_dir: Path, family: str = "qwen2.5-vl", **options: Any) -> HFEngine:
-    options = {"sampling": Sampling(max_tokens=12), "batch_size": 4, **options}
-    return HFEngine(str(tiny_dir / family), **options)
+    options = {"max_tokens": 12, "batch_size": 4, **options}
+    return HFEngine(EngineConfig(str(tiny_dir / family), **options))
 
 
 def answers(engine: HFEngine, requests: list[Request]) -> dict[str, Outcome]:
@@ -135,7 +135,7 @@ def test_input_sizes_are_those_of_smart_resize(
     tiny_dir: Path, requests: list[Request], family: str, limits: dict[str, int]
 ) -> None:
     """The size read from the processor's own grid equals ours, for every image."""
-    engine = engine_for(tiny_dir, family, sampling=Sampling(max_tokens=1), **limits)
+    engine = engine_for(tiny_dir, family, max_tokens=1, **limits)
     expected_limits = {"min_pixels": 56 * 56, "max_pixels": 28 * 28 * 400, **limits}
     for key, generation in generations(engine, requests).items():
         if key.startswith("text"):
@@ -183,8 +183,8 @@ def test_bad_images_fail_alone(tiny_dir: Path, requests: list[Request], tmp_path
 
 def test_sampling_with_a_seed_repeats(tiny_dir: Path, requests: list[Request]) -> None:
     def draw(seed: int) -> dict[str, str]:
-        sampling = Sampling(max_tokens=12, temperature=1.0, top_p=0.95, seed=seed)
-        found = generations(engine_for(tiny_dir, sampling=sampling), requests)
+        engine = engine_for(tiny_dir, temperature=1.0, top_p=0.95, seed=seed)
+        found = generations(engine, requests)
         return {key: generation.text for key, generation in found.items()}
 
     assert draw(1) == draw(1) != draw(2)
@@ -250,19 +250,19 @@ def test_other_errors_of_the_model_are_not_hidden(
 )
 def test_a_wrong_path_is_named(name: str, message: str) -> None:
     with pytest.raises(EngineError, match=message):
-        HFEngine(name)
+        HFEngine(EngineConfig(name))
 
 
 def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(EngineError, match=r"there is no config.json; found notes.txt"):
-        HFEngine(str(tmp_path))
+        HFEngine(EngineConfig(str(tmp_path)))
 
 
 def test_a_hub_name_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(EngineError, match=r"'nobody/no-such-model'"):
-        HFEngine("nobody/no-such-model")
+        HFEngine(EngineConfig("nobody/no-such-model"))
 
 
 def test_a_checkpoint_without_processor_is_refused(tiny_dir: Path, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_checkpoint_without_processor_is_refused(tiny_dir: Path, tmp_path: Pat
     config["model_type"] = config["text_config"]["model_type"] = "qwen2"
     (copy / "config.json").write_text(json.dumps(config))
     with pytest.raises(EngineError, match="expected a processor with an image part"):
-        HFEngine(str(copy))
+        HFEngine(EngineConfig(str(copy)))
 
 
 def test_a_text_model_is_refused(tmp_path: Path) -> None:
@@ -298,10 +298,12 @@ def test_a_text_model_is_refused(tmp_path: Path) -> None:
 def test_options_are_checked(tiny_dir: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a torch dtype like bfloat16.*'bf16x'"):
         engine_for(tiny_dir, dtype="bf16x")
-    with pytest.raises(ValueError, match="expected a batch_size of at least 1, got 0"):
+    with pytest.raises(ValueError, match="--batch-size: expected at least 1, got 0"):
         engine_for(tiny_dir, batch_size=0)
-    with pytest.raises(ValueError, match="expected 784 <= min_pixels <= max_pixels, got"):
-        engine_for(tiny_dir, min_pixels=9, max_pixels=8)
+    with pytest.raises(OptionError, match="expected 784 <= min_pixels <= max_pixels, got"):
+        engine_for(tiny_dir, min_pixels=8, max_pixels=9)
+    with pytest.raises(OptionError, match="'hf' has no use for --concurrency, --timeout: leave"):
+        engine_for(tiny_dir, concurrency=2, timeout=1)
     with pytest.raises(EngineError, match=r"package that is missing.*--attn-implementation sdpa"):
         engine_for(tiny_dir, attn_implementation="flash_attention_2")
 
@@ -349,13 +351,13 @@ def test_without_torch_the_extra_is_named(root: Path) -> None:
 
 
 def test_the_factory_needs_a_model() -> None:
-    with pytest.raises(EngineError, match="needs a model: name it by --model"):
+    with pytest.raises(OptionError, match="needs a model: name it by --model"):
         make_engine("hf", EngineConfig())
 
 
 _RANKS = """
 import json, os, sys
-from vlreward.engines.base import Sampling
+from vlreward.engines.config import EngineConfig
 from vlreward.engines.hf import HFEngine
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
@@ -365,7 +367,7 @@ checkpoint, out, image = sys.argv[1:4]
 data = [Sample(id=str(i), question=f"How many {i}?", gold=CountGold(count=1), image=image)
         for i in range(7)]
 data.append(data[0].model_copy(update={"id": "lost", "image": "gone.png"}))
-engine = HFEngine(checkpoint, sampling=Sampling(max_tokens=6), batch_size=2)
+engine = HFEngine(EngineConfig(checkpoint, max_tokens=6, batch_size=2))
 done = run_suite(data, engine, out + "/run_x.jsonl", prompt=get_prompt("r1-v"),
                  max_error_rate=0.5, progress=None)
 rank, size = engine.rank, engine.world_size

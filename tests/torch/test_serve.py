@@ -11,7 +11,7 @@ import pytest
 from vlreward.bench.run_store import read_run
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.data import Dataset, load
-from vlreward.engines.base import Engine, EngineConfig, EngineError, Sampling, make_engine
+from vlreward.engines.base import Engine, EngineConfig, EngineError, make_engine
 from vlreward.frames import smart_resize
 from vlreward.prompts import get_prompt
 
@@ -21,7 +21,7 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 FAMILIES = ("qwen2-vl", "qwen2.5-vl")
 MAX_PIXELS = 28 * 28 * 400
-SAMPLING = Sampling(max_tokens=24)
+MAX_TOKENS = 24
 
 
 @pytest.fixture(scope="module", params=["rec", "counting"])
@@ -51,7 +51,7 @@ def family(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def local(tiny_dir: Path, family: str) -> Iterator[Engine]:
     """The engine `hf` on the family's tiny checkpoint."""
-    config = EngineConfig(model=str(tiny_dir / family), sampling=SAMPLING, batch_size=4)
+    config = EngineConfig(model=str(tiny_dir / family), max_tokens=MAX_TOKENS, batch_size=4)
     engine = make_engine("hf", config)
     yield engine
     engine.close()
@@ -59,7 +59,7 @@ def local(tiny_dir: Path, family: str) -> Iterator[Engine]:
 
 def remote(served: dict[str, str], tiny_dir: Path, family: str, **options: Any) -> Engine:
     """The engine `openai` on the same checkpoint behind `transformers serve`."""
-    options = {"max_pixels": MAX_PIXELS, "sampling": SAMPLING, "concurrency": 4, **options}
+    options = {"max_pixels": MAX_PIXELS, "max_tokens": MAX_TOKENS, "concurrency": 4, **options}
     model = str(tiny_dir / family)
     return make_engine("openai", EngineConfig(model=model, base_url=served[family], **options))
 

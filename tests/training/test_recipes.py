@@ -19,11 +19,12 @@ def test_processes_share_the_sixteen_questions(world_size: int) -> None:
 
 
 def test_tasks_of_plug_ins_can_be_trained_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert task_names() == ["rec", "counting", "geometry", MIXTURE]
+    known = task_names()
+    assert known[:4] == ["rec", "counting", "geometry", MIXTURE]
     more: Registry[Any] = Registry("task", "vlreward.none")
     for name in TASKS:
         more.register(name, TASKS.get(name))
-    more.register("pointing", get_task("counting"))
+    more.register("touch", get_task("counting"))
     monkeypatch.setattr("vlreward.tasks.TASKS", more)
-    assert task_names() == ["rec", "counting", "geometry", MIXTURE, "pointing"]
-    assert recipe_for("pointing") is RECIPES[MIXTURE]
+    assert task_names() == [*known, "touch"]
+    assert recipe_for("touch") is RECIPES[MIXTURE]

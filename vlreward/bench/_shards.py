@@ -27,17 +27,23 @@ class Shards:
         engine: Says which process this is, and lets the processes wait for each other.
         identity: See `RunStore`.
         about: See `RunStore`.
+        overwrite: See `RunStore`.
     """
 
     def __init__(
-        self, path: Path, engine: Engine, identity: Mapping[str, Any], about: Mapping[str, Any]
+        self,
+        path: Path,
+        engine: Engine,
+        identity: Mapping[str, Any],
+        about: Mapping[str, Any],
+        overwrite: bool = False,
     ) -> None:
         self._path, self._engine, self._identity = path, engine, identity
         self._known: dict[str, Generation] = {}
         if engine.rank == 0:
-            self._store = RunStore(path, identity=identity, about=about)
+            self._store = RunStore(path, identity=identity, about=about, overwrite=overwrite)
             try:
-                self._take_over()
+                self._take_over(overwrite)
             except BaseException:
                 self._store.close()
                 raise
@@ -46,7 +52,7 @@ class Shards:
             engine.gather(None)
             self._known = read_run(path)[1]
             own = path.with_name(f"{path.name}.rank{engine.rank}")
-            self._store = RunStore(own, identity=identity, about=about)
+            self._store = RunStore(own, identity=identity, about=about, overwrite=overwrite)
 
     def __len__(self) -> int:
         return len(self._known) + len(self._store)
@@ -80,11 +86,14 @@ class Shards:
         """Sync and release this process's file."""
         self._store.close()
 
-    def _take_over(self) -> None:
+    def _take_over(self, overwrite: bool = False) -> None:
         for shard in sorted(self._path.parent.glob(f"{glob.escape(self._path.name)}.rank*")):
             if not shard.name.rpartition(".rank")[2].isdigit():
                 continue
             header, generations = read_run(shard)
+            if overwrite and header.get("identity") != dict(self._identity):
+                os.unlink(shard)
+                continue
             if header:
                 _runfile.check_identity(header.get("identity"), dict(self._identity), shard)
             ids = _runfile.sample_ids(shard.read_bytes())

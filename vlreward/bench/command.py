@@ -8,70 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vlreward.data.errors import DataError
-from vlreward.errors import UserError
+from vlreward.errors import OptionError, UserError
 from vlreward.registry import unknown_name
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
-    from vlreward.engines.base import Engine
-    from vlreward.frames import Frame, ModelFamily
+    from vlreward.bench.options import RunOptions
     from vlreward.prompts import PromptTemplate
     from vlreward.suite import Suite
     from vlreward.task import TaskSpec
     from vlreward.types import Sample
 
-__all__ = ["ExpectationError", "RunOptions", "finish", "run_command"]
+__all__ = ["ExpectationError", "finish", "run_command"]
 
 
 class ExpectationError(UserError, RuntimeError):
     """An accuracy is not what `--expect` states."""
 
     exit_code: ClassVar[int] = 1
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """The options of a run; `vlreward-bench run --help` says what each means."""
-
-    suites: Sequence[str]
-    out: Path = Path("out")
-    completions: Sequence[Path] | None = None
-    data: Sequence[Path] | None = None
-    data_root: Path | None = None
-    image_root: Path | None = None
-    sample_num: int | None = None
-    seed: int = 42
-    sampling: str = "per-dataset"
-    limit: int | None = None
-    on_missing: str = "error"
-    flat_images: bool = False
-    engine: str = "hf"
-    model: str | None = None
-    base_url: str = "http://localhost:8000/v1"
-    max_tokens: int = 1024
-    temperature: float = 0.0
-    batch_size: int = 8
-    dtype: str = "auto"
-    attn_implementation: str | None = None
-    device_map: str | None = None
-    min_pixels: int | None = None
-    max_pixels: int | None = None
-    concurrency: int = 32
-    requests_per_minute: float | None = None
-    timeout: float = 600.0
-    tries: int = 6
-    max_error_rate: float = 0.01
-    protocol: str = "strict"
-    method: str | None = None
-    prompt: str | None = None
-    frame: Frame | None = None
-    family: str | None = None
-    clip: bool = False
-    controls: bool = False
-    expect: Sequence[str] | None = None
-    format: str | None = None
-    html: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +46,19 @@ def run_command(options: RunOptions) -> list[Evaluation]:
     from vlreward.suite import get_suite
 
     suites = [get_suite(name) for name in options.suites]
-    if len(set(options.suites)) < len(suites):
-        raise DataError(f"expected suites that differ, got {', '.join(options.suites)}")
-    for option, files in (("--completions", options.completions), ("--data", options.data)):
-        if files and len(files) != len(suites):
-            raise DataError(
-                f"expected one {option} file for each of the {len(suites)} suites, got {len(files)}"
-            )
-    if options.format not in (None, "lm-eval"):
-        raise unknown_name("format", str(options.format), ("lm-eval",))
+    if not any(suite.file for suite in suites):
+        unread = ("data", "data_root", "image_root", "flat_images", "on_missing")
+        options.refuse("a suite that is generated", unread)
     expectations = [_expectation(text, options.suites) for text in options.expect or ()]
     rules = [_rules(suite, options) for suite in suites]
     evaluations = _recorded(rules, options) if options.completions else _live(rules, options)
-    finish(evaluations, options.out, lm_eval=options.format == "lm-eval", html=options.html)
+    finish(
+        evaluations,
+        options.out,
+        overwrite=options.overwrite,
+        lm_eval=options.format == "lm-eval",
+        html=options.html,
+    )
     _check(evaluations, expectations)
     return evaluations
 
@@ -130,7 +84,9 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
     spec = get_task(suite.task, protocol=options.protocol, method=method)
     if options.clip:
         if not isinstance(spec.judge, BoxJudge):
-            raise DataError(f"--clip works on boxes under protocol 'strict', not on {suite.name!r}")
+            raise OptionError(
+                f"--clip works on boxes under protocol 'strict', not on {suite.name!r}"
+            )
         spec = spec.model_copy(update={"judge": BoxJudge(clip=True)})
     return _Rules(suite, spec, preset or get_prompt(suite.prompts[method]))
 
@@ -140,9 +96,10 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.controls import blind_controls, have_controls
     from vlreward.bench.evaluate import evaluate, file_fields
     from vlreward.data.images import ImageFolder
+    from vlreward.engines.base import resolve_family
 
     root = options.image_root or options.data_root
-    family = _family(options.family)
+    family = resolve_family(options.family)
     evaluations: list[Evaluation] = []
     for i, rule in enumerate(rules):
         suite = rule.suite
@@ -178,39 +135,29 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
 
 def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.controls import blind_controls, shuffle_images
-    from vlreward.bench.live import LiveRun
-    from vlreward.bench.suite_data import DataOptions, load_suite
+    from vlreward.bench.live import LiveRun, shown_name
+    from vlreward.bench.occupied import occupy
+    from vlreward.bench.suite_data import load_suite
     from vlreward.data.manifest import Manifest
     from vlreward.data.sampling import Sampler
+    from vlreward.engines.base import make_engine
 
-    if options.model is None:
-        raise DataError(
-            "give a model to ask (--model NAME_OR_PATH) or recorded completions to score "
-            "(--completions FILE)"
-        )
-    for name, value, known in (
-        ("--sampling", options.sampling, ("per-dataset", "chained")),
-        ("--on-missing", options.on_missing, ("error", "skip")),
-    ):
-        if value not in known:
-            raise unknown_name(name, value, known)
-    sampler = Sampler(options.seed, options.sampling)  # type: ignore[arg-type]
+    assert options.seed is not None
+    sampler = Sampler(options.seed, options.draw)
     evaluations: list[Evaluation] = []
     datasets = []
     for i, rule in enumerate(rules):  # all data before the model is loaded: bad input fails fast
-        data = DataOptions(
-            data_root=options.data_root,
-            image_root=options.image_root,
-            file=options.data[i] if options.data else None,
-            sample_num=options.sample_num,
-            limit=options.limit,
-            on_missing=options.on_missing,  # type: ignore[arg-type]
-            flat_images=options.flat_images,
-        )
-        datasets.append(load_suite(rule.suite, data, sampler, options.out))
-    engine = _engine(options)
+        file = options.data[i] if options.data else None
+        datasets.append(load_suite(rule.suite, options, file, sampler))
+    if options.model is not None:
+        model = shown_name(options.model)
+        about = [{"suite": rule.suite.name, "model": model} for rule in rules]
+        occupy(options.out, about, options.overwrite)
+    engine = make_engine(options.engine, options)
     try:
-        live = LiveRun(engine, options.out, options.frame, options.max_error_rate)
+        live = LiveRun(
+            engine, options.out, options.frame, options.max_error_rate, options.overwrite
+        )
         for rule, dataset in zip(rules, datasets):
             evaluation = live.evaluate(rule.suite, dataset, rule.spec, rule.prompt)
             evaluations.append(evaluation)
@@ -230,46 +177,28 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     return evaluations if engine.rank == 0 else []
 
 
-def _engine(options: RunOptions) -> Engine:
-    from vlreward.engines.base import EngineConfig, Sampling, make_engine
-
-    try:
-        sampling = Sampling(
-            max_tokens=options.max_tokens, temperature=options.temperature, seed=options.seed
-        )
-    except ValueError as error:
-        raise DataError(str(error)) from None
-    family = _family(options.family)
-    config = EngineConfig(
-        model=options.model,
-        sampling=sampling,
-        family=family.name if family else None,
-        min_pixels=options.min_pixels,
-        max_pixels=options.max_pixels,
-        batch_size=options.batch_size,
-        dtype=options.dtype,
-        attn_implementation=options.attn_implementation,
-        device_map=options.device_map,
-        base_url=options.base_url,
-        concurrency=options.concurrency,
-        requests_per_minute=options.requests_per_minute,
-        timeout=options.timeout,
-        tries=options.tries,
-    )
-    return make_engine(options.engine, config)
-
-
 def finish(
-    evaluations: Sequence[Evaluation], out: Path, *, lm_eval: bool = False, html: bool = False
+    evaluations: Sequence[Evaluation],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    lm_eval: bool = False,
+    html: bool = False,
 ) -> None:
-    """Write all files of a run, then print the table and where the files are."""
+    """Write all files of a run, then print the table and where the files are.
+
+    Raises:
+        OptionError: If `out` holds another run, unless it is to be overwritten.
+    """
     from rich.console import Console
 
+    from vlreward.bench.occupied import occupy
     from vlreward.bench.output import write_results
     from vlreward.bench.table import print_evaluations
 
     if not evaluations:  # not the first process of several
         return
+    occupy(out, [{"suite": e.suite.name, **e.provenance} for e in evaluations], overwrite)
     written = write_results(evaluations, out)
     if lm_eval:
         from vlreward.bench.lm_eval import write_lm_eval
@@ -295,25 +224,18 @@ def _golds(data: Path | None, task: str) -> tuple[dict[str, Sample] | None, dict
     return {s.id: s for s in dataset}, {"data_sha256": dataset.provenance.sha256}
 
 
-def _family(name: str | None) -> ModelFamily | None:
-    from vlreward.frames import family_of
-
-    if name is None:
-        return None
-    try:
-        return family_of(name)
-    except ValueError as error:
-        raise DataError(f"--family: {error}") from None
-
-
 _AMOUNT = r"(\d+(?:\.\d+)?|\.\d+)"
 _EXPECT = re.compile(rf"(?:(\S+)=)?{_AMOUNT}(?:\+-|±){_AMOUNT}\Z")
 
 
 def _expectation(text: str, suites: Sequence[str]) -> _Expectation:
     match = _EXPECT.match(text)
-    if match is None or (match[1] is not None and match[1] not in suites):
-        raise DataError(
+    if (
+        match is None
+        or (match[1] is not None and match[1] not in suites)
+        or max(float(match[2]), float(match[3])) > 1
+    ):
+        raise OptionError(
             f"--expect: expected ACCURACY+-TOLERANCE as fractions, e.g. 0.886+-0.02, or "
             f"SUITE=0.886+-0.02 with one of {', '.join(suites)}; got {text!r}"
         )

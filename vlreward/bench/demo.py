@@ -6,7 +6,8 @@ import importlib.util
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from vlreward.bench.command import RunOptions, run_command
+from vlreward.bench.command import run_command
+from vlreward.bench.options import RunOptions
 
 __all__ = ["run_demo"]
 
@@ -15,17 +16,20 @@ SCENES = ("scenes_rec_test", "scenes_count_test", "scenes_geometry_test")
 _NEEDED = ("torch", "transformers")
 
 
-def run_demo(out: Path, *, samples: int = 120, recorded: bool = False) -> None:
+def run_demo(
+    out: Path, *, samples: int = 120, recorded: bool = False, overwrite: bool = False
+) -> None:
     """Run the demo.
 
     Args:
         out: Directory for all files of the run.
         samples: Scenes of each task that the packaged model is asked about.
         recorded: Score the packaged recorded completions even if torch is installed.
+        overwrite: Replace another run that `out` holds.
     """
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if recorded or missing:
-        _recorded(out)
+        _recorded(out, overwrite)
         if missing:
             print(
                 f"\nThese were recorded completions; not installed: {', '.join(missing)}. "
@@ -38,8 +42,9 @@ def run_demo(out: Path, *, samples: int = 120, recorded: bool = False) -> None:
     with as_file(files("vlreward.data") / "tiny_vlm" / "sft") as model:
         run_command(
             RunOptions(
-                suites=SCENES,
+                suites=list(SCENES),
                 out=out,
+                overwrite=overwrite,
                 model=str(model),
                 family="qwen2.5-vl",
                 sample_num=samples,
@@ -51,12 +56,13 @@ def run_demo(out: Path, *, samples: int = 120, recorded: bool = False) -> None:
         )
 
 
-def _recorded(out: Path) -> None:
+def _recorded(out: Path, overwrite: bool) -> None:
     with as_file(files("vlreward.bench") / "demo_data") as folder:
         run_command(
             RunOptions(
-                suites=RECORDED,
+                suites=list(RECORDED),
                 out=out,
+                overwrite=overwrite,
                 completions=[folder / f"{suite}.jsonl" for suite in RECORDED],
                 html=True,
             )

@@ -19,7 +19,7 @@ from vlreward.suite import Suite
 from vlreward.task import TaskSpec
 from vlreward.types import Sample
 
-__all__ = ["LiveRun"]
+__all__ = ["LiveRun", "shown_name"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class LiveRun:
     """Frame of predicted boxes, in place of the model family's."""
     max_error_rate: float = 0.01
     """Largest share of samples that may stay without an answer."""
+    overwrite: bool = False
+    """Replace answers that were generated otherwise."""
     progress: bool | None = None
     """False to show none."""
 
@@ -76,6 +78,7 @@ class LiveRun:
             images=dataset.images,
             judge=judge,
             max_error_rate=self.max_error_rate,
+            overwrite=self.overwrite,
             title=dataset.name,
             about=about,
             progress=self.progress,
@@ -101,7 +104,7 @@ class LiveRun:
             frame=frame,
             frame_declared_by=declared_by,
             provenance={
-                "model": _shown_name(self.engine.model),
+                "model": shown_name(self.engine.model),
                 "engine": self.engine.describe(),
                 "data_sha256": origin.sha256,
                 "ids_sha256": dataset.ids_sha256,
@@ -137,7 +140,7 @@ def _as_seen(item: Completed, frame: Frame | None) -> Sample:
     return item.sample.model_copy(update=update)
 
 
-def _shown_name(model: str) -> str:
+def shown_name(model: str) -> str:
     """A hub name as it is; of a path the last two parts, since paths differ by machine."""
     path = Path(model)
     return "/".join(path.resolve().parts[-2:]) if path.is_dir() else model

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -68,18 +67,18 @@ class RunStore:
 
     Opening a file that exists resumes it. A last line that was cut off by a crash is dropped and
     overwritten. Each answer is handed to the system in one write before `append` returns, and
-    synced to the disk by a thread: `kill -9` loses no answer that was appended, a power failure
-    at most the last 64.
+    the disk is waited for at every 64th: `kill -9` loses no answer that was appended, a power
+    failure at most the last 64.
 
     Args:
         path: The file, normally `run_<suite>.jsonl`; its directory is created.
         identity: What generated the answers, see `request_key`.
         about: More for the header, e.g. suite and address; kept from the first run on.
-        max_unsynced: Appends that may wait for the disk at a time; 1 syncs each one.
+        overwrite: Begin anew where the file's answers come from another identity.
 
     Raises:
         LockedError: If another process writes this file.
-        RunMismatchError: If the file's answers come from another identity.
+        RunMismatchError: If the file's answers come from another identity, and are to be kept.
         RunFileError: If the file is damaged before its last line, or is no run file.
     """
 
@@ -89,12 +88,11 @@ class RunStore:
         *,
         identity: Mapping[str, Any],
         about: Mapping[str, Any] | None = None,
-        max_unsynced: int = _MAX_UNSYNCED,
+        overwrite: bool = False,
     ) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._identity = json.loads(json.dumps(dict(identity)))
-        self._max_unsynced = max_unsynced
         self._lock = FileLock(self.path.with_name(self.path.name + ".lock"))
         self._descriptor = -1
         try:
@@ -104,22 +102,18 @@ class RunStore:
             self.header, self.generations = _runfile.read(content[:whole], self.path)
             self.dropped_bytes = len(content) - whole
             """Bytes of a last line that a crash had cut off, dropped on opening."""
+            if self.header and overwrite and self.header.get("identity") != self._identity:
+                self.header, self.generations, whole = {}, {}, 0
             if self.header:
                 _runfile.check_identity(self.header.get("identity"), self._identity, self.path)
-            if self.dropped_bytes:
+            if whole < len(content):
                 os.ftruncate(self._descriptor, whole)
-            self._size = whole
+            self._size, self._unsynced = whole, 0
             if not self.header:
                 self._begin(dict(about or {}))
         except BaseException:
             self._release()
             raise
-        self._written = self._synced = 0
-        self._failure: OSError | None = None
-        self._closing = False
-        self._changed = threading.Condition()
-        self._syncer = threading.Thread(target=self._sync, name="vlreward-sync", daemon=True)
-        self._syncer.start()
 
     def __len__(self) -> int:
         return len(self.generations)
@@ -157,8 +151,13 @@ class RunStore:
         if key in self.generations:
             raise ValueError(f"the key {key!r} is recorded in {str(self.path)!r} already")
         record: dict[str, Any] = {"key": key, "id": sample_id, **_runfile.to_json(generation)}
+        if self._descriptor < 0:
+            raise ValueError(f"the run file {str(self.path)!r} is closed")
         self._write(_runfile.line(record))
         self.generations[key] = generation
+        self._unsynced += 1
+        if self._unsynced >= _MAX_UNSYNCED:
+            self.sync()
 
     def sync(self) -> None:
         """Return when every answer that was appended is on the disk.
@@ -166,24 +165,20 @@ class RunStore:
         Raises:
             OSError: If the disk fails; names the file.
         """
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._synced == self._written or self._failure is not None
-            )
-            if self._failure is not None:
-                raise self._failure
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise _named(error, self.path) from error
+        self._unsynced = 0
 
     def close(self) -> None:
         """Sync what is left and release the file; without effect if that was done."""
         if self._descriptor < 0:
             return
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self._syncer.join()
-        self._release()
-        if self._failure is not None:
-            raise self._failure
+        try:
+            self.sync()
+        finally:
+            self._release()
 
     def _begin(self, about: dict[str, Any]) -> None:
         self.header = {
@@ -193,28 +188,11 @@ class RunStore:
             **about,
             "identity": self._identity,
         }
-        self._write_all(_runfile.line(self.header))
-        os.fsync(self._descriptor)
+        self._write(_runfile.line(self.header))
+        self.sync()
         _sync_directory(self.path.parent)
 
     def _write(self, line: bytes) -> None:
-        with self._changed:
-            if self._descriptor < 0 or self._closing:
-                raise ValueError(f"the run file {str(self.path)!r} is closed")
-            if self._failure is None:
-                self._write_all(line)
-                self._written += 1
-                self._changed.notify_all()
-                self._changed.wait_for(
-                    lambda: (
-                        self._written - self._synced < self._max_unsynced
-                        or self._failure is not None
-                    )
-                )
-            if self._failure is not None:
-                raise self._failure
-
-    def _write_all(self, line: bytes) -> None:
         rest = memoryview(line)
         try:
             while rest:
@@ -223,24 +201,6 @@ class RunStore:
             os.ftruncate(self._descriptor, self._size)
             raise _named(error, self.path) from error
         self._size += len(line)
-
-    def _sync(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._written > self._synced)
-                if self._written == self._synced:
-                    return
-                upto = self._written
-            failure = None
-            try:
-                os.fsync(self._descriptor)
-            except OSError as error:
-                failure = _named(error, self.path)
-            with self._changed:
-                self._synced, self._failure = upto, failure
-                self._changed.notify_all()
-                if failure is not None:
-                    return
 
     def _release(self) -> None:
         if self._descriptor >= 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ def run_suite(
     images: ImageSource | None = None,
     judge: Callable[[Completed], float | None] | None = None,
     max_error_rate: float = 0.01,
+    overwrite: bool = False,
     title: str = "run",
     about: Mapping[str, Any] | None = None,
     progress: bool | None = None,
@@ -78,7 +79,8 @@ def run_suite(
         prompt: How samples are put to the model.
         images: Gives the image that a sample names; None to take its name as a path.
         judge: How right an answer is, from 0 to 1, for the running accuracy; None if unknown.
-        max_error_rate: Largest share of samples without an answer.
+        max_error_rate: Largest share of samples without an answer; one more ends the run.
+        overwrite: Begin `path` anew where it holds answers of another model, prompt or sampling.
         title: Name of the suite, for the progress display and the header of the file.
         about: More for the header of the file.
         progress: False to show none.
@@ -87,18 +89,17 @@ def run_suite(
         One item per sample, in the order of `samples`.
 
     Raises:
-        TooManyFailuresError: If more than `max_error_rate` of the samples have no answer.
+        TooManyFailuresError: As soon as more than `max_error_rate` of the samples have no answer.
         EngineError: If the engine cannot go on. What was answered is kept.
         RunMismatchError: If `path` holds answers of another model, prompt or sampling.
         LockedError: If another process writes to `path`.
     """
-    if not 0 <= max_error_rate <= 1:
-        raise OptionError(f"expected a max_error_rate from 0 to 1, got {max_error_rate!r}")
+    failures = _Failures(len(samples), max_error_rate, Path(path))
     identity = {**engine.describe(), "prompt": prompt.hash}
     header = {"suite": title, "prompt_name": prompt.name, **dict(about or {})}
-    shards = _shards.Shards(Path(path), engine, identity, header)
+    shards = _shards.Shards(Path(path), engine, identity, header, overwrite)
     try:
-        run = _Run(samples, engine, shards, prompt, images, judge)
+        run = _Run(samples, engine, shards, prompt, images, judge, failures)
         mine = range(engine.rank, len(samples), engine.world_size)
         shown = False if engine.rank else progress
         with RunProgress(len(mine), title, shown=shown) as display:
@@ -113,7 +114,7 @@ def run_suite(
     finally:
         shards.close()
     completed = [run.results[index] for index in range(len(samples))]
-    _check_failures(completed, max_error_rate, Path(path))
+    failures.check(completed)
     return completed
 
 
@@ -128,8 +129,10 @@ class _Run:
         prompt: PromptTemplate,
         images: ImageSource | None,
         judge: Callable[[Completed], float | None] | None,
+        failures: _Failures,
     ) -> None:
         self.results: dict[int, Completed] = {}
+        self._failures = failures
         self._samples, self._engine, self._shards = samples, engine, shards
         self._prompt, self._images, self._judge = prompt, images, judge
         self._identity = engine.describe()
@@ -147,6 +150,8 @@ class _Run:
             display.advance(
                 accuracy=accuracy, failed=item.error is not None, recorded=item.recorded
             )
+            if item.error is not None:
+                self._failures.check(self.results.values())
 
         def requests() -> Iterator[Request]:
             for index in indices:
@@ -213,19 +218,28 @@ class _Run:
         return self._images.read(name) if path is None else path
 
 
-def _check_failures(completed: list[Completed], max_error_rate: float, path: Path) -> None:
-    failed = [item for item in completed if item.error is not None]
-    if not failed or len(failed) <= max_error_rate * len(completed):
-        return
-    kinds = Counter(item.error.kind for item in failed if item.error is not None)
-    by_kind = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    first = failed[0]
-    detail = first.error.detail if first.error is not None else ""
-    raise TooManyFailuresError(
-        f"{len(failed)} of {len(completed)} samples have no answer "
-        f"({len(failed) / len(completed):.1%}), more than the largest error rate "
-        f"{max_error_rate:.1%}: {by_kind}. The first, sample {first.sample.id!r}: {detail}. "
-        f"{len(completed) - len(failed)} answers are kept in {str(path)!r}; run the same command "
-        "again to try the failed ones again",
-        completed,
-    )
+class _Failures:
+    """How many samples may stay without an answer."""
+
+    def __init__(self, samples: int, rate: float, path: Path) -> None:
+        if not 0 <= rate <= 1:
+            raise OptionError(f"expected a max_error_rate from 0 to 1, got {rate!r}")
+        self._samples, self._rate, self._path = samples, rate, path
+
+    def check(self, settled: Collection[Completed]) -> None:
+        """Raise where more have failed than may in the whole run."""
+        failed = [(item, item.error) for item in settled if item.error is not None]
+        if len(failed) <= self._rate * self._samples + 1e-9:
+            return
+        kinds = Counter(error.kind for _, error in failed)
+        by_kind = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        first, why = failed[0]
+        done = "" if len(settled) == self._samples else f" the first {len(settled)} of"
+        raise TooManyFailuresError(
+            f"{len(failed)} of{done} {self._samples} samples have no answer "
+            f"({len(failed) / len(settled):.1%}), more than the largest error rate "
+            f"{self._rate:.1%}: {by_kind}. The first, sample {first.sample.id!r}: {why.detail}. "
+            f"{len(settled) - len(failed)} answers are kept in {str(self._path)!r}; run the same "
+            "command again to try the failed ones again",
+            list(settled),
+        )

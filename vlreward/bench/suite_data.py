@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
+from vlreward.bench.options import RunOptions
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
@@ -13,57 +13,36 @@ from vlreward.data.missing import check_images
 from vlreward.data.sampling import Sampler
 from vlreward.suite import Suite
 
-__all__ = ["DataOptions", "load_suite"]
+__all__ = ["load_suite"]
 
 _SCENES = 300
 
 
-@dataclass(frozen=True, slots=True)
-class DataOptions:
-    """Where samples come from and which of them are taken."""
-
-    data_root: Path | None = None
-    """Directory that holds the suites' data files."""
-    image_root: Path | None = None
-    """Directory that image names are relative to; None for the data root."""
-    file: Path | None = None
-    """Data file of the suite, in place of its own under the data root."""
-    sample_num: int | None = None
-    """How many samples to draw; None for all."""
-    limit: int | None = None
-    """Take the first ones only, for a quick look."""
-    on_missing: Literal["error", "skip"] = "error"
-    """What to do about samples whose image does not exist."""
-    flat_images: bool = False
-    """Look for every image directly in the image root, under its base name."""
-
-
-def load_suite(suite: Suite, options: DataOptions, sampler: Sampler, out: Path) -> Dataset:
+def load_suite(suite: Suite, options: RunOptions, file: Path | None, sampler: Sampler) -> Dataset:
     """The samples of a suite; a subset shows in the name.
 
     Args:
         suite: The suite.
         options: Where samples come from and which are taken.
+        file: Data file of the suite, in place of its own under the data root.
         sampler: Draws them; one for all suites of a run.
-        out: Directory of the run; generated images are written below it.
 
     Raises:
         DataError: If the data or its images cannot be found or used.
     """
     if suite.file is None:
-        dataset = _scenes(suite, options.sample_num or options.limit or _SCENES, out)
+        dataset = _scenes(suite, options.sample_num or options.limit or _SCENES, options.out)
     else:
-        dataset = sampler.sample(_load(suite, options), options.sample_num)
+        dataset = sampler.sample(_load(suite, options, file), options.sample_num)
     if options.limit is not None and options.limit < len(dataset):
         dataset = dataset[: options.limit]
     # Only the images of the samples that were drawn need to be there.
     return check_images(dataset, options.on_missing)
 
 
-def _load(suite: Suite, options: DataOptions) -> Dataset:
+def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
     from vlreward.data.loaders import load
 
-    path = options.file
     if path is None:
         if options.data_root is None:
             raise DataError(

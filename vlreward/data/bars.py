@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+from vlreward._text import one_line
+
 __all__ = ["Bar", "Bars", "bars_for"]
 
 Bar = Callable[[int, "int | None"], object]
@@ -31,7 +33,7 @@ def bars_for(shown: bool) -> Iterator[Bars]:
     )
 
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -40,7 +42,7 @@ def bars_for(shown: bool) -> Iterator[Bars]:
     ) as bars:
 
         def bar(label: str) -> Bar:
-            task = bars.add_task(label, total=None)
+            task = bars.add_task(one_line(label, 60), total=None)
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         yield bar

@@ -1,114 +1,254 @@
-"""One file over HTTP: resumed, checked, complete or not there."""
+"""One file over HTTP: resumed, checked, complete or not done."""
 
 from __future__ import annotations
 
-import errno
-import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlreward._http import backoff_seconds
 from vlreward.data.errors import FetchError
-from vlreward.data.transfer import Downloaded, Progress, Transfer, TryAgain
+from vlreward.data.receipt import Fetched
+from vlreward.data.retry import RetryPolicy, TryAgain, accept, persist
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Downloaded", "FetchError", "RetryPolicy", "discard", "download"]
+__all__ = ["Progress", "download"]
 
+Progress = Callable[[int, "int | None"], object]
+"""Called with the number of bytes there are, and how many there will be."""
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How long to keep trying."""
-
-    tries: int = 5
-    """Tries in a row that bring no byte more, after which a download is given up."""
-    backoff: float = 1.0
-    """Seconds before the second try; doubled with each, at most `longest`, half of it random."""
-    longest: float = 60.0
-    """Longest wait in seconds, also for a server's Retry-After."""
-    sleep: Callable[[float], object] = time.sleep
-    """Waits."""
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)\Z", re.ASCII)
+_LENGTH = re.compile(r"\d{1,18}\Z", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def download(
     client: httpx.Client,
-    url: str,
-    target: Path,
+    entry: Fetched,
+    part: Path,
+    remember: Callable[..., Fetched],
     *,
+    retry: RetryPolicy,
     size: int | None = None,
     sha256: str | None = None,
     max_bytes: int = 1 << 40,
-    retry: RetryPolicy = RetryPolicy(),
     progress: Progress = lambda done, total: None,
-) -> Downloaded:
-    """Download a file.
+) -> Fetched:
+    """Download a file to `part`, where it is complete once the entry says so.
 
-    What has arrived is kept in `target` + `.part`, also over runs, and the rest is asked for by
-    Range with If-Range, so a file that changed on the server is started again. The length must be
-    the one announced, and the digest the one given or, for a large file of the Hugging Face hub,
-    the one that the hub announces. Only then does `target` appear, with a note `target` +
-    `.done.json`, by which a later call knows that there is nothing left to do.
+    What has arrived is kept, also over runs, and the rest is asked for by Range with If-Range, so
+    a file that changed on the server is started again. The length must be the one announced, and
+    the digest the one given or, for a large file of the Hugging Face hub, the one that the hub
+    announces.
+
+    Args:
+        client: Sends the requests.
+        entry: What is known; nothing is asked if it is complete.
+        part: Where to write.
+        remember: `Receipt.write`, called at each step, for the next run.
+        retry: How long to keep trying.
+        size: Bytes that it must have, if known.
+        sha256: Hex digest that it must have, if known.
+        max_bytes: What a server may send at most.
+        progress: Is told of every block.
+
+    Returns:
+        The entry, `staged`, or as it was if it was complete.
 
     Raises:
         FetchError: If the server refuses, keeps failing, or sends something else; names the
             address and the number of tries.
     """
-    import httpx
-
-    if (before := _done_before(url, target)) is not None:
-        return before
-    transfer = Transfer(client, url, target, size, sha256, max_bytes, progress)
-    failures, furthest = 0, transfer.there()
-    while True:
-        try:
-            transfer.run()
-            done = transfer.finish()
-            if done is not None:
-                _done_note(target).write_text(json.dumps(asdict(done)))
-                return done
-            continue
-        except TryAgain as error:
-            reason, wait = str(error), error.wait
-        except httpx.TransportError as error:
-            reason, wait = f"{type(error).__name__}: {error}", None
-        except httpx.HTTPError as error:
-            raise FetchError(f"{url}: {type(error).__name__}: {error}") from error
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise FetchError(
-                    f"no space left after {transfer.there()} bytes", path=target
-                ) from error
-            raise
-        there = transfer.there()
-        failures = 1 if there > furthest else failures + 1
-        furthest = max(furthest, there)
-        if failures >= retry.tries:
-            raise FetchError(
-                f"{url}: gave up after {failures} tries without another byte, with {there} bytes "
-                f"there: {reason}. Run it again later to go on from there"
-            )
-        if wait is None:
-            wait = backoff_seconds(failures, retry.backoff, longest=retry.longest)
-        retry.sleep(min(wait, retry.longest))
+    if entry.state != "downloading" and _length(part) == entry.bytes > 0:
+        return entry
+    job = _Download(client, entry, part, remember, size, sha256, max_bytes, progress)
+    if entry.state != "downloading" or sha256 not in (None, entry.sha256) or not job.resumable:
+        job.drop()
+    return persist(job.attempt, entry.url, retry, partial(_length, part))
 
 
-def _done_note(target: Path) -> Path:
-    return target.with_name(target.name + ".done.json")
-
-
-def _done_before(url: str, target: Path) -> Downloaded | None:
+def _length(part: Path) -> int:
     try:
-        done = Downloaded(**json.loads(_done_note(target).read_text()))
-        return done if done.url == url and target.stat().st_size == done.bytes else None
-    except (OSError, ValueError, TypeError):
-        return None
+        return part.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
-def discard(target: Path) -> None:
-    """Delete a downloaded file, if it is still there, and the note on it."""
-    target.unlink(missing_ok=True)
-    _done_note(target).unlink(missing_ok=True)
+@dataclass
+class _Download:
+    """The partial file and what is known about the whole."""
+
+    client: httpx.Client
+    entry: Fetched
+    part: Path
+    remember: Callable[..., Fetched]
+    size: int | None
+    given_sha256: str | None
+    max_bytes: int
+    progress: Progress
+    resumed: bool = False
+    restarted: bool = False
+
+    def wrong(self, what: str) -> FetchError:
+        return FetchError(f"{self.entry.url}: {what}")
+
+    @property
+    def resumable(self) -> bool:
+        """Whether something would tell a changed file."""
+        return self.entry.validator is not None or self.entry.sha256 is not None
+
+    def drop(self) -> None:
+        """Start again."""
+        self.part.unlink(missing_ok=True)
+        installing = self.entry.installing
+        self.entry = Fetched(
+            to=self.entry.to, url=self.entry.url, installing=installing, sha256=self.given_sha256
+        )
+
+    def attempt(self) -> Fetched:
+        """One request, and the file if that completes it; `TryAgain` if another may."""
+        offset = _length(self.part) if self.resumable else 0
+        if not offset or offset != self.entry.total:
+            headers = {"Accept-Encoding": "identity"}
+            if offset:
+                headers["Range"] = f"bytes={offset}-"
+                if self.entry.validator is not None:
+                    headers["If-Range"] = self.entry.validator
+            with self.client.stream("GET", self.entry.url, headers=headers) as response:
+                self._answer(response, offset)
+        return self._finish()
+
+    def _answer(self, response: httpx.Response, offset: int) -> None:
+        headers, known = response.headers, self.entry.total
+        accept(response, self.entry.url, (200, 206, 416) if offset else (200, 206))
+        start, total = _content_range(headers)
+        if response.status_code == 416:
+            if total == offset and known in (None, total):
+                return
+            self.drop()
+            raise TryAgain(f"HTTP 416 for the bytes from {offset}, of {total}")
+        if headers.get("Content-Encoding", "identity") != "identity":
+            raise self.wrong("sent encoded though the plain file was asked for")
+        if response.status_code == 206:
+            total = known if total is None else total
+            if start != offset or not offset or known not in (None, total):
+                self.drop()
+                raise TryAgain(
+                    f"asked for the bytes from {offset}, got {headers.get('Content-Range')}"
+                )
+            if _changed(headers, self.entry.validator):
+                self.drop()
+                raise TryAgain("the file changed on the server")
+        else:
+            offset, total = 0, _number(headers.get("Content-Length", ""))
+            if total is None and "chunked" not in headers.get("Transfer-Encoding", ""):
+                raise FetchError(
+                    f"{self.entry.url}: no length was sent, so a cut would go unnoticed"
+                )
+        self._begin(response, offset, total)
+        self._receive(response, offset)
+
+    def _begin(self, response: httpx.Response, offset: int, total: int | None) -> None:
+        hub_sha256, linked_size = _announced(response)
+        for expected in (self.size, linked_size):
+            if expected is not None and total is not None and expected != total:
+                raise FetchError(
+                    f"{self.entry.url}: expected {expected} bytes, the server has {total}"
+                )
+        if total is not None and total > self.max_bytes:
+            raise FetchError(
+                f"{self.entry.url}: {total} bytes are more than the limit {self.max_bytes}"
+            )
+        before = self.entry if offset else Fetched(to=self.entry.to, url=self.entry.url)
+        if self.given_sha256 is None and hub_sha256 is not None:
+            if before.sha256 not in (None, hub_sha256):
+                self.drop()
+                raise TryAgain("the file changed on the server")
+            digest: str | None = hub_sha256
+        else:
+            digest = self.given_sha256 or before.sha256
+        if total is None:
+            total = self.size if self.size is not None else linked_size
+        validator = _validator(response.headers) or before.validator
+        if not offset:  # before the entry, which must never speak of another version's bytes
+            self.part.unlink(missing_ok=True)
+        self.entry = self.remember(self.entry, validator=validator, total=total, sha256=digest)
+
+    def _receive(self, response: httpx.Response, offset: int) -> None:
+        self.resumed |= offset > 0
+        done = offset
+        with self.part.open("r+b" if offset else "wb") as file:
+            file.seek(offset)
+            for chunk in response.iter_raw():
+                file.write(chunk)
+                done += len(chunk)
+                if done > self.max_bytes:
+                    raise FetchError(
+                        f"{self.entry.url}: more than the limit of {self.max_bytes} bytes"
+                    )
+                self.progress(done, self.entry.total)
+        if self.entry.total is not None and done != self.entry.total:
+            if done > self.entry.total:
+                self.drop()
+            raise TryAgain(f"expected {self.entry.total} bytes, got {done}")
+
+    def _finish(self) -> Fetched:
+        """Check the whole."""
+        digest, length = hashlib.sha256(), 0
+        with self.part.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                length += len(block)
+            os.fsync(file.fileno())
+        expected, found = self.entry.sha256, digest.hexdigest()
+        if expected not in (None, found):
+            self.drop()
+            reason = f"expected the SHA-256 {expected}, got {found} over {length} bytes"
+            if self.resumed and not self.restarted:
+                self.restarted = True  # parts of two versions, perhaps; a fresh start decides
+                raise TryAgain(reason, wait=0)
+            raise self.wrong(reason)
+        if self.size is not None and length != self.size:
+            self.drop()
+            raise self.wrong(f"expected {self.size} bytes, got {length}")
+        checked = expected is not None
+        return self.remember(
+            self.entry, state="staged", sha256=found, bytes=length, checked=checked
+        )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _LENGTH.match(text) else None
+
+
+def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """First byte and total length of a Content-Range; None for what it does not say."""
+    match = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
+    return (None, None) if match is None else (_number(match[1] or ""), _number(match[3]))
+
+
+def _validator(headers: Mapping[str, str]) -> str | None:
+    """What identifies a version of the file; a weak entity tag may not be used with Range."""
+    tag = headers.get("ETag")
+    return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
+
+
+def _changed(headers: Mapping[str, str], validator: str | None) -> bool:
+    """Whether a partial answer says that it is of another version than `validator` names."""
+    name = "ETag" if validator and validator.startswith('"') else "Last-Modified"
+    return validator is not None and headers.get(name) not in (None, validator)
+
+
+def _announced(response: httpx.Response) -> tuple[str | None, int | None]:
+    """Digest and size that the Hugging Face hub gives for large files, before it redirects."""
+    for answer in (*response.history, response):
+        digest = answer.headers.get("X-Linked-Etag", "").strip('"')
+        if _SHA256.match(digest):
+            return digest, _number(answer.headers.get("X-Linked-Size", ""))
+    return None, None

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from vlreward.data.bars import Bars, bars_for
-from vlreward.data.download import RetryPolicy, discard, download
+from vlreward.data.download import download
 from vlreward.data.errors import FetchError
 from vlreward.data.hub_files import repository_files
-from vlreward.data.receipt import RECEIPT, Fetched, Receipt, flat
+from vlreward.data.receipt import RECEIPT, Fetched, Receipt
+from vlreward.data.retry import RetryPolicy
 from vlreward.data.sources import PlanItem, fetch_plan
-from vlreward.data.unpack import UnpackLimits, UnsafeArchiveError, unpack
+from vlreward.data.unpack import BrokenArchiveError, UnpackLimits, unpack
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
 
-__all__ = ["RECEIPT", "FetchError", "Fetched", "fetch", "fetch_items", "fetch_plan"]
+__all__ = ["RECEIPT", "FetchError", "Fetched", "fetch", "fetch_plan"]
 
 _STAGING = ".fetch"
 
 
 def fetch(
-    name: str,
+    what: str | Sequence[PlanItem],
     source: Literal["paddlemix", "hf"] = "hf",
     dest: str | Path = "data",
     *,
@@ -44,12 +47,12 @@ def fetch(
 
     What has been fetched before is left alone, and what was interrupted goes on where it stopped.
     Nothing appears under its final name before it is complete; `fetch-receipt.json` in the
-    destination lists every address with the length and SHA-256 found.
+    destination lists every address with the length and SHA-256 found, and how far each has come.
 
     Args:
-        name: `rec`, `counting` or `geometry`.
+        what: `rec`, `counting` or `geometry`, or any list of items.
         source: `hf` for the original data sets, `paddlemix` for PaddleMIX's archive of them.
-        dest: Directory, made if need be.
+        dest: Directory, made if need be. Nothing is written through a symbolic link below it.
         overwrite: Replace files of the same name that were not fetched.
         keep_archives: Keep archives in `dest/.fetch` after they are unpacked.
         progress: Show progress bars on standard error.
@@ -61,51 +64,30 @@ def fetch(
         FetchError: If something cannot be downloaded or is not safe to unpack.
         ValueError: If the name or source is unknown.
     """
-    return fetch_items(
-        fetch_plan(name, source),
-        dest,
-        overwrite=overwrite,
-        keep_archives=keep_archives,
-        progress=progress,
-        retry=retry,
-        limits=limits,
-        timeout=timeout,
-    )
-
-
-def fetch_items(
-    items: Sequence[PlanItem],
-    dest: str | Path,
-    *,
-    overwrite: bool = False,
-    keep_archives: bool = False,
-    progress: bool = True,
-    retry: RetryPolicy | None = None,
-    limits: UnpackLimits | None = None,
-    timeout: float = 30.0,
-) -> list[Fetched]:
-    """Download any list of items; see `fetch`."""
     import httpx
 
-    job = _Job(
-        Path(dest), overwrite, keep_archives, retry or RetryPolicy(), limits or UnpackLimits()
-    )
-    job.staging.mkdir(parents=True, exist_ok=True)
+    items = fetch_plan(what, source) if isinstance(what, str) else what
     headers = {"User-Agent": "vlreward"}
     client = httpx.Client(
         follow_redirects=True, timeout=timeout, headers=headers, verify=_certificates()
     )
-    with _locked(job.staging), client, bars_for(progress) as bars:
-        done = []
-        for item in items:
-            done += (
-                job.repository(client, item, bars)
-                if item.kind == "repository"
-                else [job.single(client, item, bars)]
+    done = []
+    try:
+        with _locked(Path(dest) / _STAGING), client, bars_for(progress) as bars:
+            job = _Job(
+                Path(dest),
+                client,
+                bars,
+                overwrite,
+                keep_archives,
+                retry or RetryPolicy(),
+                limits or UnpackLimits(),
             )
-    with contextlib.suppress(OSError):  # archives are kept, or another fetch has begun
-        (job.staging / "lock").unlink()
-        job.staging.rmdir()
+            for item in items:
+                done += job.repository(item) if item.kind == "repository" else [job.single(item)]
+    except OSError as error:
+        path = error.filename or dest
+        raise FetchError(f"{error.strerror or error}; the next run goes on", path=path) from error
     return done
 
 
@@ -117,136 +99,155 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+@dataclass
 class _Job:
     """One fetch into one destination."""
 
-    def __init__(
-        self,
-        dest: Path,
-        overwrite: bool,
-        keep_archives: bool,
-        retry: RetryPolicy,
-        limits: UnpackLimits,
-    ) -> None:
-        self.dest, self.overwrite, self.keep_archives = dest, overwrite, keep_archives
-        self.retry, self.limits = retry, limits
-        self.staging = dest / _STAGING
-        self.receipt = Receipt(dest, self.staging)
+    dest: Path
+    client: httpx.Client
+    bars: Bars
+    overwrite: bool
+    keep_archives: bool
+    retry: RetryPolicy
+    limits: UnpackLimits
 
-    def repository(self, client: httpx.Client, item: PlanItem, bars: Bars) -> list[Fetched]:
+    def __post_init__(self) -> None:
+        self.staging = self.dest / _STAGING
+        self.receipt = Receipt(self.dest)
+
+    def repository(self, item: PlanItem) -> list[Fetched]:
         done = []
-        for file in repository_files(client, item, self.retry):
-            done.append(self.single(client, file, bars))
+        for file in repository_files(self.client, item, self.retry):
+            done.append(self.single(file))
             if PurePosixPath(file.to).name in item.unpack:
-                done.append(self._unpack_beside(file, done[-1], bars))
+                done.append(self._unpack_beside(file, done[-1]))
         return done
 
-    def single(self, client: httpx.Client, item: PlanItem, bars: Bars) -> Fetched:
+    def single(self, item: PlanItem) -> Fetched:
         target = self._target(item.to)
-        if (before := self.receipt.before(item.to, item.url)) is not None:
-            return before
-        staged = self.staging / f"{flat(item.to)}{PurePosixPath(item.url).suffix}"
-        got = download(
-            client,
-            item.url,
+        entry = self.receipt.entry(item.to, item.url)
+        staged = self.staging / f"{_flat(item.to)}{PurePosixPath(item.url).suffix[:20]}"
+        if entry.state == "done" and target.exists():
+            self._tidy(staged)
+            return entry.model_copy(update={"fresh": False})
+        entry = download(
+            self.client,
+            entry,
             staged,
+            self.receipt.write,
             size=item.size,
             sha256=item.sha256,
             retry=self.retry,
-            progress=bars(item.to),
+            progress=self.bars(item.to),
         )
-        files = 1
         if item.kind == "archive":
             try:
-                files = self._install_archive(staged, target, item.to, bars)
-            except UnsafeArchiveError:
-                raise  # it is kept, for a look or for other limits
-            except FetchError:
-                discard(staged)  # broken, so it must be downloaded again
+                entry = self._install_archive(staged, target, entry)
+            except BrokenArchiveError:
+                staged.unlink()  # it must be downloaded again
                 raise
         else:
-            if target.exists() and not self.overwrite and not self.receipt.began(item.to):
-                raise self._in_the_way([target])
+            entry = self._begin(entry, [target])
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.receipt.begin(item.to)
             os.replace(staged, target)
-        result = Fetched(item.to, got.url, got.bytes, got.sha256, got.checked, files)
-        self.receipt.add(result)
-        if item.kind == "file" or not self.keep_archives:
-            discard(staged)
-        return result
+            entry = self._done(entry, 1)
+        self._tidy(staged)
+        return entry
 
-    def _unpack_beside(self, file: PlanItem, got: Fetched, bars: Bars) -> Fetched:
+    def _unpack_beside(self, file: PlanItem, got: Fetched) -> Fetched:
         """Unpack an archive of a repository into the directory that it lies in."""
-        key = f"{file.to}/"
-        if (before := self.receipt.before(key, file.url)) is not None:
-            return before
+        entry = self.receipt.entry(f"{file.to}/", file.url)
+        if entry.state == "done":
+            return entry.model_copy(update={"fresh": False})
         archive = self._target(file.to)
-        files = self._install_archive(archive, archive.parent, key, bars)
-        result = Fetched(key, got.url, got.bytes, got.sha256, got.checked, files)
-        self.receipt.add(result)
-        return result
+        known = {"bytes": got.bytes, "sha256": got.sha256, "checked": got.checked}
+        entry = self.receipt.write(entry, state="staged", **known)
+        return self._install_archive(archive, archive.parent, entry)
 
-    def _install_archive(self, archive: Path, target: Path, key: str, bars: Bars) -> int:
-        fresh = self.staging / f"{flat(key)}.unpacked"
-        shutil.rmtree(fresh, ignore_errors=True)
-        bar, total = bars(f"unpack {archive.name}"), archive.stat().st_size
-        files = unpack(archive, fresh, self.limits, progress=lambda done: bar(done, total))
-        root = fresh
-        entries = list(fresh.iterdir())
-        if len(entries) == 1 and entries[0].is_dir() and entries[0].name == target.name:
-            root = entries[0]  # x.zip that holds x/ becomes x/, not x/x/
-        entries = sorted(root.iterdir())
-        standing = [target / entry.name for entry in entries if (target / entry.name).exists()]
-        if standing and not self.overwrite and not self.receipt.began(key):
-            shutil.rmtree(fresh)
-            raise self._in_the_way(standing)
-        self.receipt.begin(key)
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(root, target)
-        else:
-            for entry in entries:
-                _replace(entry, target / entry.name, self.staging)
-        shutil.rmtree(fresh, ignore_errors=True)
-        return files
+    def _install_archive(self, archive: Path, target: Path, entry: Fetched) -> Fetched:
+        work = self.staging / f"{_flat(entry.to)}.unpacked"
+        shutil.rmtree(work, ignore_errors=True)
+        bar, total = self.bars(f"unpack {archive.name}"), archive.stat().st_size
+        try:
+            fresh = work / "new"
+            files = unpack(archive, fresh, self.limits, progress=lambda done: bar(done, total))
+            entries = list(fresh.iterdir())
+            if len(entries) == 1 and entries[0].is_dir() and entries[0].name == target.name:
+                fresh = entries[0]  # x.zip that holds x/ becomes x/, not x/x/
+            entries = sorted(fresh.iterdir())
+            entry = self._begin(entry, [target / made.name for made in entries])
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(fresh, target)
+            else:
+                for made in entries:
+                    _replace(made, target / made.name, work)
+            return self._done(entry, files)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _begin(self, entry: Fetched, places: list[Path]) -> Fetched:
+        """Note that places are about to be filled; what was there must be ours, or given up."""
+        standing = [place for place in places if os.path.lexists(place)]
+        if standing and not self.overwrite and not entry.installing:
+            names = ", ".join(map(str, standing[:3])) + (", ..." if len(standing) > 3 else "")
+            raise FetchError(
+                f"{names} exists and was not fetched: choose another destination, move it away, "
+                "or say overwrite"
+            )
+        return self.receipt.write(entry, installing=True)
+
+    def _done(self, entry: Fetched, files: int) -> Fetched:
+        return self.receipt.write(entry, state="done", installing=False, files=files)
+
+    def _tidy(self, staged: Path) -> None:
+        if not self.keep_archives:
+            staged.unlink(missing_ok=True)
 
     def _target(self, to: str) -> Path:
         path = PurePosixPath(to)
         if path.is_absolute() or ".." in path.parts or not path.parts or _STAGING in path.parts:
             raise FetchError(f"expected a place below the destination, got {to!r}")
+        for step in (path, *path.parents):
+            if step.parts and (self.dest / step).is_symlink():
+                raise FetchError(
+                    "expected no symbolic link on the way to what is fetched: move it away, or "
+                    "give what it leads to as the destination",
+                    path=self.dest / step,
+                )
         return self.dest / path
 
-    def _in_the_way(self, standing: list[Path]) -> FetchError:
-        names = ", ".join(map(str, standing[:3])) + (", ..." if len(standing) > 3 else "")
-        return FetchError(
-            f"{names} exists and was not fetched: choose another destination, move it away, or "
-            "say overwrite"
-        )
+
+def _flat(to: str) -> str:
+    """A place as one file name of a length that every disk takes."""
+    name = to.strip("/").replace("%", "%25").replace("/", "%2F")
+    digest = hashlib.sha256(to.encode("utf-8", "surrogatepass")).hexdigest()
+    return name if len(name.encode("utf-8", "surrogatepass")) <= 200 else digest
 
 
-def _replace(entry: Path, target: Path, staging: Path) -> None:
-    if target.is_dir() and not target.is_symlink():
-        old = staging / "replaced"
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(target, old)
-        os.replace(entry, target)
-        shutil.rmtree(old)
-    else:
-        os.replace(entry, target)
+def _replace(made: Path, target: Path, work: Path) -> None:
+    if target.is_dir() and not target.is_symlink():  # no rename replaces a directory
+        (work / "old").mkdir(exist_ok=True)
+        os.replace(target, work / "old" / target.name)
+    os.replace(made, target)
 
 
 @contextlib.contextmanager
 def _locked(staging: Path) -> Iterator[None]:
     """Keep a second fetch out of the same destination, where the system has file locks."""
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        yield
-        return
+    if staging.is_symlink():
+        raise FetchError("expected a directory, got a symbolic link", path=staging)
+    staging.mkdir(parents=True, exist_ok=True)
     with (staging / "lock").open("w") as file:
         try:
+            import fcntl
+
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # not a POSIX system
+            pass
         except BlockingIOError:
             raise FetchError("another fetch into this directory is running", path=staging) from None
         yield
+    with contextlib.suppress(OSError):  # archives are kept, or another fetch has begun
+        (staging / "lock").unlink()
+        staging.rmdir()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from vlreward.data.download import RetryPolicy
 from vlreward.data.errors import FetchError
+from vlreward.data.retry import RetryPolicy, accept, persist
 from vlreward.data.sources import PlanItem
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["repository_files"]
 
 _MAX_PAGES = 1000
+_MAX_PAGE = 64 << 20  # bytes
 
 
 def repository_files(
@@ -36,17 +39,9 @@ def repository_files(
     for _ in range(_MAX_PAGES):
         if page is None:
             return
-        response = _get(client, page, retry)
-        try:
-            entries = response.json()
-            if not isinstance(entries, list):
-                raise TypeError(type(entries).__name__)
-            files = [_file(item, entry) for entry in entries if entry["type"] == "file"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise FetchError(f"{page}: expected a list of files: {error!r}") from None
+        files, following = persist(partial(_page, client, item, page), page, retry)
         yield from (file for file in files if not file.to.endswith("/.gitattributes"))
-        following = response.links.get("next", {}).get("url")
-        page = urljoin(page, following) if following else None
+        page = following
     raise FetchError(f"{item.url}: more than {_MAX_PAGES} pages of files")
 
 
@@ -68,19 +63,23 @@ def _file(item: PlanItem, entry: dict[str, Any]) -> PlanItem:
     )
 
 
-def _get(client: httpx.Client, url: str, retry: RetryPolicy) -> httpx.Response:
-    import httpx
-
-    for number in range(1, retry.tries + 1):
-        try:
-            response = client.get(url)
-            if response.status_code == 200:
-                return response
-            reason = f"HTTP {response.status_code} {response.reason_phrase}"
-            if response.status_code < 500 and response.status_code != 429:
-                raise FetchError(f"{url}: {reason}")
-        except httpx.TransportError as error:
-            reason = f"{type(error).__name__}: {error}"
-        if number < retry.tries:
-            retry.sleep(min(retry.longest, retry.backoff * 2 ** (number - 1)))
-    raise FetchError(f"{url}: gave up after {retry.tries} tries: {reason}")
+def _page(client: httpx.Client, item: PlanItem, url: str) -> tuple[list[PlanItem], str | None]:
+    """The files at an address, and the address of the page after it."""
+    body = bytearray()
+    with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
+        accept(response, url)
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > _MAX_PAGE:
+                raise FetchError(f"{url}: expected a list of files, got over {_MAX_PAGE} bytes")
+    try:
+        entries = json.loads(body)
+        if not isinstance(entries, list):
+            raise TypeError(type(entries).__name__)
+        files = [_file(item, entry) for entry in entries if entry["type"] == "file"]
+    except FetchError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FetchError(f"{url}: expected a list of files: {error!r}") from None
+    following = response.links.get("next", {}).get("url")
+    return files, urljoin(url, following) if following else None

@@ -1,96 +1,91 @@
-"""What is complete in a destination, so that it is not fetched again."""
+"""What a destination holds and how far each download has come: all that a fetch remembers."""
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vlreward._files import replacing
+from vlreward._text import first_problem
 from vlreward.data.errors import FetchError
 
-__all__ = ["RECEIPT", "Fetched", "Receipt", "flat"]
+__all__ = ["RECEIPT", "Fetched", "Receipt"]
 
 RECEIPT = "fetch-receipt.json"
 """Name of the file in the destination that lists what was fetched, with the digests found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """One thing that is complete in the destination."""
+class Fetched(BaseModel):
+    """One file or archive, and how far it has come."""
+
+    model_config = ConfigDict(frozen=True)
 
     to: str
-    """Where it is, below the destination."""
+    """Where it goes, below the destination."""
     url: str
     """Where it is from."""
-    bytes: int
-    """Bytes downloaded."""
-    sha256: str
-    """Hex digest of the file or archive that was downloaded."""
-    checked: bool
+    state: Literal["downloading", "staged", "done"] = "downloading"
+    """`staged` means downloaded and checked, `done` put in place as well."""
+    installing: bool = False
+    """Whether it is being put in place, so that what stands there may be its own."""
+    validator: str | None = None
+    """Entity tag or date of the version that is being downloaded."""
+    total: int | None = None
+    """Bytes of the whole, as the server says."""
+    sha256: str | None = None
+    """Hex digest: the one expected while it is downloading, the one found afterwards."""
+    bytes: int = 0
+    """Bytes downloaded, once it is staged."""
+    checked: bool = False
     """Whether the digest was known beforehand. If not, only the length was checked."""
-    files: int
-    """Number of files: 1, or those of the archive."""
-    fresh: bool = True
-    """False if it was there already."""
+    files: int = 0
+    """Number of files in place: 1, or those of the archive."""
+    fresh: bool = Field(True, exclude=True)
+    """False if it was in place before."""
+
+
+class _Content(BaseModel):
+    vlreward_fetch: Literal[1, 2]
+    items: dict[str, Fetched]
 
 
 class Receipt:
-    """The receipt of one destination.
+    """The receipt of one destination, written whole at every step.
 
-    What is complete is in the receipt. What is about to be put in place is marked before, so that
-    a run that was killed between the two does not find its own files in the way.
+    Raises:
+        FetchError: If the file is damaged.
     """
 
-    def __init__(self, dest: Path, staging: Path) -> None:
-        self._path, self._staging = dest / RECEIPT, staging
-
-    def before(self, to: str, url: str) -> Fetched | None:
-        """What was fetched before from an address to a place, if it is still there.
-
-        Raises:
-            FetchError: If the receipt is damaged.
-        """
-        record = self._records().get(to)
-        if record is None or record.get("url") != url or not (self._path.parent / to).exists():
-            return None
-        return Fetched(**{**record, "fresh": False})
-
-    def add(self, result: Fetched) -> None:
-        """Write down that something is complete."""
-        record = asdict(result)
-        del record["fresh"]
-        content = {"vlreward_fetch": 1, "items": {**self._records(), result.to: record}}
-        part = self._staging / "receipt.part"
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, self._path)
-        self._mark(result.to).unlink(missing_ok=True)
-
-    def begin(self, to: str) -> None:
-        """Mark that something is about to be put in place."""
-        self._mark(to).touch()
-
-    def began(self, to: str) -> bool:
-        """Whether a run was killed while it put something in place."""
-        return self._mark(to).exists()
-
-    def _mark(self, to: str) -> Path:
-        return self._staging / f"{flat(to)}.installing"
-
-    def _records(self) -> dict[str, Any]:
+    def __init__(self, dest: Path) -> None:
+        self._path = dest / RECEIPT
         try:
-            records = json.loads(self._path.read_text(encoding="utf-8"))
-            return dict(records["items"])
+            content = _Content.model_validate_json(self._path.read_bytes())
         except FileNotFoundError:
-            return {}
-        except (ValueError, KeyError, TypeError) as error:
+            content = _Content(vlreward_fetch=2, items={})
+        except ValidationError as error:
             raise FetchError(
-                f"expected the receipt of a fetch ({error}): move it away to fetch again",
+                f"expected the receipt of a fetch ({first_problem(error)}): move it away to fetch "
+                "again",
                 path=self._path,
             ) from None
+        self._items = content.items
+        if content.vlreward_fetch == 1:  # which listed nothing but what was done
+            for entry in content.items.values():
+                self._items[entry.to] = entry.model_copy(update={"state": "done"})
+        for torn in dest.glob(f".{RECEIPT}.*.partial"):
+            torn.unlink()
 
+    def entry(self, to: str, url: str) -> Fetched:
+        """What is known about a thing from this address; a new entry if nothing is."""
+        found = self._items.get(to)
+        return found if found is not None and found.url == url else Fetched(to=to, url=url)
 
-def flat(to: str) -> str:
-    """A place as one file name."""
-    return to.strip("/").replace("%", "%25").replace("/", "%2F")
+    def write(self, entry: Fetched, **changes: Any) -> Fetched:
+        """Put down what is known now: the entry with these changes, which is returned."""
+        self._items[entry.to] = entry = entry.model_copy(update=changes)
+        content = _Content(vlreward_fetch=2, items=self._items)
+        with replacing(self._path) as file:
+            file.write(content.model_dump_json(indent=1, exclude_none=True) + "\n")
+        return entry

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
+import asyncio
 import ipaddress
 import random
-import sys
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vlreward._http import backoff_seconds
@@ -20,7 +17,10 @@ from vlreward.errors import OptionError
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Endpoint", "choose_model", "quick_imports"]
+__all__ = ["Endpoint", "choose_model"]
+
+_MAX_REPLY = 32 << 20
+"""Bytes of a reply: a thousand times what an answer needs."""
 
 
 class Endpoint:
@@ -29,7 +29,7 @@ class Endpoint:
     Args:
         base_url: Address up to and including `/v1`.
         api_key: Bearer token, or None for none.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds for a whole answer.
 
     Raises:
         OptionError: If the address is no http or https URL.
@@ -49,10 +49,11 @@ class Endpoint:
         self._url = str(url)
         self.shown_url = str(url.copy_with(userinfo=b""))
         """The address without any password, for messages."""
-        self._key = api_key or None
-        headers = {"Content-Type": "application/json"}
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {self._key}"
+        self._timeout = timeout
+        # A compressed reply would grow here before its size is known.
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
         # A proxy configured for the outside world must not be asked for this very machine.
         self._options: dict[str, Any] = {
             "headers": headers,
@@ -71,16 +72,31 @@ class Endpoint:
         """Send one chat completion request and read the reply. Never raises on a bad reply."""
         import httpx
 
+        async def exchange() -> Answer | Refusal:
+            async with client.stream(
+                "POST", f"{self._url}/chat/completions", content=body
+            ) as response:
+                content = bytearray()
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > _MAX_REPLY:
+                        return self._too_long()
+                if response.status_code != 200:
+                    return refused(
+                        response.status_code, response.headers, bytes(content), self.shown_url
+                    )
+                return read(bytes(content), self.shown_url)
+
         try:
-            response = await client.post(f"{self._url}/chat/completions", content=body)
-        except httpx.TimeoutException as error:
-            what = type(error).__name__
-            return Refusal("timeout", f"no answer from {self.shown_url} in time ({what})", True)
-        except httpx.TransportError as error:
+            # httpx's own limit is for each read: a server that sends a blank now and then, to keep
+            # the connection open, would never come to it.
+            return await asyncio.wait_for(exchange(), self._timeout)
+        except (httpx.TimeoutException, asyncio.TimeoutError):
+            return Refusal(
+                "timeout", f"no answer from {self.shown_url} within {self._timeout:g} s", True
+            )
+        except (httpx.TransportError, httpx.DecodingError) as error:
             return Refusal("connection", self._unreachable(error), True)
-        if response.status_code != 200:
-            return refused(response, self.shown_url)
-        return read(response.content, self.shown_url)
 
     def models(self, tries: int, backoff: float) -> list[str]:
         """Names that the endpoint serves; empty if it does not say.
@@ -96,15 +112,27 @@ class Endpoint:
         with httpx.Client(**options) as client:
             for attempt in range(1, tries + 1):
                 try:
-                    response = client.get(f"{self._url}/models")
-                except httpx.TransportError as error:
+                    with client.stream("GET", f"{self._url}/models") as response:
+                        content = bytearray()
+                        for chunk in response.iter_bytes():
+                            content += chunk
+                            if (
+                                len(content) > _MAX_REPLY
+                                or time.monotonic() > started + 60 * attempt
+                            ):
+                                raise EngineError(self._too_long().detail)
+                except (httpx.TransportError, httpx.DecodingError) as error:
                     problem = self._unreachable(error)
                 else:
-                    if response.status_code in (401, 403):
-                        raise EngineError(refused(response, self.shown_url).detail)
-                    if response.status_code not in (502, 503, 504):
-                        return model_names(response)
-                    problem = refused(response, self.shown_url).detail
+                    status = response.status_code
+                    if status == 200:
+                        return model_names(bytes(content))
+                    refusal = refused(status, response.headers, bytes(content), self.shown_url)
+                    if status in (401, 403):
+                        raise EngineError(refusal.detail)
+                    if status not in (502, 503, 504):
+                        return []
+                    problem = refusal.detail
                 if attempt < tries:
                     time.sleep(backoff_seconds(attempt, backoff, rng))
         raise EngineError(
@@ -112,27 +140,12 @@ class Endpoint:
             "the server running, has it finished loading, and is --base-url right?"
         )
 
+    def _too_long(self) -> Refusal:
+        text = f"{self.shown_url} sends more than {_MAX_REPLY >> 20} MiB, or without an end"
+        return Refusal("bad_reply", text, False)
+
     def _unreachable(self, error: Exception) -> str:
         return one_line(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
-
-
-@contextlib.contextmanager
-def quick_imports() -> Iterator[None]:
-    """Spare each request the searches for a package that is not installed.
-
-    httpcore tries `import sniffio` several times a request. Without sniffio each try searches all
-    of `sys.path`, which takes a quarter of the time of a request.
-    """
-    if "sniffio" in sys.modules or importlib.util.find_spec("sniffio") is not None:
-        yield
-        return
-    modules: dict[str, Any] = sys.modules
-    modules["sniffio"] = None  # Python's own mark for "not there, do not search".
-    try:
-        yield
-    finally:
-        if modules.get("sniffio", "") is None:
-            del modules["sniffio"]
 
 
 def choose_model(model: str | None, served: list[str], url: str) -> str:

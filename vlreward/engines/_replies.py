@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlreward._http import RETRYABLE_STATUS, parse_retry_after
 from vlreward._text import one_line
-
-if TYPE_CHECKING:
-    import httpx
 
 __all__ = ["Answer", "Refusal", "model_names", "read", "refused"]
 
@@ -37,10 +35,9 @@ class Refusal:
     retry_after: float | None = None
 
 
-def refused(response: httpx.Response, url: str) -> Refusal:
+def refused(status: int, headers: Mapping[str, str], content: bytes, url: str) -> Refusal:
     """Why a reply with another status than 200 holds no completion."""
-    status = response.status_code
-    detail = f"{url} answered {status}: {_server_message(response.content)}"
+    detail = f"{url} answered {status}: {_server_message(content)}"
     if status in (401, 403):
         detail += f"; {_NO_KEY}"
     elif status == 404:
@@ -49,7 +46,7 @@ def refused(response: httpx.Response, url: str) -> Refusal:
         f"http_{status}",
         detail,
         status in RETRYABLE_STATUS,
-        parse_retry_after(response.headers.get("retry-after")),
+        parse_retry_after(headers.get("retry-after")),
     )
 
 
@@ -111,10 +108,9 @@ def _server_message(content: bytes) -> str:
     return one_line(text) or "no message"
 
 
-def model_names(response: httpx.Response) -> list[str]:
+def model_names(content: bytes) -> list[str]:
     """The ids in a reply to GET /v1/models; empty if it is no such list."""
     try:
-        data = response.json()["data"]
-        return [str(entry["id"]) for entry in data]
-    except (ValueError, KeyError, TypeError):
+        return [str(entry["id"]) for entry in json.loads(content)["data"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []

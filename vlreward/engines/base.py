@@ -1,4 +1,4 @@
-"""The interface between the benchmark and whatever generates text, and the registry of engines.
+"""What generates text, as the benchmark sees it, and the registry of engines.
 
 An engine takes requests lazily, keeps a bounded number of them in flight, and yields one outcome
 per request in any order. A request that cannot be answered yields a `GenerationError`; only what
@@ -7,11 +7,14 @@ concerns the whole run (no such model, endpoint down, a missing package) is rais
 
 from __future__ import annotations
 
+import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol, cast, runtime_checkable
+from pathlib import Path
+from typing import Any, ClassVar
 
+from vlreward.engines.config import EngineConfig
 from vlreward.engines.values import (
     EngineError,
     Generation,
@@ -20,9 +23,11 @@ from vlreward.engines.values import (
     Request,
     Sampling,
 )
+from vlreward.errors import OptionError
 from vlreward.frames import FAMILIES, ModelFamily, family_of
 from vlreward.geometry import Size
 from vlreward.registry import Registry
+from vlreward.resizing import Resizing
 
 __all__ = [
     "ENGINES",
@@ -40,90 +45,84 @@ __all__ = [
 ]
 
 
-@runtime_checkable
-class Engine(Protocol):
-    """Generates completions. Engines are used by one thread and closed after use."""
+_COMMON = frozenset({"family", "max_tokens", "model", "seed", "temperature", "top_p"})
 
-    name: str
+
+class Engine(ABC):
+    """Generates completions. Engines are used by one thread and closed after use.
+
+    A plug-in writes `describe` and `generate`; all else has a default.
+
+    Args:
+        config: The options.
+
+    Raises:
+        OptionError: If an option is given that the engine would ignore.
+    """
+
+    name: ClassVar[str]
     """Name in the registry."""
-    model: str
-    """The model, as the user named it."""
-    sampling: Sampling
-    """How tokens are drawn."""
-    family: ModelFamily | None
-    """Family of the model, which says how it resizes images and writes boxes; None if unknown."""
-    rank: int
+    takes: ClassVar[frozenset[str] | None] = None
+    """The fields of `EngineConfig` that it takes, beside model, family and sampling; None to
+    refuse none."""
+    rank: int = 0
     """Index of this process among those that share the run, from 0."""
-    world_size: int
+    world_size: int = 1
     """Number of processes that share the run."""
 
+    def __init__(self, config: EngineConfig) -> None:
+        if self.takes is not None:
+            every = {entry.name for entry in dataclasses.fields(EngineConfig)}
+            config.refuse(f"the engine {self.name!r}", every - self.takes - _COMMON)
+        self.model = config.model or self.name
+        """The model, as the user named it."""
+        self.sampling = config.decoding
+        """How tokens are drawn."""
+        self.family = resolve_family(config.family, config.model)
+        """Family of the model, which says how it resizes images and writes boxes; None if
+        unknown."""
+        self.resizing: Resizing | None = None
+        """How images are resized before the model sees them; None if that is not known."""
+
+    def shown(self) -> dict[str, Any]:
+        """What `describe` says of every engine: name, model, sampling, resizing.
+
+        Of a model's directory the last part is shown, as paths differ by machine.
+        """
+        local = Path(self.model)
+        return {
+            "engine": self.name,
+            "model": local.resolve().name if local.is_dir() else self.model,
+            "sampling": self.sampling.describe(),
+            "image": None if self.resizing is None else dataclasses.asdict(self.resizing),
+        }
+
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on, JSON-able: model, sampling, pixels, dtype.
 
         Two engines with equal descriptions may use each other's recorded answers. What only
         makes a run faster or slower (batch size, concurrency, address) is left out.
         """
-        ...
 
-    def input_size(self, image_size: Size) -> Size | None:
-        """(width, height) that the model sees for an image of that size, None if not known."""
-        ...
-
+    @abstractmethod
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[str, Outcome]]:
         """Yield (key, outcome) once per request, in any order.
 
         Raises:
             EngineError: If the engine cannot go on at all.
         """
-        ...
+
+    def input_size(self, image_size: Size) -> Size | None:
+        """(width, height) that the model sees for an image of that size, None if not known."""
+        return None if self.resizing is None else self.resizing.size(image_size)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every process, by rank; waits until all have arrived here."""
-        ...
+        return [value]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most engines have nothing to give back
         """Give back connections, threads and memory. May be called twice."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class EngineConfig:
-    """The options that built-in engines understand; each engine takes what concerns it."""
-
-    model: str | None = None
-    """Hub name or path of a checkpoint (`hf`), or the name an endpoint serves (`openai`)."""
-    sampling: Sampling = field(default_factory=Sampling)
-    """How tokens are drawn."""
-    family: str | None = None
-    """Family of the model; None to read it from the model's type or name."""
-    min_pixels: int | None = None
-    """Smallest area of an image as the model sees it; None for the model's own."""
-    max_pixels: int | None = None
-    """Largest area of an image as the model sees it; None for the model's own."""
-    batch_size: int = 8
-    """`hf`: requests generated together."""
-    dtype: str = "auto"
-    """`hf`: torch dtype, e.g. `bfloat16`; `auto` for the checkpoint's."""
-    attn_implementation: str | None = None
-    """`hf`: e.g. `sdpa`, `flash_attention_2`; None for transformers' choice."""
-    device_map: str | None = None
-    """`hf`: `auto` spreads one model over the GPUs; None for one device per process."""
-    trust_remote_code: bool = False
-    """`hf`: run Python code that comes with the checkpoint."""
-    base_url: str = "http://localhost:8000/v1"
-    """`openai`: address of the endpoint, up to and including `/v1`."""
-    api_key: str | None = None
-    """`openai`: None to read the environment variable OPENAI_API_KEY."""
-    concurrency: int = 32
-    """`openai`: requests in flight."""
-    requests_per_minute: float | None = None
-    """`openai`: largest rate of requests, retries included; None for no limit."""
-    timeout: float = 600.0
-    """`openai`: seconds to wait for an answer."""
-    tries: int = 6
-    """`openai`: how often a request is sent before it counts as failed."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """Options of plug-in engines; `completions` for `replay`; `extra_body` for `openai`."""
 
 
 EngineFactory = Callable[[EngineConfig], Engine]
@@ -132,20 +131,18 @@ EngineFactory = Callable[[EngineConfig], Engine]
 ENGINES: Registry[EngineFactory] = Registry("engine", "vlreward.engines")
 """Engine factories by name. A plug-in registers a factory by an entry point."""
 
-_RESERVED = {"paddle": ("paddle", "the Paddle backend (vlreward_paddle)")}
 
-
-def _builtin(module: str) -> EngineFactory:
+def _builtin(module: str, name: str) -> EngineFactory:
     def factory(config: EngineConfig) -> Engine:
-        built = import_module(f"vlreward.engines.{module}").from_config(config)
-        return cast(Engine, built)
+        engine: Engine = getattr(import_module(f"vlreward.engines.{module}"), name)(config)
+        return engine
 
-    factory.__qualname__ = f"{module}.from_config"
+    factory.__qualname__ = name
     return factory
 
 
-for _name in ("hf", "openai", "replay"):
-    ENGINES.register(_name, _builtin(_name))
+ENGINES.register("hf", _builtin("hf", "HFEngine"))
+ENGINES.register("openai", _builtin("openai", "OpenAIEngine"))
 
 
 def make_engine(name: str, config: EngineConfig) -> Engine:
@@ -155,18 +152,9 @@ def make_engine(name: str, config: EngineConfig) -> Engine:
         KeyError: If there is none; names near matches and all known engines.
         ImportError: If a package is missing; names the extra and the pip command.
         EngineError: If the engine cannot start, e.g. no such model.
+        OptionError: If an option has a value that it cannot use, or would be ignored.
     """
-    try:
-        factory = ENGINES.get(name)
-    except KeyError:
-        if name not in _RESERVED:
-            raise
-        extra, provider = _RESERVED[name]
-        raise ImportError(
-            f"the engine {name!r} comes with {provider}, which is not installed: "
-            f"pip install 'vlreward[{extra}]'"
-        ) from None
-    return factory(config)
+    return ENGINES.get(name)(config)
 
 
 def resolve_family(family: str | None, *names: str | None) -> ModelFamily | None:
@@ -177,10 +165,13 @@ def resolve_family(family: str | None, *names: str | None) -> ModelFamily | None
         names: Model types and names, the most reliable first.
 
     Raises:
-        ValueError: If `family` is not known.
+        OptionError: If `family` is not known.
     """
     if family is not None:
-        return FAMILIES[family] if family in FAMILIES else family_of(family)
+        try:
+            return FAMILIES[family] if family in FAMILIES else family_of(family)
+        except ValueError as error:
+            raise OptionError(f"--family: {error}") from None
     for name in names:
         if name is None:
             continue

@@ -71,15 +71,19 @@ def open_model(name: str, options: Mapping[str, Any]) -> Any:
         ) from error
 
 
-def open_processor(name: str) -> Any:
+def open_processor(name: str, **options: Any) -> Any:
     """The processor of a checkpoint, padding on the left.
+
+    Args:
+        name: Directory of a checkpoint, or its name on the Hub.
+        options: Passed to `from_pretrained`.
 
     Raises:
         EngineError: If it has none, or only a tokenizer.
     """
     _check_directory(name)
     try:
-        processor = load_processor(name)
+        processor = load_processor(name, **options)
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise EngineError(
             f"no processor could be loaded from {name!r}: {one_line(error)}"

@@ -8,7 +8,6 @@ point, so the server leaves them alone and the frame of the boxes is known.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import time
@@ -16,7 +15,6 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vlreward._http import backoff_seconds
@@ -25,17 +23,16 @@ from vlreward.engines._bodies import Bodies, Prepared
 from vlreward.engines._replies import Answer
 from vlreward.engines._retry import Pacer
 from vlreward.engines.base import (
+    Engine,
     EngineConfig,
     EngineError,
     Generation,
     GenerationError,
     Outcome,
     Request,
-    Sampling,
     resolve_family,
 )
 from vlreward.errors import OptionError
-from vlreward.geometry import Size
 from vlreward.resizing import Resizing
 
 if TYPE_CHECKING:
@@ -43,97 +40,66 @@ if TYPE_CHECKING:
 
     from vlreward.frames import ModelFamily
 
-__all__ = ["OpenAIEngine", "from_config"]
+__all__ = ["OpenAIEngine"]
 
-_SYSTEMIC = frozenset({"connection", "http_401", "http_403", "http_404"})
-_BREAKER = 16
-"""So many requests in a row lost to the endpoint itself, and the run stops."""
+_BREAKER = 10
+"""So many requests in a row that failed in one way, and the run stops."""
 
 
-class OpenAIEngine:
+class OpenAIEngine(Engine):
     """Generates through an HTTP endpoint, many requests at a time.
 
+    Images are resized as the server's processor would: `min_pixels` and `max_pixels` are those
+    that the server is configured with.
+
     Args:
-        model: Name that the endpoint serves; None if it serves exactly one.
-        base_url: Address up to and including `/v1`.
-        sampling: How tokens are drawn.
-        api_key: Sent as a bearer token; None for the environment variable OPENAI_API_KEY.
-        family: Family of the model, which decides the resizing; None to read it from the name.
-        min_pixels: Smallest image area, as the server is configured; None for the family's.
-        max_pixels: Largest image area, as the server is configured; None for the family's.
-        concurrency: Requests in flight.
-        requests_per_minute: Largest rate, retries included; None for no limit.
-        timeout: Seconds to wait for an answer.
-        tries: How often a request is sent before it counts as failed.
+        config: The options; without a model, the only one that the endpoint serves.
         backoff: Seconds to wait after the first failure; doubled each time, with jitter.
-        extra_body: Added to every request body, e.g. `{"skip_special_tokens": False}`.
 
     Raises:
         EngineError: If the endpoint does not answer, refuses the key, or does not serve the model.
+        OptionError: If an option cannot be used.
     """
 
     name = "openai"
-    rank = 0
-    world_size = 1
+    takes = frozenset(
+        {
+            "api_key",
+            "base_url",
+            "concurrency",
+            "max_pixels",
+            "min_pixels",
+            "options",
+            "requests_per_minute",
+            "timeout",
+            "tries",
+        }
+    )
 
-    def __init__(
-        self,
-        model: str | None = None,
-        *,
-        base_url: str = "http://localhost:8000/v1",
-        sampling: Sampling | None = None,
-        api_key: str | None = None,
-        family: str | None = None,
-        min_pixels: int | None = None,
-        max_pixels: int | None = None,
-        concurrency: int = 32,
-        requests_per_minute: float | None = None,
-        timeout: float = 600.0,
-        tries: int = 6,
-        backoff: float = 0.5,
-        extra_body: dict[str, Any] | None = None,
-    ) -> None:
-        if concurrency < 1 or tries < 1:
-            raise OptionError(
-                "expected concurrency and tries of at least 1, got "
-                f"concurrency={concurrency!r}, tries={tries!r}"
-            )
-        self.sampling = Sampling() if sampling is None else sampling
-        self._endpoint = _endpoint.Endpoint(
-            base_url, os.environ.get("OPENAI_API_KEY") if api_key is None else api_key, timeout
-        )
-        self._concurrency, self._tries, self._backoff = concurrency, tries, backoff
-        self._pacer = Pacer(requests_per_minute)
-        self._extra = dict(extra_body or {})
+    def __init__(self, config: EngineConfig, *, backoff: float = 0.5) -> None:
+        super().__init__(config)
+        key = os.environ.get("OPENAI_API_KEY") if config.api_key is None else config.api_key
+        self._endpoint = _endpoint.Endpoint(config.base_url, key, config.timeout)
+        self._concurrency, self._tries, self._backoff = config.concurrency, config.tries, backoff
+        self._pacer = Pacer(config.requests_per_minute)
+        self._extra = config.options or {}
         self._rng = random.Random()
-        self._lost_in_a_row = 0
+        self._lost: list[str] = []
         self._warned = False
-        self.served_models = self._endpoint.models(tries, backoff)
+        self.served_models = self._endpoint.models(config.tries, backoff)
         """Names that the endpoint listed when the engine was built; empty if it lists none."""
-        self.model = _endpoint.choose_model(model, self.served_models, self._endpoint.shown_url)
-        self.family = resolve_family(family, self.model)
-        self._resizing = _resizing(self.family, self.model, min_pixels, max_pixels)
-        self._bodies = Bodies(self.model, self.sampling, self._resizing, self._extra)
+        self.model = _endpoint.choose_model(
+            config.model, self.served_models, self._endpoint.shown_url
+        )
+        self.family = resolve_family(config.family, self.model)
+        self.resizing = _resizing(self.family, self.model, config.min_pixels, config.max_pixels)
+        self._bodies = Bodies(self.model, self.sampling, self.resizing, self._extra)
         workers = min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-images")
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the address, the key or the concurrency."""
-        return {
-            "engine": self.name,
-            "model": self.model,
-            "sampling": self.sampling.describe(),
-            "image": None if self._resizing is None else asdict(self._resizing),
-            **({"extra_body": self._extra} if self._extra else {}),
-        }
-
-    def input_size(self, image_size: Size) -> Size | None:
-        """(width, height) to which an image of that size is resized, None if it is left alone."""
-        return None if self._resizing is None else self._resizing.size(image_size)
-
-    def gather(self, value: Any) -> list[Any]:
-        """`[value]`: one process talks to the endpoint."""
-        return [value]
+        return {**self.shown(), **({"extra_body": self._extra} if self._extra else {})}
 
     def close(self) -> None:
         """Stop the threads that prepare images."""
@@ -146,7 +112,7 @@ class OpenAIEngine:
         free: neither images nor answers pile up.
 
         Raises:
-            EngineError: If 16 requests in a row were lost to the endpoint itself.
+            EngineError: If 10 requests in a row failed in the same way.
         """
         source = iter(requests)
         done: deque[tuple[str, Outcome]] = deque()
@@ -168,8 +134,6 @@ class OpenAIEngine:
             news.set()
 
         running: set[asyncio.Task[None]] = set()
-        stack = contextlib.ExitStack()
-        stack.enter_context(_endpoint.quick_imports())
         try:
             for _ in range(self._concurrency):
                 task = loop.create_task(slot())
@@ -191,7 +155,6 @@ class OpenAIEngine:
                 loop.run_until_complete(loop.shutdown_asyncgens())
             finally:
                 loop.close()
-                stack.close()
 
     async def _answer(self, client: httpx.AsyncClient, request: Request) -> Outcome:
         if request.image is None:
@@ -202,14 +165,14 @@ class OpenAIEngine:
         if isinstance(prepared, GenerationError):
             return prepared
         outcome = await self._send(client, prepared)
-        if isinstance(outcome, GenerationError) and outcome.kind in _SYSTEMIC:
-            self._lost_in_a_row += 1
-            if self._lost_in_a_row >= _BREAKER:
+        if isinstance(outcome, Generation) or outcome.kind not in self._lost[-1:]:
+            self._lost.clear()
+        if isinstance(outcome, GenerationError):
+            self._lost.append(outcome.kind)
+            if len(self._lost) >= _BREAKER:
                 raise EngineError(
-                    f"{self._lost_in_a_row} requests in a row failed: {outcome.detail}"
+                    f"{len(self._lost)} requests in a row failed in one way: {outcome.detail}"
                 )
-        else:
-            self._lost_in_a_row = 0
         return outcome
 
     async def _send(self, client: httpx.AsyncClient, prepared: Prepared) -> Outcome:
@@ -250,10 +213,10 @@ class OpenAIEngine:
     def _check_not_shrunk(self, answer: Answer, prepared: Prepared) -> None:
         """Warn once if the prompt has fewer tokens than the image alone must have had."""
         tokens = (answer.usage or {}).get("prompt_tokens")
-        if self._warned or not tokens or self._resizing is None or prepared.input_size is None:
+        if self._warned or not tokens or self.resizing is None or prepared.input_size is None:
             return
         width, height = prepared.input_size
-        needed = width * height // self._resizing.factor**2
+        needed = width * height // self.resizing.factor**2
         if tokens < needed:
             self._warned = True
             warnings.warn(
@@ -283,21 +246,3 @@ async def _end(tasks: set[asyncio.Task[None]]) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
-
-
-def from_config(config: EngineConfig) -> OpenAIEngine:
-    """Build the engine from the common options."""
-    return OpenAIEngine(
-        config.model,
-        base_url=config.base_url,
-        sampling=config.sampling,
-        api_key=config.api_key,
-        family=config.family,
-        min_pixels=config.min_pixels,
-        max_pixels=config.max_pixels,
-        concurrency=config.concurrency,
-        requests_per_minute=config.requests_per_minute,
-        timeout=config.timeout,
-        tries=config.tries,
-        extra_body=config.options.get("extra_body"),
-    )

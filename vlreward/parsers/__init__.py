@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vlreward.parsers.boxes import BoxesParser, BoxParser, LabelledBox
+from vlreward.parsers.choice import Choice, ChoiceParser
 from vlreward.parsers.counts import CountParser
 from vlreward.parsers.points import Point, PointParser
 from vlreward.parsers.tags import Several, Where, answer_region, think_answer_structure
@@ -21,6 +22,8 @@ __all__ = [
     "PARSERS",
     "BoxParser",
     "BoxesParser",
+    "Choice",
+    "ChoiceParser",
     "CountParser",
     "LabelledBox",
     "Point",
@@ -42,5 +45,7 @@ PARSERS.register("boxes", BoxesParser())
 PARSERS.register("boxes-anywhere", BoxesParser(where="whole"))
 PARSERS.register("point", PointParser())
 PARSERS.register("point-anywhere", PointParser(where="whole"))
+PARSERS.register("choice", ChoiceParser())
+PARSERS.register("choice-anywhere", ChoiceParser(where="whole"))
 PARSERS.register("count", CountParser())
 PARSERS.register("count-anywhere", CountParser(where="whole"))

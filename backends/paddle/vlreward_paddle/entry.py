@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from vlreward.engines.base import Engine, EngineConfig
 
 __all__ = ["make_engine"]
 
 
-def make_engine(config: Any) -> Any:
+def make_engine(config: EngineConfig) -> Engine:
     """Build the engine.
 
     Args:
-        config: A `vlreward.engines.base.EngineConfig`.
+        config: The options.
 
     Raises:
         ImportError: If paddle or paddleformers is missing; names the extra.
         EngineError: If the engine cannot start.
     """
     try:
-        from vlreward_paddle.engine import from_config
+        from vlreward_paddle.engine import PaddleEngine
     except ImportError as error:
         raise ImportError(
             f"the engine 'paddle' needs {error.name!r}, which is not installed: "
             "pip install 'vlreward[paddle]'"
         ) from error
-    return from_config(config)
+    return PaddleEngine(config)

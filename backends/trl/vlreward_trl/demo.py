@@ -175,7 +175,8 @@ def _saving(every: int, steps: int) -> tuple[str, ...]:
 
 
 def _held_out(task: str, model: Path, out: Path, n: int) -> Evaluation:
-    from vlreward.bench.command import RunOptions, run_command
+    from vlreward.bench.command import run_command
+    from vlreward.bench.options import RunOptions
 
     options = RunOptions(
         suites=[SUITES[task]],

@@ -306,13 +306,13 @@ def write_grpo(out: Path, beta: float, iterations: int) -> None:
 
 def write_answers(out: Path) -> None:
     """Greedy answers of the packaged model to questions about scenes, by the engine `hf`."""
-    from vlreward.engines.base import Generation, Sampling
+    from vlreward.engines.base import EngineConfig, Generation
     from vlreward.engines.hf import HFEngine
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
     from tests.backends.paddle.questions import MODEL, requests
 
-    engine = HFEngine(MODEL, sampling=Sampling(max_tokens=64), batch_size=5, dtype="float32")
+    engine = HFEngine(EngineConfig(MODEL, max_tokens=64, batch_size=5, dtype="float32"))
     found = {}
     for key, made in engine.generate(requests()):
         assert isinstance(made, Generation)

@@ -20,13 +20,15 @@ from vlreward.engines.base import (
     Request,
     Sampling,
 )
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
-from vlreward_paddle.engine import PaddleEngine, from_config
+from vlreward_paddle import rollout
+from vlreward_paddle.engine import PaddleEngine
 
 
 @pytest.fixture(scope="module")
 def engine() -> Any:
-    made = PaddleEngine(MODEL, sampling=Sampling(max_tokens=64), batch_size=7)
+    made = PaddleEngine(EngineConfig(MODEL, max_tokens=64, batch_size=7))
     yield made
     made.close()
 
@@ -65,6 +67,39 @@ def test_seeded_sampling_repeats(engine: Any) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_memory_that_runs_out_halves_the_batch(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the run; the engine `hf` always halved."""
+    asked = requests()[:7]
+    expected = dict(engine.generate(asked))
+    whole, sizes = rollout.generate, []
+
+    def small(model: Any, prompts: Any, sampling: Any) -> Any:
+        sizes.append(len(prompts))
+        if len(prompts) > 2:
+            raise RuntimeError("ResourceExhaustedError: Out of memory error on GPU 0.")
+        return whole(model, prompts, sampling)
+
+    monkeypatch.setattr(rollout, "generate", small)
+    with pytest.warns(UserWarning, match="out of memory with 7 requests at once"):
+        found = dict(engine.generate(asked))
+    assert {k: made.text for k, made in found.items()} == {
+        k: made.text for k, made in expected.items()
+    }
+    assert engine.batch_size == 2
+    engine.batch_size = 7
+    monkeypatch.setattr(rollout, "generate", lambda *given: _fail())
+    with pytest.warns(UserWarning, match="out of memory"):
+        (outcome,) = {type(made) for made in dict(engine.generate(asked)).values()}
+    assert outcome is GenerationError
+    engine.batch_size = 7
+
+
+def _fail() -> Any:
+    raise MemoryError("can't allocate memory")
+
+
 def test_what_it_says_of_itself(engine: Any) -> None:
     assert isinstance(engine, Engine)
     said = engine.describe()
@@ -79,11 +114,13 @@ def test_what_it_says_of_itself(engine: Any) -> None:
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="needs a model"):
-        from_config(EngineConfig())
+    with pytest.raises(OptionError, match="needs a model"):
+        PaddleEngine(EngineConfig())
     with pytest.raises(EngineError, match=r"without config\.json"):
-        from_config(EngineConfig(model=str(tmp_path)))
-    with pytest.raises(EngineError, match="start several processes"):
-        from_config(EngineConfig(model=MODEL, device_map="auto"))
-    with pytest.raises(ValueError, match="expected a dtype of float32"):
-        from_config(EngineConfig(model=MODEL, dtype="int8"))
+        PaddleEngine(EngineConfig(model=str(tmp_path)))
+    with pytest.raises(OptionError, match="start several processes"):
+        PaddleEngine(EngineConfig(model=MODEL, device_map="auto"))
+    with pytest.raises(OptionError, match="has no use for --attn-implementation"):
+        PaddleEngine(EngineConfig(model=MODEL, attn_implementation="sdpa"))
+    with pytest.raises(OptionError, match="--dtype: expected float32"):
+        PaddleEngine(EngineConfig(model=MODEL, dtype="int8"))

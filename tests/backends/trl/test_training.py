@@ -79,12 +79,13 @@ def test_the_benchmark_runs_a_trained_model_in_the_frame_of_its_training(
 ) -> None:
     """Through the transformers engine of `vlreward-bench`."""
     from vlreward.engines.base import Request
+    from vlreward.engines.config import EngineConfig
     from vlreward.engines.hf import HFEngine
-    from vlreward.engines.values import Generation, Sampling
+    from vlreward.engines.values import Generation
 
     run = prepare(parse(argv("rec", "qwen2.5-vl", "--output_dir", tmp_path)))
     train(run)
-    engine = HFEngine(str(tmp_path), sampling=Sampling(max_tokens=2))
+    engine = HFEngine(EngineConfig(str(tmp_path), max_tokens=2))
     row, sample = run.rows[0], run.samples[0]
     request = Request(row["id"], row["prompt"], run.samples.image_path(sample))
     ((name, outcome),) = engine.generate([request])

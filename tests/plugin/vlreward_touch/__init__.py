@@ -1,4 +1,4 @@
-"""Pointing: the answer is "x y", right if it lies within 10 pixels of the gold point."""
+"""Touch: the answer is "x y", right if it lies within 10 pixels of the gold point."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def near(point: tuple[float, float], gold: list[float]) -> float:
     return float(math.dist(point, gold) <= 10)
 
 
-POINTING = TaskSpec(
-    name="pointing",
+TOUCH = TaskSpec(
+    name="touch",
     version="1",
-    prompt=PromptTemplate(name="pointing", text="Point at {expression}."),
+    prompt=PromptTemplate(name="touch", text="Point at {expression}."),
     parser=parse_point,
     judge=PlainJudge(),
     terms=(AnswerTerm("near", near),),
     metrics=(AnswerTerm("acc", near),),
 )
 
-pointing_reward = TaskReward(POINTING, name="pointing_reward")
+touch_reward = TaskReward(TOUCH, name="touch_reward")
 
 
 def make_parrot(config: Any) -> Any:

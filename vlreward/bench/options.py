@@ -1,0 +1,179 @@
+"""The options of `vlreward-bench run`, declared once for the API and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from vlreward.command_line import FrameOption
+from vlreward.engines.config import EngineConfig
+from vlreward.errors import OptionError
+from vlreward.options import flag
+
+__all__ = ["RunOptions"]
+
+
+def _option(panel: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(EngineConfig):
+    """What a run is told; `vlreward-bench run --help` shows it with the engines' options.
+
+    Raises:
+        OptionError: If a value is out of its range, or an option would be ignored.
+    """
+
+    suites: Annotated[
+        list[str], typer.Argument(help="Suites; [bold]vlreward-bench list[/bold] shows them.")
+    ]
+    completions: Annotated[
+        list[Path] | None,
+        _option(
+            "Data",
+            "--completions",
+            "-c",
+            help="Score these recorded completions (.json, .jsonl or .tsv) and ask no model: one "
+            "file for each suite, in order.",
+        ),
+    ] = None
+    data: Annotated[
+        list[Path] | None,
+        _option(
+            "Data",
+            help="Data file of each suite, in order, in place of its own under --data-root; with "
+            "--completions, the golds of files that come without.",
+        ),
+    ] = None
+    data_root: Annotated[
+        Path | None, _option("Data", help="Directory of the suites' data files.")
+    ] = None
+    image_root: Annotated[
+        Path | None,
+        _option("Data", help="Directory that image names are relative to. Default: the data root."),
+    ] = None
+    sample_num: Annotated[
+        int | None, _option("Data", help="Draw this many samples of each suite.", min=1)
+    ] = None
+    seed: Annotated[int | None, _option("Data", help="Seed of that draw, and of the engine's.")] = (
+        42
+    )
+    draw: Annotated[
+        Literal["per-dataset", "chained"],
+        _option(
+            "Data",
+            "--sampling",
+            help="per-dataset: seed anew for each suite; chained: seed once, as PaddleMIX's "
+            "evaluation does.",
+        ),
+    ] = "per-dataset"
+    limit: Annotated[int | None, _option("Data", help="Take the first samples only.", min=1)] = None
+    on_missing: Annotated[
+        Literal["error", "skip"],
+        _option(
+            "Data", help="What to do about samples whose image is missing; never another instead."
+        ),
+    ] = "error"
+    flat_images: Annotated[
+        bool,
+        _option(
+            "Data",
+            "--flat-images",
+            help="Look for images directly in the image root, under their base names.",
+        ),
+    ] = False
+    engine: Annotated[
+        str,
+        _option(
+            "Engine",
+            help="hf (transformers in this process), openai (an endpoint: vLLM, SGLang, "
+            "FastDeploy, transformers serve), paddle, or a plug-in's.",
+        ),
+    ] = "hf"
+    max_error_rate: Annotated[
+        float,
+        _option(
+            "Engine",
+            help="Share of samples that may stay unanswered; one more stops the run.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.01
+    protocol: Annotated[str, _option("Rules", help="strict, vlm-r1, paddlemix or r1-v.")] = "strict"
+    method: Annotated[
+        str | None,
+        _option(
+            "Rules",
+            help="Where answers stand: r1 (in the answer tag) or baseline (anywhere); also "
+            "chooses the suite's prompt. Default: as --prompt says, else r1.",
+        ),
+    ] = None
+    prompt: Annotated[
+        str | None, _option("Rules", help="Prompt preset, in place of the suite's.")
+    ] = None
+    frame: FrameOption = None
+    clip: Annotated[
+        bool,
+        _option("Rules", "--clip", help="Clip boxes to their frame; by default they fail."),
+    ] = False
+    controls: Annotated[
+        bool,
+        _option(
+            "Rules",
+            "--controls",
+            help="Add blind controls as rows: constant answers, the centre box; with a model "
+            "also its answers to shuffled images.",
+        ),
+    ] = False
+    out: Annotated[
+        Path, _option("Output", "--out", "-o", help="Directory for all files of the run.")
+    ] = Path("out")
+    overwrite: Annotated[
+        bool,
+        _option("Output", "--overwrite", help="Replace another run that --out holds."),
+    ] = False
+    expect: Annotated[
+        list[str] | None,
+        _option(
+            "Output",
+            help="Exit with 1 unless the accuracy is as stated: 0.886+-0.02, or "
+            "refcoco_val=0.886+-0.02.",
+        ),
+    ] = None
+    format: Annotated[
+        Literal["lm-eval"] | None, _option("Output", help="Also write lm-eval's files.")
+    ] = None
+    html: Annotated[bool, _option("Output", "--html", help="Also write report.html.")] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.suites)) < len(self.suites):
+            raise OptionError(f"expected suites that differ, got {', '.join(self.suites)}")
+        for name in ("completions", "data"):
+            files = getattr(self, name)
+            if files and len(files) != len(self.suites):
+                raise OptionError(
+                    f"expected one {flag(RunOptions, name)} file for each of the "
+                    f"{len(self.suites)} suites, got {len(files)}"
+                )
+        if self.completions:
+            self.refuse("recorded completions (--completions)", _ASKING)
+        elif self.model is None and self.engine != "openai":
+            raise OptionError(
+                "give a model to ask (--model NAME_OR_PATH) or recorded completions to score "
+                "(--completions FILE)"
+            )
+        if self.temperature == 0:
+            self.refuse("greedy decoding (--temperature 0)", {"top_p"})
+
+
+_ASKING = {
+    *(field.name for field in dataclasses.fields(EngineConfig) if field.name != "family"),
+    *("sample_num", "draw", "limit", "on_missing", "engine", "max_error_rate"),
+}
+"""What matters only where a model is asked."""

@@ -1,0 +1,225 @@
+"""Multiple choice: one letter or several, or the content of an option."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator, model_validator
+
+from vlreward.frames import Frame
+from vlreward.geometry import Size
+from vlreward.golds import literal
+from vlreward.parsers.choice import Choice, ChoiceParser, plain_option
+from vlreward.parsers.tags import excerpt
+from vlreward.prompts import PromptTemplate
+from vlreward.task import FORMAT, AnswerTerm, Recipe, TaskSpec
+from vlreward.types import FailureCode, Gold, ParseFailure, Row, Sample
+
+__all__ = ["CHOICE", "ChoiceGold", "ChoiceJudge", "ChoiceTarget"]
+
+_LETTERS = re.compile(r"\(?[A-Z]\)?\.?(?:\s*,\s*\(?[A-Z]\)?)*\Z")
+_RUN = re.compile(r"[A-Z]{2,10}\Z")
+_PREFIX = re.compile(r"\(?([A-Z])[.):]\s*")
+_ANSWER_KEYS = ("letters", "answer", "letter", "solution", "gt_answer")
+_OPTION_KEYS = ("options", "choices")
+
+
+class ChoiceTarget(NamedTuple):
+    """What an answer is compared with."""
+
+    letters: tuple[str, ...]
+    """The right letters, in order."""
+    options: tuple[str, ...] | None
+    """The content of each option, in the order of the letters; None where it is not known."""
+
+
+class ChoiceGold(Gold):
+    """The right letter or letters, with the options where they are known."""
+
+    task: Literal["choice"] = "choice"
+    """Task that this gold belongs to."""
+    letters: tuple[str, ...] = Field(min_length=1)
+    """Capital letters; all of them must be named."""
+    options: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=26)
+    """The content of each option, A first, without the letters."""
+
+    @field_validator("letters")
+    @classmethod
+    def _are_letters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(len(v) == 1 and v in string.ascii_uppercase for v in value):
+            raise ValueError(f"expected capital letters, got {value!r}")
+        return tuple(sorted(set(value)))
+
+    @model_validator(mode="after")
+    def _letters_have_options(self) -> ChoiceGold:
+        if self.options is not None and self.letters[-1] not in (known := _known(self.options)):
+            raise ValueError(f"expected letters up to {known[-1]}, got {self.letters!r}")
+        return self
+
+    @classmethod
+    def read(cls, value: Any, task: str = "choice") -> ChoiceGold:
+        """A letter, letters (`A, C`, `AC` or a list), or an object with an answer and options.
+
+        The object has `answer` (or `letters`, `letter`, `solution`) and `options` (or `choices`),
+        a list or an object by letter. Its answer is a letter, letters, or the content of an option.
+
+        Raises:
+            ValueError: If it is none of these, or the answer is none of the options.
+        """
+        value = literal(value)
+        options = None
+        if isinstance(value, dict):
+            listed = next((value[key] for key in _OPTION_KEYS if value.get(key)), None)
+            found = [key for key in _ANSWER_KEYS if value.get(key) is not None]
+            if len(found) != 1:
+                raise ValueError(
+                    f"expected one of the keys {', '.join(_ANSWER_KEYS)}, got {value!r:.120}"
+                )
+            options, value = None if listed is None else _options(listed), value[found[0]]
+        if isinstance(value, (list, tuple)):
+            return cls(letters=tuple(map(str, value)), options=options)
+        text = str(value).strip()
+        if options is not None and not (len(text) == 1 and text in _known(options)):
+            named = _of_content(text, options)
+            if named:
+                return cls(letters=(named,), options=options)
+        if _LETTERS.match(text) or (_RUN.match(text) and list(text) == sorted(set(text))):
+            return cls(letters=tuple(re.findall("[A-Z]", text)), options=options)
+        raise ValueError(
+            f"expected a letter, or the content of one of the options {options!r:.80}, got "
+            f"{value!r:.80}"
+        )
+
+    def target(self, image_size: Size | None, input_size: Size | None) -> ChoiceTarget:
+        """The letters and the options."""
+        return ChoiceTarget(self.letters, self.options)
+
+    def written(
+        self,
+        frame: Frame | None = None,
+        image_size: Size | None = None,
+        input_size: Size | None = None,
+        *,
+        whole_numbers: bool = False,
+    ) -> str:
+        """The letters."""
+        return ", ".join(self.letters)
+
+    def text(self) -> str:
+        """The letters with the content of their options."""
+        if self.options is None:
+            return ", ".join(self.letters)
+        named = (f"{v}. {self.options[string.ascii_uppercase.index(v)]}" for v in self.letters)
+        return "; ".join(named)
+
+
+def _options(listed: Any) -> tuple[str, ...]:
+    if isinstance(listed, dict):
+        keys = list(string.ascii_uppercase[: len(listed)])
+        if sorted(listed) != keys:
+            raise ValueError(f"expected options A, B, ... without a gap, got {listed!r:.120}")
+        listed = [listed[key] for key in keys]
+    if not isinstance(listed, (list, tuple)):
+        raise ValueError(f"expected a list of options, got {listed!r:.120}")
+    texts = [str(option).strip() for option in listed]
+    prefixes = [_PREFIX.match(text) for text in texts]
+    if all(m and m[1] == letter for m, letter in zip(prefixes, string.ascii_uppercase)):
+        texts = [text[m.end() :] for text, m in zip(texts, prefixes) if m]  # "A. red", "B. blue"
+    return tuple(texts)
+
+
+def _known(options: Sequence[str]) -> str:
+    return string.ascii_uppercase[: len(options)]
+
+
+def _of_content(text: str, options: Sequence[str]) -> str | None:
+    """The letter of the one option with this content."""
+    plain = plain_option(text)
+    found = [i for i, option in enumerate(options) if plain_option(option) == plain]
+    return string.ascii_uppercase[found[0]] if len(found) == 1 and plain else None
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceJudge:
+    """Finds the letters that an answer names, with the options where they are known."""
+
+    def many(
+        self, answers: Sequence[Choice], samples: Sequence[Sample | Row]
+    ) -> list[tuple[str, ...] | ParseFailure]:
+        """Letters in order, or why there are none, for each answer."""
+        return [self._one(answer, sample.target) for answer, sample in zip(answers, samples)]
+
+    def _one(self, answer: Choice, target: ChoiceTarget) -> tuple[str, ...] | ParseFailure:
+        options = target.options
+        if options is None:
+            return tuple(sorted(answer.letters)) if answer.letters else _no_option(answer, options)
+        # One letter is a letter; letters that run together may be content ("AC").
+        if len(answer.whole) != 1 and (named := _of_content(answer.whole, options)):
+            return (named,)
+        known = _known(options)
+        if answer.lead:
+            named = _of_content(answer.text, options)
+            own = options[known.index(answer.lead)] if answer.lead in known else ""
+            agrees = bool(own) and plain_option(own) == plain_option(answer.text)
+            if agrees:
+                return (answer.lead,)
+            if named is not None or not answer.letters:  # content of another, or a hedge
+                return _no_option(answer, options)
+        if not answer.letters or any(letter not in known for letter in answer.letters):
+            return _no_option(answer, options)
+        return tuple(sorted(answer.letters))
+
+
+def _no_option(answer: Choice, options: Sequence[str] | None) -> ParseFailure:
+    several = options is not None and answer.lead and _of_content(answer.text, options)
+    last = "" if options is None else f" from A to {_known(options)[-1]}"
+    return ParseFailure(
+        FailureCode.MULTIPLE_ANSWERS if several else FailureCode.UNPARSABLE_ANSWER,
+        f"expected a letter{last} or an option, got {excerpt(answer.whole)}",
+    )
+
+
+def _exact(letters: tuple[str, ...], target: ChoiceTarget) -> float:
+    return float(letters == target.letters)
+
+
+def _overlap(letters: tuple[str, ...], target: ChoiceTarget) -> float:
+    """Letters in common over letters in either: 1 if all and no others are named."""
+    named, right = set(letters), set(target.letters)
+    return len(named & right) / len(named | right)
+
+
+R1_PROMPT = PromptTemplate(
+    name="choice-r1",
+    text="{question} First output the thinking process in <think> </think> tags and then output "
+    "the letter of the right option in <answer> </answer> tags.",
+    source="this project",
+)
+BASELINE_PROMPT = PromptTemplate(
+    name="choice-baseline",
+    text="{question} Answer with the letter of the right option and nothing else.",
+    answer_in="whole",
+    source="this project",
+)
+
+_STRICT = TaskSpec(
+    name="choice",
+    version="1",
+    gold=ChoiceGold,
+    prompt=R1_PROMPT,
+    parser=ChoiceParser(where="tag"),
+    judge=ChoiceJudge(),
+    terms=(AnswerTerm("exact", _exact), FORMAT),
+    extra_terms=(AnswerTerm("overlap", _overlap),),
+    metrics=(AnswerTerm("acc", _exact), AnswerTerm("overlap", _overlap)),
+    recipe=Recipe(),
+)
+_BASELINE = _STRICT.model_copy(
+    update={"method": "baseline", "parser": ChoiceParser(where="whole"), "prompt": BASELINE_PROMPT}
+)
+CHOICE = _STRICT.model_copy(update={"variants": (_BASELINE,)})
+"""Strict, in the answer tag and anywhere."""
