@@ -142,12 +142,12 @@ def measure_run(url: str, data: list[Sample], folder: Path) -> dict[str, Any]:
     seen: list[float] = []
     count = 0
 
-    def judge(item: Completed) -> float | None:
+    def judge(item: Completed) -> list[float]:
         nonlocal count
         count += 1
         if count % (len(data) // 10) == 0:
             seen.append(round(memory_mib(), 1))
-        return 1.0
+        return [1.0]
 
     running = engine(url)
     cpu, wall = time.process_time(), time.perf_counter()

@@ -9,11 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vlreward.frames import (
-    FAMILIES,
     Frame,
     MissingSizeError,
     convert,
-    family_of,
     smart_resize,
     to_original,
 )
@@ -205,97 +203,3 @@ def test_smart_resize_refuses(size: Size, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         smart_resize(size)
     assert smart_resize(Size(200, 1)).height == 28
-
-
-# --- families --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "frame", "factor", "min_pixels", "max_pixels"),
-    [
-        # Pixel limits as in each family's published preprocessor_config.json.
-        ("qwen-vl", "norm999", None, None, None),
-        ("qwen2-vl", "norm1000", 28, 3136, 12845056),
-        ("qwen2.5-vl", "input_px", 28, 3136, 12845056),
-        ("qwen3-vl", "norm1000", 32, 65536, 16777216),
-        ("internvl", "norm1000", None, None, None),
-        ("gemini", "norm1000", None, None, None),
-    ],
-)
-def test_families(
-    name: str, frame: str, factor: int | None, min_pixels: int | None, max_pixels: int | None
-) -> None:
-    family = FAMILIES[name]
-    assert family.name == name
-    assert family.frame.value == frame
-    assert family.factor == factor
-    if factor is None:
-        assert family.input_size(IMAGE) is None
-        return
-    assert (family.min_pixels, family.max_pixels) == (min_pixels, max_pixels)
-    assert family.input_size(IMAGE) == smart_resize(
-        IMAGE, factor=factor, min_pixels=family.min_pixels, max_pixels=family.max_pixels
-    )
-    small = family.input_size(Size(4000, 3000), max_pixels=500_000)
-    assert small is not None
-    assert small.width * small.height <= 500_000
-    large = family.input_size(Size(100, 100), min_pixels=500_000)
-    assert large is not None
-    assert large.width * large.height >= 500_000
-
-
-def test_the_table_is_complete() -> None:
-    assert sorted(FAMILIES) == [
-        "gemini",
-        "internvl",
-        "qwen-vl",
-        "qwen2-vl",
-        "qwen2.5-vl",
-        "qwen3-vl",
-    ]
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(
-    ("name", "module", "config"),
-    [
-        ("qwen2-vl", "qwen2_vl", "Qwen2VLVisionConfig"),
-        ("qwen2.5-vl", "qwen2_5_vl", "Qwen2_5_VLVisionConfig"),
-        ("qwen3-vl", "qwen3_vl", "Qwen3VLVisionConfig"),
-    ],
-)
-def test_factors_are_patch_times_merge_size_of_transformers(
-    name: str, module: str, config: str
-) -> None:
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    configs = getattr(transformers.models, module)
-    vision = getattr(getattr(configs, f"configuration_{module}"), config)()
-    assert FAMILIES[name].factor == vision.patch_size * vision.spatial_merge_size
-
-
-@pytest.mark.parametrize(
-    ("model", "family"),
-    [
-        ("Qwen/Qwen2.5-VL-3B-Instruct", "qwen2.5-vl"),
-        ("qwen2_5_vl", "qwen2.5-vl"),
-        ("/models/Qwen2-VL-2B", "qwen2-vl"),
-        ("Qwen/Qwen3-VL-8B-Instruct", "qwen3-vl"),
-        ("Qwen/Qwen-VL-Chat", "qwen-vl"),
-        ("OpenGVLab/InternVL3-8B", "internvl"),
-        ("gemini-2.5-pro", "gemini"),
-    ],
-)
-def test_family_of(model: str, family: str) -> None:
-    assert family_of(model) is FAMILIES[family]
-
-
-@pytest.mark.parametrize(
-    ("model", "named"),
-    [("llava-1.5-7b", "none"), ("", "none"), ("Qwen2.5-7B", "none"), ("qwen2-vl-vs-internvl", "[")],
-)
-def test_family_of_does_not_guess(model: str, named: str) -> None:
-    with pytest.raises(ValueError) as error:
-        family_of(model)
-    assert f"got {model!r} which names {named}" in str(error.value)
-    assert "known: qwen-vl, qwen2-vl" in str(error.value)
-    assert str(error.value).endswith("Declare the frame explicitly")

@@ -4,12 +4,10 @@ import math
 import pickle
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 
-from vlreward.geometry import Box, Polygon, Size
+from vlreward.geometry import Box, Size
 
 _seeded = settings(deadline=None, derandomize=True, max_examples=50)
 NAN, INF, HUGE = math.nan, math.inf, 10**400
@@ -116,93 +114,3 @@ def test_a_box_measures_itself() -> None:
 )
 def test_clipping(box: Box, expected: Box | None) -> None:
     assert box.clipped(20, 10) == expected
-
-
-# --- Polygon ---------------------------------------------------------------------------------
-
-SQUARE = ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0))
-
-
-@pytest.mark.parametrize(
-    ("points", "message"),
-    [
-        pytest.param(((0, 0), (2, 2), (2, 0), (0, 2)), "Self-intersection", id="bow-tie"),
-        pytest.param(((0, 0), (4, 0), (2, 0)), "expected a simple polygon", id="on one line"),
-        pytest.param(
-            ((0, 0), (4, 0), (4, 4), (2, 0), (0, 4)), "expected a simple polygon", id="touches"
-        ),
-        pytest.param(((0, 0), (1, 0)), "three distinct", id="two vertices"),
-        pytest.param(((0, 0), (1, 0), (0, 0)), "three distinct", id="there and back"),
-        pytest.param(((0, 0), (1, 1), (1, 1), (0, 0)), "three distinct", id="repeated"),
-        pytest.param((), "three distinct", id="empty"),
-        pytest.param(((0, 0, 0), (1, 0, 0), (1, 1, 0)), "three distinct", id="three axes"),
-        pytest.param(((0, 0), (NAN, 0), (0, 1)), "finite", id="NaN"),
-        pytest.param(((0, 0), (INF, 0), (0, 1)), "finite", id="infinite"),
-        pytest.param(((0, 0), (HUGE, 0), (0, 1)), "finite", id="more than a float can hold"),
-        pytest.param(((0, 0), (5e-324, 0), (0, 1.7e308)), "polygon with area", id="no area left"),
-    ],
-)
-def test_what_is_no_polygon_is_refused(points: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Polygon(points)
-
-
-def test_rings_close_themselves() -> None:
-    assert Polygon((*SQUARE, SQUARE[0])) == Polygon(SQUARE)
-    assert Polygon(tuple(reversed(SQUARE))).points == tuple(reversed(SQUARE))
-
-
-def test_lists_become_tuples() -> None:
-    polygon = Polygon([list(point) for point in SQUARE])  # type: ignore[arg-type]
-    assert polygon == Polygon(SQUARE)
-    assert hash(polygon) == hash(Polygon(SQUARE))
-    assert pickle.loads(pickle.dumps(polygon)) == polygon
-
-
-@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1.0, 1e200, 8e307])
-def test_validity_does_not_depend_on_the_scale(scale: float) -> None:
-    assert len(Polygon(tuple((x * scale, y * scale) for x, y in SQUARE)).points) == 4
-    bow_tie = ((0, 0), (2 * scale, 2 * scale), (2 * scale, 0), (0, 2 * scale))
-    with pytest.raises(ValueError, match="Self-intersection"):
-        Polygon(bow_tie)
-
-
-def test_from_box_starts_at_the_top_left_and_turns_clockwise() -> None:
-    assert Polygon.from_box(Box(1, 2, 3, 5)).points == ((1, 2), (3, 2), (3, 5), (1, 5))
-
-
-@_seeded
-@given(
-    st.floats(-500, 500),
-    st.floats(-500, 500),
-    st.floats(1, 300),
-    st.floats(1, 300),
-    st.floats(-7, 7),
-)
-def test_rotated_boxes_have_their_centre_sides_and_angle(
-    cx: float, cy: float, width: float, height: float, angle: float
-) -> None:
-    corners = np.array(Polygon.from_rotated_box(cx, cy, width, height, angle).points)
-    np.testing.assert_allclose(corners.mean(axis=0), [cx, cy], atol=1e-9)
-    top, right = corners[1] - corners[0], corners[2] - corners[1]
-    assert np.hypot(*top) == pytest.approx(width)
-    assert np.hypot(*right) == pytest.approx(height)
-    np.testing.assert_allclose(top / width, [math.cos(angle), math.sin(angle)], atol=1e-9)
-    np.testing.assert_allclose(right / height, [-math.sin(angle), math.cos(angle)], atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("box", "message"),
-    [
-        ((0, 0, 0, 1, 0), "positive finite sides and a finite angle, got width=0"),
-        ((0, 0, 1, -2, 0), "height=-2"),
-        ((0, 0, NAN, 1, 0), "width=nan"),
-        ((0, 0, INF, 1, 0), "width=inf"),
-        ((0, 0, 1, 1, NAN), "angle=nan"),
-        ((NAN, 0, 1, 1, 0), "finite coordinates"),
-        ((1e300, 0, 1, 1, 0), "three distinct"),
-    ],
-)
-def test_invalid_rotated_boxes_are_refused(box: tuple[float, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Polygon.from_rotated_box(*box)

@@ -137,7 +137,8 @@ def test_a_variant_leaves_the_original_alone() -> None:
 
 pieces = st.sampled_from(
     ["<think>", "</think>", "<answer>", "</answer>", "[", "]", "{", "}", '"bbox_2d":', "1", "4",
-     "'Position':", "'Confidence':", '"label":', "None", "B", "or", ",", " ", "145", "°", "e9", "-", "\\frac{1}{2}", "√", "(", ")", "```json", "nan", "\n", "三"]
+     "'Position':", "'Confidence':", '"label":', "None", "B", "or", ",", " ",
+     "145", "°", "e9", "-", "\\frac{1}{2}", "√", "(", ")", "```json", "nan", "\n", "三"]
 )  # fmt: skip
 
 

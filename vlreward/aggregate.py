@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,7 +45,7 @@ class Report(BaseModel):
     reward: float
     """Mean of the weighted sum of the terms."""
     terms: dict[str, float]
-    """Mean of each reward term."""
+    """Mean of each reward term over the items that have it."""
 
 
 def aggregate(
@@ -72,13 +72,10 @@ def aggregate(
     clustered = None
     if groups is not None and None not in groups and 1 < len(set(groups)) < n:
         clustered = bootstrap_mean(primary, groups=[str(group) for group in groups])
-    metrics: dict[str, float] = {}
-    metrics_n: dict[str, int] = {}
-    for metric in task.metrics:
-        values = [s.metrics[metric.name] for s in scores if metric.name in s.metrics]
-        metrics_n[metric.name] = len(values)
-        if values:
-            metrics[metric.name] = sum(values) / len(values)
+    measured = {
+        m.name: [s.metrics[m.name] for s in scores if m.name in s.metrics] for m in task.metrics
+    }
+    earned = {t.name: [s.terms[t.name] for s in scores if t.name in s.terms] for t in task.terms}
     return Report(
         task=task.name,
         primary=task.primary,
@@ -88,8 +85,12 @@ def aggregate(
         n=n,
         parse_rate=1 - sum(failed.values()) / n,
         failures=dict(failed.most_common()),
-        metrics=metrics,
-        metrics_n=metrics_n,
+        metrics=_means(measured),
+        metrics_n={name: len(values) for name, values in measured.items()},
         reward=sum(score.value for score in scores) / n,
-        terms={t.name: sum(s.terms.get(t.name, 0.0) for s in scores) / n for t in task.terms},
+        terms=_means(earned),
     )
+
+
+def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: sum(found) / len(found) for name, found in values.items() if found}

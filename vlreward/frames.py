@@ -1,4 +1,4 @@
-"""Coordinate frames of boxes, and the resizing that ties them to an image.
+"""Coordinate frames of boxes and points, and the order of their axes.
 
 A frame is declared, per model family and per data set. It is never guessed from the numbers and
 never chosen with the ground truth: an image-blind model can be made to look right by either.
@@ -6,23 +6,35 @@ never chosen with the ground truth: an image-blind model can be made to look rig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
+from vlreward._lazy import lazy_names
 from vlreward.geometry import Box, Size
-from vlreward.resizing import Resizing, smart_resize
+from vlreward.resizing import smart_resize
+
+if TYPE_CHECKING:
+    from vlreward.families import FAMILIES, ModelFamily, family_of
 
 __all__ = [
     "FAMILIES",
+    "AmbiguousBox",
+    "AxisOrder",
     "Frame",
     "MissingSizeError",
     "ModelFamily",
+    "NamedBox",
     "convert",
     "family_of",
     "smart_resize",
     "to_original",
+    "x_first",
 ]
+
+AxisOrder = Literal["xy", "yx"]
+"""Which coordinate of a pair a model writes first."""
+
+T = TypeVar("T", bound=tuple[float, ...])
 
 
 class Frame(str, Enum):
@@ -32,10 +44,14 @@ class Frame(str, Enum):
     """Pixels of the original image, after EXIF orientation."""
     INPUT_PX = "input_px"
     """Pixels of the image as the model sees it, after `smart_resize`."""
+    NORM1024 = "norm1024"
+    """Each axis from 0 to 1024, as the location tokens of PaliGemma count."""
     NORM1000 = "norm1000"
     """Each axis from 0 to 1000."""
     NORM999 = "norm999"
     """Each axis from 0 to 999."""
+    NORM100 = "norm100"
+    """Each axis from 0 to 100, per cent."""
     NORM1 = "norm1"
     """Each axis from 0 to 1."""
 
@@ -83,7 +99,13 @@ class MissingSizeError(ValueError):
         """Which one."""
 
 
-_NORM_SIDE = {Frame.NORM1000: 1000.0, Frame.NORM999: 999.0, Frame.NORM1: 1.0}
+_NORM_SIDE = {
+    Frame.NORM1024: 1024.0,
+    Frame.NORM1000: 1000.0,
+    Frame.NORM999: 999.0,
+    Frame.NORM100: 100.0,
+    Frame.NORM1: 1.0,
+}
 
 
 def convert(
@@ -137,88 +159,45 @@ def to_original(
     return convert(box, frame, Frame.ORIGINAL_PX, image_size=image_size, input_size=input_size)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFamily:
-    """How one family of models writes boxes and resizes images."""
+class NamedBox(Box):
+    """A box whose text names its coordinates (`xmin`, `top` …): no order needs declaring."""
 
-    name: str
-    """Lower-case name, e.g. `qwen2.5-vl`."""
-    frame: Frame
-    """Frame of the boxes that the family was trained to write."""
-    prompt: str
-    """Name of the prompt preset that its own evaluation uses for grounding."""
-    factor: int | None = None
-    """Multiple to which both sides are resized; None if the family does not use `smart_resize`."""
-    min_pixels: int = 56 * 56
-    """Default smallest area of the family's image processor."""
-    max_pixels: int = 28 * 28 * 16384
-    """Default largest area of the family's image processor."""
-
-    def resizing(
-        self, *, min_pixels: int | None = None, max_pixels: int | None = None
-    ) -> Resizing | None:
-        """How the family's image processor resizes images, None if not by `smart_resize`.
-
-        Args:
-            min_pixels: Smallest area, if not the family's default.
-            max_pixels: Largest area, if not the family's default.
-
-        Raises:
-            OptionError: If the limits leave no size.
-        """
-        if self.factor is None:
-            return None
-        return Resizing(
-            self.factor,
-            self.min_pixels if min_pixels is None else min_pixels,
-            self.max_pixels if max_pixels is None else max_pixels,
-        )
-
-    def input_size(
-        self, size: Size, *, min_pixels: int | None = None, max_pixels: int | None = None
-    ) -> Size | None:
-        """(width, height) that the model sees for an image; see `resizing`."""
-        resizing = self.resizing(min_pixels=min_pixels, max_pixels=max_pixels)
-        return None if resizing is None else resizing.size(size)
+    __slots__ = ()
+    axes: ClassVar[str] = "named"
 
 
-_PX28 = {"factor": 28, "min_pixels": 56 * 56, "max_pixels": 28 * 28 * 16384}
-_PX32 = {"factor": 32, "min_pixels": 256 * 256, "max_pixels": 4096 * 4096}
+class AmbiguousBox(Box):
+    """A box under a key, or in tokens, that some families write y first, in the order written."""
 
-FAMILIES: dict[str, ModelFamily] = {
-    family.name: family
-    for family in (
-        ModelFamily("qwen-vl", Frame.NORM999, "qwen-vl"),
-        ModelFamily("qwen2-vl", Frame.NORM1000, "qwen2-vl", **_PX28),
-        ModelFamily("qwen2.5-vl", Frame.INPUT_PX, "qwen2.5-vl", **_PX28),
-        ModelFamily("qwen3-vl", Frame.NORM1000, "qwen3-vl", **_PX32),
-        ModelFamily("internvl", Frame.NORM1000, "internvl"),
-        ModelFamily("gemini", Frame.NORM1000, "qwen2.5-vl"),
-    )
-}
-"""The known families by name."""
+    __slots__ = ()
+    axes: ClassVar[str] = "ambiguous"
 
 
-def family_of(model: str) -> ModelFamily:
-    """The family that a model's name or `model_type` speaks of.
+def x_first(coordinates: T, order: AxisOrder | None) -> T | None:
+    """A box or point as its family meant it, or None where nothing says how.
 
     Args:
-        model: A model name, path or `model_type`, e.g. `Qwen/Qwen2.5-VL-3B-Instruct`,
-            `qwen2_5_vl`.
-
-    Raises:
-        ValueError: If no family or more than one is named; lists the known ones.
+        coordinates: A `Box` or a pair in the order written; a class attribute `axes` may say that
+            the order is `named` by the text or `ambiguous`.
+        order: The declared order. None is x first, but for what is ambiguous.
 
     Example:
-        >>> family_of("Qwen/Qwen2.5-VL-3B-Instruct").frame.value
-        'input_px'
+        >>> x_first(Box(1, 2, 30, 40), "yx")
+        Box(x1=2, y1=1, x2=40, y2=30)
+        >>> x_first(AmbiguousBox(1, 2, 30, 40), None) is None
+        True
     """
-    name = "".join(c for c in model.lower() if c.isalnum())
-    keys = {key: "".join(c for c in key if c.isalnum()) for key in FAMILIES}
-    found = [key for key, bare in keys.items() if bare in name]
-    if len(found) != 1:
-        raise ValueError(
-            f"expected the name of one model family, got {model!r} which names "
-            f"{found or 'none'}; known: {', '.join(FAMILIES)}. Declare the frame explicitly"
-        )
-    return FAMILIES[found[0]]
+    axes = getattr(coordinates, "axes", "written")
+    if axes == "named":
+        return coordinates
+    if order is None and axes == "ambiguous":
+        return None
+    if order != "yx":
+        return coordinates
+    kind: Any = Box if isinstance(coordinates, Box) else type(coordinates)
+    return cast(T, kind(*(coordinates[i ^ 1] for i in range(len(coordinates)))))
+
+
+__getattr__ = lazy_names(
+    __name__, dict.fromkeys(("FAMILIES", "ModelFamily", "family_of"), "vlreward.families")
+)

@@ -1,4 +1,4 @@
-"""Validated, frozen shapes: `Size`, `Box`, `Polygon`.
+"""Validated, frozen shapes: `Size`, `Box`; `Polygon` from `vlreward.metrics.polygons` too.
 
 Coordinates: x grows to the right, y downward, both continuous (the pixel in the corner covers
 [0, 1] x [0, 1]); a box is (x1, y1, x2, y2) and its width is x2 - x1, without the +-1 of integer
@@ -7,12 +7,13 @@ pixel arithmetic.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from vlreward.metrics.polygons import Polygon
 
 __all__ = ["Box", "Polygon", "Size"]
 
@@ -134,73 +135,9 @@ unchecked_box: Callable[[tuple[float, float, float, float]], Box] = partial(tupl
 """A box of four finite corners that the caller has compared: for hot paths."""
 
 
-@dataclass(frozen=True, slots=True)
-class Polygon:
-    """A simple polygon with positive area; the ring closes itself.
+def __getattr__(name: str) -> Any:
+    if name == "Polygon":  # its home is where it is used, with what shapely knows about it
+        from vlreward.metrics.polygons import Polygon
 
-    Args:
-        points: At least three (x, y) vertices in order, either orientation, finite.
-
-    Raises:
-        ValueError: If there are fewer than three distinct vertices, a coordinate is not finite,
-            the ring crosses itself (a bow-tie) or its area is zero. shapely decides validity.
-    """
-
-    points: tuple[tuple[float, float], ...]
-    """Vertices (x, y) in order, the first not repeated at the end."""
-
-    def __post_init__(self) -> None:
-        import numpy as np
-        from shapely import Polygon as ShapelyPolygon
-        from shapely.validation import explain_validity
-
-        points = tuple(tuple(p) for p in self.points)
-        if len(points) > 1 and points[0] == points[-1]:
-            points = points[:-1]
-        if len(set(points)) < 3 or not all(len(p) == 2 for p in points):
-            raise ValueError(f"expected at least three distinct (x, y) vertices, got {points!r}")
-        if not all(-_MAX <= c <= _MAX for p in points for c in p):
-            raise ValueError(f"expected finite coordinates, got {points!r}")
-        object.__setattr__(self, "points", points)
-        # Validity does not depend on the scale, but shapely's products over- and underflow.
-        exponent = math.frexp(max(abs(c) for p in points for c in p))[1]
-        shape = ShapelyPolygon(
-            [(math.ldexp(x, -exponent), math.ldexp(y, -exponent)) for x, y in points]
-        )
-        if not shape.is_valid or not shape.area > 0:
-            with np.errstate(all="ignore"):  # the place of a near-zero crossing divides by zero
-                reason = explain_validity(shape) if not shape.is_valid else "zero area"
-            raise ValueError(f"expected a simple polygon with area, got {points!r}: {reason}")
-
-    @classmethod
-    def from_box(cls, box: Box) -> Polygon:
-        """The four corners of an axis-aligned box, clockwise on the screen from the top left."""
-        x1, y1, x2, y2 = box
-        return cls(((x1, y1), (x2, y1), (x2, y2), (x1, y2)))
-
-    @classmethod
-    def from_rotated_box(
-        cls, cx: float, cy: float, width: float, height: float, angle: float
-    ) -> Polygon:
-        """A rotated box as a polygon.
-
-        Args:
-            cx: x of the centre.
-            cy: y of the centre.
-            width: Side along the box's own x axis, positive.
-            height: Side along the box's own y axis, positive.
-            angle: Rotation in radians from the x axis towards the y axis, which is clockwise on
-                the screen because y points down.
-
-        Raises:
-            ValueError: If a side is not positive or a number is not finite.
-        """
-        if not (0 < width <= _MAX and 0 < height <= _MAX and math.isfinite(angle)):
-            raise ValueError(
-                "expected positive finite sides and a finite angle, got "
-                f"width={width!r}, height={height!r}, angle={angle!r}"
-            )
-        cos, sin = math.cos(angle), math.sin(angle)
-        dx, dy = width / 2, height / 2
-        corners = ((-dx, -dy), (dx, -dy), (dx, dy), (-dx, dy))
-        return cls(tuple((cx + x * cos - y * sin, cy + x * sin + y * cos) for x, y in corners))
+        return Polygon
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vlreward.frames import Frame, to_original
+from vlreward.frames import Frame, to_original, x_first
 from vlreward.geometry import Box
 from vlreward.types import FailureCode, ParseFailure, Row, Sample
 from vlreward.verify import Policy, Verdict
@@ -16,6 +16,7 @@ __all__ = [
     "CornersJudge",
     "MathJudge",
     "PlainJudge",
+    "ambiguous_axes",
     "declared_frame",
     "is_correct",
     "settled",
@@ -33,7 +34,7 @@ class PlainJudge:
 
 @dataclass(frozen=True, slots=True)
 class BoxJudge:
-    """Converts a box from the sample's declared frame to pixels of the original image."""
+    """Converts a box from the sample's declared frame and order to pixels of the original image."""
 
     clip: bool = False
     """Clip boxes to the frame. By default a box that leaves it is a failure, `out_of_frame`."""
@@ -41,15 +42,18 @@ class BoxJudge:
     def many(
         self, answers: Sequence[Box], samples: Sequence[Sample | Row]
     ) -> list[Box | ParseFailure]:
-        """A box in original pixels, or `out_of_frame`, for each answer.
+        """A box in original pixels, `out_of_frame` or `ambiguous_axes`, for each answer.
 
         Raises:
             ValueError: If a sample declares no frame, or lacks a size that its frame needs.
         """
         return [self._one(box, sample) for box, sample in zip(answers, samples)]
 
-    def _one(self, box: Box, sample: Sample | Row) -> Box | ParseFailure:
+    def _one(self, answer: Box, sample: Sample | Row) -> Box | ParseFailure:
         frame = declared_frame(sample)
+        box = x_first(answer, sample.axis_order)
+        if box is None:
+            return ambiguous_axes()
         extent = frame.extent(sample.image_size, sample.input_size)
         # Original pixels of an image of unknown size: only the origin bounds them.
         right, bottom = extent or (float("inf"), float("inf"))
@@ -139,6 +143,15 @@ def settled(verdict: Verdict) -> Verdict | ParseFailure:
 def is_correct(verdict: Verdict, _gold: Any) -> float:
     """1.0 for the verdict `correct`, else 0.0: the answer term of what `MathJudge` judges."""
     return float(verdict.correct)
+
+
+def ambiguous_axes() -> ParseFailure:
+    """The failure of what some families write y first, where no order is declared."""
+    return ParseFailure(
+        FailureCode.AMBIGUOUS_AXES,
+        "expected a declared order of the axes for a key or tokens that some families write y "
+        "first: declare the family, or axis_order 'xy' or 'yx'",
+    )
 
 
 def declared_frame(sample: Sample | Row) -> Frame:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 
 __all__ = [
@@ -260,9 +260,6 @@ def _gold_of(value: Any) -> Any:
 
 AnyGold = Annotated[SerializeAsAny[Gold], BeforeValidator(_gold_of)]
 """A field that holds the gold of any task; fields as a dict are resolved by their `task`."""
-
-AxisOrder = Literal["xy", "yx"]
-"""Which coordinate of a pair a model writes first."""
 
 _ID = re.compile(r"\S(.*\S)?\Z", re.DOTALL)
 

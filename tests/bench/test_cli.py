@@ -87,7 +87,7 @@ def test_written_samples_can_be_scored_again(rows: Path, tmp_path: Path) -> None
 
 def test_the_default_frame_is_said(rows: Path, tmp_path: Path) -> None:
     result = bench("refcoco_val", "-c", rows, "-o", tmp_path / "o")
-    assert "no frame is declared: boxes were read as original_px" in result.output
+    assert "no frame is declared: coordinates were read as original_px" in result.output
 
 
 def test_a_wrong_frame_is_warned_about(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_wrong_frame_is_warned_about(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text((json.dumps(row) + "\n") * 1)
     result = bench("refcoco_val", "-c", path, "-o", tmp_path / "o", "--frame", "original_px")
-    assert "1 of 1 boxes (100%) lie outside the declared frame original_px" in result.output
+    assert "1 of 1 answers (100%) lie outside the declared frame original_px" in result.output
     assert results(tmp_path / "o")["refcoco_val"]["failures"] == {"out_of_frame": 1}
 
 
@@ -144,7 +144,7 @@ def test_controls_of_boxes_need_image_sizes_and_say_so(tmp_path: Path) -> None:
         assert result.exit_code == 0
         controls = {"refcoco_val@centre-box", "refcoco_val@whole-image"} & results(out).keys()
         assert len(controls) == (2 if more else 0)
-        assert ("no blind controls: a box needs" in result.output) is (not more)
+        assert ("no blind controls: the rows lack" in result.output) is (not more)
 
 
 def test_a_vlmevalkit_table_is_read(tmp_path: Path) -> None:
@@ -223,10 +223,13 @@ def test_a_gold_that_cannot_be_read_is_named_with_its_row(tmp_path: Path) -> Non
             "'strickt'; did you mean 'strict'",
         ),
         (["refcoco_val", "--prompt", "r1"], "unknown prompt preset 'r1'"),
-        (["refcoco_val", "--method", "sft"], "unknown method 'sft'"),
+        (["refcoco_val", "--method", "sft"], "'sft' is not one of 'r1', 'baseline'"),
         (["refcoco_val", "--family", "llama"], "expected the name of one model family"),
         (["refcoco_val", "refcoco_testA"], "one --completions file for each of the 2 suites"),
-        (["geoqa_test", "--clip"], "--clip works on boxes"),
+        (
+            ["geoqa_test", "--clip"],
+            "the answers of 'geoqa_test' cannot be clipped",
+        ),
         (["refcoco_val", "--frame", "norm1000"], "line 1: expected image_size=(width, height)"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),

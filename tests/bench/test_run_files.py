@@ -16,7 +16,7 @@ from vlreward.data.errors import DataError
 from vlreward.report import build_report
 from vlreward.report.load import load_runs
 
-NEW_KEYS: dict[str, object] = {"axis_order": None, "metadata": {}}
+NEW_KEYS = ("axis_order", "metadata")
 ACCURACY = {
     "refcoco_val": 1 / 3,
     "refcoco_val@centre-box": 0.0,
@@ -91,7 +91,8 @@ def test_what_is_written_is_what_is_read(old: Path, tmp_path: Path) -> None:
             for directory in (old, tmp_path / "new")
         ]
         for before, after in zip(*rows, strict=True):
-            old_row, new_row = json.loads(before) | NEW_KEYS, json.loads(after)
+            old_row, new_row = json.loads(before), json.loads(after)
+            assert [new_row.pop(key) for key in NEW_KEYS][1] == {}
             for row in (old_row, new_row):  # how a failure is put into words may change
                 (row["failure"] or {}).pop("detail", None)
             assert new_row == old_row, name

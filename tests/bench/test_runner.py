@@ -392,9 +392,9 @@ class _Terminal(io.StringIO):
 def test_lines_where_there_is_no_terminal() -> None:
     out = io.StringIO()
     with RunProgress(4, "rec", stream=out, interval=0.0) as progress:
-        progress.advance(accuracy=1.0, recorded=True)
+        progress.advance(accuracies=[1.0], recorded=True)
         progress._mark_time -= 2.0  # As if two seconds had passed.
-        progress.advance(accuracy=0.0)
+        progress.advance(accuracies=[0.0])
         progress.advance(failed=True)
     assert out.getvalue().splitlines() == [
         "rec: 1/4, 1 from an earlier run, accuracy 1.000",
@@ -429,7 +429,7 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     out = _Terminal()
     with RunProgress(3, "rec [500@42]", stream=out) as progress:
         for accuracy in (1.0, 1.0, 0.0):
-            progress.advance(accuracy=accuracy)
+            progress.advance(accuracies=[accuracy])
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
     assert "rec [500@42]" in shown
     assert "3/3" in shown
@@ -446,9 +446,9 @@ def test_nothing_when_switched_off() -> None:
 def test_the_judge_feeds_the_display(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     judged: list[str] = []
 
-    def judge(item: Completed) -> float | None:
+    def judge(item: Completed) -> list[float]:
         judged.append(item.sample.id)
-        return float(item.sample.id == "s0")
+        return [float(item.sample.id == "s0")]
 
     run(samples(2), Scripted(), tmp_path, judge=judge, progress=None, title="counting")
     assert judged == ["s0", "s1"]

@@ -91,7 +91,7 @@ def boxes(scale: float, declared: Frame) -> list[Observation]:
 @pytest.mark.parametrize(
     ("scale", "declared", "fits"),
     [
-        (10.0, Frame.ORIGINAL_PX, "norm999 or norm1000"),
+        (10.0, Frame.ORIGINAL_PX, "norm999 or norm1000 or norm1024"),
         (0.01, Frame.NORM1000, "norm1"),
         (4.8, Frame.NORM1, "original_px"),
     ],

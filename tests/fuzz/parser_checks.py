@@ -14,8 +14,8 @@ from vlreward.types import FailureCode, Parsed, ParseFailure
 _BOXES = [
     BoxParser(),
     BoxParser(where="whole"),
-    BoxParser(where="whole", several_boxes="first", y_first=True),
-    BoxParser(several_answers="last", several_boxes="last", y_first=False),
+    BoxParser(where="whole", several_boxes="first"),
+    BoxParser(several_answers="last", several_boxes="last"),
 ]
 _COUNTS = [
     CountParser(),

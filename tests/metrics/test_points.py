@@ -11,7 +11,8 @@ from shapely import Point as ShapelyPoint
 from shapely import Polygon as ShapelyPolygon
 from shapely import box as shapely_box
 
-from vlreward.geometry import Box, Polygon
+from vlreward.geometry import Box
+from vlreward.metrics import Polygon
 from vlreward.metrics.points import Circle, Region, point_closeness, point_inside
 
 _place = st.integers(-20, 40)

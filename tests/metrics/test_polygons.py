@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import math
+import pickle
+from contextlib import suppress
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vlreward.geometry import Box, Polygon
-from vlreward.metrics import RotatedBox, box_iou, polygon_iou, rotated_box_iou
+from vlreward import geometry
+from vlreward.geometry import Box
+from vlreward.metrics import Polygon, RotatedBox, box_iou, polygon_iou, rotated_box_iou
+from vlreward.metrics.points import point_inside
 
 _seeded = settings(deadline=None, derandomize=True, max_examples=40)
 _place = st.floats(0, 500)
@@ -203,3 +208,138 @@ def test_equals_rasterised_masks_of_pycocotools() -> None:
 def test_invalid_rotated_boxes_are_refused(box: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected .*finite"):
         rotated_box_iou(RotatedBox(*box), RotatedBox(0, 0, 1, 1, 0))
+
+
+NAN, INF, HUGE = math.nan, math.inf, 10**400
+
+
+# --- Polygon ---------------------------------------------------------------------------------
+
+CORNERS = ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        pytest.param(((0, 0), (2, 2), (2, 0), (0, 2)), "Self-intersection", id="bow-tie"),
+        pytest.param(((0, 0), (4, 0), (2, 0)), "expected a simple polygon", id="on one line"),
+        pytest.param(
+            ((0, 0), (4, 0), (4, 4), (2, 0), (0, 4)), "expected a simple polygon", id="touches"
+        ),
+        pytest.param(((0, 0), (1, 0)), "three distinct", id="two vertices"),
+        pytest.param(((0, 0), (1, 0), (0, 0)), "three distinct", id="there and back"),
+        pytest.param(((0, 0), (1, 1), (1, 1), (0, 0)), "three distinct", id="repeated"),
+        pytest.param((), "three distinct", id="empty"),
+        pytest.param(((0, 0, 0), (1, 0, 0), (1, 1, 0)), "three distinct", id="three axes"),
+        pytest.param(((0, 0), (NAN, 0), (0, 1)), "finite", id="NaN"),
+        pytest.param(((0, 0), (INF, 0), (0, 1)), "finite", id="infinite"),
+        pytest.param(((0, 0), (HUGE, 0), (0, 1)), "finite", id="more than a float can hold"),
+        pytest.param(((0, 0), (5e-324, 0), (0, 1.7e308)), "polygon with area", id="no area left"),
+    ],
+)
+def test_what_is_no_polygon_is_refused(points: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Polygon(points)
+
+
+def test_rings_close_themselves() -> None:
+    assert Polygon((*CORNERS, CORNERS[0])) == Polygon(CORNERS)
+    assert Polygon(tuple(reversed(CORNERS))).points == tuple(reversed(CORNERS))
+
+
+def test_lists_become_tuples() -> None:
+    polygon = Polygon([list(point) for point in CORNERS])  # type: ignore[arg-type]
+    assert polygon == Polygon(CORNERS)
+    assert hash(polygon) == hash(Polygon(CORNERS))
+    assert pickle.loads(pickle.dumps(polygon)) == polygon
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1.0, 1e200, 8e307])
+def test_validity_does_not_depend_on_the_scale(scale: float) -> None:
+    assert len(Polygon(tuple((x * scale, y * scale) for x, y in CORNERS)).points) == 4
+    bow_tie = ((0, 0), (2 * scale, 2 * scale), (2 * scale, 0), (0, 2 * scale))
+    with pytest.raises(ValueError, match="Self-intersection"):
+        Polygon(bow_tie)
+
+
+def test_from_box_starts_at_the_top_left_and_turns_clockwise() -> None:
+    assert Polygon.from_box(Box(1, 2, 3, 5)).points == ((1, 2), (3, 2), (3, 5), (1, 5))
+
+
+@_seeded
+@given(
+    st.floats(-500, 500),
+    st.floats(-500, 500),
+    st.floats(1, 300),
+    st.floats(1, 300),
+    st.floats(-7, 7),
+)
+def test_rotated_boxes_have_their_centre_sides_and_angle(
+    cx: float, cy: float, width: float, height: float, angle: float
+) -> None:
+    corners = np.array(Polygon.from_rotated_box(cx, cy, width, height, angle).points)
+    np.testing.assert_allclose(corners.mean(axis=0), [cx, cy], atol=1e-9)
+    top, right = corners[1] - corners[0], corners[2] - corners[1]
+    assert np.hypot(*top) == pytest.approx(width)
+    assert np.hypot(*right) == pytest.approx(height)
+    np.testing.assert_allclose(top / width, [math.cos(angle), math.sin(angle)], atol=1e-9)
+    np.testing.assert_allclose(right / height, [-math.sin(angle), math.cos(angle)], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((0, 0, 0, 1, 0), "positive finite sides and a finite angle, got width=0"),
+        ((0, 0, 1, -2, 0), "height=-2"),
+        ((0, 0, NAN, 1, 0), "width=nan"),
+        ((0, 0, INF, 1, 0), "width=inf"),
+        ((0, 0, 1, 1, NAN), "angle=nan"),
+        ((NAN, 0, 1, 1, 0), "finite coordinates"),
+        ((1e300, 0, 1, 1, 0), "three distinct"),
+    ],
+)
+def test_sides_and_angles_that_are_none(box: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Polygon.from_rotated_box(*box)
+
+
+def test_geometry_still_has_it() -> None:
+    assert geometry.Polygon is Polygon
+    assert "Polygon" in geometry.__all__
+    with pytest.raises(AttributeError, match="no attribute 'Polygons'"):
+        geometry.Polygons  # noqa: B018
+
+
+_NUMBER = st.sampled_from([0.0, 1.0, 3.0, 1e-17, -1e-12, 1e15, 3.0000000001]) | st.floats(
+    allow_nan=False, allow_infinity=False
+)
+_POINTS = st.lists(st.tuples(_NUMBER, _NUMBER), min_size=3, max_size=6)
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(first=_POINTS, second=_POINTS, nudge=st.sampled_from([0, 1e-16, 1e-13, 1e-10]))
+@example(  # shapely 2.1 divides by zero on its way
+    first=[(412.98827341454466, 0), (1.0751392297897567e229, -1e-12),
+           (542.1829189710706, 457417842.1466374), (-1e-12, 657.4421008860945)],
+    second=[(412.9882734144668, 0), (1.0751392297897567e229, -1e-12),
+            (542.1829189710287, 457417842.1466374), (-9.99936493130437e-13, 657.4421008860945)],
+    nudge=0,
+)  # fmt: skip
+@example(  # and overflows here
+    first=[(550.0699882168104, 5.986910769298146e202), (5.3908799057086734e125, 1e-09),
+           (-1, 5.7265668247664481e-18), (0, 978.4824831135953)],
+    second=[(0, 0), (1, 0), (0, 1)],
+    nudge=0,
+)  # fmt: skip
+def test_nothing_that_a_model_can_write_raises(
+    first: list[tuple[float, float]], second: list[tuple[float, float]], nudge: float
+) -> None:
+    """Warnings are errors here, so shapely's are too."""
+    made = []
+    for points in (first, second, [(x * (1 + nudge), y + nudge) for x, y in first]):
+        with suppress(ValueError):
+            made.append(Polygon(tuple(points)))
+    for a in made:
+        assert point_inside(first[0], a) in (0.0, 1.0)
+        for b in made:
+            assert 0 <= polygon_iou(a, b) <= 1

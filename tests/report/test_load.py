@@ -114,7 +114,7 @@ def test_results_with_nan_or_cut_short(run: Path) -> None:
             "expected a gold of task 'rec'",
         ),
         (lambda r: r.update(answer=[1, 2, 3]), "expected four numbers"),
-        (lambda r: r.update(answer="text"), "expected answer="),
+        (lambda r: r.update(answer="text"), "expected what 'rec' draws, got 'text'"),
         (lambda r: r.update(span=[0, 999]), "expected a span within the 31 characters"),
         (lambda r: r.update(span=[-1, 2]), "span.0: .*greater than or equal to 0"),
         (lambda r: r.update(metrics={"iou": 1.0}), r"expected the primary metric 'acc@0.5'"),

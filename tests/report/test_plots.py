@@ -49,11 +49,11 @@ def test_rec_figures_count_every_sample_once(tmp_path: Path) -> None:
     made = _figures(tmp_path, rows)
     found = [r["metrics"]["iou"] for r in rows if r["failure"] is None]
     expected, _ = np.histogram(found, bins=np.linspace(0, 1, 11))
-    counts = [int(row[1]) for row in made["IoU with the gold box"].rows]
+    counts = [int(row[1]) for row in made["Samples by IoU"].rows]
     assert counts[:-1] == expected.tolist()
     assert sum(counts) == 200
     assert counts[-1] == sum(r["failure"] is not None for r in rows)
-    by_size = {row[0]: row for row in made["Accuracy by size of the gold box"].rows}
+    by_size = {row[0]: row for row in made["Accuracy by size of the gold"].rows}
     for name, side in (("0–32", 10), ("32–64", 40), ("96–128", 100), ("≥ 384", 500)):
         hits = [r["metrics"]["acc@0.5"] for r in rows if r["gold"]["box"][2] == side]
         assert int(by_size[name][1]) == len(hits)
@@ -68,7 +68,7 @@ def test_a_gold_in_another_frame_is_measured_in_original_pixels(tmp_path: Path) 
     row = make_row("rec", "s", [0, 0, 1000, 1000], "<answer></answer>", [0, 0, 50, 50])
     row |= {"gold": {"task": "rec", "box": [0, 0, 1000, 1000], "frame": "norm1000"}}
     row |= {"image_size": [50, 50]}
-    table = _figures(tmp_path, [row])["Accuracy by size of the gold box"].rows
+    table = _figures(tmp_path, [row])["Accuracy by size of the gold"].rows
     assert [line[0] for line in table if line[1] != "0"] == ["32–64"]
 
 

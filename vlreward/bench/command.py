@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from vlreward.errors import OptionError, UserError
-from vlreward.registry import unknown_name
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
@@ -71,29 +70,26 @@ class _Rules:
 
 
 def _rules(suite: Suite, options: RunOptions) -> _Rules:
-    from vlreward.judges import BoxJudge
     from vlreward.prompts import get_prompt
     from vlreward.tasks import get_task
 
     preset = get_prompt(options.prompt) if options.prompt is not None else None
-    method: Any = options.method
-    if method is None:
-        method = "baseline" if preset is not None and preset.answer_in == "whole" else "r1"
-    if method not in ("r1", "baseline"):
-        raise unknown_name("method", method, ("r1", "baseline"))
+    whole = preset is not None and preset.answer_in == "whole"
+    method = options.method or ("baseline" if whole else "r1")
     spec = get_task(suite.task, protocol=options.protocol, method=method)
-    if options.clip:
-        if not isinstance(spec.judge, BoxJudge):
-            raise OptionError(
-                f"--clip works on boxes under protocol 'strict', not on {suite.name!r}"
-            )
-        spec = spec.model_copy(update={"judge": BoxJudge(clip=True)})
-    return _Rules(suite, spec, preset or get_prompt(suite.prompts[method]))
+    if options.clip and not spec.clips:
+        raise OptionError(
+            f"--clip: the answers of {suite.name!r} cannot be clipped under protocol "
+            f"{spec.protocol!r}"
+        )
+    if preset is None:
+        preset = get_prompt(suite.prompts[method]) if method in suite.prompts else spec.prompt
+    return _Rules(suite, spec.configured(clip=options.clip), preset)
 
 
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
-    from vlreward.bench.controls import blind_controls, have_controls
+    from vlreward.bench.controls import with_controls
     from vlreward.bench.evaluate import evaluate, file_fields
     from vlreward.data.images import ImageFolder
     from vlreward.engines.base import resolve_family
@@ -106,15 +102,18 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
         golds, provenance = _golds(options.data[i] if options.data else None, suite.task)
         assert options.completions is not None
         file = read_recorded(
-            options.completions[i], suite.task, frame=options.frame, family=family, golds=golds
+            options.completions[i],
+            suite.task,
+            also=suite.also,
+            frame=options.frame,
+            family=family,
+            golds=golds,
         )
         notes = []
         if file.accuracy is not None:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
         if suite.n is not None and len(file.rows) != suite.n:
             notes.append(f"{len(file.rows)} samples; the whole split has {suite.n}")
-        if options.controls and not have_controls(suite.task, [row.sample for row in file.rows]):
-            notes.append("no blind controls: a box needs the size of its image, which rows lack")
         evaluation = evaluate(
             suite,
             rule.spec,
@@ -127,14 +126,12 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             notes=notes,
             images=None if root is None else ImageFolder(root, options.flat_images),
         )
-        evaluations.append(evaluation)
-        if options.controls:
-            evaluations += blind_controls(evaluation)
+        evaluations += with_controls(evaluation) if options.controls else [evaluation]
     return evaluations
 
 
 def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
-    from vlreward.bench.controls import blind_controls, shuffle_images
+    from vlreward.bench.controls import shuffle_images, with_controls
     from vlreward.bench.live import LiveRun, shown_name
     from vlreward.bench.occupied import occupy
     from vlreward.bench.suite_data import load_suite
@@ -160,18 +157,16 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
         )
         for rule, dataset in zip(rules, datasets):
             evaluation = live.evaluate(rule.suite, dataset, rule.spec, rule.prompt)
-            evaluations.append(evaluation)
+            evaluations += with_controls(evaluation) if options.controls else [evaluation]
             if engine.rank == 0:
                 Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
-            if options.controls:
-                evaluations += blind_controls(evaluation)
-                if len(dataset) > 1:
-                    shuffled = shuffle_images(dataset)
-                    evaluations.append(
-                        live.evaluate(
-                            rule.suite, shuffled, rule.spec, rule.prompt, control="shuffled-images"
-                        )
+            if options.controls and len(dataset) > 1:
+                shuffled = shuffle_images(dataset)
+                evaluations.append(
+                    live.evaluate(
+                        rule.suite, shuffled, rule.spec, rule.prompt, control="shuffled-images"
                     )
+                )
     finally:
         engine.close()
     return evaluations if engine.rank == 0 else []

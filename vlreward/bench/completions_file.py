@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,7 @@ from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
 from vlreward.frames import Frame, ModelFamily
 from vlreward.geometry import Size
 from vlreward.golds import unpack
-from vlreward.tasks.geometry import MathGold
 from vlreward.types import Completion, Sample
-from vlreward.verify import check_gold
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]
 
@@ -53,7 +51,7 @@ class RecordedFile:
     rows: tuple[Recorded, ...]
     """At least one row."""
     frame: Frame | None
-    """Frame of predicted boxes, the same for all rows; None if the task has no boxes."""
+    """Frame of predicted coordinates, the same for all rows; None if they have none."""
     frame_declared_by: str | None
     """Who declared the frame: `option`, `model family`, `file` or `default`."""
     accuracy: float | None
@@ -64,6 +62,7 @@ def read_recorded(
     path: Path,
     task: str,
     *,
+    also: Sequence[str] = (),
     frame: Frame | None = None,
     family: ModelFamily | None = None,
     golds: Mapping[str, Sample] | None = None,
@@ -74,11 +73,12 @@ def read_recorded(
         path: `.json` with a list or with `results`, `.jsonl`, or `.tsv` with a header. A row has a
             completion (`completion`, `model_output`, `prediction`, `response` or `output`), a
             gold (`gold`, `ground_truth`, `solution` or `answer`), and where known `id` or
-            `index`, `question`, `image`, `image_size` or `width` and `height`, `input_size`,
-            `frame`, `truncated` or `finish_reason`.
-        task: Task that the golds belong to.
-        frame: Frame of predicted boxes, in place of what the rows say; `original_px` if neither
-            says one.
+            `index`, `task`, `question`, `image`, `image_size` or `width` and `height`,
+            `input_size`, `frame`, `axis_order`, `metadata`, `truncated` or `finish_reason`.
+        task: Task of rows that do not name theirs.
+        also: Further tasks that rows may name.
+        frame: Frame of predicted coordinates, in place of what the rows say; `original_px` if
+            neither says one.
         family: Model family, for the frame and for input sizes.
         golds: Samples by id, for files that hold no golds.
 
@@ -93,11 +93,11 @@ def read_recorded(
     if frame is None and family is not None:
         frame, by_option = family.frame, "model family"
     recorded: list[Recorded] = []
-    frames: set[tuple[Frame | None, str | None]] = set()
+    frames: set[tuple[Frame, str]] = set()
     seen: set[str] = set()
     for raw in rows:
         try:
-            row, declared_in_file = _row(raw, task, frame, family, golds)
+            row, declared_in_file = _row(raw, (task, *also), frame, family, golds)
             if row.sample.id in seen:
                 raise ValueError(f"expected ids that differ, got {row.sample.id!r} again")
         except ValidationError as error:
@@ -105,15 +105,16 @@ def read_recorded(
         except ValueError as error:
             raise _row_error(path, raw, str(error)) from None
         seen.add(row.sample.id)
-        who = by_option if frame else "file" if declared_in_file else "default"
-        frames.add((row.sample.frame, who if row.sample.frame else None))
+        if row.sample.frame is not None:
+            who = by_option if frame else "file" if declared_in_file else "default"
+            frames.add((row.sample.frame, who))
         recorded.append(row)
     if not recorded:
         raise DataError("expected recorded completions, got none", path=path)
     if len(frames) > 1:
-        names = sorted(str(name) for name, _ in frames)
+        names = sorted({name.value for name, _ in frames})
         raise DataError(f"expected one frame for all rows, got {names}; declare one", path=path)
-    ((used, declared_by),) = frames
+    used, declared_by = frames.pop() if frames else (None, None)
     return RecordedFile(path, digest, tuple(recorded), used, declared_by, accuracy)
 
 
@@ -181,7 +182,7 @@ def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 def _row(
     raw: RawRow,
-    task: str,
+    tasks: tuple[str, ...],
     frame: Frame | None,
     family: ModelFamily | None,
     golds: Mapping[str, Sample] | None,
@@ -198,33 +199,41 @@ def _row(
     known = golds.get(sample_id) if golds is not None else None
     if golds is not None and known is None:
         raise ValueError(f"expected the id of a sample of the data file, got {sample_id!r}")
-    sample = known or _sample(row, sample_id, task)
+    sample = known or _sample(row, sample_id, tasks)
     declared = sample.frame is not None
-    if task == "rec":
+    if sample.gold.located:
         sample = _with_frame(sample, row, frame, family)
     truncated = row.get("truncated") is True or row.get("finish_reason") == "length"
     correct = row.get("correct", row.get("is_correct"))
-    completion = Completion(text, truncated=truncated, token_count=row.get("token_count"))
+    count = row.get("token_count")
+    completion = Completion(text, truncated, count if isinstance(count, int) else None)
     verdict = bool(correct) if isinstance(correct, (bool, int)) else None
     return Recorded(sample, completion, verdict), declared
 
 
-def _sample(row: dict[str, Any], sample_id: str, task: str) -> Sample:
+def _sample(row: dict[str, Any], sample_id: str, tasks: tuple[str, ...]) -> Sample:
     gold = _first(row, _GOLD)
     if gold is None:
         raise ValueError(
             f"expected a gold in one of {', '.join(_GOLD)}, got none; the keys are {sorted(row)}. "
             "Add it, or name the data file with --data"
         )
-    envelope = unpack(gold, task)
-    if envelope.gold.task != task:
-        raise ValueError(f"expected a gold of task {task!r}, got one of {envelope.gold.task!r}")
-    if isinstance(envelope.gold, MathGold):
-        check_gold(envelope.gold.expression)
+    if isinstance(gold, dict) and isinstance(gold.get("task"), str):
+        gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
+    envelope = unpack(gold, _task(row, tasks))
+    if envelope.gold.task not in tasks:
+        expected = " or ".join(map(repr, tasks))
+        raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
+    envelope.gold.check()
     image = _first(row, _IMAGE)
     size = row.get("image_size") or envelope.image_size
     if size is None and row.get("width") is not None and row.get("height") is not None:
-        size = [float(row["width"]), float(row["height"])]
+        try:
+            size = [float(row["width"]), float(row["height"])]
+        except (TypeError, ValueError):
+            sides = short((row["width"], row["height"]))
+            raise ValueError(f"expected numbers as width and height, got {sides}") from None
+    more = row.get("metadata")
     return Sample(
         id=sample_id,
         question=row.get("question") or "",
@@ -234,7 +243,15 @@ def _sample(row: dict[str, Any], sample_id: str, task: str) -> Sample:
         image_size=size,
         input_size=row.get("input_size") or envelope.input_size,
         frame=row.get("frame") or envelope.frame,
+        axis_order=row.get("axis_order") or envelope.axis_order,
+        metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
+
+
+def _task(row: Mapping[str, Any], tasks: tuple[str, ...]) -> str:
+    """Which task a bare gold is of: the one that the row names, if it is one of these."""
+    named = row.get("task")
+    return named if named in tasks else tasks[0]
 
 
 def _with_frame(

@@ -6,43 +6,57 @@ better than its controls says nothing about seeing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vlreward.bench.evaluate import Evaluation, evaluate
 from vlreward.data.dataset import Dataset
 from vlreward.frames import Frame
-from vlreward.tasks import get_task
+from vlreward.tasks import TASKS, get_task
 from vlreward.types import Completion, Sample
 
-__all__ = ["blind_controls", "have_controls", "shuffle_images"]
+__all__ = ["shuffle_images", "with_controls"]
 
-_BOXES = {"centre-box": (0.25, 0.25, 0.75, 0.75), "whole-image": (0.0, 0.0, 1.0, 1.0)}
+_NONE = "no blind controls: the rows lack what they need, e.g. the sizes of the images"
+_LONGEST_NAME = 60
 
 
-def blind_controls(evaluation: Evaluation) -> list[Evaluation]:
-    """Controls for the samples of an evaluation, named `SUITE@CONTROL`.
+def with_controls(evaluation: Evaluation) -> list[Evaluation]:
+    """An evaluation, and the blind controls of its task for its samples, named `SUITE@CONTROL`.
 
-    For REC: the middle half of each side of the image, and the whole image; where an image's size
-    is not known there is no such box, and no control. For other tasks: the most frequent gold as a
-    constant answer, chosen with the golds and so an upper bound of what a constant can earn.
+    What an answer is that never looked, the task says (`TaskSpec.controls`). Where rows belong to
+    several tasks, a control answers each row with the first one of its task. The evaluation says
+    so in a note if there is none.
     """
-    samples = evaluation.samples
-    if evaluation.suite.task != "rec":
-        constant, _ = Counter(str(sample.target) for sample in samples).most_common(1)[0]
-        return [_control(evaluation, f"constant-{constant}", [constant] * len(samples))]
-    if not have_controls("rec", samples):
-        return []
-    sizes = [sample.image_size for sample in samples if sample.image_size is not None]
-    return [
-        _control(evaluation, name, [[x1 * w, y1 * h, x2 * w, y2 * h] for w, h in sizes])
-        for name, (x1, y1, x2, y2) in _BOXES.items()
-    ]
+    answers = _blind(evaluation.samples)
+    if not answers:
+        return [replace(evaluation, notes=(*evaluation.notes, _NONE))]
+    return [evaluation, *(_control(evaluation, *control) for control in answers.items())]
 
 
-def have_controls(task: str, samples: Sequence[Sample]) -> bool:
-    """Whether there are blind controls for samples: boxes need the size of every image."""
-    return task != "rec" or all(sample.image_size is not None for sample in samples)
+def _blind(samples: Sequence[Sample]) -> dict[str, list[str]]:
+    places: dict[str, list[int]] = {}
+    for place, sample in enumerate(samples):
+        places.setdefault(sample.task, []).append(place)
+    found = {
+        task: {
+            name: list(answers)
+            for name, answers in TASKS.get(task).controls([samples[i] for i in mine]).items()
+        }
+        for task, mine in places.items()
+    }
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not all(found.values()):
+        return {}
+    names: list[str] = []
+    mixed = [""] * len(samples)
+    for task, controls in found.items():
+        name, answers = next(iter(controls.items()))
+        names.append(name)
+        for place, answer in zip(places[task], answers):
+            mixed[place] = answer
+    return {"+".join(names): mixed}
 
 
 def shuffle_images(dataset: Dataset) -> Dataset:
@@ -62,14 +76,20 @@ def shuffle_images(dataset: Dataset) -> Dataset:
     return Dataset(f"{dataset.name}@shuffled-images", shifted, dataset.provenance, dataset.images)
 
 
-def _control(evaluation: Evaluation, name: str, answers: Sequence[object]) -> Evaluation:
+def _control(evaluation: Evaluation, name: str, answers: Sequence[str]) -> Evaluation:
     suite = evaluation.suite
-    frame = Frame.ORIGINAL_PX if suite.task == "rec" else None
-    safe = "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
+    samples = [
+        sample.model_copy(update={"frame": Frame.ORIGINAL_PX, "axis_order": "xy"})
+        if sample.gold.located
+        else sample
+        for sample in evaluation.samples
+    ]
+    frame = Frame.ORIGINAL_PX if any(sample.gold.located for sample in samples) else None
+    safe = "".join(c if c.isalnum() or c in "-._+" else "_" for c in name)[:_LONGEST_NAME]
     return evaluate(
         suite.model_copy(update={"references": ()}),
         get_task(suite.task),
-        [sample.model_copy(update={"frame": frame}) for sample in evaluation.samples],
+        samples,
         [Completion(f"<answer>{answer}</answer>") for answer in answers],
         prompt=evaluation.prompt,
         name=f"{evaluation.name}@{safe}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,17 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from vlreward.aggregate import Report, aggregate
-from vlreward.bench.run_files import FailureRow, SampleRow, SuiteResult
+from vlreward.bench.mixed import joined, rules_of, score_rows
+from vlreward.bench.run_files import FailureRow, SampleRow, SuiteResult, TaskPart
 from vlreward.data.images import ImageFolder, ImageSource
 from vlreward.frames import Frame
 from vlreward.prompts import PromptTemplate
-from vlreward.scoring import score_batch
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
 from vlreward.verify import Verdict
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "file_fields"]
 
 _OUTSIDE_WARNING = 0.05
 
@@ -48,7 +48,7 @@ class Evaluation:
     report: Report
     """Means, intervals and failure counts."""
     frame: Frame | None = None
-    """Declared frame of predicted boxes."""
+    """Declared frame of predicted coordinates."""
     frame_declared_by: str | None = None
     """Who declared it: `option`, `model family`, `file`, `default`."""
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +58,8 @@ class Evaluation:
 
     images: ImageSource | None = None
     """Where the images of the samples are, if known."""
+    parts: Mapping[str, Report] = field(default_factory=dict)
+    """Where rows belong to several tasks: the report of each."""
 
     def summary(self, directory: Path | None = None) -> SuiteResult:
         """The entry of this suite in `results.json`.
@@ -71,6 +73,10 @@ class Evaluation:
         found = SuiteResult(
             suite=self.suite.name,
             task=report.task,
+            by_task={
+                name: TaskPart.model_validate(part, from_attributes=True)
+                for name, part in self.parts.items()
+            },
             acc=report.acc,
             acc_ci=(report.acc_ci.low, report.acc_ci.high),
             acc_ci_method=report.acc_ci.method,
@@ -151,28 +157,37 @@ def evaluate(
     provenance: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
     images: ImageSource | None = None,
+    scores: Sequence[Score] | None = None,
 ) -> Evaluation:
     """Score the completions of one suite.
 
     Args:
         suite: The suite.
-        spec: Task, protocol and method.
+        spec: Task, protocol and method; rows of a further task of the suite (`Suite.also`) are
+            scored by its own rules under the same protocol and method.
         samples: At least one sample.
         completions: As many completions.
         prompt: Prompt preset that was asked.
         name: Name in results, if not the suite's.
-        frame: Declared frame of predicted boxes.
+        frame: Declared frame of predicted coordinates.
         frame_declared_by: Who declared it.
         provenance: What identifies the inputs; goes into the summary as it is.
         notes: Remarks on the inputs; remarks on the frame are added.
         images: Where the images of the samples are, if known.
+        scores: Their scores, where they are known already.
 
     Raises:
         ValueError: If there are no samples, or the numbers differ.
     """
-    scores = score_batch(spec, completions, samples)
+    specs = rules_of(suite, spec)
+    if scores is None:
+        scores = score_rows(specs, samples, completions)
+    whole = spec
+    parts: dict[str, Report] = {}
+    if len(specs) > 1:
+        whole, scores, parts = joined(specs, samples, scores)
     names = [sample.image for sample in samples]
-    report = aggregate(spec, scores, names if any(names) else None)
+    report = aggregate(whole, scores, names if any(names) else None)
     return Evaluation(
         suite=suite,
         name=name or suite.name,
@@ -187,6 +202,7 @@ def evaluate(
         provenance=dict(provenance or {}),
         notes=(*notes, *_frame_notes(scores, samples, frame, frame_declared_by)),
         images=images,
+        parts=parts,
     )
 
 
@@ -201,21 +217,22 @@ def _frame_notes(
         return notes
     if declared_by == "default":
         notes.append(
-            f"no frame is declared: boxes were read as {frame.value}, the default; declare one "
-            "with --frame or --family"
+            f"no frame is declared: coordinates were read as {frame.value}, the default; declare "
+            "one with --frame or --family"
         )
-    if any(frame.extent(s.image_size, s.input_size) is None for s in samples):
+    located = [(sample, s) for sample, s in zip(samples, scores) if sample.gold.located]
+    if any(frame.extent(sample.image_size, sample.input_size) is None for sample, _ in located):
         notes.append(
-            "image sizes are not known, so boxes beyond the right or bottom edge cannot be told"
+            "image sizes are not known, so answers beyond the right or bottom edge cannot be told"
         )
     outside = sum(
-        s.failure is not None and s.failure.code is FailureCode.OUT_OF_FRAME for s in scores
+        s.failure is not None and s.failure.code is FailureCode.OUT_OF_FRAME for _, s in located
     )
-    boxes = sum(s.answer is not None for s in scores)
-    if boxes and outside / boxes > _OUTSIDE_WARNING:
+    answers = sum(s.answer is not None for _, s in located)
+    if answers and outside / answers > _OUTSIDE_WARNING:
         notes.append(
-            f"WARNING: {outside} of {boxes} boxes ({outside / boxes:.0%}) lie outside the declared "
-            f"frame {frame.value}: is it the frame that this model writes?"
+            f"WARNING: {outside} of {answers} answers ({outside / answers:.0%}) lie outside the "
+            f"declared frame {frame.value}: is it the frame that this model writes?"
         )
     return notes
 

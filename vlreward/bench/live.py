@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.live_scores import LiveScores
+from vlreward.bench.mixed import rules_of
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 from vlreward.engines.base import Engine
 from vlreward.frames import Frame
 from vlreward.prompts import PromptTemplate
-from vlreward.scoring import score
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
 from vlreward.types import Sample
@@ -31,7 +32,7 @@ class LiveRun:
     out: Path
     """Directory of the run files."""
     frame: Frame | None = None
-    """Frame of predicted boxes, in place of the model family's."""
+    """Frame of predicted coordinates, in place of the model family's."""
     max_error_rate: float = 0.01
     """Largest share of samples that may stay without an answer."""
     overwrite: bool = False
@@ -58,32 +59,31 @@ class LiveRun:
             control: Name of the control that the data set is, if it is one.
 
         Raises:
-            DataError: If boxes are asked for and no frame is known.
+            DataError: If answers lie in the image and no frame is known.
             TooManyFailuresError, EngineError, RunMismatchError: See `run_suite`.
         """
-        frame, declared_by = self._frame(suite)
+        specs = rules_of(suite, spec)
+        frame, declared_by = self._frame(specs)
         about = {"data_sha256": dataset.provenance.sha256, "ids_sha256": dataset.ids_sha256}
-
-        def judge(item: Completed) -> float | None:
-            if item.completion is None:
-                return None
-            sample = _as_seen(item, frame)
-            return score(spec, item.completion, sample).metrics[spec.primary]
-
-        completed = run_suite(
-            dataset,
-            self.engine,
-            self.out / f"run_{suite.name if control is None else f'{suite.name}@{control}'}.jsonl",
-            prompt=prompt,
-            images=dataset.images,
-            judge=judge,
-            max_error_rate=self.max_error_rate,
-            overwrite=self.overwrite,
-            title=dataset.name,
-            about=about,
-            progress=self.progress,
-        )
-        answered = [item for item in completed if item.completion is not None]
+        name = suite.name if control is None else f"{suite.name}@{control}"
+        with LiveScores(specs, lambda item: _as_seen(item, frame)) as live:
+            completed = run_suite(
+                dataset,
+                self.engine,
+                self.out / f"run_{name}.jsonl",
+                prompt=prompt,
+                images=dataset.images,
+                judge=live.add,
+                max_error_rate=self.max_error_rate,
+                overwrite=self.overwrite,
+                title=dataset.name,
+                about=about,
+                progress=self.progress,
+            )
+            answered = [item for item in completed if item.completion is not None]
+            samples = [_as_seen(item, frame) for item in answered]
+            completions = [item.completion for item in answered if item.completion is not None]
+            scores = live.of(samples, completions)
         origin = dataset.provenance
         notes = [*origin.remarks]
         if origin.skipped:
@@ -97,8 +97,9 @@ class LiveRun:
         return evaluate(
             suite.model_copy(update={"references": references}),
             spec,
-            [_as_seen(item, frame) for item in answered],
-            [item.completion for item in answered if item.completion is not None],
+            samples,
+            completions,
+            scores=scores,
             prompt=prompt,
             name=dataset.name,
             frame=frame,
@@ -117,23 +118,23 @@ class LiveRun:
             images=dataset.images,
         )
 
-    def _frame(self, suite: Suite) -> tuple[Frame | None, str | None]:
-        if suite.task != "rec":
+    def _frame(self, specs: Mapping[str, TaskSpec]) -> tuple[Frame | None, str | None]:
+        if not any(spec.located for spec in specs.values()):
             return None, None
         if self.frame is not None:
             return self.frame, "option"
         if self.engine.family is not None:
             return self.engine.family.frame, "model family"
         raise DataError(
-            f"the family of model {self.engine.model!r} is not known, so the frame of its boxes "
-            "is not either: declare it with --frame or --family"
+            f"the family of model {self.engine.model!r} is not known, so the frame of its "
+            "answers is not either: declare it with --frame or --family"
         )
 
 
 def _as_seen(item: Completed, frame: Frame | None) -> Sample:
     """The sample with the sizes that the engine saw."""
     generation = item.generation
-    update: dict[str, Any] = {"frame": frame}
+    update: dict[str, Any] = {"frame": frame if item.sample.gold.located else None}
     if generation is not None:
         update["image_size"] = generation.image_size or item.sample.image_size
         update["input_size"] = generation.input_size or item.sample.input_size

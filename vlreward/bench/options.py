@@ -104,9 +104,11 @@ class RunOptions(EngineConfig):
             max=1,
         ),
     ] = 0.01
-    protocol: Annotated[str, _option("Rules", help="strict, vlm-r1, paddlemix or r1-v.")] = "strict"
+    protocol: Annotated[
+        str, _option("Rules", help="strict, or whose published rules: vlm-r1, paddlemix, r1-v.")
+    ] = "strict"
     method: Annotated[
-        str | None,
+        Literal["r1", "baseline"] | None,
         _option(
             "Rules",
             help="Where answers stand: r1 (in the answer tag) or baseline (anywhere); also "
@@ -119,7 +121,11 @@ class RunOptions(EngineConfig):
     frame: FrameOption = None
     clip: Annotated[
         bool,
-        _option("Rules", "--clip", help="Clip boxes to their frame; by default they fail."),
+        _option(
+            "Rules",
+            "--clip",
+            help="Clip answers to their frame; by default those that leave it fail.",
+        ),
     ] = False
     controls: Annotated[
         bool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
@@ -29,11 +30,11 @@ class RunProgress:
     Example:
         >>> import io
         >>> out = io.StringIO()
-        >>> with RunProgress(2, "counting", stream=out) as progress:
-        ...     progress.advance(accuracy=1.0, recorded=True)
+        >>> with RunProgress(2, "val", stream=out) as progress:
+        ...     progress.advance(accuracies=[1.0], recorded=True)
         ...     progress.advance(failed=True, recorded=True)
         >>> print(out.getvalue().strip())
-        counting: 2/2, 2 from an earlier run, accuracy 1.000, 1 failed
+        val: 2/2, 2 from an earlier run, accuracy 1.000, 1 failed
     """
 
     def __init__(
@@ -75,21 +76,20 @@ class RunProgress:
             self._print_line()
 
     def advance(
-        self, *, accuracy: float | None = None, failed: bool = False, recorded: bool = False
+        self, *, accuracies: Sequence[float] = (), failed: bool = False, recorded: bool = False
     ) -> None:
         """One more item is settled.
 
         Args:
-            accuracy: How right the answer is, from 0 to 1; None if that is not judged.
+            accuracies: How right answers are, from 0 to 1, of which that is known now.
             failed: True if there is no answer.
             recorded: True if the answer is from an earlier run.
         """
         self._done += 1
         self._recorded += recorded
         self._failed += failed
-        if accuracy is not None:
-            self._judged += 1
-            self._sum += accuracy
+        self._judged += len(accuracies)
+        self._sum += sum(accuracies)
         if not self._shown:
             return
         now = time.monotonic()

@@ -30,6 +30,7 @@ __all__ = [
     "Results",
     "SampleRow",
     "SuiteResult",
+    "TaskPart",
     "read_results",
     "read_samples",
     "samples_file",
@@ -69,6 +70,23 @@ Span = tuple[Count, Count]
 Sides = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
 
 
+class TaskPart(BaseModel):
+    """What one task earned in a suite whose rows belong to several."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n: Count
+    """Number of its samples."""
+    acc: Share
+    """Mean of its primary metric."""
+    primary: str
+    """Name of that metric."""
+    parse_rate: Share
+    """Share of its completions with a usable answer."""
+    metrics: dict[str, Number]
+    """Mean of each metric."""
+
+
 class SuiteResult(BaseModel):
     """What `results.json` says of one suite; keys that are not listed here are kept."""
 
@@ -78,6 +96,9 @@ class SuiteResult(BaseModel):
     """The suite that the samples are of; the key in `results.json` may name a subset of it."""
     task: str
     """Name of the task."""
+    by_task: dict[str, TaskPart] = Field(default_factory=dict)
+    """Where rows belong to several tasks: each of them. `acc` is then the mean over all rows, each
+    by the primary metric of its own task."""
     acc: Share
     """Mean of the primary metric."""
     acc_ci: tuple[Number, Number] | None = None

@@ -59,7 +59,7 @@ def run_suite(
     *,
     prompt: PromptTemplate,
     images: ImageSource | None = None,
-    judge: Callable[[Completed], float | None] | None = None,
+    judge: Callable[[Completed], Sequence[float]] | None = None,
     max_error_rate: float = 0.01,
     overwrite: bool = False,
     title: str = "run",
@@ -78,7 +78,8 @@ def run_suite(
         path: Run file, see `RunStore`.
         prompt: How samples are put to the model.
         images: Gives the image that a sample names; None to take its name as a path.
-        judge: How right an answer is, from 0 to 1, for the running accuracy; None if unknown.
+        judge: Called with each item; the accuracies from 0 to 1 that are known since the last
+            call, for the display. It must not wait: the engine stands still meanwhile.
         max_error_rate: Largest share of samples without an answer; one more ends the run.
         overwrite: Begin `path` anew where it holds answers of another model, prompt or sampling.
         title: Name of the suite, for the progress display and the header of the file.
@@ -128,7 +129,7 @@ class _Run:
         shards: _shards.Shards,
         prompt: PromptTemplate,
         images: ImageSource | None,
-        judge: Callable[[Completed], float | None] | None,
+        judge: Callable[[Completed], Sequence[float]] | None,
         failures: _Failures,
     ) -> None:
         self.results: dict[int, Completed] = {}
@@ -144,11 +145,10 @@ class _Run:
 
         def settle(index: int, item: Completed) -> None:
             self.results[index] = item
-            accuracy = None
-            if item.generation is not None and self._judge is not None:
-                accuracy = self._judge(item)
             display.advance(
-                accuracy=accuracy, failed=item.error is not None, recorded=item.recorded
+                accuracies=() if self._judge is None else self._judge(item),
+                failed=item.error is not None,
+                recorded=item.recorded,
             )
             if item.error is not None:
                 self._failures.check(self.results.values())

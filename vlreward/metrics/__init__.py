@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from vlreward.metrics.matching import one_to_one
     from vlreward.metrics.points import Circle, Region, point_closeness, point_inside
-    from vlreward.metrics.polygons import RotatedBox, polygon_iou, rotated_box_iou
+    from vlreward.metrics.polygons import Polygon, RotatedBox, polygon_iou, rotated_box_iou
     from vlreward.metrics.text import (
         MAX_REPETITION_CHARS,
         OPEN_R1_TAGS,
@@ -55,6 +55,7 @@ __all__ = [
     "CocoBox",
     "Interval",
     "Labelled",
+    "Polygon",
     "Region",
     "RotatedBox",
     "bootstrap_difference",
@@ -115,7 +116,7 @@ _MODULES = {
     ),
     "matching": ("one_to_one",),
     "points": ("Circle", "Region", "point_closeness", "point_inside"),
-    "polygons": ("RotatedBox", "polygon_iou", "rotated_box_iou"),
+    "polygons": ("Polygon", "RotatedBox", "polygon_iou", "rotated_box_iou"),
     "text": (
         "MAX_REPETITION_CHARS",
         "OPEN_R1_TAGS",

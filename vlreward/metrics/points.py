@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from vlreward.geometry import Box, Polygon
+from vlreward.geometry import Box
+from vlreward.metrics.polygons import Polygon
 
 __all__ = ["Circle", "Region", "point_closeness", "point_inside"]
 
@@ -41,10 +42,12 @@ def point_inside(point: tuple[float, float], region: Region) -> float:
         return float(region.x1 <= x <= region.x2 and region.y1 <= y <= region.y2)
     if isinstance(region, Circle):
         return float(math.hypot(x - region.x, y - region.y) <= region.radius)
+    import numpy as np
     from shapely import Point as ShapelyPoint
     from shapely import Polygon as ShapelyPolygon
 
-    return float(ShapelyPolygon(region.points).covers(ShapelyPoint(x, y)))
+    with np.errstate(all="ignore"):  # GEOS may overflow on its way
+        return float(ShapelyPolygon(region.points).covers(ShapelyPoint(x, y)))
 
 
 def point_closeness(point: tuple[float, float], region: Region) -> float:

@@ -3,15 +3,87 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from vlreward.geometry import Polygon
+from vlreward.geometry import Box
 
-__all__ = ["RotatedBox", "polygon_iou", "rotated_box_iou"]
+__all__ = ["Polygon", "RotatedBox", "polygon_iou", "rotated_box_iou"]
 
-
+_MAX = sys.float_info.max
 _GRID = 2.0**-44  # relative to the extent of both polygons
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """A simple polygon with positive area; the ring closes itself.
+
+    Args:
+        points: At least three (x, y) vertices in order, either orientation, finite.
+
+    Raises:
+        ValueError: If there are fewer than three distinct vertices, a coordinate is not finite,
+            the ring crosses itself (a bow-tie) or its area is zero. shapely decides validity.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    """Vertices (x, y) in order, the first not repeated at the end."""
+
+    def __post_init__(self) -> None:
+        import numpy as np
+        from shapely import Polygon as ShapelyPolygon
+        from shapely.validation import explain_validity
+
+        points = tuple(tuple(p) for p in self.points)
+        if len(points) > 1 and points[0] == points[-1]:
+            points = points[:-1]
+        if len(set(points)) < 3 or not all(len(p) == 2 for p in points):
+            raise ValueError(f"expected at least three distinct (x, y) vertices, got {points!r}")
+        if not all(-_MAX <= c <= _MAX for p in points for c in p):
+            raise ValueError(f"expected finite coordinates, got {points!r}")
+        object.__setattr__(self, "points", points)
+        # Validity does not depend on the scale, but shapely's products over- and underflow.
+        exponent = math.frexp(max(abs(c) for p in points for c in p))[1]
+        with np.errstate(all="ignore"):  # GEOS may divide by zero on its way
+            shape = ShapelyPolygon(_moved(self.points, (0.0, 0.0), exponent))
+            if not shape.is_valid or not shape.area > 0:
+                reason = "zero area" if shape.is_valid else explain_validity(shape)
+                raise ValueError(f"expected a simple polygon with area, got {points!r}: {reason}")
+
+    @classmethod
+    def from_box(cls, box: Box) -> Polygon:
+        """The four corners of an axis-aligned box, clockwise on the screen from the top left."""
+        x1, y1, x2, y2 = box
+        return cls(((x1, y1), (x2, y1), (x2, y2), (x1, y2)))
+
+    @classmethod
+    def from_rotated_box(
+        cls, cx: float, cy: float, width: float, height: float, angle: float
+    ) -> Polygon:
+        """A rotated box as a polygon.
+
+        Args:
+            cx: x of the centre.
+            cy: y of the centre.
+            width: Side along the box's own x axis, positive.
+            height: Side along the box's own y axis, positive.
+            angle: Rotation in radians from the x axis towards the y axis, which is clockwise on
+                the screen because y points down.
+
+        Raises:
+            ValueError: If a side is not positive or a number is not finite.
+        """
+        if not (0 < width <= _MAX and 0 < height <= _MAX and math.isfinite(angle)):
+            raise ValueError(
+                "expected positive finite sides and a finite angle, got "
+                f"width={width!r}, height={height!r}, angle={angle!r}"
+            )
+        cos, sin = math.cos(angle), math.sin(angle)
+        dx, dy = width / 2, height / 2
+        corners = ((-dx, -dy), (dx, -dy), (dx, dy), (-dx, dy))
+        return cls(tuple((cx + x * cos - y * sin, cy + x * sin + y * cos) for x, y in corners))
 
 
 class RotatedBox(NamedTuple):
@@ -47,6 +119,8 @@ def polygon_iou(a: Polygon, b: Polygon) -> float:
         >>> polygon_iou(triangle, square)
         0.5
     """
+    import numpy as np
+    from shapely import GEOSException
     from shapely import Polygon as ShapelyPolygon
 
     if a == b:
@@ -61,8 +135,12 @@ def polygon_iou(a: Polygon, b: Polygon) -> float:
     small, large = sorted((p.area, q.area))
     if not small > 1e-100 * large:  # an upper bound of the IoU; or both vanish in doubles
         return 0.0
-    # Without a grid, GEOS may find no overlap at all of two rings that differ by a rounding.
-    inter = min(p.intersection(q, grid_size=_GRID).area, small)
+    try:
+        with np.errstate(all="ignore"):  # GEOS may divide by zero on its way
+            # Without a grid, GEOS may find no overlap of two rings that differ by a rounding.
+            inter = min(p.intersection(q, grid_size=_GRID).area, small)
+    except GEOSException:  # a sliver that vanishes on the grid
+        return 0.0
     return float(inter / (small + large - inter))
 
 

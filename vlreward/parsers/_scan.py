@@ -211,7 +211,7 @@ class Scan:
         elif not form:
             self.boxes.append(Stated(span, values, order))
         elif form == "?":
-            self.boxes.append(Stated(span, values, "doubtful"))
+            self.boxes.append(Stated(span, values, "ambiguous"))
         else:
             a, b, c, d = values
             corners = (b, a, d, c) if form == "yxyx" else (a, b, a + c, b + d)
@@ -354,15 +354,15 @@ class Scan:
         match = _PAIRS.match(text, pos, end)
         if match:
             return self._pairs(match)
-        match = _LIST.match(text, pos, end)
-        if match and text[match.end() - 1] == _CLOSER[text[pos]]:
-            self._list(match.span(), _ATOMS.findall(match.group()[1:-1]))
-            return match.end()
         match = _SPACED.match(text, pos, end) or _ROWS.match(text, pos, end)
         if match:
             numbers = _NUMBERS.findall(match.group())
             for first in range(0, len(numbers), 4):
                 self.add_box(match.span(), numbers[first : first + 4])
+            return match.end()
+        match = _LIST.match(text, pos, end)
+        if match and text[match.end() - 1] == _CLOSER[text[pos]]:
+            self._list(match.span(), _ATOMS.findall(match.group()[1:-1]))
             return match.end()
         return None
 

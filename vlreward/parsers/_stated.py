@@ -18,9 +18,9 @@ NUMBER = r"[-+]?(?:[0-9]{1,64}(?:\.[0-9]{0,64})?|\.[0-9]{1,64})(?:[eE][-+]?[0-9]
 _FULL_NUMBER = re.compile(NUMBER)
 _UNIT = re.compile(r"\s?(?:px|pixels?|像素)\Z", re.IGNORECASE)
 
-Order = Literal["written", "named", "doubtful"]
+Order = Literal["written", "named", "ambiguous"]
 """`written`: in the order that the family declares. `named`: x before y, the names say so.
-`doubtful`: under a key that some families write y first."""
+`ambiguous`: under a key that some families write y first."""
 
 
 class TooComplex(Exception):

@@ -104,7 +104,7 @@ class Tags:
         start, stop = match.span()
         order: Order = "written"
         if match.re is _PALIGEMMA:  # y first, as only PaliGemma writes it; the label follows
-            order = "doubtful"
+            order = "ambiguous"
             after = re.compile(r"[^<>;]{0,1000}").match(text, stop, self._end)
             assert after is not None
             self._label(after.group())

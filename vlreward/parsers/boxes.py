@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from vlreward.frames import AmbiguousBox, NamedBox
 from vlreward.geometry import Box, unchecked_box
 from vlreward.parsers._prose import NOTHING, read
 from vlreward.parsers._scan import Scan
@@ -69,8 +70,6 @@ class BoxParser:
     the chosen one is checked."""
     corner_keys: bool = True
     """Whether two points under keys such as `top_left` and `bottom_right` are a box."""
-    y_first: bool | None = None
-    """Whether numbers are written (y1, x1, y2, x2). None: only under the key `box_2d`."""
     max_chars: int = MAX_CHARS
     """Longer completions are refused unread, with `too_long`."""
 
@@ -81,8 +80,9 @@ class BoxParser:
         """Read the box of one completion; never raises on text.
 
         Returns:
-            The box in the frame that the model wrote, corners (x1, y1, x2, y2), whole numbers as
-            int, with the span of its numbers and brackets. Or a failure: those of
+            The box in the frame and order that the model wrote, whole numbers as int, with the
+            span of its numbers and brackets; a `NamedBox` or `AmbiguousBox` where the text says
+            more or less of the order (see `vlreward.frames.x_first`). Or a failure: those of
             `answer_region`; `no_box`; `multiple_boxes`; `invalid_box` unless x1 < x2 and y1 < y2;
             `bad_number` for what is no finite number of at most 10^12; `too_long`; `too_complex`
             for more than 2,000 tokens or 32 levels of structure.
@@ -99,17 +99,14 @@ class BoxParser:
         if not found:
             return _no_box(scan, text, start, end)
         if len(found) > 1 and self.several_boxes == "fail":
-            stated = [c for c in found if c.values is not None]
-            if stated and any(self._corners(c) != self._corners(stated[0]) for c in found):
+            stated = [_reading(c) for c in found]
+            if any(c.values for c in found) and any(c != stated[0] for c in stated):
                 return ParseFailure(
                     FailureCode.MULTIPLE_BOXES, f"expected one box, got {len(found)}", (start, end)
                 )
         chosen = found[-1 if self.several_boxes == "last" else 0]
-        box = _box(chosen, self._corners(chosen))
+        box = _box(chosen)
         return box if isinstance(box, ParseFailure) else Parsed(box, chosen.span)
-
-    def _corners(self, found: Stated) -> tuple[float, ...] | None:
-        return _corners(found, self.y_first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +129,6 @@ class BoxesParser:
     """Read the boxes from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
     several_answers: Several = "fail"
     """What to do with several `<answer>` blocks that differ; see `answer_region`."""
-    y_first: bool | None = None
-    """Whether numbers are written (y1, x1, y2, x2). None: only under the key `box_2d`."""
     max_chars: int = MAX_CHARS
     """Longer completions are refused unread, with `too_long`."""
 
@@ -161,7 +156,7 @@ class BoxesParser:
             return _no_box(scan, text, start, end)
         boxes = []
         for stated in scan.boxes:
-            box = _box(stated, _corners(stated, self.y_first))
+            box = _box(stated)
             if isinstance(box, ParseFailure):
                 return box
             boxes.append(LabelledBox(box, stated.label))
@@ -175,24 +170,21 @@ def _no_box(scan: Scan, text: str, start: int, end: int) -> ParseFailure:
     return ParseFailure(FailureCode.NO_BOX, detail[:200], (start, end))
 
 
-def _corners(found: Stated, y_first: bool | None) -> tuple[float, ...] | None:
-    values = found.values
-    if values is None or found.order == "named":
-        return values
-    if found.order == "doubtful" if y_first is None else y_first:
-        y1, x1, y2, x2 = values
-        return x1, y1, x2, y2
-    return values
+def _reading(found: Stated) -> tuple[tuple[float, ...] | None, bool]:
+    """What two places must share to state the same box."""
+    return found.values, found.order == "ambiguous"
 
 
-def _box(found: Stated, corners: tuple[float, ...] | None) -> Box | ParseFailure:
-    if corners is None:
+def _box(found: Stated) -> Box | ParseFailure:
+    if found.values is None:
         return ParseFailure(
             found.code, f"expected four finite numbers, got {found.detail}"[:200], found.span
         )
-    x1, y1, x2, y2 = corners
+    x1, y1, x2, y2 = corners = found.values
     if -LIMIT <= x1 < x2 and -LIMIT <= y1 < y2:
-        return unchecked_box((x1, y1, x2, y2))
+        if found.order == "written":
+            return unchecked_box((x1, y1, x2, y2))
+        return NamedBox(*corners) if found.order == "named" else AmbiguousBox(*corners)
     return ParseFailure(
         FailureCode.INVALID_BOX,
         f"expected x1 < x2 and y1 < y2, got ({x1:g}, {y1:g}, {x2:g}, {y2:g})",

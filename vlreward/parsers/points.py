@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from vlreward.parsers._prose import read
 from vlreward.parsers._stated import Stated
@@ -17,7 +17,7 @@ from vlreward.parsers.tags import (
 )
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
-__all__ = ["Point", "PointParser"]
+__all__ = ["AmbiguousPoint", "NamedPoint", "Point", "PointParser"]
 
 
 class Point(NamedTuple):
@@ -27,6 +27,23 @@ class Point(NamedTuple):
     """To the right."""
     y: float
     """Downward."""
+
+
+class NamedPoint(Point):
+    """A point whose text names its coordinates: no order needs declaring."""
+
+    __slots__ = ()
+    axes: ClassVar[str] = "named"
+
+
+class AmbiguousPoint(Point):
+    """A point that some families write y first, in the order written."""
+
+    __slots__ = ()
+    axes: ClassVar[str] = "ambiguous"
+
+
+_KINDS = {"written": Point, "named": NamedPoint, "ambiguous": AmbiguousPoint}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +60,7 @@ class PointParser:
     Example:
         >>> parse = PointParser()
         >>> parse("<answer>pyautogui.click(x=0.5, y=0.25)</answer>").value
-        Point(x=0.5, y=0.25)
+        NamedPoint(x=0.5, y=0.25)
         >>> parse('<answer>{"bbox_2d": [10, 20, 30, 60]}</answer>').value
         Point(x=20.0, y=40.0)
     """
@@ -67,8 +84,9 @@ class PointParser:
         """Read the point of one completion; never raises on text.
 
         Returns:
-            The point in the frame and order that the model wrote, whole numbers as int, with the
-            span of its numbers and brackets. Or a failure: those of `answer_region`; `no_point`;
+            The point in the frame and order that the model wrote (see
+            `vlreward.frames.x_first`), whole numbers as int, with the span of its numbers and
+            brackets. Or a failure: those of `answer_region`; `no_point`;
             `multiple_points`; `bad_number` for what is no finite number of at most 10^12;
             `too_long`; `too_complex` for more than 2,000 tokens or 32 levels of structure.
         """
@@ -103,7 +121,8 @@ def _point(found: Stated) -> Parsed[Point] | ParseFailure:
         return ParseFailure(
             found.code, f"expected finite numbers, got {found.detail}"[:200], found.span
         )
+    kind = _KINDS[found.order]
     if len(values) == 2:
-        return Parsed(Point(*values), found.span)
+        return Parsed(kind(*values), found.span)
     x1, y1, x2, y2 = values
-    return Parsed(Point((x1 + x2) / 2, (y1 + y2) / 2), found.span)
+    return Parsed(kind((x1 + x2) / 2, (y1 + y2) / 2), found.span)

@@ -1,29 +1,27 @@
-"""What a row's gold and answer look like: shapes on the image, and texts."""
+"""What a row's gold and answer look like: shapes on the image, and texts. The row's task says."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import to_jsonable_python
 
 from vlreward.bench.run_files import SampleRow
-from vlreward.geometry import Box
 from vlreward.report.text import shown
+from vlreward.task import Shape, TaskSpec
 from vlreward.tasks import TASKS
 from vlreward.types import Sample
 
-__all__ = ["Shape", "answer_shapes", "gold_shapes", "gold_text", "known_sample"]
+__all__ = ["answer_shapes", "area", "gold_shapes", "gold_text", "known_sample", "known_task"]
+
+_MOST = 500
+_SIZES = {"box": 4, "point": 2, "circle": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Something to draw on an image."""
-
-    kind: Literal["box", "point", "circle", "polygon"]
-    """What `numbers` are: corners (x1, y1, x2, y2); x, y; x, y, radius; or x1, y1, x2, y2, ..."""
-    numbers: tuple[float, ...]
-    """Coordinates in pixels of the original image."""
-    label: str = ""
-    """Text beside it."""
+def known_task(name: str) -> TaskSpec | None:
+    """The task of this name, None if it is not installed here: a run is shown all the same."""
+    return TASKS.get(name) if name in TASKS else None
 
 
 def known_sample(row: SampleRow) -> Sample | None:
@@ -32,34 +30,59 @@ def known_sample(row: SampleRow) -> Sample | None:
     Raises:
         ValueError: If the gold is not what its task needs.
     """
-    return row.sample() if row.task in TASKS.names() else None
+    return None if known_task(row.task) is None else row.sample()
 
 
 def gold_shapes(row: SampleRow) -> list[Shape]:
-    """What to draw for the gold of a row.
+    """What to draw for the gold of a row, in pixels of the original image.
 
     Raises:
         ValueError: As `known_sample`.
     """
     sample = known_sample(row)
-    target = None if sample is None else sample.target
-    return [Shape("box", tuple(target))] if isinstance(target, Box) else []
+    return [] if sample is None else _shapes(row.task, to_jsonable_python(sample.target))
 
 
 def answer_shapes(row: SampleRow) -> list[Shape]:
-    """What to draw for the answer of a row.
+    """What to draw for the answer of a row, in pixels of the original image.
 
     Raises:
         ValueError: If the answer is not what its task draws.
     """
-    if row.answer is None or not gold_shapes(row):
+    return [] if row.answer is None else _shapes(row.task, row.answer)
+
+
+def _shapes(task: str, value: Any) -> list[Shape]:
+    spec = known_task(task)
+    if spec is None or spec.shapes is None:
         return []
-    if not isinstance(row.answer, list):
-        raise ValueError(f"expected answer=[x1, y1, x2, y2], got {row.answer!r:.80}")
-    return [Shape("box", tuple(Box.from_sequence(row.answer)))]
+    try:
+        found: Sequence[Shape] = spec.shapes(value)
+    except (TypeError, KeyError, IndexError, ValueError) as error:
+        raise ValueError(f"expected what {task!r} draws, got {value!r:.80}: {error}") from None
+    for shape in found:
+        numbers = len(shape.numbers)
+        if numbers != _SIZES.get(shape.kind, max(6, numbers - numbers % 2)):
+            raise ValueError(f"expected a {shape.kind}, got {numbers} numbers from {value!r:.80}")
+    return list(found[:_MOST])
 
 
 def gold_text(row: SampleRow) -> str:
     """The gold for a person."""
-    rest: Any = {key: value for key, value in row.gold.items() if key not in ("task", "frame")}
+    sample = known_sample(row)
+    if sample is not None:
+        return shown(sample.gold.text())
+    rest: Any = {key: value for key, value in row.gold.items() if key != "task"}
     return shown(next(iter(rest.values())) if len(rest) == 1 else rest)
+
+
+def area(shape: Shape) -> float:
+    """Area of a shape in square pixels; 0 for a point."""
+    n = shape.numbers
+    if shape.kind == "box":
+        return (n[2] - n[0]) * (n[3] - n[1])
+    if shape.kind == "circle":
+        return 3.141592653589793 * n[2] ** 2
+    corners = list(zip(n[::2], n[1::2]))
+    turned = zip(corners, corners[1:] + corners[:1])
+    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in turned)) / 2

@@ -120,10 +120,10 @@ def _load_suite(run: Run, name: str, result: SuiteResult) -> Suite:
 
 
 def _check_row(row: SampleRow, suite: Suite) -> None:
-    if row.task != suite.result.task:
-        raise ValueError(
-            f"expected task {suite.result.task!r} as in results.json, got {row.task!r}"
-        )
+    tasks = suite.result.by_task or (suite.result.task,)
+    if row.task not in tasks:
+        expected = " or ".join(map(repr, tasks))
+        raise ValueError(f"expected task {expected} as in results.json, got {row.task!r}")
     if suite.result.primary not in row.metrics:
         raise ValueError(
             f"expected the primary metric {suite.result.primary!r} in metrics, got "

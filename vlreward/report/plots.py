@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vlreward.bench.run_files import SampleRow
-from vlreward.report.drawing import gold_shapes
+from vlreward.report.drawing import area, gold_shapes, known_sample, known_task
 from vlreward.report.load import Suite
 from vlreward.report.svg import Bar, Figure, bar_chart, grid_chart, row_chart
 from vlreward.report.text import percent
+from vlreward.task import AccuracyBySize, Confusion, Histogram
 
 __all__ = ["figures"]
 
@@ -23,20 +24,26 @@ _NO_ANSWER = "none"
 def figures(suite: Suite, peers: Sequence[Suite] = ()) -> list[Figure]:
     """The figures of one suite of one run; none if there are no samples.
 
+    Which figures a task has, it declares itself (`TaskSpec.figures`).
+
     Args:
         suite: What to draw.
         peers: The same suite of all runs, for axes that are alike.
     """
-    rows = suite.samples
-    if not rows:
+    if not suite.samples:
         return []
-    made = [_outcomes(suite, rows)]
-    if suite.result.task == "rec":
-        made += [figure for figure in (_iou_histogram(suite, rows, peers),) if figure]
-        made.append(_accuracy_by_size(suite, rows))
-    if suite.result.task == "counting":
-        made.append(_confusion(rows, [row for s in peers for row in s.samples or []]))
-    return made
+    made: list[Figure | None] = [_outcomes(suite, suite.samples)]
+    for name in dict.fromkeys(row.task for row in suite.samples):
+        task = known_task(name)
+        rows, *others = ([r for r in s.samples or [] if r.task == name] for s in (suite, *peers))
+        for figure in () if task is None else task.figures:
+            if isinstance(figure, Histogram):
+                made.append(_histogram(figure, suite, rows, others))
+            elif isinstance(figure, AccuracyBySize):
+                made.append(_accuracy_by_size(suite, rows))
+            elif isinstance(figure, Confusion):
+                made.append(_confusion(rows, [row for other in others for row in other]))
+    return [figure for figure in made if figure is not None]
 
 
 def _outcomes(suite: Suite, rows: list[SampleRow]) -> Figure:
@@ -64,48 +71,51 @@ def _by_count(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
 
 
-def _iou_bins(rows: Sequence[SampleRow]) -> list[int]:
-    """Number of boxes by IoU, and at the end of completions without one."""
+def _bins(metric: str, rows: Sequence[SampleRow]) -> list[int]:
+    """Number of answers by a metric, and at the end of completions without one."""
     bins = [0] * (_BINS + 1)
     for row in rows:
         if row.failure is not None:
             bins[_BINS] += 1
-        elif "iou" in row.metrics:
-            bins[max(0, min(int(row.metrics["iou"] * _BINS + 1e-9), _BINS - 1))] += 1
+        elif metric in row.metrics:
+            bins[max(0, min(int(row.metrics[metric] * _BINS + 1e-9), _BINS - 1))] += 1
     return bins
 
 
-def _iou_histogram(suite: Suite, rows: list[SampleRow], peers: Sequence[Suite]) -> Figure | None:
-    *bins, failed = _iou_bins(rows)
+def _histogram(
+    figure: Histogram, suite: Suite, rows: list[SampleRow], peers: Sequence[list[SampleRow]]
+) -> Figure | None:
+    name = figure.title
+    *bins, failed = _bins(figure.metric, rows)
     if not any(bins):
         return None
-    most = max(max(_iou_bins(peer.samples or [])) for peer in [suite, *peers])
+    most = max(max(_bins(figure.metric, peer)) for peer in [rows, *peers])
     edges = [f"{i / _BINS:.1f}" for i in range(_BINS + 1)]
     threshold = _threshold(suite.result.primary)
     bars = []
     for i, count in enumerate(bins):
         kind = "right" if threshold is not None and i / _BINS >= threshold - 1e-9 else "wrong"
-        bars.append(Bar(edges[i], count, kind, f"IoU {edges[i]} to {edges[i + 1]}: {count}"))
-    bars.append(Bar("none", failed, "failed", f"no usable box: {failed}"))
+        bars.append(Bar(edges[i], count, kind, f"{name} {edges[i]} to {edges[i + 1]}: {count}"))
+    bars.append(Bar("none", failed, "failed", f"no usable answer: {failed}"))
     table = [(f"{edges[i]} to {edges[i + 1]}", str(n)) for i, n in enumerate(bins)]
-    said = ", ".join(f"{name}: {count}" for name, count in table if count != "0")
-    where = f"; IoU above {threshold:g} counts as right" if threshold is not None else ""
+    said = ", ".join(f"{part}: {count}" for part, count in table if count != "0")
+    where = f"; {name} above {threshold:g} counts as right" if threshold is not None else ""
     return Figure(
-        "IoU with the gold box",
+        f"Samples by {name}",
         bar_chart(
             bars,
-            label=f"Histogram of IoU: {said}; no usable box: {failed}",
-            x_title="IoU from … (bins of 0.1)",
+            label=f"Histogram of {name}: {said}; no usable answer: {failed}",
+            x_title=f"{name} from … (bins of 0.1)",
             most=most,
         ),
-        ("IoU", "Samples"),
-        [*table, ("no usable box", str(failed))],
-        f"Number of samples by IoU{where}.",
+        (name, "Samples"),
+        [*table, ("no usable answer", str(failed))],
+        f"Number of samples by {name}{where}.",
     )
 
 
 def _threshold(primary: str) -> float | None:
-    """The IoU at which `acc@T` is 1."""
+    """Where `acc@T` is 1."""
     name, _, value = primary.partition("@")
     try:
         return float(value) if name == "acc" else None
@@ -113,15 +123,16 @@ def _threshold(primary: str) -> float | None:
         return None
 
 
-def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure:
+def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure | None:
     from vlreward.metrics.intervals import wilson_interval
 
     hits: list[list[bool]] = [[] for _ in _SIDES]
     for row in rows:
         for shape in gold_shapes(row)[:1]:
-            x1, y1, x2, y2 = shape.numbers
-            side = math.sqrt((x2 - x1) * (y2 - y1))
+            side = math.sqrt(area(shape))
             hits[sum(side >= low for low in _SIDES) - 1].append(suite.right(row))
+    if not any(hits):
+        return None
     bars: list[Bar] = []
     table: list[tuple[str, ...]] = []
     for i, group in enumerate(hits):
@@ -137,16 +148,16 @@ def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure:
         table.append((name, str(len(group)), percent(share), between))
     said = ", ".join(f"{row[0]} px {row[2]} of {row[1]}" for row in table if row[1] != "0")
     return Figure(
-        "Accuracy by size of the gold box",
+        "Accuracy by size of the gold",
         bar_chart(bars, label=f"Accuracy by size: {said}", x_title="√area from … px"),
         ("√area, px", "Samples", "Accuracy", "95 % Wilson"),
         table,
-        "Side of a square as large as the gold box, in pixels of the original image; whiskers are "
+        "Side of a square as large as the gold, in pixels of the original image; whiskers are "
         "95 % Wilson intervals, – is a size without samples.",
     )
 
 
-def _confusion(rows: list[SampleRow], peers: list[SampleRow]) -> Figure:
+def _confusion(rows: list[SampleRow], peers: list[SampleRow]) -> Figure | None:
     def name(count: int) -> str:
         return str(count) if count < _SHOWN_COUNTS else f"≥{_SHOWN_COUNTS}"
 
@@ -155,11 +166,19 @@ def _confusion(rows: list[SampleRow], peers: list[SampleRow]) -> Figure:
             return _NO_ANSWER
         return name(row.answer) if row.answer >= 0 else "<0"
 
-    everyone = [*rows, *peers]
-    golds = {min(int(row.gold["count"]), _SHOWN_COUNTS) for row in everyone}
+    def gold(row: SampleRow) -> int | None:
+        sample = known_sample(row)
+        target = None if sample is None else sample.target
+        return max(0, target) if isinstance(target, int) else None
+
+    rows = [row for row in rows if gold(row) is not None]
+    everyone = [*rows, *(row for row in peers if gold(row) is not None)]
+    if not rows:
+        return None
+    golds = {min(gold(row) or 0, _SHOWN_COUNTS) for row in everyone}
     written = {row.answer for row in everyone if isinstance(row.answer, int)}
     answers = {max(-1, min(answer, _SHOWN_COUNTS)) for answer in written}
-    pairs = Counter((name(int(row.gold["count"])), said(row)) for row in rows)
+    pairs = Counter((name(gold(row) or 0), said(row)) for row in rows)
     low, high = min(golds | (answers - {-1})), max(golds | answers)
     columns = [name(count) for count in range(low, high + 1)]
     if -1 in answers:
@@ -167,7 +186,7 @@ def _confusion(rows: list[SampleRow], peers: list[SampleRow]) -> Figure:
     if any(said(row) == _NO_ANSWER for row in everyone):
         columns.append(_NO_ANSWER)
     lines = [name(count) for count in range(min(golds), max(golds) + 1)]
-    same = sum(n for (gold, answer), n in pairs.items() if gold == answer)
+    same = sum(n for (line, answer), n in pairs.items() if line == answer)
     return Figure(
         "Confusion of counts",
         grid_chart(

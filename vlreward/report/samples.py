@@ -10,10 +10,11 @@ from typing import Any
 from vlreward.bench.run_files import SampleRow
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder, ImageSource
-from vlreward.report.drawing import Shape, answer_shapes, gold_shapes, gold_text
+from vlreward.report.drawing import answer_shapes, gold_shapes, gold_text, known_task
 from vlreward.report.images import Found, ImageStore, Shown
 from vlreward.report.load import Run, Suite
 from vlreward.report.text import shown
+from vlreward.task import Histogram, Shape
 
 __all__ = ["Finder", "page_data", "wanted_images"]
 
@@ -114,10 +115,10 @@ def page_data(
 
 
 def _mark(name: str, runs: Sequence[Run]) -> list[str] | None:
-    """The metric that says most of a row at a glance, and its short name."""
-    rows = (row for run in runs if name in run.suites for row in run.suites[name].samples or [])
-    first = next(rows, None)
-    return ["iou", "IoU"] if first is not None and "iou" in first.metrics else None
+    """The metric that says most of a row at a glance, and its short name: that of the task."""
+    task = known_task(next(run.suites[name].result.task for run in runs if name in run.suites))
+    found = () if task is None else (f for f in task.figures if isinstance(f, Histogram))
+    return next(([figure.metric, figure.title] for figure in found), None)
 
 
 def _image(name: str, picture: Shown, embedded: int) -> dict[str, Any]:

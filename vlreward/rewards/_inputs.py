@@ -212,7 +212,10 @@ class RowReader:
             frame,
             image_size,
             input_size,
-            axis_order=axis_order or envelope.axis_order or self.axis_order,
+            axis_order=axis_order
+            or envelope.axis_order
+            or self.axis_order
+            or (self.family.axis_order if self.family else None),
             metadata=envelope.metadata if metadata is None else metadata,
         )
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
-from vlreward.frames import Frame
+from vlreward.frames import Frame, x_first
 from vlreward.geometry import Box, Polygon, Size
 from vlreward.golds import literal
-from vlreward.judges import declared_frame
+from vlreward.judges import ambiguous_axes, declared_frame
 from vlreward.metrics.points import Circle, Region, point_closeness, point_inside
 from vlreward.parsers.points import Point, PointParser
 from vlreward.prompts import PromptTemplate
@@ -184,7 +184,7 @@ class PointJudge:
     def many(
         self, answers: Sequence[Point], samples: Sequence[Sample | Row]
     ) -> list[Point | ParseFailure]:
-        """A point in original pixels, or `out_of_frame`, for each answer.
+        """A point in original pixels, `out_of_frame` or `ambiguous_axes`, for each answer.
 
         Raises:
             ValueError: If a sample declares no frame, or lacks a size that its frame needs.
@@ -193,9 +193,10 @@ class PointJudge:
 
     def _one(self, point: Point, sample: Sample | Row) -> Point | ParseFailure:
         frame = declared_frame(sample)
-        px, py = point
-        if sample.axis_order == "yx":
-            px, py = py, px
+        pair = x_first(point, sample.axis_order)
+        if pair is None:
+            return ambiguous_axes()
+        px, py = pair
         right, bottom = frame.extent(sample.image_size, sample.input_size) or (float("inf"),) * 2
         if not (0 <= px <= right and 0 <= py <= bottom):
             return ParseFailure(

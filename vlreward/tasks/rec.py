@@ -272,7 +272,7 @@ _STRICT = TaskSpec(
     gold=BoxGold,
     prompt=R1_PROMPT,
     prompts=FAMILY_PROMPTS,
-    parser=BoxParser(where="tag"),
+    parser=BoxParser(where="tag", corner_keys=False),
     judge=BoxJudge(),
     terms=(AnswerTerm("iou", box_iou), FORMAT),
     extra_terms=(
@@ -294,7 +294,11 @@ _STRICT = TaskSpec(
     figures=(Histogram("iou", "IoU"), AccuracyBySize()),
 )
 _BASELINE = _STRICT.model_copy(
-    update={"method": "baseline", "parser": BoxParser(where="whole"), "prompt": BASELINE_PROMPT}
+    update={
+        "method": "baseline",
+        "parser": BoxParser(where="whole", corner_keys=False),
+        "prompt": BASELINE_PROMPT,
+    }
 )
 REC = _STRICT.model_copy(update={"variants": (_BASELINE, *published(_STRICT, BASELINE_PROMPT))})
 """Strict, with VLM-R1's and PaddleMIX's rules as variants."""

@@ -1,0 +1,133 @@
+"""Each answer of a run is scored once, and a hard one does not hold up the engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlreward.bench.live import LiveRun
+from vlreward.bench.live_scores import LiveScores
+from vlreward.bench.runner import Completed
+from vlreward.data.dataset import Dataset, Provenance
+from vlreward.engines.base import Engine, EngineConfig, Generation, Outcome, Request
+from vlreward.prompts import get_prompt
+from vlreward.scoring import score_batch
+from vlreward.suite import get_suite
+from vlreward.task import TaskSpec
+from vlreward.tasks import get_task
+from vlreward.types import Completion, Sample
+
+N = 12
+
+
+@dataclass(frozen=True)
+class Counting:
+    """The judge of counts, which counts itself, and waits for every third answer."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.05
+    held: threading.Event = field(default_factory=threading.Event)
+
+    def many(self, answers: Sequence[Any], samples: Sequence[Any]) -> list[Any]:
+        for answer, sample in zip(answers, samples):
+            self.calls[sample.id] += 1
+            if answer % 3 == 0:
+                assert threading.current_thread() is not threading.main_thread()
+                time.sleep(self.seconds)
+        return list(answers)
+
+    def quick(self, answers: Sequence[Any], samples: Sequence[Any]) -> list[Any]:
+        if answers and answers[0] % 3 == 0:
+            return [None]
+        return self.many(answers, samples)
+
+
+class Numbers(Engine):
+    """Answers with the number in the id; notes how long it stood still after each answer."""
+
+    name = "counter"
+
+    def __init__(self) -> None:
+        super().__init__(EngineConfig("m"))
+        self.waits: list[float] = []
+
+    def describe(self) -> dict[str, Any]:
+        return self.shown()
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[str, Outcome]]:
+        for request in requests:
+            started = time.perf_counter()
+            yield request.key, Generation(f"<answer>{request.meta['id']}</answer>")
+            self.waits.append(time.perf_counter() - started)
+
+
+def dataset() -> Dataset:
+    rows = [
+        Sample(id=str(i), question=f"How many {i}?", gold={"task": "counting", "count": i % 7})
+        for i in range(N)
+    ]
+    origin = Provenance(path="x", schema="x", sha256="0" * 64, rows=N, task="counting")
+    return Dataset("counts", rows, origin, None)
+
+
+@pytest.fixture
+def spec() -> TaskSpec:
+    return get_task("counting").model_copy(update={"judge": Counting()})
+
+
+def test_every_sample_is_scored_once_and_the_engine_never_waits(
+    spec: TaskSpec, tmp_path: Path
+) -> None:
+    """Four geometry answers at the deadline took 40 s, and the engine stood still for 20."""
+    engine = Numbers()
+    live = LiveRun(engine, tmp_path, progress=False)
+    suite = get_suite("superclevr_test200")
+    evaluation = live.evaluate(suite, dataset(), spec, get_prompt("r1-v"))
+    judge: Any = spec.judge
+    assert judge.calls == Counter({str(i): 1 for i in range(N)})
+    assert evaluation.report.acc == 7 / N
+    assert max(engine.waits) < judge.seconds
+    expected = score_batch(get_task("counting"), evaluation.completions, evaluation.samples)
+    assert list(evaluation.scores) == expected
+
+
+def test_hard_scores_are_shown_when_they_are_known(spec: TaskSpec) -> None:
+    items = [
+        Completed(sample, str(i), Generation(f"<answer>{i}</answer>"))
+        for i, sample in enumerate(dataset())
+    ]
+    failed = Completed(items[3].sample, "k")
+    with LiveScores({spec.name: spec}, lambda item: item.sample) as live:
+        assert live.add(items[0]) == []
+        assert live.add(items[1]) in ([1.0], [1.0, 1.0])
+        deadline = time.monotonic() + 10
+        while live._unshown and time.monotonic() < deadline:
+            time.sleep(0.01)
+            later = live.add(failed)
+        assert later == [1.0]
+        # What another process answered was never added here, and is scored too.
+        answers = [Completion("<answer>2</answer>")] * 3
+        scores = live.of([item.sample for item in items[:3]], answers)
+    assert [score.metrics[spec.primary] for score in scores] == [1.0, 1.0, 1.0]
+
+
+def test_an_interrupted_run_does_not_wait_for_hard_scores(spec: TaskSpec) -> None:
+    slow = spec.model_copy(update={"judge": Counting(seconds=0.2)})
+
+    def interrupted() -> None:
+        with LiveScores({slow.name: slow}, lambda item: item.sample) as live:
+            for i in range(0, 300, 3):
+                live.add(Completed(dataset()[0], str(i), Generation(f"<answer>{i}</answer>")))
+            raise KeyboardInterrupt
+
+    started = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.perf_counter() - started < 1

@@ -1,0 +1,78 @@
+"""The scores of a run whose answers are still arriving, each computed once."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+from vlreward.bench.mixed import score_rows
+from vlreward.bench.runner import Completed
+from vlreward.scoring import score, score_quickly
+from vlreward.task import TaskSpec
+from vlreward.types import Completion, Sample, Score
+
+__all__ = ["LiveScores"]
+
+
+class LiveScores:
+    """Scores answers where they arrive, or beside the run where that would have to wait.
+
+    The engine works on while a thread waits for a hard comparison.
+
+    Args:
+        specs: The rules of each task that samples may belong to.
+        seen: The sample of an item as the engine saw it.
+    """
+
+    def __init__(self, specs: Mapping[str, TaskSpec], seen: Callable[[Completed], Sample]) -> None:
+        self._specs, self._seen = specs, seen
+        self._known: dict[str, Score] = {}
+        self._pending: dict[str, Future[Score]] = {}
+        self._unshown: deque[tuple[str, Future[Score]]] = deque()
+        # As many as the verifier has workers: who waits for one must not run into its deadline.
+        workers = max(1, min(8, (os.cpu_count() or 2) // 2))
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-score")
+
+    def __enter__(self) -> LiveScores:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(wait=error is None, cancel_futures=True)
+
+    def add(self, item: Completed) -> list[float]:
+        """Take an answer; the accuracies from 0 to 1 that became known since the last call."""
+        found: list[float] = []
+        if item.completion is not None:
+            sample = self._seen(item)
+            spec = self._specs[sample.task]
+            quick = score_quickly(spec, item.completion, sample)
+            if quick is None:
+                future = self._pool.submit(score, spec, item.completion, sample)
+                self._pending[sample.id] = future
+                self._unshown.append((spec.primary, future))
+            else:
+                self._known[sample.id] = quick
+                found.append(quick.metrics[spec.primary])
+        while self._unshown and self._unshown[0][1].done():
+            primary, future = self._unshown.popleft()
+            found.append(future.result().metrics[primary])
+        return found
+
+    def of(self, samples: Sequence[Sample], completions: Sequence[Completion]) -> list[Score]:
+        """The score of each sample, in order; waits for those that are not known yet.
+
+        What was never added, since another process answered it, is scored now.
+        """
+        self._known.update((key, future.result()) for key, future in self._pending.items())
+        rest = [i for i, sample in enumerate(samples) if sample.id not in self._known]
+        late = score_rows(self._specs, [samples[i] for i in rest], [completions[i] for i in rest])
+        self._known.update((samples[i].id, found) for i, found in zip(rest, late))
+        return [self._known[sample.id] for sample in samples]

@@ -1,0 +1,88 @@
+"""Suites whose rows belong to several tasks: each row is scored by the rules of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from vlreward.aggregate import Report, aggregate
+from vlreward.scoring import score_batch
+from vlreward.suite import Suite
+from vlreward.task import TaskSpec
+from vlreward.tasks import get_task
+from vlreward.types import Completion, Sample, Score
+
+__all__ = ["JOINT", "joined", "rules_of", "score_rows"]
+
+JOINT = "acc"
+"""Primary metric of rows of several tasks: the primary one of each row's own task."""
+
+
+def rules_of(suite: Suite, spec: TaskSpec) -> dict[str, TaskSpec]:
+    """The rules for each task that rows of a suite may belong to: those of one protocol.
+
+    Args:
+        suite: The suite.
+        spec: The rules of its first task.
+
+    Raises:
+        UnknownNameError: If a further task lacks the protocol or method.
+    """
+    more = (get_task(t, protocol=spec.protocol, method=spec.method) for t in suite.also)
+    return {one.name: one for one in (spec, *more)}
+
+
+def score_rows(
+    specs: Mapping[str, TaskSpec], samples: Sequence[Sample], completions: Sequence[Completion]
+) -> list[Score]:
+    """Each completion's score by the rules of its sample's task.
+
+    Raises:
+        ValueError: If there are not as many completions, or a sample is of another task.
+    """
+    if len(samples) != len(completions):
+        raise ValueError(f"expected {len(samples)} completions, got {len(completions)}")
+    places = _places(samples)
+    if unknown := places.keys() - specs.keys():
+        expected, got = ", ".join(specs), ", ".join(sorted(unknown))
+        raise ValueError(f"expected samples of {expected}, got some of {got}")
+    scores: dict[int, Score] = {}
+    for name, mine in places.items():
+        found = score_batch(specs[name], [completions[i] for i in mine], [samples[i] for i in mine])
+        scores.update(zip(mine, found))
+    return [scores[place] for place in range(len(samples))]
+
+
+def joined(
+    specs: Mapping[str, TaskSpec], samples: Sequence[Sample], scores: Sequence[Score]
+) -> tuple[TaskSpec, list[Score], dict[str, Report]]:
+    """One task that stands for several, the scores with its primary metric, each task's report.
+
+    Args:
+        specs: The rules by task, those of the first task first.
+        samples: The samples.
+        scores: Their scores, each by the rules of its own task.
+    """
+    marked = [
+        replace(score, metrics={**score.metrics, JOINT: score.metrics[specs[s.task].primary]})
+        for s, score in zip(samples, scores)
+    ]
+    reports = {
+        name: aggregate(specs[name], [scores[i] for i in mine])
+        for name, mine in _places(samples).items()
+    }
+    spec = next(iter(specs.values()))
+    metrics = {m.name: m for one in specs.values() for m in one.metrics if m.name != JOINT}
+    terms = {t.name: t for one in specs.values() for t in one.terms}
+    update = {
+        "metrics": (replace(spec.metrics[0], name=JOINT), *metrics.values()),
+        "terms": tuple(terms.values()),
+    }
+    return spec.model_copy(update=update), marked, reports
+
+
+def _places(samples: Sequence[Sample]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, sample in enumerate(samples):
+        places.setdefault(sample.task, []).append(place)
+    return places
