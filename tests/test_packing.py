@@ -83,9 +83,13 @@ BAD: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
     (
         [{"image": "a.png", "normal_caption": "a", "solution": [1, 2, 3, 4]}],
         {"frame": Frame.NORM1000},
-        r"row 1: .*'norm1000' need the image size.*--image-root",
+        r"row 1: expected image_size=.* in frame 'norm1000', got None.*--image-root",
     ),
-    (ROWS["rec"], {"frame": Frame.INPUT_PX}, r"need the size after resizing.*--family"),
+    (
+        ROWS["rec"],
+        {"frame": Frame.INPUT_PX},
+        r"expected input_size=.* in frame 'input_px', got None.*--family",
+    ),
     (ROWS["counting"], {}, r"expected a new column.*\n  row 1: 'ground_truth' is there already"),
     (ROWS["counting"], {"column": "question.gold"}, r"row 1: 'question': expected an object"),
 ]

@@ -29,7 +29,14 @@ _LIMIT = 0.05  # seconds
 _CAPS = {
     "vlreward.bench.command.": 4_096,  # options of the command line
     "vlreward.parsers.": MAX_CHARS,
+    "vlreward.tasks.published.": MAX_CHARS,
     "vlreward.verify.": MAX_CHARACTERS,
+}
+# Used by another name, and never to search.
+_MATCHED = {
+    "vlreward.parsers.choice._WRAPPERS",
+    "vlreward.parsers.counts._USUAL_WHOLE",
+    "vlreward.verify.exact.text._PHRASES",
 }
 # Runs of what quantifiers repeat, and beginnings of what patterns look for that never come true.
 _UNITS = (
@@ -49,10 +56,10 @@ def _patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
         except ImportError:  # an extra that is not installed
             continue
         for name, value in vars(module).items():
-            for pattern in _inside(value):
+            for number, pattern in enumerate(_inside(value)):
                 if id(pattern) not in seen:
                     seen.add(id(pattern))
-                    yield f"{info.name}.{name}", pattern
+                    yield f"{info.name}.{name}" + f"[{number}]" * bool(number), pattern
 
 
 def _inside(value: Any, depth: int = 0) -> Iterator[re.Pattern[Any]]:
@@ -89,6 +96,8 @@ _USES = _uses()
 
 def _methods(name: str) -> set[str]:
     """`match` or `fullmatch` where nothing else is called on the pattern, or else all."""
+    if name.partition("[")[0] in _MATCHED:
+        return {"match", "fullmatch"}
     used = _USES.get(name.rpartition(".")[2], set()) & _METHODS
     return used if used and used <= {"match", "fullmatch"} else {"search", "match", "fullmatch"}
 

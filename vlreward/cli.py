@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from vlreward.command_line import FrameOption, Group, Version
+from vlreward.attack.cli import attack
+from vlreward.command_line import Family, FrameOption, Group, Version
 from vlreward.doctor.cli import doctor
 from vlreward.integrations import cli as integrations
-from vlreward.packing_cli import pack
 
 __all__ = ["app"]
 
@@ -147,10 +147,80 @@ def fetch(
         typer.echo(f"done: {done.url}")
 
 
+@app.command()
+def pack(
+    source: Annotated[Path, typer.Argument(help="Data set: .json, .jsonl or .parquet.")],
+    target: Annotated[Path, typer.Argument(help="File to write: .jsonl or .parquet.")],
+    column: Annotated[
+        str,
+        typer.Option(help="Column to add; verl reads reward_model.ground_truth."),
+    ] = "ground_truth",
+    overwrite_column: Annotated[
+        bool, typer.Option("--overwrite-column", help="Replace a column of that name.")
+    ] = False,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Name of the task, where the data does not tell."),
+    ] = None,
+    schema: Annotated[
+        str | None, typer.Option(help="Schema of the rows, where the keys do not tell.")
+    ] = None,
+    frame: FrameOption = None,
+    family: Family = None,
+    min_pixels: Annotated[
+        int | None, typer.Option(help="Smallest image area in pixels that the model sees.")
+    ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Largest image area in pixels that the model sees.")
+    ] = None,
+    image_root: Annotated[
+        Path | None,
+        typer.Option(help="Directory of the images, for sizes that the rows do not say."),
+    ] = None,
+    flat_images: Annotated[
+        bool, typer.Option("--flat-images", help="All images lie directly in --image-root.")
+    ] = False,
+) -> None:
+    """Add each row's gold as one string that also says the task, the sizes and the frame.
+
+    For trainers that hand a reward one ground truth and nothing else: EasyR1, OpenRLHF, verl, \
+PaddleNLP. Golds that lie in the image need --family or --frame.
+    """
+    from vlreward.data.errors import DataError
+    from vlreward.frames import family_of
+    from vlreward.packing import pack_file
+
+    try:
+        packed = pack_file(
+            source,
+            target,
+            column=column,
+            overwrite_column=overwrite_column,
+            task=task,
+            schema=schema,
+            frame=frame,
+            family=None if family is None else family_of(family),
+            min_pixels=min_pixels,
+            max_pixels=max_pixels,
+            image_root=image_root,
+            flat_images=flat_images,
+        )
+    except DataError as error:
+        if error.problems:  # a row for each line
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
+        raise
+    except (ImportError, ValueError) as error:
+        raise DataError(str(error)) from None
+    counted = ", ".join(f"{n} {name}" for name, n in packed.tasks.items())
+    typer.echo(f"written: {packed.path}, {packed.rows} rows ({counted}), column {column!r}")
+    typer.echo(f"the first: {packed.example}")
+
+
 app.command()(integrations.serve)
 app.command()(integrations.path)
 app.command()(doctor)
-app.command()(pack)
+app.command()(attack)
 
 
 if __name__ == "__main__":

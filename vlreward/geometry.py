@@ -43,6 +43,25 @@ class Size(NamedTuple):
             )
         return cls(int(value[0]), int(value[1]))
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Fields of this type take sizes and lists of two numbers."""
+        return _field_of(cls)
+
+
+def _field_of(kind: type[Size] | type[Box]) -> Any:
+    from pydantic_core import core_schema
+
+    def read(value: Any) -> Size | Box:
+        if type(value) is kind:
+            return value
+        if isinstance(value, (list, tuple)):
+            return kind.from_sequence(value)
+        raise ValueError(f"expected a list of numbers, got {value!r:.80}")
+
+    write = core_schema.plain_serializer_function_ser_schema(list)
+    return core_schema.no_info_plain_validator_function(read, serialization=write)
+
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -103,6 +122,11 @@ class Box(_Corners):
         ):
             raise ValueError(f"expected four numbers (x1, y1, x2, y2), got {value!r}")
         return cls(*value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Fields of this type take boxes and lists of four numbers."""
+        return _field_of(cls)
 
     @property
     def width(self) -> float:

@@ -20,7 +20,7 @@ from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.types import AnyGold, AxisOrder, Gold, Sample
 
-__all__ = ["Envelope", "claimant", "literal", "pack", "unpack", "untagged"]
+__all__ = ["Envelope", "claimant", "literal", "pack", "read_gold", "unpack", "untagged"]
 
 _MAX_CHARS = 20_000
 _SPECIAL = r"(?:<\|[^|<>]{1,64}\|>|</?s>|<pad>|<eos>)"
@@ -75,8 +75,8 @@ def pack(sample: Sample) -> str:
         axis_order=sample.axis_order,
         metadata=sample.metadata,
     )
-    left_out = None if sample.metadata else {"metadata"}
-    return envelope.model_dump_json(exclude_none=True, exclude=left_out)
+    said = {name for name, value in envelope if value is not None and value != {}}
+    return envelope.model_dump_json(include=said)
 
 
 def unpack(value: Any, task: str, kind: type[Gold] | None = None) -> Envelope:
@@ -96,18 +96,27 @@ def unpack(value: Any, task: str, kind: type[Gold] | None = None) -> Envelope:
         >>> unpack("<answer> [1.5, 2, 30, 40] </answer><|im_end|>", "colour").gold.value
         [1.5, 2, 30, 40]
     """
+    if kind is None:
+        from vlreward.tasks import gold_class
+
+        kind = gold_class(task)
+    found = read_gold(value, task, kind)
+    return found if isinstance(found, Envelope) else Envelope(gold=found)
+
+
+def read_gold(value: Any, task: str, kind: type[Gold]) -> Gold | Envelope:
+    """As `unpack`, but a bare gold as it is, without an envelope around it."""
     bare = untagged(value)
     if isinstance(bare, str) and bare.startswith("{") and "gold" in bare:
         fields = literal(bare)
         bare = fields if _is_envelope(fields) else bare
     try:
-        if _is_envelope(bare):
-            return Envelope.model_validate(bare)
-        if kind is None:
-            from vlreward.tasks import gold_class
-
-            kind = gold_class(task)
-        return Envelope.model_construct(gold=kind.read(bare, task), metadata={})
+        if not _is_envelope(bare):
+            return kind.read(bare, task)
+        fields = bare.get("gold")
+        if isinstance(fields, dict) and fields.get("task") == task:
+            bare = {**bare, "gold": kind.model_validate(fields)}
+        return Envelope.model_validate(bare)
     except ValidationError as error:
         raise ValueError(f"bad gold {short(value, 120)}: {first_problem(error)}") from None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from vlreward._files import replacing
 from vlreward.data.errors import DataError, RowProblem
-from vlreward.frames import Frame, ModelFamily
+from vlreward.frames import Frame, MissingSizeError, ModelFamily
 from vlreward.golds import pack
 from vlreward.types import Sample
 
@@ -63,7 +63,8 @@ def pack_file(
         overwrite_column: Replace a column of that name.
         task: Task of the golds, where the data does not tell.
         schema: Name of the schema, where the keys do not tell.
-        frame: Frame of the boxes that the model writes; needed for boxes, unless `family` says.
+        frame: Frame of the coordinates that the model writes; needed for golds that lie in the
+            image, unless `family` says.
         family: Model family, for the frame and the resized size.
         min_pixels: Smallest area in pixels of the resized image, if not the family's default.
         max_pixels: Largest area in pixels of the resized image, if not the family's default.
@@ -72,8 +73,8 @@ def pack_file(
         check_gold: As in `vlreward.data.load`.
 
     Raises:
-        DataError: If a row is bad or lacks a size, or nothing says in which frame boxes are; names
-            the file and the rows.
+        DataError: If a row is bad or lacks a size, or nothing says in which frame coordinates
+            are; names the file and the rows.
         ImportError: If Parquet is asked for without the extra `data`.
     """
     from vlreward.data import load
@@ -132,13 +133,13 @@ def _declared(
     min_pixels: int | None,
     max_pixels: int | None,
 ) -> Sample:
-    """The sample with the frame of predicted boxes, and the sizes that it needs."""
-    if sample.task != "rec":
+    """The sample with the frame of predicted coordinates, and the sizes that it needs."""
+    if not sample.gold.located:
         return sample
     used = frame or sample.frame
     if used is None:
         raise ValueError(
-            "nothing says in which frame the model writes boxes: declare it with --frame or "
+            "nothing says in which frame the model writes coordinates: declare it with --frame or "
             f"--family (frames: {', '.join(f.value for f in Frame)})"
         )
     input_size = sample.input_size
@@ -148,13 +149,9 @@ def _declared(
         )
     try:
         used.check_sizes(sample.image_size, input_size)
-    except ValueError:
-        missing = "image size" if sample.image_size is None else "size after resizing"
-        remedy = "--image-root" if sample.image_size is None else "--family"
-        raise ValueError(
-            f"boxes in frame {used.value!r} need the {missing}, which the row does not say: "
-            f"give {remedy}"
-        ) from None
+    except MissingSizeError as error:
+        remedy = "--image-root" if error.missing == "image_size" else "--family"
+        raise ValueError(f"{error}: the row does not say it, give {remedy}") from None
     needed = input_size if used is Frame.INPUT_PX else sample.input_size
     return sample.model_copy(update={"frame": used, "input_size": needed})
 

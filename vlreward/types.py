@@ -297,13 +297,6 @@ class Sample(BaseModel):
             raise ValueError(f"expected a non-empty id without outer white space, got {value!r}")
         return value
 
-    @field_validator("image_size", "input_size", mode="before")
-    @classmethod
-    def _size_from_sequence(cls, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return Size.from_sequence(value)
-        return value
-
     @model_validator(mode="after")
     def _gold_lies_in_its_frame(self) -> Sample:
         self.gold.target(self.image_size, self.input_size)

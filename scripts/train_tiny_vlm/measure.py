@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText
 
+from scripts.train_tiny_vlm.baselines import baselines
 from scripts.train_tiny_vlm.monitor import PROMPTS, greedy
 from vlreward.engines.processor import load_processor
 from vlreward.metrics.intervals import wilson_interval
-from vlreward.scenes import LEVELS, TASKS, baselines, scenes
+from vlreward.scenes import LEVELS, TASKS, scenes
 from vlreward.scoring import score_batch
 from vlreward.tasks import get_task
 from vlreward.types import Completion

@@ -12,6 +12,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from scripts.train_tiny_vlm.baselines import baselines
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
 from vlreward.scenes import (
@@ -21,7 +22,6 @@ from vlreward.scenes import (
     Scene,
     SceneSeed,
     Split,
-    baselines,
     make_scene,
     more_questions,
     scenes,

@@ -70,8 +70,8 @@ def test_data_and_frame_are_named(scenes_data: Path) -> None:
     assert text.startswith(f"12 rows of {scenes_data / 'mixture.yaml'} (mixture, mixed)")
     assert text.count(": 4 rows, ") == 3
     frames = {row["task"]: frame_text(row) for row in run.rows}
-    assert "predicted boxes are in input_px: (x1, y1, x2, y2) within (0, 0, " in frames["rec"]
-    assert frames["counting"].endswith("the task 'counting' has no boxes")
+    assert "predicted coordinates are in input_px, within (0, 0, " in frames["rec"]
+    assert frames["counting"].endswith("the task 'counting' has no coordinates")
 
 
 def test_memory_and_the_whole_text(scenes_data: Path) -> None:

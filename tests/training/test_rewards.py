@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import pickle
 import threading
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from vlreward.geometry import Box
 from vlreward.golds import pack
 from vlreward.rewards import TaskReward
-from vlreward.training.rewards import TermReward, term_rewards
+from vlreward.training.rewards import TermReward, shown, term_rewards
 from vlreward.training.traces import TraceFile
-from vlreward.types import Sample
+from vlreward.types import Sample, Score
 
 TASKS = ("counting", "geometry", "rec")
 GOLDS: dict[str, dict[str, Any]] = {
@@ -190,8 +192,6 @@ def test_an_unfinished_verification_is_zero_or_left_out() -> None:
 
 
 def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:
-    import json
-
     functions = term_rewards(
         [TaskReward("rec"), TaskReward("counting")], stop_ids=(2,), traces=TraceFile(str(tmp_path))
     )
@@ -217,3 +217,35 @@ def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:
     }
     assert (counting["failure"], counting["answer"]) == ("no_answer", None)
     assert counting["completion"] == "\ud800 none"
+
+
+def test_a_gold_that_cannot_be_read_earns_nothing_and_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run of days does not end by one row: it ended in a ValueError."""
+    functions = term_rewards([TaskReward("geometry")], traces=TraceFile(str(tmp_path)))
+    golds = ["\\frac{unreadable", "2"]
+    for _ in range(3):
+        completions, solution = [_answer("2"), _answer("2")], list(golds)
+        assert [f(completions, solution) for f in functions] == [[0.0, 1.0], [1.0, 1.0]]
+    lines = (tmp_path / "rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    failures = [json.loads(line)["failure"] for line in lines]
+    assert failures == ["unparsable_gold", None] * 3
+    (said,) = [r.getMessage() for r in caplog.records if "gold cannot be read" in r.getMessage()]
+    assert said.startswith("geometry_reward: a gold cannot be read, its answers earn 0: ")
+
+
+class _Label:
+    def __str__(self) -> str:
+        return "a label"
+
+
+def test_answers_of_any_task_can_be_shown_and_traced(tmp_path: Path) -> None:
+    box = Box(1, 2, 3.5, 4)
+    assert shown(box) == "[1, 2, 3.5, 4]"
+    assert (shown("x"), shown(3), shown(None), shown([box])) == ("x", "3", None, str([box]))
+    trace = TraceFile(str(tmp_path))
+    answers = [[(box, "cup")], {1}, _Label(), 3]
+    trace.write("mine", ["?"] * 4, [Score(0.0, {}, answer=answer) for answer in answers], {})
+    written = [json.loads(line)["answer"] for line in trace.path.read_text().splitlines()]
+    assert written == [[[[1, 2, 3.5, 4], "cup"]], [1], "a label", 3]

@@ -1,4 +1,4 @@
-"""`load`: one function for every schema and file format."""
+"""`load`: one function for every schema and file format; `load_mixture` for several at once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder, ImageSource
 from vlreward.data.missing import check_images
+from vlreward.data.mixture import joined, read_entries
 from vlreward.data.reader import RowReader, RowSource
 from vlreward.data.rows import JSONL_SUFFIXES, RowFile
+from vlreward.data.sampling import Sampler, Strategy
 from vlreward.data.schemas import named_schema
 
-__all__ = ["load"]
+__all__ = ["load", "load_mixture"]
 
 
 def load(
@@ -91,8 +93,6 @@ def load(
         "check_gold": check_gold,
     }
     if isinstance(path, Path) and path.suffix.lower() in (".yaml", ".yml"):
-        from vlreward.data.mixture import load_mixture
-
         return load_mixture(path, name=name, **options)
     images: ImageSource | None = None
     if image_root is not None:
@@ -124,3 +124,54 @@ def load(
     )
     dataset = reader.dataset(source)
     return dataset if images is None or on_missing == "keep" else check_images(dataset, on_missing)
+
+
+def load_mixture(
+    path: str | Path,
+    *,
+    root: str | Path | None = None,
+    seed: int = 42,
+    sampling: Literal["per-dataset", "chained"] = "per-dataset",
+    name: str | None = None,
+    **options: Any,
+) -> Dataset:
+    """Load the data sets that a YAML file lists, one after the other.
+
+    The file is that of VLM-R1's and PaddleMIX's `data_config`:
+
+        datasets:
+          - json_path: refcoco_train.json
+            sampling_strategy: random:10%
+
+    with a strategy that `Strategy.parse` reads, `all` by default. Each entry may also say
+    `image_root`, `task`, `schema` and `name`.
+
+    Args:
+        path: The YAML file.
+        root: Directory that relative paths start from; by default that of the YAML file.
+        seed: Seed for the strategy `random`. (The originals leave it to chance.)
+        sampling: See `Sampler`.
+        name: Name of the mixture; by default the stem of the YAML file.
+        **options: Passed on to `load` for each data set, unless its entry says otherwise.
+
+    Raises:
+        DataError: If the file is no such list, or a data set is bad.
+        FileNotFoundError: If a data set does not exist.
+    """
+    path = Path(path)
+    base = Path(root) if root is not None else path.parent
+    sampler = Sampler(seed, sampling)
+    parts = []
+    for number, entry in enumerate(read_entries(path), 1):
+        where = f"datasets, entry {number}"
+        own: dict[str, Any] = {k: entry[k] for k in ("task", "schema", "name") if k in entry}
+        if "image_root" in entry:
+            own["image_root"] = base / str(entry["image_root"])
+        file = str(entry["json_path"])
+        source: str | Path = file if file.startswith("hf:") else base / file
+        try:
+            strategy = Strategy.parse(str(entry.get("sampling_strategy", "all")))
+        except ValueError as error:
+            raise DataError(f"{where}: {error}", path=path) from None
+        parts.append(sampler.take(load(source, **{**options, **own}), strategy))
+    return joined(parts, path, name or path.stem)

@@ -5,73 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError, shown
 from vlreward.data.images import ImageSource
-from vlreward.data.sampling import Sampler, Strategy
 from vlreward.types import Sample
 
-__all__ = ["load_mixture"]
+__all__ = ["joined", "read_entries"]
 
 _KEYS = ("json_path", "sampling_strategy", "image_root", "task", "schema", "name")
 
 
-def load_mixture(
-    path: str | Path,
-    *,
-    root: str | Path | None = None,
-    seed: int = 42,
-    sampling: Literal["per-dataset", "chained"] = "per-dataset",
-    name: str | None = None,
-    **options: Any,
-) -> Dataset:
-    """Load the data sets that a YAML file lists, one after the other.
-
-    The file is that of VLM-R1's and PaddleMIX's `data_config`:
-
-        datasets:
-          - json_path: refcoco_train.json
-            sampling_strategy: random:10%
-
-    with a strategy that `Strategy.parse` reads, `all` by default. Each entry may also say
-    `image_root`, `task`, `schema` and `name`.
-
-    Args:
-        path: The YAML file.
-        root: Directory that relative paths start from; by default that of the YAML file.
-        seed: Seed for the strategy `random`. (The originals leave it to chance.)
-        sampling: See `Sampler`.
-        name: Name of the mixture; by default the stem of the YAML file.
-        **options: Passed on to `load` for each data set, unless its entry says otherwise.
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The entries of a mixture's file, with known keys.
 
     Raises:
-        DataError: If the file is no such list, or a data set is bad.
-        FileNotFoundError: If a data set does not exist.
+        DataError: If the file is no list of data sets.
     """
-    from vlreward.data.loaders import load
-
-    path = Path(path)
-    base = Path(root) if root is not None else path.parent
-    sampler = Sampler(seed, sampling)
-    parts = []
-    for number, entry in enumerate(_entries(path), 1):
-        where = f"datasets, entry {number}"
-        own: dict[str, Any] = {k: entry[k] for k in ("task", "schema", "name") if k in entry}
-        if "image_root" in entry:
-            own["image_root"] = base / str(entry["image_root"])
-        file = str(entry["json_path"])
-        source: str | Path = file if file.startswith("hf:") else base / file
-        try:
-            strategy = Strategy.parse(str(entry.get("sampling_strategy", "all")))
-        except ValueError as error:
-            raise DataError(f"{where}: {error}", path=path) from None
-        parts.append(sampler.take(load(source, **{**options, **own}), strategy))
-    return _joined(parts, path, name or path.stem)
-
-
-def _entries(path: Path) -> list[dict[str, Any]]:
     import yaml
 
     try:
@@ -117,7 +68,8 @@ class _PartImages:
         return source, rest
 
 
-def _joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
+def joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
+    """Several data sets as one; ids that come up again get the number of their data set."""
     sources = [part.images for part in parts]
     one_source = all(source == sources[0] for source in sources)
     images: ImageSource | None = sources[0] if one_source else _PartImages(sources)

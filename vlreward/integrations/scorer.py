@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from vlreward._text import short
-from vlreward.golds import Envelope, unpack
+from vlreward.golds import Envelope, read_gold
 from vlreward.integrations.settings import Settings
 from vlreward.parsers.tags import think_answer_structure
 from vlreward.registry import UnknownNameError, unknown_name
@@ -17,7 +17,8 @@ from vlreward.rewards import TaskReward
 from vlreward.scoring import score as score_one
 from vlreward.scoring import score_batch, score_quickly
 from vlreward.task import AnswerTerm, TaskSpec
-from vlreward.types import Completion, FailureCode, Row, Score
+from vlreward.tasks import TASKS, get_task, gold_class
+from vlreward.types import Completion, FailureCode, Gold, Row, Score
 
 __all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer"]
 
@@ -77,15 +78,13 @@ class Scorer:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._rules: dict[str, _Rules] = {}
-        self._read_text = lru_cache(maxsize=16_384)(unpack)
+        self._read_text = lru_cache(maxsize=16_384)(_read)
         self._check()
 
     def __reduce__(self) -> tuple[type[Scorer], tuple[Settings]]:
         return type(self), (self.settings,)
 
     def _check(self) -> None:
-        from vlreward.tasks import TASKS
-
         specs: dict[str, TaskSpec] = {}
         problem: UnknownNameError | None = None
         named = self.settings.task
@@ -107,8 +106,6 @@ class Scorer:
                 raise ValueError(str(unknown_name("term", name, dict.fromkeys(known))))
 
     def _spec(self, task: str) -> TaskSpec:
-        from vlreward.tasks import get_task
-
         return get_task(task, protocol=self.settings.protocol, method=None)
 
     def rules(self, task: str) -> _Rules:
@@ -220,9 +217,8 @@ class Scorer:
         if gold is None:
             raise ValueError("expected a gold, got None")
         named = task or self.settings.task or _UNNAMED
-        read = self._read_text if isinstance(gold, str) else unpack
-        envelope: Envelope = read(gold, named)
-        found = envelope.gold.task
+        read = self._read_text(gold, named) if isinstance(gold, str) else _read(gold, named)
+        found = read.gold.task if isinstance(read, Envelope) else read.task
         if found == _UNNAMED:
             raise ValueError(
                 f"expected a gold envelope, got {short(gold, 80)}: make one with `vlreward pack`, "
@@ -232,9 +228,13 @@ class Scorer:
             self.rules(task)  # says so if there is no such task at all
             raise ValueError(f"expected a gold of task {task!r}, got one of {found!r}")
         rules = self.rules(found)
-        row = rules.reward.row(envelope, **given)
+        row = rules.reward.row(read, **given)
         assert row is not None  # it is of this very task
         return rules, row
+
+
+def _read(gold: Any, task: str) -> Gold | Envelope:
+    return read_gold(gold, task, gold_class(task))
 
 
 def _scored(rules: _Rules, score: Score, text: str) -> Scored:

@@ -11,7 +11,7 @@ from typing import Any
 
 from vlreward.frames import Frame, MissingSizeError, ModelFamily, family_of
 from vlreward.geometry import Size
-from vlreward.golds import Envelope, unpack
+from vlreward.golds import Envelope, read_gold
 from vlreward.task import TaskSpec
 from vlreward.types import AxisOrder, Completion, Gold, Row
 
@@ -23,11 +23,12 @@ _READ = (
 )  # fmt: skip
 _TEXT = frozenset((str,))
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
+_NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct(task="none"))
 
 
 @lru_cache(maxsize=16_384)
-def _unpack_text(gold: str, task: str, kind: type[Gold]) -> Envelope:
-    return unpack(gold, task, kind)
+def _read_text(gold: str, task: str, kind: type[Gold]) -> Gold | Envelope:
+    return read_gold(gold, task, kind)
 
 
 def to_completions(
@@ -175,13 +176,17 @@ class RowReader:
         mine = self.task
         if task != mine.name if task is not None else gold is None:
             return None
-        if isinstance(gold, Envelope):
-            envelope = gold
+        read: Gold | Envelope
+        if isinstance(gold, (Envelope, Gold)):
+            read = gold
         elif isinstance(gold, str):
-            envelope = _unpack_text(gold, mine.name, mine.gold)
+            read = _read_text(gold, mine.name, mine.gold)
         else:
-            envelope = unpack(gold, mine.name, mine.gold)
-        read = envelope.gold
+            read = read_gold(gold, mine.name, mine.gold)
+        if isinstance(read, Envelope):
+            envelope, read = read, read.gold
+        else:
+            envelope = _NO_ENVELOPE
         if read.task != mine.name:
             return None
         family = self.family

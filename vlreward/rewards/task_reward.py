@@ -143,8 +143,12 @@ class TaskReward:
             )
             rows = self._reader.rows(used, start, start + len(texts))
             mine = [(text, row) for text, row in zip(texts, rows) if row is not None]
-            found = iter(score_batch(self.spec, [t for t, _ in mine], [r for _, r in mine]))
-            scores += [None if row is None else next(found) for row in rows]
+            found = score_batch(self.spec, [t for t, _ in mine], [r for _, r in mine])
+            for score in found:
+                if score.failure and score.failure.code is FailureCode.UNPARSABLE_GOLD:
+                    _say_once(self.__name__, score.failure)
+            following = iter(found)
+            scores += [None if row is None else next(following) for row in rows]
         return scores
 
     def row(self, gold: Any, **given: Any) -> Row | None:
@@ -160,12 +164,8 @@ class TaskReward:
         return self._reader.row(gold, given)
 
     def _worth(self, score: Score) -> float | None:
-        failure = score.failure
-        if failure is not None:
-            if failure.code is FailureCode.UNPARSABLE_GOLD:
-                _say_once(self.__name__, failure)
-            elif self.on_timeout == "none" and failure.code in _UNSETTLED:
-                return None
+        if self.on_timeout == "none" and score.failure and score.failure.code in _UNSETTLED:
+            return None
         return score.value
 
 

@@ -13,7 +13,6 @@ The same arguments give the same bytes everywhere: all drawing is integer arithm
 validation and test scenes never share a picture; see `vlreward.scenes.seeds`.
 """
 
-from vlreward.scenes.baselines import Baseline, baselines
 from vlreward.scenes.export import export_scenes
 from vlreward.scenes.scene import SIZES, TASKS, Scene, make_scene, more_questions, scenes
 from vlreward.scenes.seeds import LEVELS, Level, SceneSeed, Split
@@ -22,12 +21,10 @@ __all__ = [
     "LEVELS",
     "SIZES",
     "TASKS",
-    "Baseline",
     "Level",
     "Scene",
     "SceneSeed",
     "Split",
-    "baselines",
     "export_scenes",
     "make_scene",
     "more_questions",

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from pydantic import field_serializer, field_validator
-
 from vlreward.frames import Frame, convert, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal, untagged
@@ -47,17 +45,6 @@ class BoxGold(Gold):
     """Coordinate frame of `box`."""
 
     located: ClassVar[bool] = True
-
-    @field_validator("box", mode="before")
-    @classmethod
-    def _from_sequence(cls, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return Box.from_sequence(value)
-        return value
-
-    @field_serializer("box")
-    def _to_list(self, box: Box) -> list[float]:
-        return list(box)
 
     @classmethod
     def read(cls, value: Any, task: str = "rec") -> BoxGold:

@@ -50,19 +50,24 @@ class Arguments:
     prompt: str | None = _option(None, "Prompt preset; by default the task's own.")
     protocol: str = _option("strict", "Whose rules score the answers.")
     terms: list[str] | None = _option(  # noqa: RUF009
-        None, "Reward terms, e.g. `giou format`; in a mixture `rec.giou rec.format ...`."
+        None, "Reward terms, e.g. `giou format`; in a mixture `TASK.giou TASK.format ...`."
     )
     weights: list[str] | None = _option(  # noqa: RUF009
-        None, "Weights of terms, e.g. `format=0.5`; in a mixture `rec.format=0.5`."
+        None, "Weights of terms, e.g. `format=0.5`; in a mixture `TASK.format=0.5`."
     )
     on_timeout: str = _option(
         "zero",
         "Reward of an answer whose verification did not finish: zero, or none to leave it out.",
         choices=["zero", "none"],
     )
-    clip: bool = _option(False, "Clip predicted boxes to their frame instead of failing them.")
+    clip: bool = _option(False, "Clip answers to their frame instead of failing them.")
     frame: str | None = _option(
-        None, "Coordinate frame of predicted boxes; by default that of the model family."
+        None, "Frame of predicted coordinates; by default that of the rows or the model family."
+    )
+    axis_order: str | None = _option(
+        None,
+        "Which coordinate of a pair the model writes first; by default as the rows say.",
+        choices=["xy", "yx"],
     )
     min_pixels: int | None = _option(None, "Smallest area in pixels of the image as seen.")
     max_pixels: int | None = _option(None, "Largest area in pixels of the image as seen.")

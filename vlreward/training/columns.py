@@ -16,7 +16,7 @@ from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
 from vlreward.resizing import Resizing
-from vlreward.types import Sample
+from vlreward.types import AxisOrder, Sample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,7 +25,7 @@ __all__ = ["COLUMNS", "Columns", "Rows", "size_problem"]
 
 COLUMNS = ("prompt", "image", "id", "task", "solution", "image_size", "input_size", "frame")
 """The columns of a row. `solution` is a gold envelope (`vlreward.golds`), sizes are
-`[width, height]` in pixels, `frame` is that of predicted boxes (None without boxes)."""
+`[width, height]` in pixels, `frame` is that of predicted coordinates (None without them)."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class Columns:
     prompts: dict[str, PromptTemplate]
     """Prompt template of each task."""
     frame: Frame
-    """Frame of boxes that the model writes, for rows that declare none."""
+    """Frame of coordinates that the model writes, for rows that declare none."""
     override: bool = False
     """Whether `frame` also holds for rows that declare another one."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a pair the model writes first; None leaves it to the rows."""
 
     def row(self, sample: Sample, number: int | None = None) -> dict[str, Any]:
         """The columns of one sample.
@@ -61,7 +63,12 @@ class Columns:
         if sample.gold.located:
             frame = self.frame if self.override or sample.frame is None else sample.frame
         sample = sample.model_copy(
-            update={"image_size": size, "input_size": Size(*image.size), "frame": frame}
+            update={
+                "image_size": size,
+                "input_size": Size(*image.size),
+                "frame": frame,
+                "axis_order": self.axis_order or sample.axis_order,
+            }
         )
         return {
             "prompt": self.prompts[sample.task].render(sample),
@@ -132,7 +139,8 @@ class Rows(Sequence[dict[str, Any]]):
 def size_problem(sample: Sample, size: Size) -> str | None:
     """What is wrong if an image is not as large as its row says; None if nothing is.
 
-    Only a gold box depends on it: it then refers to another image, or to one that is turned.
+    Only a gold that lies in the image depends on it: it then refers to another image, or to one
+    that is turned.
     """
     declared = sample.image_size
     if declared is None or declared == size or not sample.gold.located:
@@ -140,7 +148,7 @@ def size_problem(sample: Sample, size: Size) -> str | None:
     turned = " (turned upright by its EXIF orientation)" if declared[::-1] == tuple(size) else ""
     return (
         f"the image {sample.image!r} has {size.width} x {size.height} pixels{turned}, but the "
-        f"row says {declared.width} x {declared.height}, so its gold box is in another frame"
+        f"row says {declared.width} x {declared.height}, so its gold is in another frame"
     )
 
 

@@ -8,12 +8,9 @@ from typing import Any
 import yaml
 
 from vlreward.data import Dataset
-from vlreward.frames import Frame, convert
-from vlreward.geometry import Box, Size
+from vlreward.frames import Frame
+from vlreward.geometry import Size
 from vlreward.golds import unpack
-from vlreward.tasks.counting import CountGold
-from vlreward.tasks.geometry import MathGold
-from vlreward.tasks.rec import BoxGold
 from vlreward.training.memory import MemoryEstimate
 from vlreward.training.models import ModelSize
 from vlreward.training.preparing import Run
@@ -74,18 +71,17 @@ def data_text(samples: Dataset) -> str:
 
 
 def frame_text(row: dict[str, Any]) -> str:
-    """The sizes of the image of a row, and the frame of predicted boxes."""
+    """The sizes of the image of a row, and the frame of predicted coordinates."""
     width, height = row["image_size"]
     seen = row["input_size"]
     text = f"image {width} x {height} pixels, seen by the model at {seen[0]} x {seen[1]}\n"
     if row["frame"] is None:
-        return text + f"the task {row['task']!r} has no boxes"
+        return text + f"the task {row['task']!r} has no coordinates"
     frame = Frame(row["frame"])
     extent = frame.extent(Size(width, height), Size(*seen))
     assert extent is not None
     return text + (
-        f"predicted boxes are in {frame.value}: (x1, y1, x2, y2) within "
-        f"(0, 0, {extent[0]:g}, {extent[1]:g})"
+        f"predicted coordinates are in {frame.value}, within (0, 0, {extent[0]:g}, {extent[1]:g})"
     )
 
 
@@ -104,7 +100,7 @@ def rewards_text(run: Run) -> str:
             ("empty", ""),
         ):
             if text is None:
-                lines.append(f"{name}: no perfect answer is known for the tasks of plug-ins")
+                lines.append(f"{name}: the task does not say how a perfect answer is written")
                 continue
             columns = {k: [row[k]] for k in ("task", "image_size", "input_size", "frame")}
             (score,) = reward.scores([text], [row["solution"]], **columns)
@@ -139,32 +135,16 @@ def memory_text(
 
 
 def perfect_answer(row: dict[str, Any], *, whole_numbers: bool = False) -> str | None:
-    """A completion that answers a row rightly; None for the tasks of plug-ins.
+    """A completion that answers a row rightly; None if the task does not say how.
 
     Args:
         row: A row of `vlreward.training.columns`.
-        whole_numbers: Round a box to whole numbers, which some protocols insist on.
+        whole_numbers: Round coordinates to whole numbers, which some protocols insist on.
     """
     envelope = unpack(row["solution"], row["task"])
-    gold = envelope.gold
-    if isinstance(gold, CountGold):
-        return f"{_THINK}<answer>{gold.count}</answer>"
-    if isinstance(gold, MathGold):
-        return f"{_THINK}<answer>{gold.expression}</answer>"
-    if isinstance(gold, BoxGold):
-        box = _predicted(gold, Frame(row["frame"]), Size(*row["image_size"]), row["input_size"])
-        numbers = [round(v) if whole_numbers else v for v in box]
-        return f'{_THINK}<answer>{{"bbox_2d": {numbers}}}</answer>'
-    return None
-
-
-def _predicted(gold: BoxGold, frame: Frame, image_size: Size, input_size: list[int]) -> Box:
-    """The gold box as a model should write it; published ones leave the image by up to a pixel."""
-    sizes = {"image_size": image_size, "input_size": Size(*input_size)}
-    box = convert(gold.box, gold.frame, frame, **sizes)
-    extent = frame.extent(**sizes)
-    assert extent is not None
-    return box.clipped(*extent) or box
+    place = (envelope.frame, envelope.image_size, envelope.input_size)
+    written = envelope.gold.written(*place, whole_numbers=whole_numbers)
+    return None if written is None else f"{_THINK}<answer>{written}</answer>"
 
 
 def _first_indices(samples: Dataset, tasks: Collection[str]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
+from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images
 from vlreward.training.columns import Columns, Rows
@@ -43,7 +44,7 @@ class Run:
     resizing: Resizing
     """How it resizes images."""
     frame: Frame
-    """Frame of predicted boxes."""
+    """Frame of predicted coordinates."""
     samples: Dataset
     """Training samples."""
     rows: Rows
@@ -74,7 +75,7 @@ def prepare_run(
         config: The model's configuration.
         processor: The model's processor.
         resizing: How it resizes images.
-        frame: Frame of boxes that the model writes.
+        frame: Frame of coordinates that the model writes.
         rank: Number of the process.
         local_rank: Its number on its machine, of which the first one looks at the images.
         stop_ids: Token ids that end a completion, where they are known already.
@@ -158,7 +159,8 @@ def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
     """One reward for each task, with the terms and weights that were asked for.
 
     Raises:
-        OptionError: If `--terms` or `--weights` name another task, or a weight is no number.
+        OptionError: If `--terms` or `--weights` name another task, a weight is no number, or no
+            task can do what `--clip` asks for.
         UnknownNameError: If a task, protocol or term is unknown.
     """
     terms = _by_task(arguments.terms or (), tasks, "--terms")
@@ -174,13 +176,19 @@ def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
                 f"--weights: expected TERM=NUMBER, got {name + '=' + value!r}"
             ) from None
     on_timeout: Literal["zero", "none"] = "none" if arguments.on_timeout == "none" else "zero"
+    clips = {task: get_task(task, protocol=arguments.protocol).clips for task in tasks}
+    if arguments.clip and not any(clips.values()):
+        raise OptionError(
+            f"--clip: expected a task whose answers can be clipped, got {', '.join(tasks)} under "
+            f"the protocol {arguments.protocol!r}"
+        )
     return [
         TaskReward(
             task,
             terms=terms.get(task),
             weights=weights[task] or None,
             protocol=arguments.protocol,
-            clip=arguments.clip and task == "rec",
+            clip=arguments.clip and clips[task],
             on_timeout=on_timeout,
         )
         for task in tasks
@@ -202,7 +210,7 @@ def columns_for(
             frames that rows declare.
         rewards: One reward for each task, which has its prompt.
         resizing: How the model's processor resizes images.
-        frame: Frame of boxes that the model writes.
+        frame: Frame of coordinates that the model writes.
 
     Raises:
         UnknownNameError: If the prompt is unknown.
@@ -214,8 +222,16 @@ def columns_for(
         for reward in rewards
     }
     assert samples.images is not None
-    declared = arguments.frame is not None
-    return Columns(samples.provenance.path, samples.images, resizing, prompts, frame, declared)
+    axis_order: Any = arguments.axis_order
+    return Columns(
+        samples.provenance.path,
+        samples.images,
+        resizing,
+        prompts,
+        frame,
+        override=arguments.frame is not None,
+        axis_order=axis_order,
+    )
 
 
 def reward_functions(
@@ -251,7 +267,7 @@ def reward_functions(
 
 
 def _pairs(names: Iterable[str], tasks: list[str], option: str) -> list[tuple[str, str]]:
-    """(task, term) of names such as `rec.iou`, or `iou` where there is one task."""
+    """(task, term) of names such as `TASK.iou`, or `iou` where there is one task."""
     pairs = []
     for name in names:
         task, dot, term = name.rpartition(".")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal
 
-from vlreward.geometry import Box
 from vlreward.rewards import TaskReward
 from vlreward.training.traces import TraceFile
 from vlreward.types import FailureCode, Score
@@ -82,22 +81,10 @@ class SharedScores:
         if ids is not None and self.stop_ids:
             columns["truncated"] = [not c or c[-1] not in self.stop_ids for c in ids]
         scores = self.reward.scores(completions, solution, **columns)
-        for score in scores:
-            if score is not None and score.failure is not None:
-                _check_gold(score)
         if self.traces is not None:
             self.traces.write(self.reward.spec.name, completions, scores, columns)
         _log(self.reward.spec.name, scores, columns, perf_counter() - started)
         return scores
-
-
-def _check_gold(score: Score) -> None:
-    failure = score.failure
-    if failure is not None and failure.code is FailureCode.UNPARSABLE_GOLD:
-        raise ValueError(
-            f"a gold cannot be read: {failure.detail}; golds are checked when they are loaded by "
-            "vlreward.data.load"
-        )
 
 
 def _log(
@@ -117,11 +104,11 @@ def _log(
 
 
 def shown(answer: Any) -> str | None:
-    """An answer as text for tables and traces."""
-    if answer is None:
-        return None
-    if isinstance(answer, Box):
-        return "[{:g}, {:g}, {:g}, {:g}]".format(*answer)
+    """An answer as text for tables."""
+    if answer is None or isinstance(answer, str):
+        return answer
+    if isinstance(answer, tuple) and all(isinstance(part, (int, float)) for part in answer):
+        return f"[{', '.join(f'{part:g}' for part in answer)}]"
     return str(answer)
 
 
@@ -185,11 +172,12 @@ def term_rewards(
         traces: Where each completion is written, if anywhere.
 
     Example:
-        >>> functions = term_rewards([TaskReward("counting"), TaskReward("rec")])
+        >>> from vlreward.tasks.counting import COUNTING
+        >>> functions = term_rewards([TaskReward(COUNTING)])
         >>> [f.__name__ for f in functions]
-        ['counting_exact', 'counting_format', 'rec_iou', 'rec_format']
+        ['counting_exact', 'counting_format']
         >>> completions = ["<think>two</think><answer>2</answer>", "2"]
-        >>> [f(completions, solution=[2, 2], task=["counting"] * 2) for f in functions[:2]]
+        >>> [f(completions, solution=[2, 2]) for f in functions]
         [[1.0, 0.0], [1.0, 0.0]]
     """
     found = []

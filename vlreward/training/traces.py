@@ -67,12 +67,12 @@ class TraceFile:
                 "value": score.value,
                 "failure": None if score.failure is None else score.failure.code.value,
                 "detail": None if score.failure is None else score.failure.detail,
-                "answer": _plain(score.answer),
+                "answer": score.answer,
             }
             for name in ("frame", "image_size", "input_size"):  # what a diagnosis needs
                 if columns.get(name) is not None:
                     row[name] = columns[name][i]
-            lines.append(json.dumps(row, ensure_ascii=False))
+            lines.append(json.dumps(row, ensure_ascii=False, default=_plain))
         if lines:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             text = "".join(f"{line}\n" for line in lines)
@@ -134,14 +134,13 @@ def _at(columns: dict[str, Any], name: str, index: int) -> Any:
 
 
 def _text(completion: Any) -> str:
-    from vlreward.rewards._inputs import to_completions
+    from vlreward.rewards._inputs import to_texts
 
-    return to_completions([completion], None, None)[0].text
+    return to_texts([completion])[0]
 
 
 def _plain(answer: Any) -> Any:
-    if answer is None or isinstance(answer, (str, int, float, bool)):
-        return answer
+    """What JSON has no form for: as a list if it is one of things, else as text."""
     try:
         return list(answer)
     except TypeError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments, Options, first_task, usage
-from vlreward.training.recipes import recipe_for
+from vlreward.training.recipes import defaults
 
 __all__ = ["PaddleOptions", "parse"]
 
@@ -74,9 +74,9 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
 def _defaults(task: str) -> dict[str, Any]:
     import paddle
 
-    recipe = recipe_for(task)
     gpu = bool(paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count())
-    found = recipe.options(
+    found = defaults(
+        task,
         world_size=int(os.environ.get("PADDLE_TRAINERS_NUM", "1")),
         accelerator=gpu,
         bf16=gpu,
@@ -86,8 +86,6 @@ def _defaults(task: str) -> dict[str, Any]:
         **{name: value for name, value in found.items() if name not in _TRL_ONLY},
         "device": "gpu" if gpu else "cpu",
         "output_dir": f"outputs/grpo-paddle-{task}",
-        "max_pixels": recipe.max_pixels,
-        "freeze_vision": recipe.freeze_vision,
         "disable_tqdm": True,
     }
 

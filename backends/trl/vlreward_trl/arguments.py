@@ -9,7 +9,7 @@ from typing import Any
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments, Options, first_task, usage
-from vlreward.training.recipes import recipe_for
+from vlreward.training.recipes import defaults
 
 __all__ = ["TRLOptions", "parse"]
 
@@ -41,19 +41,17 @@ def parse(argv: Sequence[str]) -> TRLOptions:
         description="GRPO on a vision-language model with verifiable rewards.",
     )
     task, rest = first_task(parser, argv)
-    recipe = recipe_for(task)
     if _world_size() > 1 and not _accelerator():
         # accelerate would number the CPU, `cpu:0`, and no checkpoint could be read onto that.
         os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
-    defaults = recipe.options(
-        world_size=_world_size(), accelerator=_accelerator(), bf16=_has_bf16(), workers=_workers()
+    published = defaults(
+        task,
+        world_size=_world_size(),
+        accelerator=_accelerator(),
+        bf16=_has_bf16(),
+        workers=_workers(),
     )
-    parser.set_defaults_with_config(
-        **defaults,
-        output_dir=f"outputs/grpo-{task}",
-        max_pixels=recipe.max_pixels,
-        freeze_vision=recipe.freeze_vision,
-    )
+    parser.set_defaults_with_config(**published, output_dir=f"outputs/grpo-{task}")
     try:
         arguments, training, model = parser.parse_args_and_config(rest)
     except ValueError as error:

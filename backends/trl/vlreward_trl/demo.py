@@ -15,17 +15,14 @@ import typer
 
 from vlreward._files import replacing
 from vlreward.command_line import Command
+from vlreward.scenes import TASKS
+from vlreward.tasks.counting import COUNTING
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
 
 __all__ = ["app", "run_demo"]
 
-SUITES = {
-    "rec": "scenes_rec_test",
-    "counting": "scenes_count_test",
-    "geometry": "scenes_geometry_test",
-}
 _CURVES = {
     "completion length (tokens)": "completions/mean_length",
     "entropy": "entropy",
@@ -39,7 +36,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 @app.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 def demo(
-    task: Annotated[str, typer.Option(help="rec, counting or geometry.")] = "counting",
+    task: Annotated[
+        str, typer.Option(help=f"{', '.join(TASKS[:-1])} or {TASKS[-1]}.")
+    ] = COUNTING.name,
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for everything.")] = Path(
         "vlreward-train-demo"
     ),
@@ -68,8 +67,8 @@ report shows both runs, the samples that were fixed and broken, and the training
     """
     from vlreward.registry import unknown_name
 
-    if task not in SUITES:
-        raise unknown_name("task", task, SUITES)
+    if task not in TASKS:
+        raise unknown_name("task", task, TASKS)
     for name in ("torch", "trl"):
         if find_spec(name) is None:
             raise ImportError(
@@ -174,12 +173,20 @@ def _saving(every: int, steps: int) -> tuple[str, ...]:
     )
 
 
+def _suite(task: str) -> str:
+    """The suite of the task's test scenes, which are drawn instead of read from a file."""
+    from vlreward.suite import SUITES
+
+    suites = map(SUITES.get, SUITES)
+    return next(suite.name for suite in suites if suite.task == task and suite.file is None)
+
+
 def _held_out(task: str, model: Path, out: Path, n: int) -> Evaluation:
     from vlreward.bench.command import run_command
     from vlreward.bench.options import RunOptions
 
     options = RunOptions(
-        suites=[SUITES[task]],
+        suites=[_suite(task)],
         out=out,
         model=str(model),
         family="qwen2.5-vl",

@@ -8,7 +8,7 @@ from vlreward.training import dry_run
 from vlreward.training.memory import MemoryEstimate, estimate
 from vlreward.training.models import ModelSize
 from vlreward.training.preparing import Run
-from vlreward.training.recipes import recipe_for
+from vlreward.training.recipes import defaults
 from vlreward_trl.models import measure
 from vlreward_trl.preparing import uses_fsdp
 
@@ -27,7 +27,7 @@ def _configuration(run: Run) -> dict[str, Any]:
     from trl import GRPOConfig
 
     options, training = run.options, run.options.training
-    shown = recipe_for(options.task).options(world_size=1, accelerator=False, bf16=False, workers=0)
+    shown = defaults(options.task)
     plain = GRPOConfig(output_dir=training.output_dir, bf16=False).to_dict()
     return {
         "model": {

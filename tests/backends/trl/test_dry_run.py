@@ -35,7 +35,7 @@ def test_it_says_what_would_be_trained(
     assert configuration["training"]["max_steps"] == 1
     assert "<|vision_start|><|image_pad|><|vision_end|>" in parts["prompt of rec/1"]
     assert parts["prompt of rec/1"].rstrip().endswith("<|im_start|>assistant")
-    assert "predicted boxes are in input_px: (x1, y1, x2, y2) within (0, 0, 112, 112)" in text
+    assert "predicted coordinates are in input_px, within (0, 0, 112, 112)" in text
     for task, terms in (("rec", "iou 1"), ("counting", "exact 1"), ("geometry", "correct 1")):
         assert f"{task}, perfect answer: 2 = {terms}, format 1" in parts["rewards"]
         assert f"{task}, empty answer: 0 = " in parts["rewards"]
