@@ -106,13 +106,13 @@ def test_lone_surrogates_and_line_separators_survive(old: Path) -> None:
     rows = read_samples(old / "samples_refcoco_val.jsonl", lambda row: None)
     assert rows[1].reply().text.startswith("<think>\ud800")
     assert rows[2].reply() == ("no box \u2028 at all", True, None)
-    assert rows[0].sample().target == (152.5, 139, 606, 423)
+    assert rows[0].sample.target == (152.5, 139, 606, 423)
 
 
 def test_a_gold_of_another_task_is_refused(old: Path) -> None:
     row = read_samples(old / "samples_geoqa_test.jsonl", lambda row: None)[0]
     with pytest.raises(ValueError, match=r"expected a gold of task 'x', got \{'task': 'geometry'"):
-        SampleRow(**{**row.model_dump(), "task": "x"}).sample()
+        _ = SampleRow(**{**row.model_dump(), "task": "x"}).sample
 
 
 def test_a_directory_of_another_schema_is_not_scored_again(old: Path, tmp_path: Path) -> None:

@@ -208,10 +208,7 @@ def test_the_image_is_part_of_the_key(tmp_path: Path) -> None:
 
 def test_embedded_images_are_handed_over(tmp_path: Path) -> None:
     class Embedded:
-        def path(self, name: str) -> Path | None:
-            return None
-
-        def read(self, name: str) -> bytes:
+        def source(self, name: str) -> bytes:
             return name.encode()
 
     engine = Scripted()

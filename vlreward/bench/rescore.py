@@ -51,7 +51,7 @@ def _rescored(
     suite = get_suite(result.suite or scored.name)
     rows = scored.rows()
     try:
-        samples = [row.sample(frame) for row in rows]
+        samples = [row.sample_in(frame) for row in rows]
     except ValueError as error:
         raise DataError(
             f"{scored.name!r} cannot be read with --frame: {error}", path=run.path

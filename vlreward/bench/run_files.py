@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -20,7 +21,6 @@ from vlreward._text import first_problem, short
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.rows import RowFile, read_json
 from vlreward.frames import Frame
-from vlreward.geometry import Size
 from vlreward.types import AxisOrder, Completion, Sample
 
 __all__ = [
@@ -214,12 +214,9 @@ class SampleRow(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
     """What else the data say of the sample."""
 
-    def sample(self, frame: Frame | None = None) -> Sample:
+    @cached_property
+    def sample(self) -> Sample:
         """The sample that was scored.
-
-        Args:
-            frame: Frame of the coordinates that the model wrote, in place of that of the row, if
-                it has one.
 
         Raises:
             ValueError: If the gold is not what its task needs.
@@ -227,13 +224,18 @@ class SampleRow(BaseModel):
         if self.gold.get("task") != self.task:
             raise ValueError(f"expected a gold of task {self.task!r}, got {short(self.gold)}")
         fields = {name: getattr(self, name) for name in Sample.model_fields if name in _ROW_FIELDS}
-        fields |= {k: _clean(v) for k, v in fields.items() if isinstance(v, str)}
-        if frame is not None and self.frame is not None:
-            frame.check_sizes(
-                *(Size(*s) if s else None for s in (self.image_size, self.input_size))
-            )
-            fields["frame"] = frame
-        return Sample(**fields)
+        return Sample(**fields | {k: _clean(v) for k, v in fields.items() if isinstance(v, str)})
+
+    def sample_in(self, frame: Frame | None) -> Sample:
+        """The sample with another frame of what the model wrote, if it has one at all.
+
+        Raises:
+            ValueError: As `sample`, or if a size that the frame needs is missing.
+        """
+        if frame is None or self.sample.frame is None:
+            return self.sample
+        frame.check_sizes(self.sample.image_size, self.sample.input_size)
+        return self.sample.model_copy(update={"frame": frame})
 
     def reply(self) -> Completion:
         """What the model wrote, as parsers see it."""

@@ -214,8 +214,7 @@ class _Run:
             return None
         if self._images is None:
             return Path(name)
-        path = self._images.path(name)
-        return self._images.read(name) if path is None else path
+        return self._images.source(name)
 
 
 class _Failures:

@@ -183,11 +183,18 @@ class Dataset(Sequence[Sample]):
         Raises:
             DataError: If it has no image, there is no image root, or the file cannot be read.
         """
-        return self._source(sample).read(_image_of(sample))
+        source = self._source(sample)
+        try:
+            return source if isinstance(source, bytes) else source.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"cannot read the image {sample.image!r}: {error.strerror}", path=str(source)
+            ) from None
 
     def image_path(self, sample: Sample) -> Path | None:
         """The file of a sample's image; None if the image is embedded in the data set."""
-        return self._source(sample).path(_image_of(sample))
+        source = self._source(sample)
+        return None if isinstance(source, bytes) else source
 
     def open_image(self, sample: Sample) -> Image:
         """The image of a sample: RGB, EXIF orientation applied once.
@@ -197,12 +204,9 @@ class Dataset(Sequence[Sample]):
         """
         from vlreward.data.images import open_image
 
-        source = self._source(sample)
-        name = _image_of(sample)
-        path = source.path(name)
-        return open_image(source.read(name) if path is None else path, where=sample.id)
+        return open_image(self._source(sample), where=sample.id)
 
-    def _source(self, sample: Sample) -> ImageSource:
+    def _source(self, sample: Sample) -> Path | bytes:
         if sample.image is None:
             raise DataError(f"sample {sample.id!r} has no image", path=self.provenance.path)
         if self.images is None:
@@ -211,11 +215,7 @@ class Dataset(Sequence[Sample]):
                 "known: give image_root=... when loading",
                 path=self.provenance.path,
             )
-        return self.images
-
-
-def _image_of(sample: Sample) -> str:
-    return sample.image or ""
+        return self.images.source(sample.image)
 
 
 def _rebuild(record: bytes) -> Sample:

@@ -112,26 +112,14 @@ class HubRows:
                 yield RawRow(number, row)
         self.sha256 = digest.hexdigest()
 
-    def path(self, name: str) -> Path | None:
-        """The file of an image that is stored as a path; None if it is embedded."""
-        value = self._cell(name)
-        return Path(value["path"]) if value["bytes"] is None else None
-
-    def read(self, name: str) -> bytes:
-        """The encoded image.
+    def source(self, name: str) -> Path | bytes:
+        """The encoded image, or its file if it is stored as a path.
 
         Raises:
-            DataError: If the row has none, or its file cannot be read.
+            DataError: If the row has none.
         """
         value = self._cell(name)
-        if value["bytes"] is not None:
-            return bytes(value["bytes"])
-        try:
-            return Path(value["path"]).read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"cannot read the image: {error.strerror}", path=value["path"]
-            ) from None
+        return Path(value["path"]) if value["bytes"] is None else bytes(value["bytes"])
 
     def _cell(self, name: str) -> dict[str, Any]:
         row, column, _ = name.removeprefix(_EMBEDDED).split(":", 2)

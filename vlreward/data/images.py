@@ -47,12 +47,11 @@ _TRANSPOSED = (5, 6, 7, 8)
 class ImageSource(Protocol):
     """Gives the images that the samples of a data set name."""
 
-    def path(self, name: str) -> Path | None:
-        """The file of an image, or None if it is no file of its own."""
-        ...
+    def source(self, name: str) -> Path | bytes:
+        """Where an encoded image is: its file, whether or not that exists, or its bytes.
 
-    def read(self, name: str) -> bytes:
-        """The encoded image; raises DataError if it cannot be read."""
+        Raises DataError if there can be no such image.
+        """
         ...
 
 
@@ -67,7 +66,7 @@ class ImageFolder:
     anywhere: bool = False
     """Whether an absolute name may lie outside the directory."""
 
-    def path(self, name: str) -> Path:
+    def source(self, name: str) -> Path:
         """The file of an image, whether or not it exists.
 
         Raises:
@@ -76,20 +75,6 @@ class ImageFolder:
         if self.anywhere and os.path.isabs(name) and "\0" not in name:
             return Path(name)
         return resolve_image(name.rpartition("/")[2] if self.flat else name, self.root)
-
-    def read(self, name: str) -> bytes:
-        """The bytes of the file.
-
-        Raises:
-            DataError: If it cannot be read.
-        """
-        path = self.path(name)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"cannot read the image {name!r}: {error.strerror}", path=path
-            ) from None
 
 
 def resolve_image(name: str, root: str | os.PathLike[str]) -> Path:

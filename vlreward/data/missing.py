@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 from vlreward.data.dataset import Dataset
@@ -32,7 +31,7 @@ def check_images(dataset: Dataset, on_missing: Literal["error", "skip"] = "error
     source = dataset.images
     if source is None:
         raise DataError("no image root: give image_root=...", path=dataset.provenance.path)
-    found: dict[str, Path | None] = {}
+    found: set[str] = set()
     outside: list[RowProblem] = []
     missing: dict[str, list[int]] = {}
     for index, sample in enumerate(dataset):
@@ -41,12 +40,12 @@ def check_images(dataset: Dataset, on_missing: Literal["error", "skip"] = "error
             continue
         if name not in missing:
             try:
-                path = source.path(name)
+                image = source.source(name)
             except DataError as error:
                 outside.append(RowProblem(dataset.row_numbers[index], str(error)))
                 continue
-            if path is None or path.is_file():
-                found[name] = path
+            if isinstance(image, bytes) or image.is_file():
+                found.add(name)
                 continue
         missing.setdefault(name, []).append(index)
     path_of_data = dataset.provenance.path
@@ -79,15 +78,16 @@ def check_images(dataset: Dataset, on_missing: Literal["error", "skip"] = "error
 
 
 def _problem(dataset: Dataset, name: str, index: int) -> RowProblem:
-    path = dataset.images.path(name) if dataset.images is not None else name
-    return RowProblem(dataset.row_numbers[index], f"no image {str(path)!r}", kind="missing_image")
+    assert dataset.images is not None
+    path = str(dataset.images.source(name))
+    return RowProblem(dataset.row_numbers[index], f"no image {path!r}", kind="missing_image")
 
 
 def _remedy(dataset: Dataset, names: list[str]) -> str:
     folder = dataset.images
     if isinstance(folder, ImageFolder) and not folder.flat:
         flat = replace(folder, flat=True)
-        if all(flat.path(name).is_file() for name in names):
+        if all(flat.source(name).is_file() for name in names):
             return (
                 "Files of these base names lie directly in the image root: if they are the same "
                 "images, say flat_images=True"

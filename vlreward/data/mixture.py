@@ -52,20 +52,12 @@ class _PartImages:
     def __init__(self, sources: list[ImageSource | None]) -> None:
         self._sources = sources
 
-    def path(self, name: str) -> Path | None:
-        source, rest = self._split(name)
-        return source.path(rest)
-
-    def read(self, name: str) -> bytes:
-        source, rest = self._split(name)
-        return source.read(rest)
-
-    def _split(self, name: str) -> tuple[ImageSource, str]:
+    def source(self, name: str) -> Path | bytes:
         part, _, rest = name.partition("|")
         source = self._sources[int(part)]
         if source is None:
             raise DataError(f"no image root is known for the image {rest!r}: give image_root=...")
-        return source, rest
+        return source.source(rest)
 
 
 def joined(parts: list[Dataset], path: Path, name: str) -> Dataset:

@@ -205,9 +205,8 @@ class RowReader:
         name = fields.image
         if name not in self._sizes:
             try:
-                path = self.images.path(name)
-                there = path is None or path.is_file()
-                source = self.images.read(name) if path is None else path
+                source = self.images.source(name)
+                there = isinstance(source, bytes) or source.is_file()
                 self._sizes[name] = image_size(source) if there else None  # reported elsewhere
             except DataError as error:
                 raise BadRow(str(error)) from None

@@ -30,7 +30,7 @@ def known_sample(row: SampleRow) -> Sample | None:
     Raises:
         ValueError: If the gold is not what its task needs.
     """
-    return None if known_task(row.task) is None else row.sample()
+    return None if known_task(row.task) is None else row.sample
 
 
 def gold_shapes(row: SampleRow) -> list[Shape]:

@@ -42,11 +42,9 @@ class Finder:
         outside = False
         for source in self._sources(run, suite):
             try:
-                path = source.path(name)
-                if path is None:
-                    return Found(name, source.read(name))
-                if path.is_file():
-                    return Found(name, path)
+                image = source.source(name)
+                if isinstance(image, bytes) or image.is_file():
+                    return Found(name, image)
             except DataError as error:
                 outside = outside or "outside" in str(error)
             except (OSError, ValueError):  # a name that no file can have

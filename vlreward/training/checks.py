@@ -7,7 +7,6 @@ import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from vlreward.data import DataError, Dataset, RowProblem
@@ -83,9 +82,7 @@ def check_images(
 
 def _look(dataset: Dataset, sample: Sample, resizing: Resizing, *, decode: bool) -> None:
     assert dataset.images is not None
-    name = sample.image or ""
-    path = dataset.images.path(name)
-    source: Path | bytes = dataset.images.read(name) if path is None else path
+    source = dataset.images.source(sample.image or "")
     size = Size(*open_image(source).size) if decode else image_size(source)
     resizing.size(size)
     if (problem := size_problem(sample, size)) is not None:

@@ -83,10 +83,8 @@ class Columns:
 
     def open(self, sample: Sample, number: int | None = None) -> Image:
         """The image of a sample, upright and RGB, at its own size."""
-        name = sample.image or ""
         try:
-            path = self.images.path(name)
-            return open_image(self.images.read(name) if path is None else path, where=sample.id)
+            return open_image(self.images.source(sample.image or ""), where=sample.id)
         except DataError as error:
             raise _located(str(error), self.path, number) from None
 
