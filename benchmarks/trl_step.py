@@ -199,7 +199,7 @@ def _plain_trainer(run: Run) -> Any:
     rows = datasets.Dataset.from_dict(
         {
             "prompt": [prompts[sample.task].render(sample) for sample in samples],
-            "image": [str(samples.image_path(sample)) for sample in samples],
+            "image": [str(samples.image(sample)) for sample in samples],
         }
     ).cast_column("image", datasets.Image())
     training = run.options.training

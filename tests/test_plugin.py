@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,103 @@ def test_a_broken_plugin_is_named(tmp_path: Path, root: Path) -> None:
     )  # fmt: skip
     assert "the task 'bad' of the plug-in 'no_such_module:x'" in done.stderr
     assert "mend or uninstall the plug-in" in done.stderr
+
+
+SPOTS = [
+    ("a", [500, 250], "<answer>[503, 252]</answer>", 10),
+    ("b", [500, 250], "<answer>[530, 260]</answer>", 10),
+    ("c", [100, 900], "nowhere", 10),
+]
+
+
+def _row(name: str, gold: list[int], completion: str, radius: float) -> dict[str, Any]:
+    place = {"task": "spot", "x": gold[0], "y": gold[1], "frame": "norm1000"}
+    return {"id": name, "task": "spot", "gold": place, "completion": completion,
+            "expression": name, "image_size": [640, 480], "frame": "norm1000",
+            "metadata": {"radius": radius}}  # fmt: skip
+
+
+def _command(plugin: Path, root: Path, module: str, *args: object) -> str:
+    path = os.pathsep.join([str(plugin), str(root)])
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, args)],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _results(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "results.json").read_text())["results"]
+    return found
+
+
+def test_a_task_with_golds_in_a_frame_runs_by_the_command_line_alone(
+    plugin: Path, root: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(_row(*spot)) + "\n" for spot in SPOTS))
+    bench, vlreward = "vlreward.bench.cli", "vlreward.cli"
+    run = tmp_path / "run"
+    _command(plugin, root, bench, "spots", "-c", rows, "-o", run, "--controls", "--html")
+    found = _results(run)
+    assert found["spots"]["acc"] == pytest.approx(1 / 3)
+    assert found["spots"]["failures"] == {"no_answer": 1}
+    assert (found["spots"]["primary"], found["spots"]["frame"]) == ("hit", "norm1000")
+    assert found["spots@middle"]["acc"] == 0
+    again = tmp_path / "again"
+    _command(plugin, root, vlreward, "rescore", run, "-o", again, "--frame", "original_px")
+    assert _results(again)["spots"]["frame"] == "original_px"
+    assert _results(again)["spots"]["acc"] == 0
+    _command(plugin, root, vlreward, "rescore", run, "-o", tmp_path / "same")
+    assert _results(tmp_path / "same")["spots"]["metrics"] == found["spots"]["metrics"]
+    assert "-33.33%" in _command(plugin, root, vlreward, "compare", run, again)
+    page = tmp_path / "page.html"
+    _command(plugin, root, vlreward, "report", run, again, "--html", page)
+    text = page.read_text(encoding="utf-8")
+    assert "Samples by nearness" in text
+    assert '"gs":[["point",[320.0,120.0],"\\u003cb\\u003espot"]]' in text
+    assert '"as":[["circle",[321.92,120.96,10],"\\u003cb\\u003espot"]]' in text
+
+
+def test_without_the_plugin_its_run_is_still_shown(
+    plugin: Path, root: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(_row(*spot)) + "\n" for spot in SPOTS))
+    run, page = tmp_path / "run", tmp_path / "page.html"
+    _command(plugin, root, "vlreward.bench.cli", "spots", "-c", rows, "-o", run)
+    _command(tmp_path, root, "vlreward.cli", "report", run, "--html", page)
+    assert '"g":"{\\"x\\": 500, ' in page.read_text(encoding="utf-8")
+
+
+def test_rows_of_several_tasks_are_scored_each_by_its_own(
+    plugin: Path, root: Path, tmp_path: Path
+) -> None:
+    touches = [
+        {"id": "t1", "task": "touch", "gold": [0, 0], "completion": "<answer>3 4</answer>"},
+        {"id": "t2", "task": "touch", "gold": [0, 0], "completion": "<answer>30 4</answer>"},
+    ]
+    rows = tmp_path / "rows.jsonl"
+    mixed = [touches[0], *(_row(*spot) for spot in SPOTS), touches[1]]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in mixed))
+    run, page = tmp_path / "run", tmp_path / "page.html"
+    output = _command(
+        plugin, root, "vlreward.bench.cli", "spots_and_touches", "-c", rows, "-o", run, "--html"
+    )
+    assert "spot 33.33% of 3, touch 50.00% of 2" in output
+    found = _results(run)["spots_and_touches"]
+    assert found["acc"] == pytest.approx(2 / 5)
+    assert found["primary"] == "acc"
+    parts = {name: (part["n"], part["primary"]) for name, part in found["by_task"].items()}
+    assert parts == {"touch": (2, "acc"), "spot": (3, "hit")}
+    assert found["metrics"]["hit"] == pytest.approx(1 / 3)
+    assert found["metrics_n"] == {"acc": 5, "hit": 3, "near": 3}
+    lines = (run / "samples_spots_and_touches.jsonl").read_text().splitlines()
+    samples = [json.loads(line) for line in lines]
+    assert [row["id"] for row in samples] == ["t1", "a", "b", "c", "t2"], "order of the file"
+    assert [row["metrics"]["acc"] for row in samples] == [1, 1, 0, 0, 0]
+    again = tmp_path / "again"
+    _command(plugin, root, "vlreward.cli", "rescore", run, "-o", again)
+    assert _results(again)["spots_and_touches"]["by_task"] == found["by_task"]
+    _command(plugin, root, "vlreward.cli", "report", run, again, "--html", page)

@@ -7,18 +7,19 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vlreward import __version__
 from vlreward.errors import UserError
-from vlreward.frames import FAMILIES, Frame
+from vlreward.frames import Frame
 from vlreward.registry import UnknownNameError
 
 __all__ = [
     "BUG",
+    "AxisOrderOption",
     "Command",
     "DefaultGroup",
     "Family",
@@ -43,8 +44,15 @@ FrameOption = Annotated[
 Family = Annotated[
     str | None,
     typer.Option(
-        help=f"Model family, for the frame and the resized size: {', '.join(FAMILIES)}, or any "
-        "model name that contains one."
+        help="Model family, for the frame, the order of the axes and the resized size: one that "
+        "`vlreward families` lists, or any model name that contains one."
+    ),
+]
+AxisOrderOption = Annotated[
+    Literal["xy", "yx"] | None,
+    typer.Option(
+        help="Which coordinate of a pair the model writes first; default: as the rows or the model "
+        "family say, else x."
     ),
 ]
 

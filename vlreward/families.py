@@ -41,6 +41,8 @@ class ModelFamily:
     """Which coordinate comes first, under whatever key."""
     names: tuple[str, ...] = ()
     """Other names that models of the family go by, e.g. their `model_type`."""
+    example: str = ""
+    """A text in the form that the family writes: a box, or a point where it writes no boxes."""
     source: str = ""
     """Where frame, order and form are taken from."""
 
@@ -106,110 +108,201 @@ _SWIFT = "ms-swift docs, Qwen3_8-Best-Practice: relative coordinates with a scal
 _SUPERVISION = "supervision 0.31.2, detection/vlm.py"
 
 FAMILIES: Mapping[str, ModelFamily] = _Families(
-    ModelFamily("qwen-vl", Frame.NORM999, "qwen-vl", source="Bai et al. 2023, Qwen-VL"),
     ModelFamily(
-        *("qwen2-vl", Frame.NORM1000, "qwen2-vl"), **_PX28, source="Wang et al. 2024, Qwen2-VL"
+        "qwen-vl",
+        Frame.NORM999,
+        "qwen-vl",
+        example="<ref>the man</ref><box>(100,200),(300,600)</box>",
+        source="Bai et al. 2023, Qwen-VL",
+    ),
+    ModelFamily(
+        *("qwen2-vl", Frame.NORM1000, "qwen2-vl"),
+        **_PX28,
+        example="<|object_ref_start|>the man<|object_ref_end|>"
+        "<|box_start|>(100,200),(300,600)<|box_end|>",
+        source="Wang et al. 2024, Qwen2-VL",
     ),
     ModelFamily(
         *("qwen2.5-vl", Frame.INPUT_PX, "qwen2.5-vl"),
         **_PX28,
+        example='```json\n[\n\t{"bbox_2d": [100, 200, 300, 400], "label": "the man"}\n]\n```',
         source="Bai et al. 2025, Qwen2.5-VL; ms-swift docs, Custom-dataset",
     ),
     ModelFamily(
         *("qwen3-vl", Frame.NORM1000, "qwen3-vl"),
         **_PX32,
+        example='[{"bbox_2d": [100, 200, 300, 600], "label": "the man"}]',
         source="Qwen3-VL cookbooks; ms-swift",
     ),
-    ModelFamily("qwen3.5", Frame.NORM1000, "qwen3-vl", **_PX32, source=_SWIFT),
-    ModelFamily("qwen3.6", Frame.NORM1000, "qwen3-vl", **_PX32, source=_SWIFT),
-    ModelFamily("qwen3.8", Frame.NORM1000, "qwen3-vl", **_PX32, source=_SWIFT),
+    ModelFamily(
+        "qwen3.5",
+        Frame.NORM1000,
+        "qwen3-vl",
+        **_PX32,
+        example='[{"bbox_2d": [100, 200, 300, 600], "label": "the man"}]',
+        source=_SWIFT,
+    ),
+    ModelFamily(
+        "qwen3.6",
+        Frame.NORM1000,
+        "qwen3-vl",
+        **_PX32,
+        example='[{"bbox_2d": [100, 200, 300, 600], "label": "the man"}]',
+        source=_SWIFT,
+    ),
+    ModelFamily(
+        "qwen3.8",
+        Frame.NORM1000,
+        "qwen3-vl",
+        **_PX32,
+        example='{"bbox_2d": [100, 200, 300, 600], "label": "the man"}',
+        source=_SWIFT,
+    ),
     ModelFamily(
         *("qwen3-omni", Frame.NORM1000, "qwen3-vl"),
         **_PX32,
+        example='[{"bbox_2d": [100, 200, 300, 600], "label": "the man"}]',
         source="ms-swift docs, Custom-dataset",
     ),
     ModelFamily(
         *("internvl", Frame.NORM1000, "internvl"),
+        example="<ref>the man</ref><box>[[100, 200, 300, 600]]</box>",
         source="OpenGVLab/InternVL eval/refcoco/evaluate_grounding.py",
     ),
     ModelFamily(
         *("glm-v", Frame.NORM1000, "qwen2.5-vl"),
         **_GLM,
         names=("glm-4.1v", "glm-4.5v", "glm-4.6v", "glm4v", "glm46v"),
+        example="<|begin_of_box|>[[100,200,300,600]]<|end_of_box|>",
         source="zai-org/GLM-V README.md, examples/gui-agent",
     ),
     ModelFamily(
         *("mimo-vl", Frame.INPUT_PX, "qwen2.5-vl"),
         **_PX28,
+        example='[{"bbox_2d": [100, 200, 300, 400], "label": "the man"}]',
         source="XiaomiMiMo/MiMo-VL examples/grounding.ipynb",
     ),
     ModelFamily(
         *("deepseek-vl2", Frame.NORM999, "internvl"),
         names=("deepseek-vl-v2",),
+        example="<|ref|>the man<|/ref|><|det|>[[100, 200, 300, 600]]<|/det|>",
         source="deepseek-ai/DeepSeek-VL2 serve/app_modules/utils.py",
     ),
     ModelFamily(
         *("llava-onevision-1.5", Frame.NORM1000, "qwen2-vl"),
         **_PX28,
+        example="<ref>the man</ref><box>(100,200),(300,600)</box>",
         source="LLaVA-OneVision-1.5 dataset_helpers.py; ms-swift template llava.py",
     ),
     ModelFamily(
         *("kimi-vl", Frame.NORM1, "qwen2.5-vl"),
+        example="pyautogui.click(x=0.100, y=0.200)",
         source="likaixin2000/ScreenSpot-Pro-GUI-Grounding models/kimivl.py",
     ),
     ModelFamily(
         *("ui-tars", Frame.NORM1000, "qwen2-vl"),
         **_PX28,
+        example="Thought: it is there.\nAction: click(start_box='(100,200)')",
         source="bytedance/UI-TARS README_v1.md",
     ),
     ModelFamily(
         *("ui-tars-1.5", Frame.INPUT_PX, "qwen2.5-vl"),
         **(_PX28 | {"min_pixels": 100 * 28 * 28}),
+        example="Action: click(point='<point>100 200</point>')",
         source="bytedance/UI-TARS README_coordinates.md",
     ),
     ModelFamily(
         *("seed1.5-vl", Frame.NORM999, "qwen2.5-vl"),
         names=("seed-1.5-vl",),
+        example="<bbox>100 200 300 600</bbox>",
         source="ByteDance-Seed/Seed1.5-VL GUI/action_parser.py and notebooks: 0-999",
     ),
     ModelFamily(
         *("minicpm-v", Frame.NORM1000, "internvl"),
         names=("minicpm-o", "minicpmv", "minicpmo"),
+        example="<ref>the man</ref><box>100 200 300 600</box>",
         source="reported, not seen at a primary source",
     ),
-    ModelFamily(*("paligemma", Frame.NORM1024, "internvl"), axis_order="yx", source=_SUPERVISION),
-    ModelFamily("florence-2", Frame.NORM1000, "internvl", source=_SUPERVISION),
+    ModelFamily(
+        *("paligemma", Frame.NORM1024, "internvl"),
+        axis_order="yx",
+        example="<loc0205><loc0102><loc0614><loc0307> the man",
+        source=_SUPERVISION,
+    ),
+    ModelFamily(
+        "florence-2",
+        Frame.NORM1000,
+        "internvl",
+        example="the man<loc_100><loc_200><loc_300><loc_600>",
+        source=_SUPERVISION,
+    ),
     ModelFamily(
         *("kosmos-2", Frame.NORM1, "internvl"),
+        example="<phrase> a snowman</phrase><object><patch_index_0044><patch_index_0863></object>",
         source="microsoft/unilm kosmos-2/demo/decode_string.py; transformers Kosmos2Processor",
     ),
     ModelFamily(
-        *("molmo", Frame.NORM100, "internvl"), source="allenai/Molmo-7B-D model card: per cent"
+        *("molmo", Frame.NORM100, "internvl"),
+        example='<point x="10.0" y="20.0" alt="the man">the man</point>',
+        source="allenai/Molmo-7B-D model card: per cent",
     ),
-    ModelFamily(*("molmo2", Frame.NORM1000, "internvl"), source="allenai/Molmo2-8B model card"),
+    ModelFamily(
+        *("molmo2", Frame.NORM1000, "internvl"),
+        example='<points coords="1 1 100 200">the man</points>',
+        source="allenai/Molmo2-8B model card",
+    ),
     ModelFamily(
         *("rex-omni", Frame.NORM999, "qwen2.5-vl"),
         **_PX28,
+        example="<|object_ref_start|>the man<|object_ref_end|>"
+        "<|box_start|><100><200><300><600><|box_end|>",
         source="IDEA-Research/Rex-Omni rex_omni/parser.py",
     ),
     ModelFamily(
         *("cogvlm", Frame.NORM1000, "internvl"),
+        example="the man [[100,200,300,600]]",
         source="Wang et al. 2023, CogVLM: three digits for each coordinate",
     ),
-    ModelFamily("ovis2.5", Frame.NORM1, "qwen2-vl", source="AIDC-AI/Ovis2.5 model card"),
+    ModelFamily(
+        "ovis2.5",
+        Frame.NORM1,
+        "qwen2-vl",
+        example="<ref>the man</ref><box>(0.100,0.200),(0.300,0.600)</box>",
+        source="AIDC-AI/Ovis2.5 model card",
+    ),
     ModelFamily(
         *("gemini", Frame.NORM1000, "qwen2.5-vl"),
         axis_order="yx",
+        example='```json\n[{"box_2d": [200, 100, 600, 300], "label": "the man"}]\n```',
         source="cloud.google.com, bounding box detection: [ymin, xmin, ymax, xmax]",
     ),
-    ModelFamily("shikra", Frame.NORM1, "internvl", source="Chen et al. 2023, Shikra"),
-    ModelFamily("ferret", Frame.NORM1000, "internvl", source="You et al. 2023, Ferret"),
+    ModelFamily(
+        "shikra",
+        Frame.NORM1,
+        "internvl",
+        example="the man [0.100,0.200,0.300,0.600]",
+        source="Chen et al. 2023, Shikra",
+    ),
+    ModelFamily(
+        "ferret",
+        Frame.NORM1000,
+        "internvl",
+        example="the man [100, 200, 300, 600]",
+        source="You et al. 2023, Ferret",
+    ),
     ModelFamily(
         *("llava-1.5", Frame.NORM1, "internvl"),
         names=("llava-v1.5", "llava-v1.6", "llava-next"),
+        example="[0.10, 0.20, 0.30, 0.60]",
         source="Liu et al. 2023, LLaVA-1.5",
     ),
-    ModelFamily("moondream", Frame.NORM1, "internvl", source=_SUPERVISION),
+    ModelFamily(
+        "moondream",
+        Frame.NORM1,
+        "internvl",
+        example='{"objects": [{"x_min": 0.1, "y_min": 0.2, "x_max": 0.3, "y_max": 0.6}]}',
+        source=_SUPERVISION,
+    ),
 )
 """The known families by name, those of plug-ins included."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from vlreward._files import replacing
 from vlreward.data.errors import DataError, RowProblem
-from vlreward.frames import Frame, MissingSizeError, ModelFamily
+from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.golds import pack
 from vlreward.types import Sample
 
@@ -42,6 +42,7 @@ def pack_file(
     task: str | None = None,
     schema: str | None = None,
     frame: Frame | None = None,
+    axis_order: AxisOrder | None = None,
     family: ModelFamily | None = None,
     min_pixels: int | None = None,
     max_pixels: int | None = None,
@@ -65,7 +66,8 @@ def pack_file(
         schema: Name of the schema, where the keys do not tell.
         frame: Frame of the coordinates that the model writes; needed for golds that lie in the
             image, unless `family` says.
-        family: Model family, for the frame and the resized size.
+        axis_order: Which coordinate of a pair the model writes first, if not as `family` says.
+        family: Model family, for the frame, the order of the axes and the resized size.
         min_pixels: Smallest area in pixels of the resized image, if not the family's default.
         max_pixels: Largest area in pixels of the resized image, if not the family's default.
         image_root: Directory of the images; sizes that rows lack are read from them.
@@ -81,6 +83,7 @@ def pack_file(
 
     _check_names(source, target)
     used = frame or (family.frame if family else None)
+    order = axis_order or (family.axis_order if family else None)
     dataset = load(
         source,
         task=task,
@@ -101,7 +104,7 @@ def pack_file(
     for row, sample in zip(dataset.row_numbers, dataset):
         tasks[sample.task] = tasks.get(sample.task, 0) + 1
         try:
-            envelopes.append(pack(_declared(sample, used, family, min_pixels, max_pixels)))
+            envelopes.append(pack(_declared(sample, used, order, family, min_pixels, max_pixels)))
         except ValueError as error:
             problems.append(RowProblem(row, str(error)))
     if problems:
@@ -129,6 +132,7 @@ def _check_names(source: Path, target: Path) -> None:
 def _declared(
     sample: Sample,
     frame: Frame | None,
+    order: AxisOrder | None,
     family: ModelFamily | None,
     min_pixels: int | None,
     max_pixels: int | None,
@@ -153,7 +157,9 @@ def _declared(
         remedy = "--image-root" if error.missing == "image_size" else "--family"
         raise ValueError(f"{error}: the row does not say it, give {remedy}") from None
     needed = input_size if used is Frame.INPUT_PX else sample.input_size
-    return sample.model_copy(update={"frame": used, "input_size": needed})
+    return sample.model_copy(
+        update={"frame": used, "input_size": needed, "axis_order": order or sample.axis_order}
+    )
 
 
 def _placed(

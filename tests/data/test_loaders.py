@@ -468,7 +468,7 @@ class TestImages:
         with pytest.raises(MissingImagesError, match="flat_images=True"):
             load(path, image_root=coco / "flat")
         data = load(path, image_root=coco / "flat", flat_images=True)
-        assert data.image_path(data[0]) == coco / "flat" / "a.jpg"
+        assert data.image(data[0]) == coco / "flat" / "a.jpg"
 
     def test_no_such_root(self, write: Write, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="expected the directory of the images"):
@@ -514,7 +514,7 @@ class TestImages:
         )
         data = load(path, image_root=coco)
         assert data.open_image(data[1]).size == (48, 64)
-        assert data.image_bytes(data[0]) == (coco / "train2014" / "a.jpg").read_bytes()
+        assert data.image(data[0]) == coco / "train2014" / "a.jpg"
         with pytest.raises(DataError, match="no image root is known"):
             load(path).open_image(data[0])
 

@@ -80,7 +80,7 @@ def test_parts_with_image_roots_of_their_own(tmp_path: Path) -> None:
     )
     data = load(path)
     assert [data.open_image(s).size for s in data] == [(3, 4), (5, 6)]
-    assert data.image_path(data[1]) == tmp_path / "images_b" / "b.png"
+    assert data.image(data[1]) == tmp_path / "images_b" / "b.png"
 
 
 def test_tasks_may_differ(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.metrics.test_coco import pycocotools_stats
 from vlreward.geometry import Box
 from vlreward.metrics.coco import CocoBox
-from vlreward.metrics.detection import Labelled, detection_f1
+from vlreward.metrics.labelled import Labelled, detection_f1
 from vlreward.tasks import detection_rules as rules
 
 _CAT: Labelled = (Box(10, 10, 110, 110), "cat")

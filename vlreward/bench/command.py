@@ -106,6 +106,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             suite.task,
             also=suite.also,
             frame=options.frame,
+            axis_order=options.axis_order,
             family=family,
             golds=golds,
         )
@@ -153,7 +154,12 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     engine = make_engine(options.engine, options)
     try:
         live = LiveRun(
-            engine, options.out, options.frame, options.max_error_rate, options.overwrite
+            engine,
+            options.out,
+            options.frame,
+            options.max_error_rate,
+            options.overwrite,
+            axis_order=options.axis_order,
         )
         for rule, dataset in zip(rules, datasets):
             evaluation = live.evaluate(rule.suite, dataset, rule.spec, rule.prompt)

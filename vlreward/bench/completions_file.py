@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from vlreward._text import first_problem, short
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.frames import Frame, ModelFamily
+from vlreward.frames import AxisOrder, Frame, ModelFamily
 from vlreward.geometry import Size
 from vlreward.golds import unpack
 from vlreward.types import Completion, Sample
@@ -65,6 +65,7 @@ def read_recorded(
     also: Sequence[str] = (),
     frame: Frame | None = None,
     family: ModelFamily | None = None,
+    axis_order: AxisOrder | None = None,
     golds: Mapping[str, Sample] | None = None,
 ) -> RecordedFile:
     """Read a file of recorded completions.
@@ -79,7 +80,9 @@ def read_recorded(
         also: Further tasks that rows may name.
         frame: Frame of predicted coordinates, in place of what the rows say; `original_px` if
             neither says one.
-        family: Model family, for the frame and for input sizes.
+        family: Model family, for the frame, the order of the axes and input sizes.
+        axis_order: Which coordinate of a predicted pair comes first, in place of what rows and
+            family say.
         golds: Samples by id, for files that hold no golds.
 
     Raises:
@@ -97,7 +100,7 @@ def read_recorded(
     seen: set[str] = set()
     for raw in rows:
         try:
-            row, declared_in_file = _row(raw, (task, *also), frame, family, golds)
+            row, declared_in_file = _row(raw, (task, *also), frame, family, axis_order, golds)
             if row.sample.id in seen:
                 raise ValueError(f"expected ids that differ, got {row.sample.id!r} again")
         except ValidationError as error:
@@ -185,6 +188,7 @@ def _row(
     tasks: tuple[str, ...],
     frame: Frame | None,
     family: ModelFamily | None,
+    axis_order: AxisOrder | None,
     golds: Mapping[str, Sample] | None,
 ) -> tuple[Recorded, bool]:
     row = _object(raw.value)
@@ -202,7 +206,7 @@ def _row(
     sample = known or _sample(row, sample_id, tasks)
     declared = sample.frame is not None
     if sample.gold.located:
-        sample = _with_frame(sample, row, frame, family)
+        sample = _with_frame(sample, frame, family, axis_order)
     truncated = row.get("truncated") is True or row.get("finish_reason") == "length"
     correct = row.get("correct", row.get("is_correct"))
     count = row.get("token_count")
@@ -255,11 +259,15 @@ def _task(row: Mapping[str, Any], tasks: tuple[str, ...]) -> str:
 
 
 def _with_frame(
-    sample: Sample, row: dict[str, Any], frame: Frame | None, family: ModelFamily | None
+    sample: Sample,
+    frame: Frame | None,
+    family: ModelFamily | None,
+    axis_order: AxisOrder | None,
 ) -> Sample:
     used = frame or sample.frame or Frame.ORIGINAL_PX
     input_size: Size | None = sample.input_size
     if input_size is None and family is not None and sample.image_size is not None:
         input_size = family.input_size(sample.image_size)
     used.check_sizes(sample.image_size, input_size)
-    return sample.model_copy(update={"frame": used, "input_size": input_size})
+    order = axis_order or sample.axis_order or (family.axis_order if family else None)
+    return sample.model_copy(update={"frame": used, "input_size": input_size, "axis_order": order})

@@ -14,7 +14,7 @@ from vlreward.bench.runner import Completed, run_suite
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 from vlreward.engines.base import Engine
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.prompts import PromptTemplate
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
@@ -39,6 +39,8 @@ class LiveRun:
     """Replace answers that were generated otherwise."""
     progress: bool | None = None
     """False to show none."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a predicted pair comes first, in place of the model family's."""
 
     def evaluate(
         self,
@@ -64,9 +66,11 @@ class LiveRun:
         """
         specs = rules_of(suite, spec)
         frame, declared_by = self._frame(specs)
+        family = self.engine.family
+        order = self.axis_order or (family.axis_order if family else None)
         about = {"data_sha256": dataset.provenance.sha256, "ids_sha256": dataset.ids_sha256}
         name = suite.name if control is None else f"{suite.name}@{control}"
-        with LiveScores(specs, lambda item: _as_seen(item, frame)) as live:
+        with LiveScores(specs, lambda item: _as_seen(item, frame, order)) as live:
             completed = run_suite(
                 dataset,
                 self.engine,
@@ -81,7 +85,7 @@ class LiveRun:
                 progress=self.progress,
             )
             answered = [item for item in completed if item.completion is not None]
-            samples = [_as_seen(item, frame) for item in answered]
+            samples = [_as_seen(item, frame, order) for item in answered]
             completions = [item.completion for item in answered if item.completion is not None]
             scores = live.of(samples, completions)
         origin = dataset.provenance
@@ -131,10 +135,14 @@ class LiveRun:
         )
 
 
-def _as_seen(item: Completed, frame: Frame | None) -> Sample:
-    """The sample with the sizes that the engine saw."""
+def _as_seen(item: Completed, frame: Frame | None, order: AxisOrder | None) -> Sample:
+    """The sample as it is scored, with the sizes that the engine saw."""
     generation = item.generation
-    update: dict[str, Any] = {"frame": frame if item.sample.gold.located else None}
+    located = item.sample.gold.located
+    update: dict[str, Any] = {
+        "frame": frame if located else None,
+        "axis_order": order if located else None,
+    }
     if generation is not None:
         update["image_size"] = generation.image_size or item.sample.image_size
         update["input_size"] = generation.input_size or item.sample.input_size

@@ -53,6 +53,9 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
             how.append(f"frame {frame.value} ({evaluation.frame_declared_by})")
         how.append("interval by " + _shown(report).method)
         lines = [f"[bold]{evaluation.name}[/bold]"]
+        parts = sorted(evaluation.parts.items())
+        if parts:
+            lines.append("  " + ", ".join(f"{t} {p.acc:.2%} of {p.n}" for t, p in parts))
         if rest:
             lines.append("  " + ", ".join(rest))
         lines.append("  " + ", ".join(how))
@@ -81,12 +84,13 @@ def print_catalogue() -> None:
     console = Console()
     table = Table(title="Suites", title_justify="left")
     table.add_column("suite", no_wrap=True)
-    table.add_column("task", no_wrap=True)
+    table.add_column("task")
     table.add_column("samples", justify="right")
     table.add_column("what it is, and its file under --data-root", overflow="fold")
     for suite in map(SUITES.get, SUITES):
         what = suite.description + (f"; {suite.file}" if suite.file else "; generated")
-        table.add_row(suite.name, suite.task, str(suite.n or "-"), what)
+        tasks = ", ".join((suite.task, *suite.also))
+        table.add_row(suite.name, tasks, str(suite.n or "-"), what)
     console.print(table)
     table = Table(title="Tasks under each protocol and method", title_justify="left")
     table.add_column("task", no_wrap=True)

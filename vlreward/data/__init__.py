@@ -7,8 +7,8 @@ Example:
     ...     _ = file.write(json.dumps(row))
     ...     file.flush()
     ...     data = load(file.name)
-    >>> data.provenance.schema, data.provenance.task, data[0].gold.count
-    ('r1-v', 'counting', 3)
+    >>> data.provenance.schema, data[0].target
+    ('r1-v', 3)
 """
 
 from typing import Any

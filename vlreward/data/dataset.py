@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.types import Sample
@@ -44,10 +44,6 @@ class Provenance:
     """How the subset was chosen, e.g. `500@42`; None for the whole."""
     parts: tuple[Provenance, ...] = ()
     """Of a mixture: where each part comes from."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON-ready values."""
-        return asdict(self)
 
 
 class Dataset(Sequence[Sample]):
@@ -177,25 +173,6 @@ class Dataset(Sequence[Sample]):
         subset._index = {sample_id: index for index, sample_id in enumerate(subset._ids)}
         return subset
 
-    def image_bytes(self, sample: Sample) -> bytes:
-        """The encoded image of a sample, as the file has it.
-
-        Raises:
-            DataError: If it has no image, there is no image root, or the file cannot be read.
-        """
-        source = self._source(sample)
-        try:
-            return source if isinstance(source, bytes) else source.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"cannot read the image {sample.image!r}: {error.strerror}", path=str(source)
-            ) from None
-
-    def image_path(self, sample: Sample) -> Path | None:
-        """The file of a sample's image; None if the image is embedded in the data set."""
-        source = self._source(sample)
-        return None if isinstance(source, bytes) else source
-
     def open_image(self, sample: Sample) -> Image:
         """The image of a sample: RGB, EXIF orientation applied once.
 
@@ -204,9 +181,14 @@ class Dataset(Sequence[Sample]):
         """
         from vlreward.data.images import open_image
 
-        return open_image(self._source(sample), where=sample.id)
+        return open_image(self.image(sample), where=sample.id)
 
-    def _source(self, sample: Sample) -> Path | bytes:
+    def image(self, sample: Sample) -> Path | bytes:
+        """The encoded image of a sample: its file, whether or not that exists, or its bytes.
+
+        Raises:
+            DataError: If it has no image, or there is no image root.
+        """
         if sample.image is None:
             raise DataError(f"sample {sample.id!r} has no image", path=self.provenance.path)
         if self.images is None:

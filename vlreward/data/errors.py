@@ -15,17 +15,9 @@ __all__ = [
     "MissingImagesError",
     "RowProblem",
     "UnknownSchemaError",
-    "shown",
 ]
 
 _SHOWN = 10
-_MAX_REPR = 200
-
-
-def shown(value: object) -> str:
-    """The repr of a value of any length, cut for a message."""
-    text = repr(value)
-    return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}..."
 
 
 class BadRow(ValueError):

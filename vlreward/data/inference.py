@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from vlreward.data.errors import BadRow, DataError, RowProblem, shown
+from vlreward._text import short
+from vlreward.data.errors import BadRow, DataError, RowProblem
 from vlreward.data.rows import RawRow
 from vlreward.golds import claimant
 from vlreward.schema import Fields, Schema
@@ -21,7 +22,7 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
         BadRow: If it is no object, lacks a key, or has a value of another kind.
     """
     if not isinstance(raw.value, dict):
-        raise BadRow(f"expected an object, got {shown(raw.value)}")
+        raise BadRow(f"expected an object, got {short(raw.value)}")
     if lacking := [key for key in schema.keys if key not in raw.value]:
         raise BadRow(
             f"expected the keys {', '.join(schema.keys)} of schema {schema.name!r}, got no "

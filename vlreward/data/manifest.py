@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from vlreward._files import replacing
 from vlreward.data.dataset import Dataset
-from vlreward.data.errors import DataError
 
 __all__ = ["STANDARD_COUNTS", "Manifest", "split_remarks"]
 
@@ -45,10 +44,7 @@ def split_remarks(name: str, rows: int) -> tuple[str, ...]:
 
 
 class Manifest(BaseModel):
-    """The samples of one data set or subset, by id and in order, and the file that they are of.
-
-    Write it beside the results of a run; `apply` chooses the same samples again.
-    """
+    """The samples of one data set or subset, by id and in order, and the file that they are of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -107,42 +103,3 @@ class Manifest(BaseModel):
         with replacing(path) as file:
             json.dump(self.model_dump(mode="json"), file, indent=1, ensure_ascii=False)
             file.write("\n")
-
-    @classmethod
-    def read(cls, path: str | Path) -> Manifest:
-        """Read a manifest.
-
-        Raises:
-            DataError: If the file is no manifest.
-        """
-        try:
-            return cls.model_validate_json(Path(path).read_bytes())
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise DataError(
-                f"expected a manifest of samples, got {where}: {first['msg']}", path=path
-            ) from None
-
-    def apply(self, dataset: Dataset) -> Dataset:
-        """Choose the same samples of the same data set again.
-
-        Raises:
-            DataError: If the data set is of a file with another content, or lacks an id.
-        """
-        if dataset.provenance.sha256 != self.sha256:
-            raise DataError(
-                f"the manifest {self.name!r} is of a file with the SHA-256 {self.sha256}, this one "
-                f"has {dataset.provenance.sha256}: use the file that the manifest was made of",
-                path=dataset.provenance.path,
-            )
-        position = {sample_id: index for index, sample_id in enumerate(dataset.ids)}
-        if lacking := [sample_id for sample_id in self.ids if sample_id not in position]:
-            raise DataError(
-                f"the manifest {self.name!r} names {len(lacking)} samples that the data set "
-                f"lacks: {lacking[:10]!r}",
-                path=dataset.provenance.path,
-            )
-        subset = dataset.select((position[sample_id] for sample_id in self.ids), self.sampling)
-        subset.name = self.name
-        return subset

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vlreward._text import short
 from vlreward.data.dataset import Dataset, Provenance
-from vlreward.data.errors import DataError, shown
+from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource
 from vlreward.types import Sample
 
@@ -32,12 +33,12 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     entries = config.get("datasets") if isinstance(config, dict) else None
     if not isinstance(entries, list) or not entries:
         raise DataError(
-            f"expected 'datasets:' with a list of data sets, got {shown(config)}", path=path
+            f"expected 'datasets:' with a list of data sets, got {short(config)}", path=path
         )
     for number, entry in enumerate(entries, 1):
         where = f"datasets, entry {number}"
         if not isinstance(entry, dict) or not isinstance(entry.get("json_path"), str):
-            raise DataError(f"{where}: expected 'json_path: FILE', got {shown(entry)}", path=path)
+            raise DataError(f"{where}: expected 'json_path: FILE', got {short(entry)}", path=path)
         if unknown := set(entry) - set(_KEYS):
             raise DataError(
                 f"{where}: unknown keys {sorted(map(str, unknown))}; known: {', '.join(_KEYS)}",

@@ -12,8 +12,9 @@ from typing import Any, Literal, Protocol
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from vlreward._text import first_problem, short
 from vlreward.data.dataset import Dataset, Provenance
-from vlreward.data.errors import BadRow, DataError, RowProblem, shown
+from vlreward.data.errors import BadRow, DataError, RowProblem
 from vlreward.data.images import ImageSource, image_size
 from vlreward.data.inference import fields_of, task_of_rows
 from vlreward.data.manifest import split_remarks
@@ -68,19 +69,19 @@ class RowReader:
         if first is None:
             raise DataError("expected rows, got none", path=self.path)
         if not isinstance(first.value, dict):
-            bad = BadRow(f"expected an object, got {shown(first.value)}")
+            bad = BadRow(f"expected an object, got {short(first.value)}")
             raise self._error([_problem(first, bad)])
         schema = self.schema or schema_of(first.value, path=self.path)
         every: Iterable[RawRow] = chain([first], rows)
         typed = None
-        task = self.task or task_of_schema(schema)
+        task = task_of_schema(schema) if self.task is None else self.task
         if task is None and schema.typed:
             try:
                 gold = fields_of(first, schema).gold
                 task = typed = claimant(gold, typed=True)
                 if task is None:
                     raise BadRow(
-                        f"gold: expected a whole number or a text, got {shown(gold)}", "bad_gold"
+                        f"gold: expected a whole number or a text, got {short(gold)}", "bad_gold"
                     )
             except BadRow as bad:
                 raise self._error([_problem(first, bad)]) from None
@@ -132,14 +133,14 @@ class RowReader:
         if typed and (kind := claimant(fields.gold, typed=True)) != task:
             raise BadRow(
                 f"mixed types: expected a gold for {task} as in the first row, got "
-                f"{shown(fields.gold)}, which is for {kind}; name the task to accept both",
+                f"{short(fields.gold)}, which is for {kind}; name the task to accept both",
                 "bad_gold",
             )
         envelope = self._gold(fields.gold, task)
         if fields.image is not None and (
             not isinstance(fields.image, str) or not fields.image.strip()
         ):
-            raise BadRow(f"expected the path of an image, got {shown(fields.image)}")
+            raise BadRow(f"expected the path of an image, got {short(fields.image)}")
         sample_id = f"{self.name}/{raw.number}" if fields.id is None else fields.id.strip()
         before = self._row_of_id.setdefault(sample_id, raw.number)
         if before != raw.number:
@@ -162,9 +163,7 @@ class RowReader:
             )
             sample.model_dump_json()  # half of a surrogate pair passes validation, but not this
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BadRow(f"{where}: {first['msg']}, got {shown(first['input'])}") from None
+            raise BadRow(first_problem(error)) from None
         except PydanticSerializationError as error:
             raise BadRow(f"expected Unicode text: {error}") from None
         return sample

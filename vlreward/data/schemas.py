@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.errors import UnknownSchemaError, shown
+from vlreward._text import short
+from vlreward.data.errors import UnknownSchemaError
 from vlreward.registry import unknown_name
 from vlreward.schema import Fields, Schema, expression_in, rest_of, row_id, row_size, text_at
 
@@ -92,20 +93,20 @@ def _read_conversations(row: Mapping[str, Any]) -> Fields:
     if roles != ["human", "gpt"]:
         raise ValueError(
             "'conversations': expected a turn from 'human' and then one from 'gpt', got "
-            f"{shown(turns if roles is None else roles)}"
+            f"{short(turns if roles is None else roles)}"
         )
     human, gpt = turns
     *before, last = _IMAGE_TAG.split(text_at(human, "value") if "value" in human else "")
     question = "".join([*map(str.rstrip, before), last]).strip()
     if not question:
-        raise ValueError(f"'conversations': expected a question, got {shown(human)}")
+        raise ValueError(f"'conversations': expected a question, got {short(human)}")
     if "value" not in gpt:
-        raise ValueError(f"'conversations': expected the gold as 'value', got {shown(gpt)}")
+        raise ValueError(f"'conversations': expected the gold as 'value', got {short(gpt)}")
     image = row.get("image")
     if isinstance(image, list):
         if len(image) != 1:
             raise ValueError(
-                f"'image': expected one image per row, got {len(image)}: {shown(image)}"
+                f"'image': expected one image per row, got {len(image)}: {short(image)}"
             )
         image = image[0]
     return Fields(

@@ -1,22 +1,15 @@
-"""Where the data sets of the original recipes are downloaded from.
-
-The addresses are those of PaddleMIX's `examples/r1_mllm/README.md`. It lists one archive per task
-that its authors put together (`paddlemix`), and the data sets that these were made from (`hf`).
-Neither publishes sizes or checksums; what the server says about them is checked and recorded.
-"""
+"""Where public data sets are downloaded from. The addresses stand with the tasks that use them."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from vlreward.registry import unknown_name
+from vlreward.registry import Registry
 
-__all__ = ["DATA_SETS", "PlanItem", "fetch_plan"]
+__all__ = ["SOURCES", "PlanItem", "Source", "fetch_plan"]
 
-_BUCKET = "https://paddlenlp.bj.bcebos.com/datasets/paddlemix/playground/r1_mllm"
-_PROMPTS = "https://raw.githubusercontent.com/Deep-Agent/R1-V/main/src/eval/prompts"
 _HUB = "https://huggingface.co"
 
 
@@ -25,7 +18,8 @@ class PlanItem:
     """One thing to download."""
 
     url: str
-    """Address of a file, or of a data set repository of the Hugging Face hub."""
+    """Address of a file, or of a data set repository of the Hugging Face hub; `{hub}` in it stands
+    for the hub or its mirror."""
     to: str
     """Where it goes, below the destination: a file, or a directory if it is an archive or a
     repository."""
@@ -41,64 +35,18 @@ class PlanItem:
     """Of a repository: archives in it that are unpacked where they lie."""
 
 
-def _rec(hub: str) -> tuple[PlanItem, ...]:
-    base = f"{hub}/datasets/omlab/VLM-R1/resolve/main"
-    return (
-        PlanItem(f"{base}/train2014.zip", "coco", "archive", "COCO train2014 images"),
-        PlanItem(f"{base}/refgta.zip", "refgta", "archive", "RefGTA images"),
-        PlanItem(
-            f"{base}/rec_jsons_processed.zip",
-            "rec_jsons_processed",
-            "archive",
-            "RefCOCO, RefCOCO+, RefCOCOg and RefGTA annotations",
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set that can be fetched."""
+
+    items: tuple[PlanItem, ...]
+    """Where its publishers keep it."""
+    archive: str | None = None
+    """Address of the archive that PaddleMIX made of it, if there is one."""
 
 
-def _counting(hub: str) -> tuple[PlanItem, ...]:
-    name = "superclevr_test200_counting_problems.jsonl"
-    return (
-        PlanItem(
-            f"{hub}/datasets/leonardPKU/clevr_cogen_a_train",
-            "clevr_cogen_a_train",
-            "repository",
-            "CLEVR-70k counting, for training",
-        ),
-        PlanItem(
-            f"{hub}/datasets/tobiaslee/Super_clevr200/resolve/main/subsplit.tgz",
-            "superclevr_200",
-            "archive",
-            "SuperCLEVR-200 images",
-        ),
-        PlanItem(f"{_PROMPTS}/{name}", name, "file", "SuperCLEVR-200 questions and counts"),
-    )
-
-
-def _geometry(hub: str) -> tuple[PlanItem, ...]:
-    name = "geoqa_test_prompts.jsonl"
-    return (
-        PlanItem(
-            f"{hub}/datasets/leonardPKU/GEOQA_R1V_Train_8K",
-            "GEOQA_R1V_Train_8K",
-            "repository",
-            "GEOQA-8k, for training",
-        ),
-        PlanItem(
-            f"{hub}/datasets/Luckyjhg/Geo170K",
-            "Geo170K",
-            "repository",
-            "Geo170K, whose images the GeoQA test set uses",
-            unpack=("images.zip",),
-        ),
-        PlanItem(f"{_PROMPTS}/{name}", name, "file", "GeoQA test problems and answers"),
-    )
-
-
-_FROM_HUB = {"rec": _rec, "counting": _counting, "geometry": _geometry}
-_FROM_BUCKET = {"rec": "REC.tar", "counting": "Counting.tar", "geometry": "GEO.tar"}
-
-DATA_SETS: tuple[str, ...] = tuple(_FROM_HUB)
-"""Names that can be fetched: one per task."""
+SOURCES: Registry[Source] = Registry("data set", group="vlreward.sources")
+"""Data sets that can be fetched, by name."""
 
 
 def fetch_plan(name: str, source: Literal["paddlemix", "hf"] = "hf") -> tuple[PlanItem, ...]:
@@ -108,18 +56,20 @@ def fetch_plan(name: str, source: Literal["paddlemix", "hf"] = "hf") -> tuple[Pl
     Hugging Face's own tools.
 
     Args:
-        name: `rec`, `counting` or `geometry`.
+        name: A name in `SOURCES`.
         source: `hf` for the original data sets, `paddlemix` for PaddleMIX's archive of them.
 
     Raises:
-        ValueError: If the name or source is unknown.
+        UnknownNameError: If there is no data set of that name; lists the known ones.
+        ValueError: If the source is unknown, or PaddleMIX has no archive of the data set.
     """
-    if name not in DATA_SETS:
-        raise ValueError(unknown_name("data set", name, _FROM_HUB))
+    found = SOURCES.get(name)
     if source == "paddlemix":
-        url = f"{_BUCKET}/{_FROM_BUCKET[name]}"
+        if found.archive is None:
+            raise ValueError(f"PaddleMIX has no archive of {name!r}; use source 'hf'")
         about = f"PaddleMIX's archive of images and annotations for {name}"
-        return (PlanItem(url, name, "archive", about),)
+        return (PlanItem(found.archive, name, "archive", about),)
     if source != "hf":
         raise ValueError(f"expected source 'hf' or 'paddlemix', got {source!r}")
-    return _FROM_HUB[name]((os.environ.get("HF_ENDPOINT") or _HUB).rstrip("/"))
+    hub = (os.environ.get("HF_ENDPOINT") or _HUB).rstrip("/")
+    return tuple(replace(item, url=item.url.replace("{hub}", hub)) for item in found.items)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.errors import DataError, shown
+from vlreward._text import short
+from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
 from vlreward.frames import Frame, ModelFamily
 from vlreward.geometry import Size
@@ -142,7 +143,7 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         raise ValueError(f"expected an object, got {type(row).__name__}")
     completion = row.get("completion")
     if not isinstance(completion, str):
-        raise ValueError(f"'completion': expected a text, got {shown(completion)}")
+        raise ValueError(f"'completion': expected a text, got {short(completion)}")
     terms = {str(k): _number(v, f"terms.{k}") for k, v in dict(row["terms"]).items()}
     value = row.get("value")
     failure, detail = row.get("failure"), row.get("detail") or ""
@@ -182,7 +183,7 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{name!r}: expected a finite number, got {shown(value)}")
+        raise ValueError(f"{name!r}: expected a finite number, got {short(value)}")
     return float(value)
 
 

@@ -74,7 +74,7 @@ in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FR
     from pydantic import ValidationError
 
     from vlreward._text import first_problem
-    from vlreward.data.errors import DataError
+    from vlreward.errors import OptionError
     from vlreward.integrations.server import ServerOptions
     from vlreward.integrations.server import serve as run
     from vlreward.integrations.settings import Settings
@@ -103,9 +103,9 @@ in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FR
             }
         )
     except ValidationError as error:
-        raise DataError(first_problem(error, got=False, name=_flag)) from None
-    except ValueError as error:
-        raise DataError(str(error)) from None
+        raise OptionError(first_problem(error, got=False, name=_flag)) from None
+    except (ValueError, OverflowError) as error:
+        raise OptionError(str(error)) from None
     if not options.is_loopback and options.token is None:
         typer.echo(
             f"warning: anyone who reaches {host} can use this server; require a token with "
@@ -114,8 +114,8 @@ in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FR
         )
     try:
         run(options, ready=lambda address: typer.echo(f"listening on {address}"))
-    except (ValueError, ImportError) as error:
-        raise DataError(str(error)) from None
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 def _token(file: Path | None) -> str | None:

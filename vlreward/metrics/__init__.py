@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from vlreward.metrics.boxes import box_ciou, box_diou, box_giou, box_iou
     from vlreward.metrics.coco import COCO_IOUS, CocoBox, coco_ap
     from vlreward.metrics.compat import MISSING_BOX, pixel_iou
-    from vlreward.metrics.counting import count_error, count_exact, count_soft, count_within_one
-    from vlreward.metrics.detection import (
-        F1_THRESHOLDS,
-        Labelled,
-        detection_f1,
-        detection_mean_f1,
-        detection_precision,
-        detection_recall,
-    )
+    from vlreward.metrics.counts import count_error, count_exact, count_soft, count_within_one
     from vlreward.metrics.intervals import (
         Interval,
         bootstrap_difference,
         bootstrap_mean,
         mcnemar_exact,
         wilson_interval,
+    )
+    from vlreward.metrics.labelled import (
+        F1_THRESHOLDS,
+        Labelled,
+        detection_f1,
+        detection_mean_f1,
+        detection_precision,
+        detection_recall,
     )
     from vlreward.metrics.matching import one_to_one
     from vlreward.metrics.points import Circle, Region, point_closeness, point_inside
@@ -98,8 +98,8 @@ _MODULES = {
     "boxes": ("box_ciou", "box_diou", "box_giou", "box_iou"),
     "coco": ("COCO_IOUS", "CocoBox", "coco_ap"),
     "compat": ("MISSING_BOX", "pixel_iou"),
-    "counting": ("count_error", "count_exact", "count_soft", "count_within_one"),
-    "detection": (
+    "counts": ("count_error", "count_exact", "count_soft", "count_within_one"),
+    "labelled": (
         "F1_THRESHOLDS",
         "Labelled",
         "detection_f1",

@@ -14,7 +14,7 @@ from typing import Any
 
 from vlreward.frames import Frame, convert
 from vlreward.judges import CornersJudge
-from vlreward.metrics.detection import Labelled
+from vlreward.metrics.labelled import Labelled
 from vlreward.task import AnswerTerm, TaskSpec
 from vlreward.tasks import detection_rules as rules
 from vlreward.types import Parsed, ParseFailure, Row, Sample

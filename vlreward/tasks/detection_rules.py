@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from vlreward.metrics.coco import CocoBox, coco_ap
 from vlreward.metrics.compat import pixel_iou
-from vlreward.metrics.detection import Labelled
+from vlreward.metrics.labelled import Labelled
 from vlreward.parsers.tags import MAX_CHARS
 from vlreward.types import FailureCode, Parsed, ParseFailure
 

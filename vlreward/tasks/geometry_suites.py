@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vlreward.data.sources import PlanItem, Source
 from vlreward.suite import Suite
 
-__all__ = ["SUITES"]
+__all__ = ["SOURCE", "SUITES"]
 
 _PROMPTS = {"r1": "r1-v", "baseline": "r1-v"}
 
@@ -35,3 +36,27 @@ SUITES = (
         prompts=_PROMPTS,
     ),
 )
+
+_FILE = "geoqa_test_prompts.jsonl"
+_PROMPTS_AT = "https://raw.githubusercontent.com/Deep-Agent/R1-V/main/src/eval/prompts"
+
+SOURCE = Source(
+    (
+        PlanItem(
+            "{hub}/datasets/leonardPKU/GEOQA_R1V_Train_8K",
+            "GEOQA_R1V_Train_8K",
+            "repository",
+            "GEOQA-8k, for training",
+        ),
+        PlanItem(
+            "{hub}/datasets/Luckyjhg/Geo170K",
+            "Geo170K",
+            "repository",
+            "Geo170K, whose images the GeoQA test set uses",
+            unpack=("images.zip",),
+        ),
+        PlanItem(f"{_PROMPTS_AT}/{_FILE}", _FILE, "file", "GeoQA test problems and answers"),
+    ),
+    archive="https://paddlenlp.bj.bcebos.com/datasets/paddlemix/playground/r1_mllm/GEO.tar",
+)
+"""The addresses of PaddleMIX's `examples/r1_mllm/README.md`."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlreward.judges import PlainJudge, is_correct, settled
-from vlreward.metrics.counting import count_exact
+from vlreward.metrics.counts import count_exact
 from vlreward.prompts import PromptTemplate
 from vlreward.task import AnswerTerm, TaskSpec, TextTerm
 from vlreward.tasks import published as rules

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vlreward.data.sources import PlanItem, Source
 from vlreward.suite import Reference, Suite
 
-__all__ = ["SUITES"]
+__all__ = ["SOURCE", "SUITES"]
 
 _PROMPTS = {"r1": "rec-r1", "baseline": "rec-baseline"}
 _MIX = "PaddleMIX r1_mllm README: 500 samples, fixed seed, its own rules"
@@ -62,3 +63,21 @@ SUITES = (
         prompts=_PROMPTS,
     ),
 )
+
+_VLM_R1 = "{hub}/datasets/omlab/VLM-R1/resolve/main"
+
+SOURCE = Source(
+    (
+        PlanItem(f"{_VLM_R1}/train2014.zip", "coco", "archive", "COCO train2014 images"),
+        PlanItem(f"{_VLM_R1}/refgta.zip", "refgta", "archive", "RefGTA images"),
+        PlanItem(
+            f"{_VLM_R1}/rec_jsons_processed.zip",
+            "rec_jsons_processed",
+            "archive",
+            "RefCOCO, RefCOCO+, RefCOCOg and RefGTA annotations",
+        ),
+    ),
+    archive="https://paddlenlp.bj.bcebos.com/datasets/paddlemix/playground/r1_mllm/REC.tar",
+)
+"""The addresses of PaddleMIX's `examples/r1_mllm/README.md`, which gives neither sizes nor
+checksums; what the server says about them is checked and recorded."""

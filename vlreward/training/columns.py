@@ -46,6 +46,8 @@ class Columns:
     """Whether `frame` also holds for rows that declare another one."""
     axis_order: AxisOrder | None = None
     """Which coordinate of a pair the model writes first; None leaves it to the rows."""
+    family_order: AxisOrder | None = None
+    """The same as its family has it, for rows that do not say."""
 
     def row(self, sample: Sample, number: int | None = None) -> dict[str, Any]:
         """The columns of one sample.
@@ -67,7 +69,7 @@ class Columns:
                 "image_size": size,
                 "input_size": Size(*image.size),
                 "frame": frame,
-                "axis_order": self.axis_order or sample.axis_order,
+                "axis_order": self.axis_order or sample.axis_order or self.family_order,
             }
         )
         return {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vlreward.errors import OptionError
-from vlreward.frames import FAMILIES, Frame, family_of
+from vlreward.frames import FAMILIES, AxisOrder, Frame, family_of
 
-__all__ = ["ModelSize", "frame_of", "is_vision", "vision_parameters"]
+__all__ = ["ModelSize", "axis_order_of", "frame_of", "is_vision", "vision_parameters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,19 @@ def frame_of(model_type: str, declared: str | None = None) -> Frame:
             f"the frame of boxes of {model_type!r} models is not known: declare --frame, "
             f"one of {known}, or use a model of the families {', '.join(FAMILIES)}"
         ) from None
+
+
+def axis_order_of(config: Any) -> AxisOrder | None:
+    """Which coordinate of a pair a model's family writes first, None if no family is known.
+
+    Args:
+        config: The model's configuration, an object or a mapping with `model_type`.
+    """
+    named = config.get if isinstance(config, Mapping) else partial(getattr, config)
+    try:
+        return family_of(named("model_type", "")).axis_order
+    except ValueError:
+        return None
 
 
 def is_vision(name: str) -> bool:

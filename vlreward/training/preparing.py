@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from vlreward.data import DataError, Dataset, Provenance, load
 from vlreward.errors import OptionError
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
@@ -16,6 +16,7 @@ from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images
 from vlreward.training.columns import Columns, Rows
+from vlreward.training.models import axis_order_of
 from vlreward.training.recipes import MIXTURE
 from vlreward.training.rewards import TermReward, term_rewards
 from vlreward.training.traces import TraceFile
@@ -93,7 +94,8 @@ def prepare_run(
         loaded.append(load_samples(arguments.eval_data, options.task, arguments))
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
     rewards = task_rewards(arguments, sorted(tasks))
-    rows = [Rows(d, columns_for(d, arguments, rewards, resizing, frame)) for d in loaded]
+    order = axis_order_of(config)
+    rows = [Rows(d, columns_for(d, arguments, rewards, resizing, frame, order)) for d in loaded]
     for data in loaded if local_rank == 0 else ():
         check_images(data, resizing, arguments.check_images)
     functions = reward_functions(
@@ -201,6 +203,7 @@ def columns_for(
     rewards: Sequence[TaskReward],
     resizing: Resizing,
     frame: Frame,
+    family_order: AxisOrder | None = None,
 ) -> Columns:
     """How the rows of samples are made.
 
@@ -211,6 +214,7 @@ def columns_for(
         rewards: One reward for each task, which has its prompt.
         resizing: How the model's processor resizes images.
         frame: Frame of coordinates that the model writes.
+        family_order: Which coordinate of a pair its family writes first, for rows that do not say.
 
     Raises:
         UnknownNameError: If the prompt is unknown.
@@ -231,6 +235,7 @@ def columns_for(
         frame,
         override=arguments.frame is not None,
         axis_order=axis_order,
+        family_order=family_order,
     )
 
 

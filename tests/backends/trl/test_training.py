@@ -87,7 +87,7 @@ def test_the_benchmark_runs_a_trained_model_in_the_frame_of_its_training(
     train(run)
     engine = HFEngine(EngineConfig(str(tmp_path), max_tokens=2))
     row, sample = run.rows[0], run.samples[0]
-    request = Request(row["id"], row["prompt"], run.samples.image_path(sample))
+    request = Request(row["id"], row["prompt"], run.samples.image(sample))
     ((name, outcome),) = engine.generate([request])
     assert name == row["id"]
     assert isinstance(outcome, Generation)

@@ -12,7 +12,8 @@ from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.parsers.tags import answer_region
 from vlreward.prompts import PromptTemplate
-from vlreward.task import FORMAT, AnswerTerm, Recipe, TaskSpec
+from vlreward.suite import Suite
+from vlreward.task import FORMAT, AnswerTerm, Histogram, Recipe, Shape, TaskSpec
 from vlreward.types import FailureCode, Gold, Parsed, ParseFailure, Row, Sample
 
 _NUMBER = re.compile(r"\d{1,6}")
@@ -83,6 +84,23 @@ def _near(judged: tuple[float, float, float], gold: tuple[float, float]) -> floa
     return max(0.0, 1 - math.dist(judged[:2], gold) / judged[2])
 
 
+def _hit(judged: tuple[float, float, float], gold: tuple[float, float]) -> float:
+    return float(math.dist(judged[:2], gold) <= judged[2])
+
+
+def _shapes(value: Sequence[float]) -> list[Shape]:
+    """A place, and what was judged: a place with its radius."""
+    kind: Any = "circle" if len(value) == 3 else "point"
+    return [Shape(kind, tuple(value), "<b>spot")]
+
+
+def _middle(samples: Sequence[Sample]) -> dict[str, list[str]]:
+    sizes = [sample.image_size for sample in samples if sample.image_size is not None]
+    if len(sizes) < len(samples):
+        return {}
+    return {"middle": [f"[{width // 2}, {height // 2}]" for width, height in sizes]}
+
+
 SPOT = TaskSpec(
     name="spot",
     version="1",
@@ -91,6 +109,29 @@ SPOT = TaskSpec(
     parser=parse_spot,
     judge=SpotJudge(),
     terms=(AnswerTerm("near", _near), FORMAT),
-    metrics=(AnswerTerm("near", _near),),
+    metrics=(AnswerTerm("hit", _hit), AnswerTerm("near", _near)),
+    controls=_middle,
+    shapes=_shapes,
+    figures=(Histogram("near", "nearness"),),
     recipe=Recipe(max_completion_length=64, max_pixels=None, freeze_vision=True),
+)
+
+SUITES = (
+    Suite(
+        name="spots",
+        task="spot",
+        description="Where things are",
+        file="spots.jsonl",
+        n=None,
+        prompts={"r1": "rec-r1"},
+    ),
+    Suite(
+        name="spots_and_touches",
+        task="spot",
+        also=("touch",),
+        description="Rows of two tasks",
+        file="mixed.jsonl",
+        n=None,
+        prompts={"r1": "rec-r1"},
+    ),
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vlreward.geometry import Box
 from vlreward.metrics.boxes import box_iou
-from vlreward.metrics.detection import (
+from vlreward.metrics.labelled import (
     F1_THRESHOLDS,
     Labelled,
     detection_f1,

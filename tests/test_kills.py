@@ -1,0 +1,187 @@
+"""`kill -9` and full disks at any moment: the same command ends with everything, nothing torn."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from vlreward.data import load
+from vlreward.scenes import scenes
+from vlreward.scenes.export import export_scenes
+
+_MOMENTS = pytest.mark.parametrize(
+    "kills", [2, pytest.param(100, marks=pytest.mark.slow, id="a hundred")]
+)
+_EXPORT = (
+    "import sys\n"
+    "from vlreward.scenes.export import export_scenes\n"
+    "print(flush=True)\n"
+    "export_scenes('counting', sys.argv[1], 300)\n"
+)
+_BENCH = "from vlreward.bench.cli import app\nprint(flush=True)\napp()\n"
+
+
+class _Endpoint(BaseHTTPRequestHandler):
+    """Answers every question with three."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self._reply({"data": [{"id": "three"}]})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        message = {"role": "assistant", "content": "<answer>3</answer>"}
+        self._reply({"model": "three", "choices": [{"message": message, "finish_reason": "stop"}]})
+
+    def _reply(self, value: dict[str, Any]) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:  # clients are killed
+        assert isinstance(sys.exc_info()[1], ConnectionError)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    server = _Server(("127.0.0.1", 0), _Endpoint)
+    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _killed(code: str, arguments: list[str], after: float) -> None:
+    """Run until that many seconds after everything is imported."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(after)
+    process.kill()
+    process.communicate()
+
+
+def _limited(code: str, arguments: list[str], size: int) -> str:
+    """Run with no file larger than that many bytes, as on a disk that is full; gives the output."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    command = [sys.executable, "-c", f"import signal\n{_IGNORE}\n{code}", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert run.returncode != 0
+    return run.stderr
+
+
+_IGNORE = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)"
+
+
+def _check_images(folder: Path) -> int:
+    """Every image that has its name is whole."""
+    found = 0
+    for path in folder.glob("*.png"):
+        with Image.open(path) as image:
+            image.load()
+        found += 1
+    return found
+
+
+class TestExports:
+    def _check(self, directory: Path) -> None:
+        data = load(export_scenes("counting", directory, 300), image_root=directory)
+        assert len(data) == _check_images(directory / "images") == 300
+
+    @_MOMENTS
+    def test_killed(self, tmp_path: Path, kills: int) -> None:
+        dice = random.Random(kills)
+        for number in range(kills):
+            directory = tmp_path / f"{number}"
+            _killed(_EXPORT, [str(directory)], dice.uniform(0, 0.4))
+            _check_images(directory / "images")
+            self._check(directory)
+
+    @pytest.mark.parametrize("size", [0, 100, 700, 10_000])
+    def test_a_full_disk(self, tmp_path: Path, size: int) -> None:
+        assert "File too large" in _limited(_EXPORT, [str(tmp_path)], size)
+        _check_images(tmp_path / "images")
+        assert not (tmp_path / "counting.jsonl").exists()
+        self._check(tmp_path)
+
+    @pytest.mark.parametrize("left", [0, 1, 100, -1])
+    def test_a_torn_image_is_made_again(self, tmp_path: Path, left: int) -> None:
+        (scene,) = scenes("rec", "test", 1)
+        path = tmp_path / "a.png"
+        scene.save_image(path)
+        whole, made = path.read_bytes(), path.stat().st_mtime_ns
+        scene.save_image(path)
+        assert path.stat().st_mtime_ns == made
+        path.write_bytes(whole[:left])
+        scene.save_image(path)
+        assert path.read_bytes() == whole
+
+
+class TestRuns:
+    def _arguments(self, endpoint: str, out: Path) -> list[str]:
+        options = {"--engine": "openai", "--base-url": endpoint, "--out": out, "--sample-num": 60}
+        given = [str(part) for option in options.items() for part in option]
+        return ["scenes_count_test", *given, "--html"]
+
+    def _check(self, arguments: list[str], out: Path) -> None:
+        command = [sys.executable, "-c", _BENCH, *arguments]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        (result,) = json.loads((out / "results.json").read_text())["results"].values()
+        assert result["n"] == _check_images(out / "images") == 60
+        assert (out / "report.html").read_text().rstrip().endswith("</html>")
+
+    @_MOMENTS
+    def test_killed(self, tmp_path: Path, endpoint: str, kills: int) -> None:
+        dice = random.Random(kills)
+        for number in range(kills):
+            out = tmp_path / f"{number}"
+            arguments = self._arguments(endpoint, out)
+            _killed(_BENCH, arguments, dice.uniform(0, 3))
+            _check_images(out / "images")
+            for name in ("results.json", "samples_scenes_count_test[60].jsonl"):
+                if (out / name).exists():
+                    assert (out / name).read_text().endswith("}\n")
+            self._check(arguments, out)
+
+    @pytest.mark.parametrize(
+        "size", [4_000, *(pytest.param(n, marks=pytest.mark.slow) for n in (600, 20_000, 40_000))]
+    )
+    def test_a_full_disk(self, tmp_path: Path, endpoint: str, size: int) -> None:
+        arguments = self._arguments(endpoint, tmp_path / "out")
+        said = _limited(_BENCH, arguments, size)
+        assert "File too large" in said
+        assert "Traceback" not in said
+        _check_images(tmp_path / "out" / "images")
+        self._check(arguments, tmp_path / "out")
