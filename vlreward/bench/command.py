@@ -223,7 +223,8 @@ def finish(
         console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
-_EXPECT = re.compile(r"(?:(\S+)=)?(\d*\.?\d+)(?:\+-|±)(\d*\.?\d+)\Z")
+_AMOUNT = r"(\d+(?:\.\d+)?|\.\d+)"
+_EXPECT = re.compile(rf"(?:(\S+)=)?{_AMOUNT}(?:\+-|±){_AMOUNT}\Z")
 
 
 def _expectation(text: str, suites: Sequence[str]) -> _Expectation:
