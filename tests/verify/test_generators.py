@@ -152,3 +152,23 @@ def _value(text: str) -> float | None:
         return float(eval(text, {"__builtins__": {}, "sqrt": math.sqrt, "pi": math.pi}))
     except (SyntaxError, NameError, TypeError, ZeroDivisionError):
         return None
+
+
+def test_every_option_passes_for_its_letter_and_for_no_other(
+    cases: Callable[[str], list[dict[str, Any]]],
+) -> None:
+    rows = cases("mathv_options")
+    assert sum(len(row["options"]) for row in rows) > 140
+    for row in rows:
+        for letter, content in zip("ABCDE", row["options"]):
+            for form in ("{}. {}", "({}) {}", r"\text{{({})}} {}", r"\textbf{{({})}}\ {}"):
+                answer = form.format(letter, content)
+                for gold in "ABCDE":
+                    verdict = verify_quickly(gold, answer)
+                    assert verdict is not None, (gold, answer)
+                    assert verdict.correct == (gold == letter), (gold, answer, verdict)
+            for other in row["options"]:
+                if len(other.strip("()$")) > 1:  # one letter is an option itself
+                    verdict = verify_quickly(other, f"({letter}) {content}")
+                    assert verdict is not None, (other, content)
+                    assert verdict.correct == (other == content), (other, content, verdict)
