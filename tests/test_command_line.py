@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from vlreward.bench.runner import TooManyFailuresError
 from vlreward.command_line import BUG, Command
 from vlreward.data.errors import DataError
 from vlreward.engines.base import EngineError
-from vlreward.errors import OptionError
+from vlreward.errors import OptionError, UserError
 from vlreward.registry import UnknownNameError
 from vlreward.report import ReportError
 
@@ -82,3 +83,15 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(root: Path) -> None:
     )
     assert ended.stderr == ""
     assert ended.returncode in (0, 141)
+
+
+def test_the_documented_codes_are_those_of_the_errors(root: Path) -> None:
+    text = (root / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+
+    def kinds(parent: type[UserError]) -> set[type[UserError]]:
+        return {parent}.union(*map(kinds, parent.__subclasses__()))
+
+    used = {kind.exit_code for kind in kinds(UserError)}
+    assert used == {1, 2, 3}
+    assert documented == used | {0, BUG, 130, 141}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from vlreward import families, frames, registry
+from vlreward.cli import app
 from vlreward.families import FAMILIES, ModelFamily, family_of
 from vlreward.frames import Frame, smart_resize
 from vlreward.geometry import Size
@@ -192,3 +197,37 @@ def test_input_sizes_are_those_of_transformers_image_processors(
         assert family.input_size(size, **limits) == seen
         compared += 1
     assert compared == 5
+
+
+def test_the_page_is_current(root: Path) -> None:
+    """Made by `python docs/make_families.py`."""
+    spec = importlib.util.spec_from_file_location("make_families", root / "docs/make_families.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (root / "docs/families.md").read_text("utf-8") == module.page()
+
+
+def test_the_command_shows_every_family_and_how_its_example_is_read() -> None:
+    result = CliRunner().invoke(app, ["families"])
+    assert result.exit_code == 0, result.output
+    for name, family in FAMILIES.items():
+        assert name in result.output
+        assert family.example, name
+    assert "not read" not in result.output
+    assert "box (100, 200, 300, 600)" in result.output
+    assert "point (0.1, 0.2)" in result.output
+
+
+def test_every_example_is_in_the_case_table(root: Path) -> None:
+    cases = (root / "tests/cases/parsers/families.jsonl").read_text("utf-8").splitlines()
+    texts = {(case["family"], case["text"].strip()) for case in map(json.loads, cases)}
+    known = {name for name, _ in texts if name}
+    missing = [
+        name
+        for name, family in FAMILIES.items()
+        if not any(name == n and text.endswith(family.example) for n, text in texts)
+    ]
+    assert not missing
+    assert known == set(FAMILIES)

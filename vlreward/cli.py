@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -92,14 +92,21 @@ def rescore(
     protocol: Annotated[
         str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v; default: the run's.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="r1 or baseline; default: the run's.")] = None,
+    method: Annotated[
+        Literal["r1", "baseline"] | None,
+        typer.Option(help="Where answers stand; default: as in the run."),
+    ] = None,
     frame: FrameOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another run that --out holds.")
+    ] = False,
 ) -> None:
     """Score a finished run again under other rules, without inference."""
     from vlreward.bench.command import finish
     from vlreward.bench.rescore import rescore as score_again
 
-    finish(score_again(run, protocol=protocol, method=method, frame=frame), out)
+    again = score_again(run, protocol=protocol, method=method, frame=frame)
+    finish(again, out, overwrite=overwrite)
 
 
 @data_app.command()
@@ -108,7 +115,8 @@ def fetch(
         str, typer.Argument(help="Data set, e.g. rec; a wrong name lists all that are known.")
     ],
     source: Annotated[
-        str, typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives.")
+        Literal["hf", "paddlemix"],
+        typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives."),
     ] = "hf",
     dest: Annotated[Path, typer.Option(help="Directory to unpack into.")] = Path("data"),
     dry_run: Annotated[
@@ -126,28 +134,17 @@ def fetch(
     What was downloaded, with its SHA-256, is written to DEST/fetch-receipt.json.
     """
     from vlreward.data.fetch import fetch as download
-    from vlreward.data.fetch import fetch_plan
-    from vlreward.data.sources import SOURCES
+    from vlreward.data.sources import SOURCES, fetch_plan
     from vlreward.registry import unknown_name
 
-    for kind, value, known in (
-        ("data set", name, SOURCES.names()),
-        ("source", source, ("hf", "paddlemix")),
-    ):
-        if value not in known:
-            raise unknown_name(kind, value, known)
+    if name not in SOURCES.names():
+        raise unknown_name("data set", name, SOURCES.names())
     if dry_run:
-        for item in fetch_plan(name, source):  # type: ignore[arg-type]
+        for item in fetch_plan(name, source):
             size = f"{item.size / 1e6:,.0f} MB" if item.size else "size unknown"
             typer.echo(f"{item.url} ({size}) -> {dest / item.to}: {item.about}")
         return
-    for done in download(
-        name,
-        source,  # type: ignore[arg-type]
-        dest,
-        overwrite=overwrite,
-        keep_archives=keep_archives,
-    ):
+    for done in download(name, source, dest, overwrite=overwrite, keep_archives=keep_archives):
         typer.echo(f"done: {done.url}")
 
 
@@ -173,10 +170,10 @@ def pack(
     axis_order: AxisOrderOption = None,
     family: Family = None,
     min_pixels: Annotated[
-        int | None, typer.Option(help="Smallest image area in pixels that the model sees.")
+        int | None, typer.Option(help="Smallest image area in pixels that the model sees.", min=1)
     ] = None,
     max_pixels: Annotated[
-        int | None, typer.Option(help="Largest image area in pixels that the model sees.")
+        int | None, typer.Option(help="Largest image area in pixels that the model sees.", min=1)
     ] = None,
     image_root: Annotated[
         Path | None,
@@ -192,8 +189,20 @@ def pack(
 PaddleNLP. Golds that lie in the image need --family or --frame.
     """
     from vlreward.data.errors import DataError
-    from vlreward.frames import family_of
+    from vlreward.engines.base import resolve_family
+    from vlreward.errors import OptionError
     from vlreward.packing import pack_file
+    from vlreward.tasks import TASKS
+
+    if task is not None:
+        TASKS.get(task)
+    if not column.strip("."):
+        raise OptionError(f"--column: expected the name of a column, got {column!r}")
+    known = resolve_family(family)
+    if (min_pixels is not None or max_pixels is not None) and (
+        known is None or known.resizing(min_pixels=min_pixels, max_pixels=max_pixels) is None
+    ):
+        raise OptionError("--min-pixels and --max-pixels need a --family that resizes by them")
 
     try:
         packed = pack_file(
@@ -205,7 +214,7 @@ PaddleNLP. Golds that lie in the image need --family or --frame.
             schema=schema,
             frame=frame,
             axis_order=axis_order,
-            family=None if family is None else family_of(family),
+            family=known,
             min_pixels=min_pixels,
             max_pixels=max_pixels,
             image_root=image_root,
@@ -216,8 +225,8 @@ PaddleNLP. Golds that lie in the image need --family or --frame.
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
         raise
-    except (ImportError, ValueError) as error:
-        raise DataError(str(error)) from None
+    except ValueError as error:
+        raise OptionError(str(error)) from None
     counted = ", ".join(f"{n} {name}" for name, n in packed.tasks.items())
     typer.echo(f"written: {packed.path}, {packed.rows} rows ({counted}), column {column!r}")
     typer.echo(f"the first: {packed.example}")

@@ -175,3 +175,23 @@ def test_recorded_completions(shared_data: Path) -> None:
             if isinstance(row["extracted_answer"], int):
                 assert isinstance(result, Parsed)
                 assert result.value == row["extracted_answer"]
+
+
+@pytest.mark.parametrize("n", range(1, 101))
+def test_number_words_to_a_hundred(n: int) -> None:
+    for text in (
+        _english(n, " ", "-"),
+        _english(n, " ", "-").capitalize() + " cars.",
+        _chinese(n, False) + "个",
+    ):
+        result = CountParser()(f"<answer>{text}</answer>")
+        assert isinstance(result, Parsed), (text, result)
+        assert result.value == n
+    for text in (
+        f"not {_english(n, ' ', '-')}",
+        f"more than {_english(n, ' ', '-')}",
+        f"超过{_chinese(n, False)}个",
+    ):
+        result = CountParser()(f"<answer>{text}</answer>")
+        assert isinstance(result, ParseFailure), (text, result)
+        assert result.code == "bad_number"

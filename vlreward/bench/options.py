@@ -14,7 +14,7 @@ from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
 from vlreward.options import flag
 
-__all__ = ["RunOptions"]
+__all__ = ["ASKING_FIELDS", "RunOptions"]
 
 
 def _option(panel: str, *names: str, **more: Any) -> Any:
@@ -169,7 +169,7 @@ class RunOptions(EngineConfig):
                     f"{len(self.suites)} suites, got {len(files)}"
                 )
         if self.completions:
-            self.refuse("recorded completions (--completions)", _ASKING)
+            self.refuse("recorded completions (--completions)", ASKING_FIELDS)
         elif self.model is None and self.engine != "openai":
             raise OptionError(
                 "give a model to ask (--model NAME_OR_PATH) or recorded completions to score "
@@ -179,8 +179,10 @@ class RunOptions(EngineConfig):
             self.refuse("greedy decoding (--temperature 0)", {"top_p"})
 
 
-_ASKING = {
-    *(field.name for field in dataclasses.fields(EngineConfig) if field.name != "family"),
-    *("sample_num", "draw", "limit", "on_missing", "engine", "max_error_rate"),
-}
+ASKING_FIELDS = frozenset(
+    {
+        *(field.name for field in dataclasses.fields(EngineConfig) if field.name != "family"),
+        *("sample_num", "draw", "limit", "on_missing", "engine", "max_error_rate"),
+    }
+)
 """What matters only where a model is asked."""

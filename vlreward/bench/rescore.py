@@ -61,8 +61,8 @@ def _rescored(
         suite,
         get_task(
             suite.task,
-            protocol=protocol or result.protocol or "strict",
-            method=method or result.method or "r1",  # type: ignore[arg-type]
+            protocol=protocol if protocol is not None else result.protocol or "strict",
+            method=method if method is not None else result.method or "r1",  # type: ignore[arg-type]
         ),
         samples,
         [row.reply() for row in rows],

@@ -74,7 +74,7 @@ class RowReader:
         schema = self.schema or schema_of(first.value, path=self.path)
         every: Iterable[RawRow] = chain([first], rows)
         typed = None
-        task = self.task or task_of_schema(schema)
+        task = task_of_schema(schema) if self.task is None else self.task
         if task is None and schema.typed:
             try:
                 gold = fields_of(first, schema).gold

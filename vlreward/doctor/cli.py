@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,7 +36,8 @@ def doctor(
     ] = None,
     protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict",
     method: Annotated[
-        str | None, typer.Option(help="Where answers stand in recorded completions: r1, baseline.")
+        Literal["r1", "baseline"] | None,
+        typer.Option(help="Where answers stand in recorded completions: r1, baseline."),
     ] = None,
     frame: FrameOption = None,
     family: Family = None,
@@ -53,7 +54,7 @@ a threshold for something that the input does not tell.
     from vlreward.doctor.observations import read_observations
     from vlreward.doctor.report import as_json as to_json
     from vlreward.doctor.report import exceeded, print_report
-    from vlreward.frames import family_of
+    from vlreward.engines.base import resolve_family
 
     given = {
         "zero_std": max_zero_std,
@@ -66,12 +67,13 @@ a threshold for something that the input does not tell.
         "disagreement": max_disagreement,
     }
     thresholds = {name: limit for name, limit in given.items() if limit is not None}
-    try:
-        known = None if family is None else family_of(family)
-    except ValueError as error:
-        raise DataError(str(error)) from None
     observations = read_observations(
-        path, task=task, protocol=protocol, method=method, frame=frame, family=known
+        path,
+        task=task,
+        protocol=protocol,
+        method=method,
+        frame=frame,
+        family=resolve_family(family),
     )
     findings = diagnose(observations)
     if as_json:

@@ -80,6 +80,9 @@ class OpenAIEngine(Engine):
         super().__init__(config)
         key = os.environ.get("OPENAI_API_KEY") if config.api_key is None else config.api_key
         self._endpoint = _endpoint.Endpoint(config.base_url, key, config.timeout)
+        limits = (config.min_pixels, config.max_pixels)
+        if config.model is not None:  # wrong limits are told before a server is asked
+            self.resizing = _resizing(self.family, config.model, *limits)
         self._concurrency, self._tries, self._backoff = config.concurrency, config.tries, backoff
         self._pacer = Pacer(config.requests_per_minute)
         self._extra = config.options or {}
@@ -92,7 +95,7 @@ class OpenAIEngine(Engine):
             config.model, self.served_models, self._endpoint.shown_url
         )
         self.family = resolve_family(config.family, self.model)
-        self.resizing = _resizing(self.family, self.model, config.min_pixels, config.max_pixels)
+        self.resizing = _resizing(self.family, self.model, *limits)
         self._bodies = Bodies(self.model, self.sampling, self.resizing, self._extra)
         workers = min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-images")

@@ -76,7 +76,7 @@ def serve(
 [{"completion", "gold"}]}. GET /healthz and /metrics are for supervisors. SIGTERM answers what is \
 in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FRAME ...
     """
-    from vlreward.data.errors import DataError
+    from vlreward.errors import OptionError
     from vlreward.integrations.server import ServerOptions
     from vlreward.integrations.server import serve as run
     from vlreward.integrations.settings import Settings
@@ -108,8 +108,8 @@ in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FR
                 "grace": grace,
             }
         )
-    except ValueError as error:
-        raise DataError(_first_line(error)) from None
+    except (ValueError, OverflowError) as error:
+        raise OptionError(_first_line(error)) from None
     if not options.is_loopback and options.token is None:
         typer.echo(
             f"warning: anyone who reaches {host} can use this server; require a token with "
@@ -118,8 +118,8 @@ in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FR
         )
     try:
         run(options, ready=lambda address: typer.echo(f"listening on {address}"))
-    except (ValueError, ImportError) as error:
-        raise DataError(str(error)) from None
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 def _token(file: Path | None) -> str | None:
@@ -131,7 +131,7 @@ def _token(file: Path | None) -> str | None:
         raise ValueError(f"cannot read the token from {file}: {error}") from None
 
 
-def _first_line(error: ValueError) -> str:
+def _first_line(error: Exception) -> str:
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):

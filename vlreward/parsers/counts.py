@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
+from vlreward.parsers._bounds import standing
 from vlreward.parsers.numbers import Number, whole_numbers
 from vlreward.parsers.tags import (
     MAX_CHARS,
@@ -23,9 +24,6 @@ __all__ = ["CountParser"]
 _MAX_ANSWER = 8_192  # characters; an honest answer has a few
 _MAX_NUMBERS = 1_000
 
-# What nearly every completion looks like. The general way gives the same result.
-_USUAL_TAG = re.compile(r"<answer>\s{0,64}([0-9]{1,15})\s{0,64}</answer>")
-_USUAL_WHOLE = re.compile(r"\s{0,64}([0-9]{1,15})\s{0,64}\Z")
 # Between two equal numbers, these make arithmetic or a range of them, not a repetition.
 _OPERATOR = re.compile(r"\s{0,64}(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\times|\\cdot)\s{0,64}")
 
@@ -34,10 +32,11 @@ _OPERATOR = re.compile(r"\s{0,64}(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\ti
 class CountParser:
     """Reads one non-negative whole number from a completion.
 
-    Digits (also `4.0`, `1,234` and full-width), English number words and Chinese numerals, alone or
-    in a sentence; what counts as a number is told at `whole_numbers`. A number that is stated twice
-    (`4 (four)`) is one number. Names of things to which numbers belong are not understood: "3 cars,
-    one of them red" states two numbers.
+    Digits (also `4.0`, `1,234` and full-width), English number words and Chinese numerals, alone
+    or in a sentence; what counts as a number is told at `whole_numbers`. A number that is stated
+    twice (`4 (four)`) is one number. A number that is denied (`not 7`) is none, and one that is a
+    bound or an estimate (`more than 7`, `7 or so`, `超过7个`) is no exact number. Names of things
+    to which numbers belong are not understood: "3 cars, one of them red" states two numbers.
 
     Example:
         >>> parse = CountParser()
@@ -66,9 +65,9 @@ class CountParser:
         Returns:
             The number with the span that states it. Or a failure: those of `answer_region`;
             `multiple_answers` for several numbers; `bad_number` if there is none, or it is
-            negative, not whole, malformed or of more than 15 digits; `too_long` for completions
-            over `max_chars` and answers over 8,192 characters; `too_complex` for more than 1,000
-            numbers.
+            denied, a bound, an estimate, negative, not whole, malformed or of more than 15
+            digits; `too_long` for completions over `max_chars` and answers over 8,192 characters;
+            `too_complex` for more than 1,000 numbers.
         """
         if len(text) > self.max_chars:
             return too_long(self.max_chars, len(text))
@@ -87,6 +86,7 @@ class CountParser:
             return ParseFailure(
                 FailureCode.TOO_COMPLEX, f"expected at most {_MAX_NUMBERS} numbers", span
             )
+        numbers = _standing(answer, numbers)
         if not numbers:
             return ParseFailure(
                 FailureCode.BAD_NUMBER, f"expected a whole number, got {excerpt(answer)}", span
@@ -106,10 +106,22 @@ class CountParser:
         if chosen.value is None:
             return ParseFailure(
                 FailureCode.BAD_NUMBER,
-                f"expected a whole number of at most 15 digits, got {excerpt(text[start:end])}",
+                f"expected a whole number of at most 15 digits, exactly, got {excerpt(answer)}",
                 (start, end),
             )
         return Parsed(chosen.value, (start, end))
+
+
+def _standing(answer: str, numbers: list[Number]) -> list[Number]:
+    """The numbers that are not denied; those that are only bounds or estimates have no value."""
+    if len(answer) <= 15 and answer.isdecimal():
+        return numbers
+    found = []
+    for number in numbers:
+        how = standing(answer, *number.span)
+        if how != "denied":
+            found.append(number if how == "stated" else Number(None, number.span))
+    return found
 
 
 def _is_arithmetic(answer: str, numbers: list[Number]) -> bool:
