@@ -73,4 +73,3 @@ def test_modules_import_one_another_in_no_circle(root: Path) -> None:
         for module in leaves:
             del graph[module]
     assert not graph, sorted(graph)
-
