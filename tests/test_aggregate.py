@@ -61,3 +61,14 @@ def test_an_empty_aggregate_raises() -> None:
 def test_groups_must_match(scores: list[Score]) -> None:
     with pytest.raises(ValueError, match="expected 4 groups, got 1"):
         aggregate(SPEC, scores, ["a"])
+
+
+def test_an_accuracy_of_fractions_has_an_interval_of_fractions() -> None:
+    """Wilson's interval took a mean F1 for a share of right answers, rounded."""
+    task = get_task("detection")
+    f1s = [0.5, 0.55, 0.45, 0.5] * 25
+    metrics = [{metric.name: f1 for metric in task.metrics} for f1 in f1s]
+    report = aggregate(task, [Score(f1, {}, m) for f1, m in zip(f1s, metrics)])
+    assert report.acc_ci.method == "bootstrap"
+    assert 0.49 < report.acc_ci.low < 0.5 < report.acc_ci.high < 0.51
+    assert aggregate(task, [Score(1, {}, metrics[0])]).n == 1

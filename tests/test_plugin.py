@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 CODE = """
 from vlreward.engines.base import ENGINES
@@ -120,6 +121,24 @@ def test_a_task_with_golds_in_a_frame_runs_by_the_command_line_alone(
     assert "Samples by nearness" in text
     assert '"gs":[["point",[320.0,120.0],"\\u003cb\\u003espot"]]' in text
     assert '"as":[["circle",[321.92,120.96,10],"\\u003cb\\u003espot"]]' in text
+
+
+def test_its_engine_answers_its_suite(plugin: Path, root: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
+    given = [
+        {"image": "a.png", "problem": name, "radius": radius,
+         "solution": [gold[0] * 0.64, gold[1] * 0.48]}
+        for name, gold, _, radius in SPOTS
+    ]  # fmt: skip
+    rows.write_text("".join(json.dumps(row) + "\n" for row in given))
+    run = tmp_path / "run"
+    args = ["spots", "--engine", "parrot", "--model", "x", "--frame", "norm1000"]
+    args += ["--engine-options", '{"says": "<answer>[503, 252]</answer>"}', "--data", str(rows)]
+    _command(plugin, root, "vlreward.bench.cli", *args, "-o", run)
+    found = _results(run)["spots"]
+    assert found["acc"] == pytest.approx(2 / 3)
+    assert found["engine"]["says"] == "<answer>[503, 252]</answer>"
 
 
 def test_without_the_plugin_its_run_is_still_shown(

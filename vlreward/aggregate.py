@@ -28,7 +28,8 @@ class Report(BaseModel):
     acc: float
     """Mean of the primary metric, failures counted as 0; in [0, 1]."""
     acc_ci: Interval
-    """Wilson interval of `acc`, for samples that are independent."""
+    """Interval of `acc` for samples that are independent: Wilson's, or where the primary metric is
+    a fraction such as F1 a bootstrap."""
     acc_ci_clustered: Interval | None
     """Bootstrap interval of `acc` that resamples whole images; None where images are not named, or
     none or all samples share one."""
@@ -80,7 +81,7 @@ def aggregate(
         task=task.name,
         primary=task.primary,
         acc=sum(primary) / n,
-        acc_ci=wilson_interval(round(sum(primary)), n),
+        acc_ci=_interval(primary),
         acc_ci_clustered=clustered,
         n=n,
         parse_rate=1 - sum(failed.values()) / n,
@@ -90,6 +91,13 @@ def aggregate(
         reward=sum(score.value for score in scores) / n,
         terms=_means(earned),
     )
+
+
+def _interval(values: Sequence[float]) -> Interval:
+    """Wilson's where every value is 0 or 1; of fractions, such as F1, by resampling them."""
+    if len(values) > 1 and any(value not in (0, 1) for value in values):
+        return bootstrap_mean(values)
+    return wilson_interval(round(sum(values)), len(values))
 
 
 def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:

@@ -41,7 +41,13 @@ class Suite(BaseModel):
     description: str
     """One line for `vlreward-bench list`."""
     file: str | None
-    """Data file under the data root; None for suites that are generated."""
+    """Data file (or directory) under the data root; None for suites that are generated."""
+    split: str | None = None
+    """Split to take, where the data has several."""
+    images: str | None = None
+    """Directory of the images under the data root; None for the data root itself."""
+    fetch: str | None = None
+    """What `vlreward data fetch` calls the data; None for the name of the task."""
     n: int | None
     """Number of samples in the standard split, where known."""
     prompts: dict[str, str]

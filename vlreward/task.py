@@ -190,7 +190,7 @@ class TaskSpec(BaseModel):
     recipe: Recipe = Recipe()
     """Defaults of training."""
     shapes: Callable[[Any], Sequence[Shape]] | None = None
-    """What to draw for a target or a judged answer, as JSON gives it back; None for nothing."""
+    """What to draw for a target, or for a judged answer as JSON gives it back; None for nothing."""
     figures: tuple[Histogram | AccuracyBySize | Confusion, ...] = ()
     """Figures of the report."""
 

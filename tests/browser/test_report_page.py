@@ -247,6 +247,44 @@ def test_boxes_lie_where_the_numbers_say(report: Path, open_page: Open) -> None:
     assert styles[0][0] != styles[1][0]
 
 
+def test_any_shapes_are_drawn_where_they_are(tmp_path: Path, open_page: Open) -> None:
+    """A detection with two golds, a click into a polygon, and one into a circle."""
+    Image.effect_noise((120, 80), 90).convert("RGB").save(tmp_path / "a.png")
+    many = {"task": "detection", "boxes": [[10, 10, 40, 40], [60, 20, 110, 70]],
+            "labels": ["cat", "<b>dog"]}  # fmt: skip
+    corners = [[20, 10], [90, 15], [60, 70]]
+    golds = {
+        "many": (many, [[[12, 10, 40, 38], "cat"]]),
+        "polygon": ({"task": "pointing", "polygon": corners}, [110, 60]),
+        "circle": ({"task": "pointing", "point": [30, 40], "radius": 12}, [35, 45]),
+    }
+    suites: dict[str, list[dict[str, Any]]] = {"detection": [], "pointing": []}
+    for name, (gold, answer) in golds.items():
+        row = make_row("counting", name, 0, "<answer>x</answer>", answer, right=False)
+        row |= {"task": gold["task"], "gold": gold, "image": "a.png", "image_size": [120, 80]}
+        suites[str(gold["task"])].append(row)
+    run = write_run(tmp_path / "run", suites)
+    page, watch = open_page(write_report([run], tmp_path / "p.html", image_root=tmp_path))
+    drawn = "n => n.map(e => `${e.localName} ${e.classList[1]}`)"
+    tags = page.locator("#detail .tag").all_inner_texts()
+    assert page.locator("#detail .boxes .box").evaluate_all(drawn) == [
+        "rect gold", "rect gold", "rect a"
+    ]  # fmt: skip
+    assert tags == ["gold cat", "<b>dog", "predicted cat"]
+    for name, shape in (("polygon", "polygon gold"), ("circle", "circle gold")):
+        page.locator("[role=option]", has_text=name).click()
+        assert page.locator("#detail .boxes .box").evaluate_all(drawn) == [shape, "path a"]
+        frame = page.locator("#detail .picture").bounding_box()
+        dot = page.locator("#detail .boxes .a.point")
+        x, y = (float(v) for v in re.findall(r"[\d.]+", dot.get_attribute("d"))[:2])
+        assert [x, y] == golds[name][1]
+        assert dot.evaluate("e => getComputedStyle(e).strokeLinecap") == "round"
+        tag = page.locator("#detail .tag.a").bounding_box()
+        assert frame["x"] <= tag["x"]
+        assert tag["x"] + tag["width"] <= frame["x"] + frame["width"], "the name is not cut"
+    assert watch.errors == []
+
+
 def test_the_gallery_and_a_phone_show_one_thing_at_a_time(report: Path, open_page: Open) -> None:
     page, _ = open_page(report)
     page.locator("#layout label", has_text="Gallery").click()

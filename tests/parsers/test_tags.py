@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlreward.parsers.boxes import BoxParser
 from vlreward.parsers.tags import Several, answer_region, think_answer_structure
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
@@ -148,3 +149,48 @@ def test_structure_agrees_with_the_definition(text: str) -> None:
 )
 def test_structure(text: str, holds: bool) -> None:
     assert think_answer_structure(text) is holds
+
+
+_BOX = '{"bbox_2d": [1, 2, 30, 40], "label": "a man"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "box"),
+    [
+        # A prompt that is echoed within a label, a thought, or both.
+        (
+            '<answer>{"bbox_2d": [1, 2, 30, 40], "label": "in <answer> </answer> tags."}</answer>',
+            True,
+        ),
+        ('<answer>{"label": "<answer></answer>", "bbox_2d": [1, 2, 30, 40]}</answer>', True),
+        (f"<think>in <answer> </answer> tags</think><answer>{_BOX}</answer>", True),
+        (f"<think>i.e. <answer> answer here </answer></think><answer>{_BOX}</answer>", True),
+        (f"<think><answer>your answer</answer></think><answer>{_BOX}</answer>", True),
+        (f"<think><answer>...</answer></think><answer>{_BOX}</answer>", True),
+        # An empty block beside a full one, before or after.
+        (f"<answer></answer><answer>{_BOX}</answer>", True),
+        (f"<answer>{_BOX}</answer><answer>\n</answer>", True),
+        # The same box in two blocks, written differently.
+        (f"<answer>{_BOX}</answer> so <answer>[1, 2, 30, 40]</answer>", True),
+        (f"<answer>(1,2),(30,40)</answer><answer>{_BOX}</answer>", True),
+        # Another box, or none, in another block.
+        (f"<answer>{_BOX}</answer><answer>[1, 2, 30, 41]</answer>", False),
+        (f"<answer>I do not know</answer><answer>{_BOX}</answer>", False),
+        (f"<answer>{_BOX}</answer><answer>I do not know</answer>", False),
+    ],
+)
+def test_blocks_that_are_no_answers(text: str, box: bool) -> None:
+    result = BoxParser()(text)
+    if box:
+        assert isinstance(result, Parsed), result
+        assert result.value == (1, 2, 30, 40)
+    else:
+        assert isinstance(result, ParseFailure), result
+        assert result.code is FailureCode.MULTIPLE_ANSWERS
+
+
+def test_many_blocks_are_not_read_to_see_whether_they_are_equal() -> None:
+    blocks = "".join(f"<answer>[1, 2, 30, 40]{' .' * n}</answer>" for n in range(9))
+    result = BoxParser()(blocks)
+    assert isinstance(result, ParseFailure)
+    assert result.code is FailureCode.MULTIPLE_ANSWERS

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.report.recorded_runs import make_row, write_run
 from vlreward.report.load import load_runs
 from vlreward.report.pairs import compare_runs
@@ -32,6 +34,20 @@ def test_counts(tmp_path: Path) -> None:
     assert pair.low <= 0.2 <= pair.high
     assert pair.p == 1.0  # three discordant samples, two against one: min(1, 2 * 4 / 8)
     assert pair.notes == ["protocol differs: strict and vlm-r1"]
+
+
+def test_fractions_are_compared_by_their_means(tmp_path: Path) -> None:
+    """The difference was that of shares of perfect samples: 0 where none is perfect."""
+    runs = []
+    for name, value in (("a", 0.4), ("b", 0.6)):
+        rows = _rows({f"s{i}": False for i in range(9)})
+        for row in rows:
+            row["metrics"]["exact"] = value
+        runs.append(write_run(tmp_path / name, {"val": rows}))
+    (pair,) = compare_runs(load_runs(runs))
+    assert (pair.fixed, pair.broken) == (0, 0)
+    assert pair.difference == pytest.approx(0.2)
+    assert pair.low == pytest.approx(0.2)
 
 
 def test_other_golds_are_noted(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 
 from tests.report.recorded_runs import make_row, write_run
+from vlreward.report.drawing import area
 from vlreward.report.load import Suite, load_runs
 from vlreward.report.plots import figures
 from vlreward.report.svg import Bar, Figure, bar_chart, row_chart
+from vlreward.task import Shape
 
 Row = dict[str, Any]
 
@@ -101,6 +104,35 @@ def test_geometry_outcomes(tmp_path: Path) -> None:
     assert [line[:2] for line in table] == [
         ("right", "1"), ("wrong answer", "1"), ("no_answer", "1"), ("unparsable_answer", "1"),
     ]  # fmt: skip
+
+
+def test_figures_are_those_that_the_task_declares(tmp_path: Path) -> None:
+    rows = []
+    for i, (closeness, answer) in enumerate([(0.05, [9, 9]), (0.97, [2, 2]), (0.0, None)]):
+        row = make_row("counting", f"s{i}", 0, "<answer>x</answer>", answer, right=i == 1)
+        gold = {"task": "pointing", "box": [0, 0, 4, 4]}
+        row |= {"task": "pointing", "gold": gold}
+        row["metrics"] |= {"closeness": closeness}
+        rows.append(row)
+    made = _figures(tmp_path, rows)
+    assert list(made) == ["Outcomes", "Samples by closeness to the target"]
+    counts = {line[0]: line[1] for line in made["Samples by closeness to the target"].rows}
+    assert {name: n for name, n in counts.items() if n != "0"} == {
+        "0.0 to 0.1": "1", "0.9 to 1.0": "1", "no usable answer": "1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shape", "square_pixels"),
+    [
+        (Shape("box", (1, 2, 5, 8)), 24),
+        (Shape("circle", (0, 0, 2)), 4 * math.pi),
+        (Shape("polygon", (0, 0, 4, 0, 4, 3)), 6),
+        (Shape("point", (3, 3)), 0),
+    ],
+)
+def test_areas(shape: Shape, square_pixels: float) -> None:
+    assert area(shape) == pytest.approx(square_pixels)
 
 
 def test_axes_are_alike_for_all_runs(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_seeds_differ_between_all_tasks_splits_levels_and_indices() -> None:
         (("counting", "test", -1), "index to be a whole number from 0 to 2\\^32 - 1, got -1"),
         (("counting", "test", 2**32), "got 4294967296"),
         (("counting", "dev", 0), "'dev' is not a valid Split"),
-        (("captioning", "test", 0), "one of rec, counting, geometry, got 'captioning'"),
+        (("captioning", "test", 0), "one of rec, .*, got 'captioning'"),
         (("rec", "test", 0, "brutal"), "one of easy, medium, hard, got 'brutal'"),
     ],
 )
@@ -300,8 +300,7 @@ def test_resizing_changes_most_sizes() -> None:
 
 def test_worked_answers_are_in_the_frame_of_the_resized_image() -> None:
     scene = make_scene("rec", "test", 2, "hard", size=Size(160, 120))
-    assert isinstance(scene.gold, tuple)
-    x1, y1, x2, y2 = scene.gold
+    x1, y1, x2, y2 = scene.to_sample().target
     seen = smart_resize(scene.size)
     assert seen == (168, 112)
     box = [round(x1 * 168 / 160), round(y1 * 112 / 120), round(x2 * 168 / 160)]
@@ -309,7 +308,7 @@ def test_worked_answers_are_in_the_frame_of_the_resized_image() -> None:
     answer = scene.worked_answer(seen)
     assert answer.endswith(f'<answer>{{"bbox_2d": {box}}}</answer>')
     assert answer.startswith(f"<think>{scene.topic}: ")
-    assert scene.worked_answer().endswith(f'{{"bbox_2d": {list(scene.gold)}}}</answer>')
+    assert scene.worked_answer().endswith(f'{{"bbox_2d": {[x1, y1, x2, y2]}}}</answer>')
 
 
 def test_samples_carry_gold_sizes_and_frame() -> None:

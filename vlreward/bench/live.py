@@ -13,6 +13,7 @@ from vlreward.bench.mixed import rules_of
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
+from vlreward.data.images import ImageSource, image_size
 from vlreward.engines.base import Engine
 from vlreward.frames import AxisOrder, Frame
 from vlreward.prompts import PromptTemplate
@@ -70,7 +71,11 @@ class LiveRun:
         order = self.axis_order or (family.axis_order if family else None)
         about = {"data_sha256": dataset.provenance.sha256, "ids_sha256": dataset.ids_sha256}
         name = suite.name if control is None else f"{suite.name}@{control}"
-        with LiveScores(specs, lambda item: _as_seen(item, frame, order)) as live:
+
+        def seen(item: Completed) -> Sample:
+            return self._seen(item, dataset.images, frame, order)
+
+        with LiveScores(specs, seen) as live:
             completed = run_suite(
                 dataset,
                 self.engine,
@@ -85,7 +90,7 @@ class LiveRun:
                 progress=self.progress,
             )
             answered = [item for item in completed if item.completion is not None]
-            samples = [_as_seen(item, frame, order) for item in answered]
+            samples = [seen(item) for item in answered]
             completions = [item.completion for item in answered if item.completion is not None]
             scores = live.of(samples, completions)
         origin = dataset.provenance
@@ -122,6 +127,31 @@ class LiveRun:
             images=dataset.images,
         )
 
+    def _seen(
+        self,
+        item: Completed,
+        images: ImageSource | None,
+        frame: Frame | None,
+        order: AxisOrder | None,
+    ) -> Sample:
+        """The sample as it is scored, with the sizes that the engine saw."""
+        sample, generation = item.sample, item.generation
+        if generation is None:
+            return sample
+        size = generation.image_size or sample.image_size
+        if size is None and sample.image is not None:
+            named = Path(sample.image) if images is None else images.source(sample.image)
+            size = image_size(named, where=sample.id)
+        input_size = generation.input_size or sample.input_size
+        if input_size is None and size is not None and sample.image is not None:
+            input_size = self.engine.input_size(size)
+        update: dict[str, Any] = {"image_size": size, "input_size": input_size}
+        if sample.gold.located:
+            update |= {"frame": frame, "axis_order": order}
+        else:
+            update |= {"frame": None, "axis_order": None}
+        return sample.model_copy(update=update)
+
     def _frame(self, specs: Mapping[str, TaskSpec]) -> tuple[Frame | None, str | None]:
         if not any(spec.located for spec in specs.values()):
             return None, None
@@ -133,20 +163,6 @@ class LiveRun:
             f"the family of model {self.engine.model!r} is not known, so the frame of its "
             "answers is not either: declare it with --frame or --family"
         )
-
-
-def _as_seen(item: Completed, frame: Frame | None, order: AxisOrder | None) -> Sample:
-    """The sample as it is scored, with the sizes that the engine saw."""
-    generation = item.generation
-    located = item.sample.gold.located
-    update: dict[str, Any] = {
-        "frame": frame if located else None,
-        "axis_order": order if located else None,
-    }
-    if generation is not None:
-        update["image_size"] = generation.image_size or item.sample.image_size
-        update["input_size"] = generation.input_size or item.sample.input_size
-    return item.sample.model_copy(update=update)
 
 
 def shown_name(model: str) -> str:

@@ -53,13 +53,18 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
     if not path.exists():
         raise DataError(
             f"expected the data of suite {suite.name!r}, found no such file; `vlreward data fetch "
-            f"{suite.task}` downloads it, --data-root and --data say where it is",
+            f"{suite.fetch or suite.task}` downloads it, --data-root and --data say where it is",
             path=path,
         )
+    root = options.data_root or path.parent
+    if suite.images is not None:
+        there = (root / suite.images, (root / suite.images).parent)
+        root = next((path for path in there if path.is_dir()), root)
     return load(
         path,
         task=suite.task,
-        image_root=options.image_root or options.data_root or path.parent,
+        split=suite.split if path.is_dir() else None,
+        image_root=options.image_root or root,
         flat_images=options.flat_images,
         on_missing="keep",
         name=suite.name,

@@ -89,18 +89,30 @@ class HubRows:
         table = table.remove_columns(binary)
         for column in self._images:
             table = table.cast_column(column, datasets.Image(decode=False))
+        # A column of lists of images, as EasyR1 and verl have it.
+        self._lists = [
+            name
+            for name, kind in table.features.items()
+            if isinstance(getattr(kind, "feature", None), datasets.Image)
+        ]
+        for column in self._lists:
+            plain = type(table.features[column])(datasets.Image(decode=False))
+            table = table.cast_column(column, plain)
         self._table = table
 
     @property
     def images(self) -> HubRows | None:
         """This, if images are embedded; None if rows name files."""
-        return self if self._images else None
+        return self if self._images or self._lists else None
 
     def __iter__(self) -> Iterator[RawRow]:
         digest = hashlib.sha256()
         number = 0
         for batch in self._table.with_format("arrow").iter(batch_size=_BATCH):
-            plain = batch.drop_columns(self._images).to_pylist()
+            plain = batch.drop_columns([*self._images, *self._lists]).to_pylist()
+            lengths = {
+                column: batch[column].combine_chunks().value_lengths() for column in self._lists
+            }
             names = {column: _names(batch[column]) for column in self._images}
             for index, row in enumerate(plain):
                 digest.update(json.dumps(row, sort_keys=True, default=str).encode())
@@ -108,6 +120,9 @@ class HubRows:
                 for column in self._images:
                     name = names[column][index]
                     row[column] = f"{_EMBEDDED}{number}:{column}:{name or ''}"
+                for column in self._lists:
+                    n = lengths[column][index].as_py() or 0
+                    row[column] = [f"{_EMBEDDED}{number}:{column}:{i}" for i in range(n)]
                 number += 1
                 yield RawRow(number, row)
         self.sha256 = digest.hexdigest()
@@ -122,8 +137,10 @@ class HubRows:
         return Path(value["path"]) if value["bytes"] is None else bytes(value["bytes"])
 
     def _cell(self, name: str) -> dict[str, Any]:
-        row, column, _ = name.removeprefix(_EMBEDDED).split(":", 2)
+        row, column, place = name.removeprefix(_EMBEDDED).split(":", 2)
         value = self._table[int(row)][column]
+        if column in self._lists:
+            value = value[int(place)]
         if value is None or (value["bytes"] is None and not value["path"]):
             raise DataError(f"row {int(row) + 1} has no image in {column!r}", path=self._path)
         return dict(value)

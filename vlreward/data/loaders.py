@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
+from vlreward.data.folder import RowFolder
 from vlreward.data.images import ImageFolder, ImageSource
 from vlreward.data.missing import check_images
 from vlreward.data.mixture import joined, read_entries
@@ -102,6 +103,8 @@ def load(
     source: RowSource
     if isinstance(path, Path) and path.suffix.lower() in (".json", *JSONL_SUFFIXES):
         source = RowFile(path)
+    elif isinstance(path, Path) and path.is_dir() and _rows_alone(path):
+        source = RowFolder(path)
     else:
         from vlreward.data.hub import open_hub
 
@@ -175,3 +178,11 @@ def load_mixture(
             raise DataError(f"{where}: {error}", path=path) from None
         parts.append(sampler.take(load(source, **{**options, **own}), strategy))
     return joined(parts, path, name or path.stem)
+
+
+def _rows_alone(path: Path) -> bool:
+    """Whether a directory holds files of rows, and is none that `datasets` wrote or reads."""
+    saved = ("state.json", "dataset_dict.json")
+    if any((path / name).is_file() for name in saved) or next(path.rglob("*.parquet"), None):
+        return False
+    return bool(RowFolder(path).files())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vlreward.data.coco import coco_rows, is_coco
 from vlreward.data.errors import DataError
 
 __all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile", "read_json"]
@@ -121,6 +122,12 @@ class RowFile:
         rows = _whole(self.path, raw, "rows")
         digest = hashlib.sha256(raw).hexdigest()
         del raw
+        if is_coco(rows):
+            try:
+                rows = coco_rows(rows)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                message = f"expected annotations in COCO's format: {error}"
+                raise DataError(message, path=self.path) from None
         if isinstance(rows, dict) and self.key is not None and self.key in rows:
             self.about = rows
             rows = self.about.pop(self.key)

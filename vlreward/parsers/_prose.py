@@ -11,6 +11,7 @@ from vlreward.types import FailureCode, ParseFailure
 
 __all__ = ["NOTHING", "read"]
 
+_MAX_PROSE = 16_384  # characters; no answer in prose has more
 _UNIT = r"(?:\s?px)?"
 _SEP = rf"(?:{S},{S}|\s{{1,64}})"
 _NAKED = re.compile(
@@ -79,6 +80,8 @@ def read(
 
 def _read_prose(scan: Scan, text: str, start: int, end: int) -> None:
     """Add what naked numbers, corners in prose or numbers with names state."""
+    if end - start > _MAX_PROSE:
+        return
     naked = _NAKED.fullmatch(text, start, end)
     if naked:
         atoms = [group for group in naked.groups() if group is not None]

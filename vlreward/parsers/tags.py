@@ -113,7 +113,8 @@ def answer_spans(
         if text.find(_CLOSE) == end:
             blocks = [(start + len(_OPEN), end)]
         else:
-            blocks = _blocks(text)
+            most = {"fail": _MAX_BLOCKS, "first": 1}.get(several, len(text))
+            blocks = _blocks(text, most)
             if several == "fail" and len(blocks) >= _MAX_BLOCKS:
                 return ParseFailure(
                     FailureCode.TOO_COMPLEX, f"expected fewer than {_MAX_BLOCKS} <answer> blocks"
@@ -206,8 +207,8 @@ def check_choices(parser: object, **choices: Any) -> None:
             raise ValueError(f"expected {name} to be one of {get_args(literal)}, got {value!r}")
 
 
-def _blocks(text: str) -> list[tuple[int, int]]:
-    """Contents of all closed blocks that are not blank; of the last blank one if all are."""
+def _blocks(text: str, most: int) -> list[tuple[int, int]]:
+    """Contents of so many closed blocks that are not blank; of the last blank one if all are."""
     blocks: list[tuple[int, int]] = []
     opened: list[int] = []
     blank: list[tuple[int, int]] = []
@@ -221,6 +222,8 @@ def _blocks(text: str) -> list[tuple[int, int]]:
             else:
                 blocks.append(block)
                 opened.clear()  # each quoted a tag
+                if len(blocks) == most:
+                    break
     return blocks or blank
 
 

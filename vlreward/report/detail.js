@@ -165,9 +165,11 @@ function shapesText(shapes, most) {
 // The name of a shape on the picture: its label, and whose it is at the first one of each.
 function tagNode(who, [kind, numbers, label], name, size) {
   const box = boundsOf([kind, numbers]);
-  const tag = el("span", { class: `tag ${who}${kind === "point" ? " dot" : ""}`, "aria-hidden": "true" }, ...textNodes([name, label].filter(Boolean).join(" ").slice(0, 40)));
+  const end = who === "b" || box[0] > 0.7 * size[0]; // it ends at the shape's right, lest it leave the image
+  const css = ["tag", who, kind === "point" ? "dot" : "", end ? "end" : ""].filter(Boolean).join(" ");
+  const tag = el("span", { class: css, "aria-hidden": "true" }, ...textNodes([name, label].filter(Boolean).join(" ").slice(0, 40)));
   const share = (value, whole) => `${Math.min(100, Math.max(0, (100 * value) / whole))}%`;
-  tag.style.left = share(who === "b" ? box[2] : box[0], size[0]);
+  tag.style.left = share(end ? box[2] : box[0], size[0]);
   tag.style.top = share(who === "gold" ? box[1] : box[3], size[1]);
   return tag;
 }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
-
-from pydantic_core import to_jsonable_python
 
 from vlreward.bench.run_files import SampleRow
 from vlreward.report.text import shown
@@ -40,7 +39,7 @@ def gold_shapes(row: SampleRow) -> list[Shape]:
         ValueError: As `known_sample`.
     """
     sample = known_sample(row)
-    return [] if sample is None else _shapes(row.task, to_jsonable_python(sample.target))
+    return [] if sample is None else _shapes(row.task, sample.target)
 
 
 def answer_shapes(row: SampleRow) -> list[Shape]:
@@ -82,7 +81,7 @@ def area(shape: Shape) -> float:
     if shape.kind == "box":
         return (n[2] - n[0]) * (n[3] - n[1])
     if shape.kind == "circle":
-        return 3.141592653589793 * n[2] ** 2
+        return math.pi * n[2] ** 2
     corners = list(zip(n[::2], n[1::2]))
     turned = zip(corners, corners[1:] + corners[:1])
     return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in turned)) / 2

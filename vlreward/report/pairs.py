@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Pair:
     unpaired: int
     """Samples that only one of the two has."""
     difference: float
-    """Accuracy of `b` minus that of `a` over the paired samples."""
+    """Accuracy of `b` minus that of `a` over the paired samples: of means of the primary metric."""
     low: float
     """Lower end of its 95 % interval."""
     high: float
@@ -70,17 +71,17 @@ def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair | None:
     ids = [key for key in rows_a if key in rows_b]
     if not ids:
         return None
-    right_a = [a.right(rows_a[key]) for key in ids]
-    right_b = [b.right(rows_b[key]) for key in ids]
-    outcomes = list(zip(right_a, right_b))
+    outcomes = [(a.right(rows_a[key]), b.right(rows_b[key])) for key in ids]
+    values_a = [rows_a[key].metrics[a.result.primary] for key in ids]
+    values_b = [rows_b[key].metrics[b.result.primary] for key in ids]
     fixed, broken = outcomes.count((False, True)), outcomes.count((True, False))
     images = [rows_a[key].image for key in ids]
     groups = images if None not in images and len(set(images)) > 1 else None
-    difference = (fixed - broken) / len(ids)
+    difference = (math.fsum(values_b) - math.fsum(values_a)) / len(ids)
     low = high = difference
     method = "no interval: one sample"
     if len(ids) > 1:
-        interval = bootstrap_difference(right_b, right_a, groups)
+        interval = bootstrap_difference(values_b, values_a, groups)
         low, high, method = interval.low, interval.high, interval.method
     notes = [
         f"{key} differs: {values[0]} and {values[1]}"

@@ -94,7 +94,9 @@ def _histogram(
     threshold = _threshold(suite.result.primary)
     bars = []
     for i, count in enumerate(bins):
-        kind = "right" if threshold is not None and i / _BINS >= threshold - 1e-9 else "wrong"
+        kind = "plain" if threshold is None else "wrong"
+        if threshold is not None and i / _BINS >= threshold - 1e-9:
+            kind = "right"
         bars.append(Bar(edges[i], count, kind, f"{name} {edges[i]} to {edges[i + 1]}: {count}"))
     bars.append(Bar("none", failed, "failed", f"no usable answer: {failed}"))
     table = [(f"{edges[i]} to {edges[i + 1]}", str(n)) for i, n in enumerate(bins)]

@@ -85,15 +85,18 @@ function drawOption(at) {
     ? ["a", "b"].map((kind) => el("span", { class: `verdict ${entry[kind] ? (entry[kind].ok ? "right" : "wrong") : "absent"}` }, `${kind.toUpperCase()} ${entry[kind] ? (entry[kind].ok ? "✓" : "✗") : "–"}`))
     : [el("span", { class: `verdict ${row.ok ? "right" : "wrong"}` }, row.ok ? "✓" : "✗")];
   const codes = [...new Set(rowsOf(entry).map(failureCode).filter(Boolean))];
+  const mark = index.marks[row.s];
+  const marked = mark && rowsOf(entry).some((one) => one.a !== undefined && one.m[mark[0]] !== undefined);
   const said = (one) => {
-    const metric = index.marks[one.s];
-    if (metric && one.a !== undefined && one.m[metric[0]] !== undefined) return `${metric[1]} ${one.m[metric[0]].toFixed(2)}`;
-    return one.a === undefined ? "no answer" : row.gs && one.as ? shapesText(one.as, 1) : one.a;
+    if (one.a === undefined) return "no answer";
+    if (marked && one.m[mark[0]] !== undefined) return one.m[mark[0]].toFixed(2);
+    return row.gs && one.as ? shapesText(one.as, 1) : one.a;
   };
   const answers = state.compare >= 0
     ? ["a", "b"].filter((kind) => entry[kind]).map((kind) => `${kind.toUpperCase()} ${said(entry[kind])}`).join(", ")
     : said(row);
-  const result = row.gs ? answers : `gold ${row.g} → ${answers}`;
+  const named = marked ? `${mark[1]} ${answers}` : answers;
+  const result = row.gs || marked ? named : `gold ${row.g} → ${answers}`;
   const node = el("div", null, frame || "",
     el("div", { class: "words" },
       el("div", { class: "line" }, ...marks, el("span", { class: "id" }, ...line(row.id)), ...codes.map((code) => el("span", { class: "chip plain" }, ...line(code)))),

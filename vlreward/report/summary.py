@@ -18,7 +18,7 @@ _HOW = (
 )  # fmt: skip
 _ELSEWHERE = {
     "suite", "acc", "acc_ci", "acc_ci_method", "acc_ci_clustered", "n", "parse_rate", "failures",
-    "metrics", "reward", "terms", "notes",
+    "metrics", "reward", "terms", "notes", "by_task",
 }  # fmt: skip
 
 
@@ -62,9 +62,10 @@ def provenance(runs: Sequence[Run]) -> list[Source]:
 
 def _facts(run: Run, suite: Suite) -> list[tuple[str, str]]:
     data: dict[str, Any] = suite.result.model_dump()
+    data["task"] = ", ".join(data["by_task"] or [data["task"]])
     facts = [(name, _stated(data.get(name))) for name in _HOW]
-    rest = sorted(set(data) - set(_HOW) - _ELSEWHERE)
-    facts += [(name, _stated(data[name])) for name in rest]
+    rest = sorted(data.keys() - set(_HOW) - _ELSEWHERE)
+    facts += [(k, shown(data[k])) for k in rest if data[k] or type(data[k]) is int]
     facts.append(("interval", _stated(suite.result.acc_ci_method)))
     facts.append(("written", _stated(run.created)))
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())

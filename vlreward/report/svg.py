@@ -44,7 +44,7 @@ class Bar:
     height: float | None
     """Its height, None for an empty place."""
     kind: str
-    """Style: `right`, `wrong` or `failed`."""
+    """Style: `right`, `wrong`, `failed` or `plain`."""
     note: str
     """Shown on hover and at its end."""
     low: float | None = None

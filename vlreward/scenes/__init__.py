@@ -2,7 +2,9 @@
 
 Three tasks - find an object by its description (`rec`), count objects of a kind (`counting`) and
 compute a quantity of a drawn figure (`geometry`) - at three levels of difficulty, in images whose
-sides are mostly no multiples of 28, so that the resizing of the Qwen-VL processors matters.
+sides are mostly no multiples of 28, so that the resizing of the Qwen-VL processors matters. Two
+more, `detection` and `pointing`, ask about pictures of the same kind; the packaged model has not
+learnt them.
 
     >>> from vlreward.scenes import make_scene
     >>> scene = make_scene("rec", "test", 0, level="easy")
@@ -15,10 +17,11 @@ validation and test scenes never share a picture; see `vlreward.scenes.seeds`.
 
 from vlreward.scenes.export import export_scenes
 from vlreward.scenes.scene import SIZES, TASKS, Scene, make_scene, more_questions, scenes
-from vlreward.scenes.seeds import LEVELS, Level, SceneSeed, Split
+from vlreward.scenes.seeds import LEVELS, MORE_TASKS, Level, SceneSeed, Split
 
 __all__ = [
     "LEVELS",
+    "MORE_TASKS",
     "SIZES",
     "TASKS",
     "Level",

@@ -27,7 +27,7 @@ def export_scenes(
     any other data; image names are relative to `directory`.
 
     Args:
-        task: `rec`, `counting` or `geometry`.
+        task: `rec`, `counting`, `geometry`, `detection` or `pointing`; name it to `load`, too.
         directory: Where to write; made if need be. Images that are there whole are kept.
         n: How many.
         split: `train`, `validation` or `test`.
@@ -44,11 +44,14 @@ def export_scenes(
         image = f"images/{scene.id}.png"
         scene.save_image(directory / image)
         row: dict[str, object] = {"id": scene.id, "width": scene.width, "height": scene.height}
-        if task == "rec":
+        if task in ("rec", "pointing"):
             row |= {"image": image, "problem": scene.question, "solution": scene.gold}
             row["normal_caption"] = scene.expression
         else:
-            row |= {"image_path": image, "question": scene.question, "ground_truth": scene.gold}
+            gold: object = scene.gold
+            if isinstance(gold, tuple):  # of detection
+                gold = [{"bbox_2d": box, "label": name} for box, name in gold]
+            row |= {"image_path": image, "question": scene.question, "ground_truth": gold}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     path = directory / f"{task}.jsonl"
     with replacing(path) as file:

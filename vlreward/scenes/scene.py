@@ -17,7 +17,7 @@ from vlreward.scenes.counting import ask_count
 from vlreward.scenes.figures import Figure, draw_figure
 from vlreward.scenes.problems import problems
 from vlreward.scenes.referring import refer
-from vlreward.scenes.seeds import LEVELS, TASKS, Level, SceneSeed, Split, TaskName
+from vlreward.scenes.seeds import LEVELS, MORE_TASKS, TASKS, Level, SceneSeed, Split, TaskName
 from vlreward.scenes.shapes import SceneObject, draw_objects
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ SIZES: dict[Level, tuple[Size, ...]] = {
 }
 """(width, height) in pixels of the images of each level."""
 
-Gold = tuple[int, int, int, int] | int | str
+Corners = tuple[int, int, int, int]
+Gold = Corners | int | str | tuple[tuple[Corners, str], ...]
 
 _PNG_END = bytes.fromhex("0000000049454e44ae426082")
 
@@ -52,12 +53,12 @@ class Scene:
     question: str
     """The question, without any instruction about the output format."""
     gold: Gold
-    """rec: box (x1, y1, x2, y2) in pixels of the original image; counting: a whole number;
-    geometry: exact LaTeX with unit."""
+    """rec, pointing: box (x1, y1, x2, y2) in pixels of the original image; counting: a whole
+    number; geometry: exact LaTeX with unit; detection: each object's box and label."""
     expression: str | None = None
-    """rec: the bare description, e.g. `the leftmost red circle`."""
+    """rec, pointing: the bare description, e.g. `the leftmost red circle`."""
     objects: tuple[SceneObject, ...] = ()
-    """rec and counting: everything that is drawn."""
+    """All but geometry: everything that is drawn."""
     figure: Figure | None = None
     """geometry: what is drawn."""
     topic: str = ""
@@ -71,7 +72,9 @@ class Scene:
 
     @property
     def task(self) -> TaskName:
-        """`rec`, `counting` or `geometry`."""
+        """The task of the question, which `more_questions` may change."""
+        if self.seed.task in MORE_TASKS and not self.question_index:
+            return self.seed.task
         if self.figure is not None:
             return "geometry"
         return "counting" if isinstance(self.gold, int) else "rec"
@@ -146,12 +149,22 @@ class Scene:
         )
         if self.task == "counting":
             answer = str(self.gold)
+        elif self.task == "detection":
+            found = cast("tuple[tuple[Corners, str], ...]", self.gold)
+            rows = (f'{{"bbox_2d": {self._in(box, to)}, "label": "{name}"}}' for box, name in found)
+            answer = f"[{', '.join(rows)}]" if found else "None"
         else:
-            x1, y1, x2, y2 = cast("tuple[int, int, int, int]", self.gold)
-            xs = [round(x * to.width / self.width) for x in (x1, x2)]
-            ys = [round(y * to.height / self.height) for y in (y1, y2)]
-            answer = f'{{"bbox_2d": [{xs[0]}, {ys[0]}, {xs[1]}, {ys[1]}]}}'
+            x1, y1, x2, y2 = box = self._in(cast("Corners", self.gold), to)
+            point = [(x1 + x2) // 2, (y1 + y2) // 2]
+            answer = str(point) if self.task == "pointing" else f'{{"bbox_2d": {box}}}'
         return f"<think>{self.topic}: {places or 'none'}</think><answer>{answer}</answer>"
+
+    def _in(self, box: Corners, to: Size) -> list[int]:
+        """A box in whole pixels of an image of another size."""
+        x1, y1, x2, y2 = box
+        xs = [round(x * to.width / self.width) for x in (x1, x2)]
+        ys = [round(y * to.height / self.height) for y in (y1, y2)]
+        return [xs[0], ys[0], xs[1], ys[1]]
 
     def to_sample(self, input_size: Size | None = None) -> Sample:
         """The scene as a row of a data set, with predicted boxes in pixels of the resized image.
@@ -161,18 +174,14 @@ class Scene:
                 Qwen2.5-VL's default limits.
         """
         from vlreward.frames import Frame, smart_resize
-        from vlreward.tasks.counting import CountGold
-        from vlreward.tasks.geometry import MathGold
-        from vlreward.tasks.rec import BoxGold
+        from vlreward.tasks import gold_class
         from vlreward.types import Sample
 
-        gold: BoxGold | CountGold | MathGold
-        if self.task == "geometry":
-            gold = MathGold(expression=str(self.gold))
-        elif self.task == "counting":
-            gold = CountGold(count=cast("int", self.gold))
-        else:
-            gold = BoxGold.model_validate({"box": self.gold})
+        value: object = self.gold
+        if self.task == "detection":
+            found = cast("tuple[tuple[Corners, str], ...]", value)
+            value = [{"bbox_2d": box, "label": name} for box, name in found]
+        gold = gold_class(self.task).read(value, self.task)
         return Sample(
             id=self.id,
             question=self.question,
@@ -181,7 +190,7 @@ class Scene:
             image=f"{self.id}.png",
             image_size=self.size,
             input_size=input_size or smart_resize(self.size),
-            frame=Frame.INPUT_PX if self.task == "rec" else None,
+            frame=Frame.INPUT_PX if gold.located else None,
             metadata={"level": self.level, "split": str(self.seed.split)},
         )
 
@@ -197,7 +206,7 @@ def make_scene(
     """Draw the scene number `index` of a task, split and level.
 
     Args:
-        task: `rec`, `counting` or `geometry`.
+        task: `rec`, `counting`, `geometry`, `detection` or `pointing`.
         split: `train`, `validation` or `test`; a picture belongs to only one of them.
         index: 0 to 2^32 - 1.
         level: `easy`, `medium` or `hard`.
@@ -249,6 +258,16 @@ def _ask(rng: random.Random, scene: Scene, task: TaskName) -> Scene | None:
             topic=name,
             cited=count.items,
         )
+    if task == "detection":
+        count = ask_count(rng, scene.objects, scene.level)
+        name = count.kind.plural
+        return replace(
+            scene,
+            question=f"Find all {name}. The label of each is its colour and shape: red circle.",
+            gold=tuple((item.box, f"{item.colour} {item.shape}") for item in count.items),
+            topic=name,
+            cited=count.items,
+        )
     found = refer(rng, scene.objects, scene.level)
     if found is None:
         return None
@@ -288,7 +307,7 @@ def scenes(
     """`n` scenes, of one level or of all three in turn.
 
     Args:
-        task: `rec`, `counting` or `geometry`.
+        task: `rec`, `counting`, `geometry`, `detection` or `pointing`.
         split: `train`, `validation` or `test`.
         n: How many.
         level: One level; None for easy, medium, hard, easy, ...

@@ -15,16 +15,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, get_args
 
-__all__ = ["LEVELS", "TASKS", "Level", "SceneSeed", "Split", "TaskName"]
+__all__ = ["LEVELS", "MORE_TASKS", "TASKS", "Level", "SceneSeed", "Split", "TaskName"]
 
-TaskName = Literal["rec", "counting", "geometry"]
+TaskName = Literal["rec", "counting", "geometry", "detection", "pointing"]
 Level = Literal["easy", "medium", "hard"]
 
-TASKS: tuple[TaskName, ...] = get_args(TaskName)
-"""The tasks, by the names under which `vlreward.tasks` knows them."""
+TASKS: tuple[TaskName, ...] = get_args(TaskName)[:3]
+"""The tasks that the packaged model learns, by their names in `vlreward.tasks`."""
+MORE_TASKS: tuple[TaskName, ...] = get_args(TaskName)[3:]
+"""Further tasks, for evaluation and for other models."""
 LEVELS: tuple[Level, ...] = get_args(Level)
 """The levels of difficulty, in order."""
 
+_EVERY_TASK = (*TASKS, *MORE_TASKS)
 _INDEX_BITS = 32
 _ATTEMPT_BITS = 16
 _BUCKETS = 8
@@ -69,8 +72,10 @@ class SceneSeed:
     """Which of the scenes with this task, split and level: 0 to 2^32 - 1."""
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise ValueError(f"expected task to be one of {', '.join(TASKS)}, got {self.task!r}")
+        if self.task not in _EVERY_TASK:
+            raise ValueError(
+                f"expected task to be one of {', '.join(_EVERY_TASK)}, got {self.task!r}"
+            )
         if self.level not in LEVELS:
             raise ValueError(f"expected level to be one of {', '.join(LEVELS)}, got {self.level!r}")
         if not isinstance(self.index, int) or not 0 <= self.index < 1 << _INDEX_BITS:
@@ -82,7 +87,7 @@ class SceneSeed:
     @property
     def value(self) -> int:
         """The seed as one number, different for every seed."""
-        group = (TASKS.index(self.task) * len(LEVELS) + LEVELS.index(self.level)) * len(Split)
+        group = (_EVERY_TASK.index(self.task) * len(LEVELS) + LEVELS.index(self.level)) * len(Split)
         return (group + list(Split).index(self.split)) << _INDEX_BITS | self.index
 
     def generators(self) -> Iterator[random.Random]:

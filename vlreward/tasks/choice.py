@@ -17,6 +17,7 @@ from vlreward.parsers.choice import Choice, ChoiceParser, plain_option
 from vlreward.parsers.tags import excerpt
 from vlreward.prompts import PromptTemplate
 from vlreward.task import FORMAT, AnswerTerm, Recipe, TaskSpec
+from vlreward.tasks.choice_schemas import CHOICE_SCHEMAS
 from vlreward.types import FailureCode, Gold, ParseFailure, Row, Sample
 
 __all__ = ["CHOICE", "ChoiceGold", "ChoiceJudge", "ChoiceTarget"]
@@ -205,17 +206,35 @@ BASELINE_PROMPT = PromptTemplate(
     answer_in="whole",
     source="this project",
 )
+MIXED_PROMPTS = (
+    PromptTemplate(
+        name="answer-r1",
+        text="{question} First output the thinking process in <think> </think> tags and then "
+        "output the final answer in <answer> </answer> tags: of a question with options the letter "
+        "alone, else the number or expression.",
+        source="this project; for suites with choices and expressions",
+    ),
+    PromptTemplate(
+        name="answer-baseline",
+        text="{question} Reason first. Then give the final answer alone in the last line: of a "
+        "question with options the letter, else the number or expression.",
+        answer_in="whole",
+        source="this project; for suites with choices and expressions",
+    ),
+)
 
 _STRICT = TaskSpec(
     name="choice",
     version="1",
     gold=ChoiceGold,
     prompt=R1_PROMPT,
+    prompts=MIXED_PROMPTS,
     parser=ChoiceParser(where="tag"),
     judge=ChoiceJudge(),
     terms=(AnswerTerm("exact", _exact), FORMAT),
     extra_terms=(AnswerTerm("overlap", _overlap),),
     metrics=(AnswerTerm("acc", _exact), AnswerTerm("overlap", _overlap)),
+    schemas=CHOICE_SCHEMAS,
     recipe=Recipe(),
 )
 _BASELINE = _STRICT.model_copy(

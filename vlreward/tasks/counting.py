@@ -13,6 +13,7 @@ from vlreward.judges import PlainJudge
 from vlreward.metrics.counts import count_error, count_exact, count_soft, count_within_one
 from vlreward.parsers.counts import CountParser
 from vlreward.task import FORMAT, AnswerTerm, Confusion, TaskSpec
+from vlreward.tasks.counting_schemas import COUNTING_SCHEMAS
 from vlreward.tasks.r1_v_published import R1_V_PROMPT, evaluations, training
 from vlreward.types import Gold
 
@@ -80,6 +81,7 @@ _STRICT = TaskSpec(
         AnswerTerm("within_1", count_within_one),
         AnswerTerm("mae", count_error, on_failure=None),
     ),
+    schemas=COUNTING_SCHEMAS,
     figures=(Confusion(),),
 )
 COUNTING = _STRICT.model_copy(

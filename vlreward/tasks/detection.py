@@ -25,6 +25,7 @@ from vlreward.parsers.boxes import BoxesParser, LabelledBox
 from vlreward.prompts import PromptTemplate
 from vlreward.task import FORMAT, AnswerTerm, Histogram, Recipe, Shape, TaskSpec
 from vlreward.tasks.detection_published import published
+from vlreward.tasks.detection_schemas import DETECTION_SCHEMAS
 from vlreward.types import Gold, ParseFailure, Row, Sample
 
 __all__ = ["DETECTION", "DetectionGold", "DetectionJudge"]
@@ -306,6 +307,7 @@ _STRICT = TaskSpec(
         AnswerTerm("f1", detection_f1),
         AnswerTerm("map", _map),
     ),
+    schemas=DETECTION_SCHEMAS,
     recipe=Recipe(max_completion_length=768),
     shapes=_shapes,
     figures=(Histogram("f1", "soft F1"),),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from vlreward.engines.base import Engine, EngineConfig, Generation, Outcome, Request
 from vlreward.judges import PlainJudge
 from vlreward.parsers.tags import answer_region
 from vlreward.prompts import PromptTemplate
@@ -41,6 +43,18 @@ TOUCH = TaskSpec(
 touch_reward = TaskReward(TOUCH, name="touch_reward")
 
 
-def make_parrot(config: Any) -> Any:
-    """An engine factory; the tests only look it up."""
-    return config
+class Parrot(Engine):
+    """Says what it is told to, by `--engine-options`."""
+
+    name = "parrot"
+
+    def __init__(self, config: EngineConfig) -> None:
+        super().__init__(config)
+        self.says = (config.options or {})["says"]
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.shown(), "says": self.says}
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[str, Outcome]]:
+        for request in requests:
+            yield request.key, Generation(self.says)
