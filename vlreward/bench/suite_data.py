@@ -57,9 +57,7 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
     return read_data(suite, options, path, suite.name)
 
 
-def read_data(
-    suite: Suite, options: RunOptions, path: Path, name: str | None = None
-) -> Dataset:
+def read_data(suite: Suite, options: RunOptions, path: Path, name: str | None = None) -> Dataset:
     """The samples of a suite in a file or directory, with their images if known.
 
     Raises:
