@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from vlreward import __version__
+from vlreward._lock import FileLock, LockedError
 from vlreward.bench import _runfile
-from vlreward.bench._lock import FileLock, LockedError
 from vlreward.bench._runfile import SCHEMA, RunFileError, RunMismatchError
 from vlreward.engines.base import Generation
 
