@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlreward.geometry import Box
+from vlreward.parsers._keys import key_meaning
 from vlreward.parsers.boxes import BoxParser
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
@@ -85,7 +86,8 @@ _documents = st.recursive(
     lambda inner: (
         st.lists(inner, min_size=1, max_size=3)
         | st.dictionaries(
-            st.sampled_from([*_KEYS, "label", "point_2d", "a"]) | st.text(max_size=5),
+            st.sampled_from([*_KEYS, "label", "point_2d", "a"])
+            | st.text(max_size=5).filter(lambda key: key_meaning(key).kind == "other"),
             inner | _labels | st.none() | st.integers() | st.booleans(),
             max_size=3,
         )

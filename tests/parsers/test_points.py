@@ -99,10 +99,10 @@ def test_choices() -> None:
     assert PointParser(where="whole", several_points="last")("[3, 4] [5, 6]").value == (5, 6)  # type: ignore[union-attr]
     alone = PointParser(where="whole", boxes=False)("[1, 2, 5, 6]")
     assert isinstance(alone, ParseFailure)
-    assert "got 1 boxes" in alone.detail or "got none" in alone.detail
+    assert "got 1 boxes" in alone.detail
     assert pickle.loads(pickle.dumps(_WHOLE)) == _WHOLE
+    choice: Any = "best"
     with pytest.raises(ValueError, match="expected several_points to be one of"):
-        choice: Any = "best"
         PointParser(several_points=choice)
 
 

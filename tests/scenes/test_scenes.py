@@ -308,9 +308,7 @@ def test_worked_answers_are_in_the_frame_of_the_resized_image() -> None:
     answer = scene.worked_answer(seen)
     assert answer.endswith(f'<answer>{{"bbox_2d": {box}}}</answer>')
     assert answer.startswith(f"<think>{scene.topic}: ")
-    assert scene.worked_answer().endswith(
-        f'{{"bbox_2d": {list(scene.to_sample().target)}}}</answer>'
-    )
+    assert scene.worked_answer().endswith(f'{{"bbox_2d": {[x1, y1, x2, y2]}}}</answer>')
 
 
 def test_samples_carry_gold_sizes_and_frame() -> None:

@@ -24,6 +24,7 @@ from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 from vlreward.data.sampling import Sampler
 from vlreward.data.schemas import schema_of
+from vlreward.data.sources import fetch_plan
 from vlreward.prompts import PRESETS, get_prompt
 from vlreward.suite import SUITES, get_suite
 from vlreward.tasks import TASKS, get_task
@@ -100,6 +101,10 @@ def test_every_suite_is_whole(name: str) -> None:
         assert task in TASKS
     assert {"r1", "baseline"} <= set(suite.prompts)
     assert set(suite.prompts.values()) <= set(PRESETS)
+    if suite.fetch is not None:
+        places = {item.to for item in fetch_plan(suite.fetch)}
+        assert str(suite.file).partition("/")[0] in places
+        assert suite.images is None or suite.images.partition("/")[0] in places
 
 
 @pytest.mark.parametrize("file", ["screenspot/metadata/screenspot_web.json",
@@ -138,7 +143,7 @@ def test_screenspot_of_the_hub_is_in_shares_of_the_image(tmp_path: Path) -> None
 
 
 def test_coco(tmp_path: Path) -> None:
-    _write(tmp_path / "coco_val2017/annotations/instances_val2017.json", _COCO)
+    _write(tmp_path / "coco_annotations/annotations/instances_val2017.json", _COCO)
     _picture(tmp_path / "coco_val2017/val2017", "a.jpg", "b.jpg")
     first, second = _suite("coco_val2017", tmp_path)
     assert [(tuple(box), label) for box, label in first.target] == [((10, 20, 40, 60), "cat")]

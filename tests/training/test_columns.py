@@ -147,13 +147,22 @@ def test_exif_orientation_is_applied_once_and_images_are_rgb(tmp_path: Path) -> 
     assert second["image"].mode == "RGB"
 
 
-def test_a_declared_frame_wins_over_that_of_the_rows(tmp_path: Path) -> None:
+def test_a_declared_frame_and_order_win_over_those_of_the_rows(tmp_path: Path) -> None:
     Image.new("RGB", (100, 90)).save(tmp_path / "a.png")
     rows = [{"image": "a.png", "problem": "q.", "solution": [1, 2, 30, 40]}]
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
-    sample = data[0].model_copy(update={"frame": Frame.NORM999})
-    assert _columns(data).row(sample)["frame"] == "norm999"
-    assert _columns(data, Frame.NORM1, override=True).row(sample)["frame"] == "norm1"
+    declared = {"frame": Frame.NORM999, "axis_order": "yx", "metadata": {"source": "s"}}
+    sample = data[0].model_copy(update=declared)
+    row = _columns(data, axis_order="xy").row(sample)
+    assert (row["frame"], row["axis_order"]) == ("norm999", "yx")
+    envelope = unpack(row["solution"], "rec")
+    assert (envelope.frame, envelope.axis_order) == (Frame.NORM999, "yx")
+    assert envelope.metadata == {"source": "s"}
+    wins = {"frame_wins": True, "order_wins": True}
+    row = _columns(data, Frame.NORM1, axis_order="xy", **wins).row(sample)
+    assert (row["frame"], row["axis_order"]) == ("norm1", "xy")
+    bare = _columns(data, axis_order="yx").row(data[0])
+    assert (bare["frame"], bare["axis_order"]) == ("input_px", "yx")
 
 
 def test_an_image_of_another_size_than_its_row_says_is_an_error(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from vlreward.frames import Frame
 from vlreward.resizing import Resizing
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.dry_run import (
@@ -30,7 +29,7 @@ def _prepare(file: Path, task: str, frame: str = "input_px", **options: Any) -> 
     training = SimpleNamespace(output_dir=str(file.parent / "out"), reward_weights=None)
     resizing = Resizing(28, 56 * 56, 112 * 112)
     made = Options(task, arguments, training)
-    return prepare_run(made, None, None, resizing, Frame(frame), rank=0, local_rank=0)
+    return prepare_run(made, None, None, resizing, model_type="mine", rank=0, local_rank=0)
 
 
 @pytest.mark.parametrize("frame", ["original_px", "input_px", "norm1000", "norm999", "norm1"])

@@ -30,7 +30,7 @@ def test_a_declared_frame_wins_over_that_of_the_family(
     ("model_type", "declared", "message"),
     [
         ("qwen2_vl", "feet", "--frame: expected one of original_px, .*, got 'feet'"),
-        ("llava", None, "the frame of boxes of 'llava' models is not known: declare --frame"),
+        ("llava", None, "the frame of 'llava' models is not known: declare --frame"),
     ],
 )
 def test_frames_are_not_guessed(model_type: str, declared: str | None, message: str) -> None:

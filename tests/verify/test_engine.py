@@ -26,14 +26,16 @@ from vlreward.verify.cache import Cache
 from vlreward.verify.exact import settle as exact
 
 PATIENT = Policy(deadline=60)
+INTEGRALS = (r"\int_0^1 x^2 dx", r"\int_0^1 t^2 dt")
 
 
 def test_tiers_in_order(no_cache: None) -> None:
     assert verify("5", "5.0").tier == 1
     assert verify("5", "5.0").tier == 2
-    assert verify("x+1", "1+x", Policy(deadline=60)) == _like("correct", 3)
-    assert verify("x+1", "1+x", Policy(deadline=60)) == _like("correct", 2)
-    assert verify("x+1", "1+x", Policy(deadline=59)).tier == 3, "the policy is part of the key"
+    assert verify("x+1", "1+x") == _like("correct", 1)
+    assert verify(*INTEGRALS, Policy(deadline=60)) == _like("correct", 3)
+    assert verify(*INTEGRALS, Policy(deadline=60)) == _like("correct", 2)
+    assert verify(*INTEGRALS, Policy(deadline=59)).tier == 3, "the policy is part of the key"
 
 
 class _like:
@@ -130,7 +132,8 @@ def test_a_batch_settles_duplicates_once_and_keeps_the_order(
         return quickly(gold, answer, policy)
 
     monkeypatch.setattr(engine, "verify_quickly", count)
-    pairs = [("5", "5"), ("x+1", "1+x"), ("5", "6"), ("5", "5"), ("x+1", "1+x"), ("y", "2y")]
+    other = (INTEGRALS[0], r"\int_0^2 t^2 dt")
+    pairs = [("5", "5"), INTEGRALS, ("5", "6"), ("5", "5"), INTEGRALS, other]
     verdicts = verify_batch(pairs, Policy(deadline=60))
     assert [verdict.outcome for verdict in verdicts] == [
         "correct", "correct", "wrong", "correct", "correct", "wrong",
@@ -143,10 +146,9 @@ def test_a_batch_settles_duplicates_once_and_keeps_the_order(
 def test_what_a_worker_alone_can_tell_is_not_settled_quickly(no_cache: None) -> None:
     assert verify_quickly("5", "5.0") == _like("correct", 1)
     assert verify_quickly("5", "5.0") == _like("correct", 2)
-    pair = (r"\int_0^1 x^2 dx", r"\int_0^1 t^2 dt")
-    assert verify_quickly(*pair, PATIENT) is None
-    assert verify(*pair, PATIENT) == _like("correct", 3)
-    assert verify_quickly(*pair, PATIENT) == _like("correct", 2)
+    assert verify_quickly(*INTEGRALS, PATIENT) is None
+    assert verify(*INTEGRALS, PATIENT) == _like("correct", 3)
+    assert verify_quickly(*INTEGRALS, PATIENT) == _like("correct", 2)
     with pytest.raises(TypeError, match="expected the gold and the answer as strings, got 5"):
         verify_quickly("5", 5)  # type: ignore[arg-type]
 

@@ -112,6 +112,23 @@ def test_policy(gold: str, answer: str, policy: dict[str, Any], outcome: str) ->
         ("e^{-20}", "0.00000000206115", {}, C),
     ],
 )
+def test_policy_of_expressions(
+    gold: str, answer: str, policy: dict[str, Any], outcome: str, no_cache: None
+) -> None:
+    verdict = verify(gold, answer, Policy(**policy, deadline=60))
+    assert (verdict.outcome, verdict.tier) == (outcome, 1)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "policy", "outcome"),
+    [
+        (r"\int_0^1 x dx", "0.5", {}, C),
+        (r"\sum_{k=1}^{4} \frac{1}{k}", "2.08", {}, W),
+        (r"\sum_{k=1}^{4} \frac{1}{k}", "2.08", {"decimals": 2}, C),
+        (r"(\int_0^1 x dx, 1)", "(1, 0.5)", {}, W),
+        (r"(\int_0^1 x dx, 1)", "(1, 0.5)", {"ordered_tuples": False}, C),
+    ],
+)
 def test_policy_in_the_worker(
     gold: str, answer: str, policy: dict[str, Any], outcome: str, no_cache: None
 ) -> None:
@@ -128,6 +145,7 @@ def test_policy_in_the_worker(
         ("percent", "both", "percent must be one of 'either', 'fraction', 'number', got 'both'"),
         ("units", None, "units must be one of 'match', 'ignore', got None"),
         ("ordered_sets", 1, "ordered_sets must be True or False, got 1"),
+        ("unit_words", ["apple"], r"unit_words must be a tuple of words, got \['apple'\]"),
         ("choices", "abcd", "choices must be capital letters from A to J, got 'abcd'"),
         ("deadline", 0, "deadline must be above 0 and at most 600 seconds, got 0"),
         ("deadline", float("nan"), "got nan"),

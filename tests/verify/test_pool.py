@@ -31,6 +31,19 @@ from vlreward.verify import (
 from vlreward.verify.workers import pool
 
 Rows = list[dict[str, Any]]
+
+
+def hard(number: int, turned: bool = False) -> str:
+    """One side of a pair that only a worker can settle, at once."""
+    parts = [str(number), r"\lfloor x \rfloor"]
+    return "+".join(parts if turned else parts[::-1])
+
+
+def pair(number: int) -> tuple[str, str]:
+    """A gold and an answer that are equal, as a worker finds at once."""
+    return hard(number), hard(number, turned=True)
+
+
 HARD = "(x+y+z)^{900}"
 PATIENT = Policy(deadline=60)
 
@@ -76,7 +89,7 @@ def test_every_bomb_ends_by_its_deadline_from_a_thread(
                 unsettled.append(f"{row['name']}: {verdict}")
             assert not verdict.correct, row["name"]
             # The pool is usable at once, for a pair that is not in the cache.
-            after = thread.submit(verify, f"x+{number}", f"{number}+x", PATIENT).result(timeout=60)
+            after = thread.submit(verify, *pair(number), PATIENT).result(timeout=60)
             assert (after.outcome, after.tier) == ("correct", 3), row["name"]
     assert unsettled == []
     if sys.platform == "linux":
@@ -92,21 +105,23 @@ def test_some_bombs_do_reach_a_worker(cases: Callable[[str], Rows], no_cache: No
     assert outcomes["too_complex"] >= 10
 
 
-def _mixed_calls(calls: int, threads: int, hard: float, bomb_texts: list[str]) -> Counter[str]:
+def _mixed_calls(
+    calls: int, threads: int, bombs_share: float, bomb_texts: list[str]
+) -> Counter[str]:
     """Calls of all kinds from many threads; raises at a verdict that is wrong."""
     random.seed(7)
     jobs: list[tuple[str, str, set[str], Policy]] = []
     for number in range(calls):
         kind = random.random()
         n = random.randrange(10**6)
-        if kind < hard:
+        if kind < bombs_share:
             text = random.choice(bomb_texts)
             refused = {"too_complex", "timeout", "unparsable_answer", "wrong", "worker_died"}
             jobs.append(("17", text, refused, Policy(deadline=0.3)))
-        elif kind < hard + 0.02:
-            jobs.append((f"x+{n}", f"{n}+x", {"correct"}, PATIENT))
-        elif kind < hard + 0.04:
-            jobs.append((f"x+{n}", f"{n + 1}+x", {"wrong"}, PATIENT))
+        elif kind < bombs_share + 0.02:
+            jobs.append((*pair(n), {"correct"}, PATIENT))
+        elif kind < bombs_share + 0.04:
+            jobs.append((hard(n), hard(n + 1, turned=True), {"wrong"}, PATIENT))
         elif number % 2:
             jobs.append((f"{n}√{{3}}", f"3*{n}/√3", {"correct"}, PATIENT))
         else:
@@ -175,7 +190,9 @@ def test_a_worker_that_is_killed_is_reported_and_replaced(no_cache: None) -> Non
         pytest.skip("finds the worker through /proc")
     warm_up()
     found: list[Verdict] = []
-    thread = threading.Thread(target=lambda: found.append(verify("x+1", HARD, Policy(deadline=30))))
+    thread = threading.Thread(
+        target=lambda: found.append(verify(hard(1), HARD, Policy(deadline=30)))
+    )
     thread.start()
     sleep(0.3)
     server = _server_pid()
@@ -185,7 +202,7 @@ def test_a_worker_that_is_killed_is_reported_and_replaced(no_cache: None) -> Non
     thread.join(20)
     assert [verdict.outcome for verdict in found] == ["worker_died"]
     _wait_for_the_end_of(workers)
-    assert verify("x+1", "1+x", PATIENT).correct
+    assert verify(*pair(1), PATIENT).correct
 
 
 def test_a_server_that_is_killed_is_replaced_and_takes_its_workers_along(no_cache: None) -> None:
@@ -196,9 +213,9 @@ def test_a_server_that_is_killed_is_replaced_and_takes_its_workers_along(no_cach
     workers = _children(server)
     assert workers
     os.kill(server, signal.SIGKILL)
-    assert verify("x+1", "1+x", PATIENT).correct  # whether or not they are dead already
+    assert verify(*pair(1), PATIENT).correct  # whether or not they are dead already
     _wait_for_the_end_of(workers)
-    assert verify("x+2", "2+x", PATIENT).correct
+    assert verify(*pair(2), PATIENT).correct
     assert _server_pid() != server
 
 
@@ -230,9 +247,9 @@ def _children(pid: int) -> list[int]:
 
 def test_from_a_coroutine(no_cache: None) -> None:
     async def many() -> list[Verdict]:
-        direct = verify("x+1", "1+x", PATIENT)
+        direct = verify(*pair(1), PATIENT)
         others = await asyncio.gather(
-            *(asyncio.to_thread(verify, f"x+{n}", f"{n}+x", PATIENT) for n in range(2, 8))
+            *(asyncio.to_thread(verify, *pair(n), PATIENT) for n in range(2, 8))
         )
         return [direct, *others]
 
@@ -245,8 +262,8 @@ def test_the_caller_keeps_its_alarm(no_cache: None) -> None:
     handler = signal.signal(signal.SIGALRM, lambda *_: None)
     try:
         signal.setitimer(signal.ITIMER_REAL, 300)
-        assert verify("x+1", "1+x", PATIENT).correct
-        assert verify("x+1", HARD, Policy(deadline=0.1)).outcome == "timeout"
+        assert verify(*pair(1), PATIENT).correct
+        assert verify(hard(1), HARD, Policy(deadline=0.1)).outcome == "timeout"
         assert 200 < signal.getitimer(signal.ITIMER_REAL)[0] <= 300
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -260,7 +277,7 @@ def test_a_signal_during_a_job_does_not_end_it(no_cache: None) -> None:
     handler = signal.signal(signal.SIGALRM, lambda *_: rings.append(1))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
-        assert verify("x+1", HARD, Policy(deadline=0.3)).outcome == "timeout"
+        assert verify(hard(1), HARD, Policy(deadline=0.3)).outcome == "timeout"
         assert rings
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -273,27 +290,27 @@ def test_workers_are_replaced_after_their_share(
 ) -> None:
     options(workers=1, jobs_per_worker=2)
     for n in range(7):
-        assert verify(f"x+{n}", f"{n}+x", PATIENT).correct
+        assert verify(*pair(n), PATIENT).correct
 
 
 @pytest.mark.slow
 def test_spawned_workers_do_the_same(options: Callable[..., None], no_cache: None) -> None:
     options(workers=1, start="spawn")
     warm_up()
-    assert verify("x+1", "1+x", PATIENT).correct
-    assert verify("x+1", "2+x", PATIENT).outcome == "wrong"
-    assert verify("x+1", HARD, Policy(deadline=0.2)).outcome == "timeout"
-    assert verify("x+3", "3+x", PATIENT).correct
+    assert verify(*pair(1), PATIENT).correct
+    assert verify(hard(1), hard(2, turned=True), PATIENT).outcome == "wrong"
+    assert verify(hard(1), HARD, Policy(deadline=0.2)).outcome == "timeout"
+    assert verify(*pair(3), PATIENT).correct
     shutdown()
-    assert verify("x+4", "4+x", PATIENT).correct
+    assert verify(*pair(4), PATIENT).correct
 
 
 def test_the_pool_starts_again_after_a_shutdown(no_cache: None) -> None:
-    assert verify("x+1", "1+x", PATIENT).correct
+    assert verify(*pair(1), PATIENT).correct
     shutdown()
     shutdown()
     assert _workers_left() == []
-    assert verify("x+2", "2+x", PATIENT).correct
+    assert verify(*pair(2), PATIENT).correct
 
 
 @pytest.mark.slow
@@ -302,8 +319,8 @@ def test_hard_pairs_of_a_batch_run_side_by_side(
 ) -> None:
     options(workers=4)
     warm_up()
-    hard = [(f"x+{n}", HARD) for n in range(4)]
-    verdicts = verify_batch([*hard, ("x+9", "9+x")], Policy(deadline=1.5))
+    slow = [(hard(n), HARD) for n in range(4)]
+    verdicts = verify_batch([*slow, pair(9)], Policy(deadline=1.5))
     assert [verdict.outcome for verdict in verdicts[:4]] == ["timeout"] * 4
     assert all(verdict.tier == 3 for verdict in verdicts)
 
@@ -314,13 +331,13 @@ def test_a_broken_interpreter_is_an_error_that_says_so(
     options(workers=1)
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with pytest.raises(RuntimeError, match="cannot start '/nonexistent/python' for the verifier"):
-        verify("x+1", "1+x")
+        verify(*pair(1))
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(RuntimeError, match=r"sys\.executable, which is empty"):
-        verify("x+1", "1+x")
+        verify(*pair(1))
     monkeypatch.setattr(sys, "executable", sys.base_prefix)
     with pytest.raises(RuntimeError, match="cannot start"):
-        verify("x+1", "1+x")
+        verify(*pair(1))
 
 
 @pytest.mark.slow
@@ -336,7 +353,7 @@ def test_a_missing_library_is_reported_with_its_traceback(
     monkeypatch.syspath_prepend(str(tmp_path))
     options(workers=1)
     with pytest.raises(RuntimeError, match="no antlr here"):
-        verify("x+1", "1+x")
+        verify(*pair(1))
 
 
 @pytest.mark.parametrize(
@@ -356,7 +373,7 @@ def test_options_are_checked(fields: dict[str, Any], message: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no niceness")
 def test_workers_leave_a_busy_processor_to_others(no_cache: None) -> None:
-    assert verify("x+1", "1+x", PATIENT).correct
+    assert verify(*pair(1), PATIENT).correct
     worker = pool._current()._idle[-1].pid
     assert worker is not None
     niceness = os.getpriority(os.PRIO_PROCESS, os.getpid())
@@ -396,11 +413,11 @@ def test_ten_interrupts_leave_no_process_computing(
     options(workers=1)
     warm_up()
     for number in range(10):
-        _interrupted(0.05, partial(verify, f"x+{number}", HARD, PATIENT))
+        _interrupted(0.05, partial(verify, hard(number), HARD, PATIENT))
     sleep(0.5)  # for those that were killed to be gone, and one that is starting to have started
     left = _children(_server_pid())
     assert len(left) <= 2
     before = {pid: _processor_time(pid) for pid in left}
     sleep(0.5)
     assert {pid: _processor_time(pid) for pid in left} == before
-    assert verify("x+77", "77+x", PATIENT).correct
+    assert verify(*pair(77), PATIENT).correct

@@ -15,8 +15,12 @@ import pytest
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 pytestmark = linux
 
-ASK = "print(verify('x+1', '1+x', Policy(deadline=60)).outcome, flush=True)\n"
-IMPORT = "from vlreward.verify import Policy, verify, warm_up\n"
+ASK = "print(verify(*pair(1), Policy(deadline=60)).outcome, flush=True)\n"
+IMPORT = (
+    "from vlreward.verify import Policy, verify, warm_up\n"
+    "def pair(n):\n"  # one that only a worker can settle
+    "    return f'\\\\lfloor x \\\\rfloor + {n}', f'{n} + \\\\lfloor x \\\\rfloor'\n"
+)
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_workers_find_modules_where_the_script_does(tmp_path: Path, mark: str) -
 def test_a_process_that_exits_leaves_none_behind(mark: str) -> None:
     script = (
         IMPORT + "import vlreward.verify as v\nv.configure(v.PoolOptions(workers=3))\n"
-        "pairs = [(f'x+{n}', f'{n}+x') for n in range(9)]\n"
+        "pairs = [pair(n) for n in range(9)]\n"
         "assert all(one.correct for one in v.verify_batch(pairs, Policy(deadline=60)))\n"
     )
     _run("-c", script)
@@ -145,11 +149,11 @@ def test_a_fork_has_a_pool_of_its_own(mark: str) -> None:
         + ASK
         + "pid = os.fork()\n"
         "if pid == 0:\n"
-        "    ok = verify('x+2', '2+x', Policy(deadline=60)).correct\n"
+        "    ok = verify(*pair(2), Policy(deadline=60)).correct\n"
         "    ok = ok and verify('5', '5.0').correct\n"
         "    os._exit(0 if ok else 1)\n"
         "print(os.waitpid(pid, 0)[1])\n"
-        "print(verify('x+3', '3+x', Policy(deadline=60)).outcome)\n"
+        "print(verify(*pair(3), Policy(deadline=60)).outcome)\n"
     )  # fmt: skip
     assert _run("-c", script).split() == ["correct", "0", "correct"]
     assert _none_left(mark)
@@ -179,7 +183,7 @@ def test_multiprocessing_children(mark: str) -> None:
     script = (
         IMPORT + "import multiprocessing\n"
         "def one(n):\n"
-        "    return verify(f'x+{n}', f'{n}+x', Policy(deadline=60)).outcome\n"
+        "    return verify(*pair(n), Policy(deadline=60)).outcome\n"
         "if __name__ == '__main__':\n"
         "    warm_up()\n"
         "    with multiprocessing.get_context('fork').Pool(2) as pool:\n"
@@ -201,7 +205,7 @@ def test_control_c_reaches_the_script_and_not_the_workers(mark: str) -> None:
         "    import time; time.sleep(5)\n"
         "except KeyboardInterrupt:\n"
         "    pass\n"
-        "print(verify('x+2', '2+x', Policy(deadline=60)).outcome)\n"
+        "print(verify(*pair(2), Policy(deadline=60)).outcome)\n"
     )  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -16,7 +16,7 @@ from vlreward.verify.exact.reader import read
 from vlreward.verify.exact.surd import TooComplex, scaled
 from vlreward.verify.exact.text import canonical_text, without_phrases
 from vlreward.verify.exact.units import Unit, parse_unit
-from vlreward.verify.exact.values import Group, Named, Number
+from vlreward.verify.exact.values import Group, Named, Number, Symbolic
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from vlreward.verify.exact.values import Group, Named, Number
         ("㎡", "m^2"),
         (r"\left(\dfrac{1}{2}\right)", r"(\frac{1}{2})"),
         (r"\boxed{\boxed{5}}", "5"),
-        (r"$$\mathrm{cm}$$", r"\text{cm}"),
+        (r"$$\mathrm{cm}$$", "cm"),
         (r"14{,}916", "14916"),
         (r"32,\! 349", "32 349"),
         (r"\\frac{1}{2}", r"\frac{1}{2}"),
@@ -109,8 +109,8 @@ def test_without_phrases(text: str, expected: str) -> None:
         ("2 3/2", "malformed"),
         ("1/0", "malformed"),
         ("0^0", "malformed"),
-        ("√(-1)", None),
-        ("√(2+√3)", None),
+        ("√(-1)", "letters"),
+        ("√(2+√3)", "letters"),
         ("2--3", 5),
         ("2---3", None),
         ("((1)", None),
@@ -121,6 +121,10 @@ def test_without_phrases(text: str, expected: str) -> None:
 )
 def test_expressions(text: str, value: float | str | None) -> None:
     reading = read(text)
+    if value == "letters":
+        assert reading.status == "read"
+        assert isinstance(reading.values[0], Symbolic)
+        return
     if value is None or isinstance(value, str):
         assert reading.status == (value or "undecided")
         return
@@ -178,7 +182,7 @@ def test_random_expressions_agree_with_sympy(text: str) -> None:
         ("平方厘米", ("area", 1, 10_000)),
         ("立方米", ("volume", 1, 1)),
         ("mL", ("volume", 1, 10**6)),
-        ("km/h", ("speed", 1000, 3600)),
+        ("km/h", ("speed", 5, 18)),
         ("米/秒", ("speed", 1, 1)),
         ("m per s", ("speed", 1, 1)),
         ("小时", ("time", 3600, 1)),
@@ -186,10 +190,10 @@ def test_random_expressions_agree_with_sympy(text: str) -> None:
         ("海里", ("length", 1852, 1)),
         ("degrees", ("angle", 1, 1)),
         ("度", ("angle", 1, 1)),
-        (r"\text{ inches}", ("length", 254, 10_000)),
+        (" inches", ("length", 127, 5_000)),
         ("kg", ("mass", 1000, 1)),
         ("元", ("yuan", 1, 1)),
-        ("apples", ("other:apples", 1, 1)),
+        ("apples", ("other:apple", 1, 1)),
         ("个苹果", ("other:个苹果", 1, 1)),
     ],
 )
@@ -222,12 +226,17 @@ def test_names(text: str, name: str | None) -> None:
 
 
 def test_a_comma_is_read_both_ways() -> None:
-    number, pair = read("1,5").values
+    number, pair = read("1,55").values
     assert isinstance(number, Number)
-    assert number.surd == {(1, 0): (3, 2)}
+    assert number.surd == {(1, 0): (31, 20)}
     assert isinstance(pair, Group)
     assert len(pair.items) == 2
-    assert len(read("(1,5)").values) == 1
+    assert len(read("(1,55)").values) == 1
+    assert (read("1,5").doubtful, read("1,55").doubtful, read("0,5").doubtful) == (
+        True,
+        False,
+        False,
+    )
 
 
 def test_statements_keep_names() -> None:
@@ -254,7 +263,9 @@ def test_caps_of_the_lexer() -> None:
         ("sin(x)+ln x", r"\sin(x)+\ln x"),
         ("⦃x⦄", r"\{x\}"),
         ("√(x", r"\sqrt (x"),
-        (r"1+\text{e}", "1+e"),
+        ("1+α", r"1+\alpha "),
+        ("0.1⟨6⟩", r"\frac{15}{90}"),
+        ("⟦1,2;3,4⟧", r"\begin{pmatrix}1 & 2 \\ 3 & 4\end{pmatrix}"),
     ],
 )
 def test_to_latex(text: str, latex: str) -> None:

@@ -46,6 +46,35 @@ def test_every_verdict_of_the_table_is_as_expected(cases: Cases) -> None:
         assert verdict.tier < 3, row
 
 
+def test_what_was_found_on_data_that_nobody_had_tuned_to(cases: Cases) -> None:
+    """Choices, relations, names, units, marks, text commands and forms; and the same mirrored."""
+    rows = cases("world")
+    assert len(rows) > 200
+    for row in rows:
+        policy = Policy(**row.get("policy", {}))
+        verdict = verify(row["gold"], row["answer"], policy)
+        assert verdict.correct == row["correct"], (row, verdict)
+        assert verdict.tier < 3, (row, verdict)
+        assert verdict.outcome != "unparsable_gold", row
+        mirrored = verify(row["answer"], row["gold"], policy)
+        if row.get("mirrored", row["correct"]) == row["correct"]:
+            assert mirrored.correct == row["correct"], (row, mirrored)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("5", "5不对"), ("5", "5 wrong"), ("3", r"3\text{4}"), ("5", "5 gizmos"), ("A", "A, or B"),
+        ("A", "不选A"), ("5", "5 if x"), ("5", r"5\uparrow"), ("x^2", r"x^2\circledast 3"),
+        ("A", r"\uparrow"), ("5", "the base is 5 and the height is 3"),
+    ],
+)  # fmt: skip
+def test_a_failure_to_read_does_not_look_like_mathematics(gold: str, answer: str) -> None:
+    verdict = verify(gold, answer)
+    assert (verdict.outcome, verdict.tier < 3) == ("unparsable_answer", True)
+    assert verdict.detail.startswith("answer: ")
+
+
 def test_hand_checked_geoqa_pairs(cases: Cases) -> None:
     rows = cases("geoqa_pairs")
     assert len(rows) >= 80

@@ -57,8 +57,9 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
             path=path,
         )
     root = options.data_root or path.parent
-    if suite.images is not None and (root / suite.images).is_dir():
-        root = root / suite.images
+    if suite.images is not None:
+        there = (root / suite.images, (root / suite.images).parent)
+        root = next((path for path in there if path.is_dir()), root)
     return load(
         path,
         task=suite.task,

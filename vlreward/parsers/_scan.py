@@ -36,7 +36,7 @@ _FREE = re.compile(
 )
 _TOKEN = re.compile(
     rf"""([\[({{,:\])}}])(?:(?<=[\[({{]){_QUAD}[\])}}]|(?=(?<=[\[(]){S}[\[({{])()"""
-    rf"""|(?<=[{{,]){_KEYED}|(?<=[\[({{,]){S}(?:{_STRINGS}|(["'])))?"""
+    rf"""|(?<=[{{,]){_KEYED}|(?<=[\[({{,:]){S}(?:{_STRINGS}|(["'])))?"""
 )
 _ROW, _STRUCTURED, _KEYED_ROW, _KEYED_NUMBER, _KEYED_QUOTE, _LIST_QUOTE = 5, 6, 10, 17, 18, 21
 _PAIR = re.compile(rf"[\[(]{_N},{_N}[\])]")
@@ -131,58 +131,69 @@ class Scan:
             if steps > _MAX_TOKENS:
                 self.count(steps)
             start, pos = match.span()
-            kind = match.lastindex
-            if kind == _ROW:
-                self.add_box((start, pos), match.group(2, 3, 4, 5))
-                continue
+            kind = match.lastindex or 0
             char = text[start]
-            if char == "{":
-                if kind == 1 and not closers and not _STRUCTURE.match(text, pos, end):
-                    continue
-                self._open("}", start)
-            elif char == ",":
+            if _STRUCTURED < kind <= _KEYED_QUOTE:
+                if char == "{":
+                    self._open("}", start)
+                pos = self._keyed(match, kind)
+            elif kind == _ROW:
+                self.add_box((start, pos), match.group(2, 3, 4, 5))
+            elif char in "]})":
+                if _REST.match(text, pos, end):
+                    break
+                if char in closers:
+                    while self._close(pos) != char:  # a missing closing bracket is forgiven
+                        pass
+            elif char in ",:":
                 if closers[-1] == "}":
                     self.role = _OTHER
-            elif char in "[(":
-                if kind != _STRUCTURED:
-                    after = self._values(start)
-                    if after is not None:
-                        pos = after
-                        continue
-                    if kind == 1 and not closers and not _STRUCTURE.match(text, pos, end):
-                        continue
-                self._open(_CLOSER[char], start)
+                if kind == _LIST_QUOTE:
+                    pos = self._string_end(pos - 1)[1]
             elif char == "<":
                 self._tags = self._tags or Tags(self, text)
                 pos = self._tags.read(start)
-                continue
-            elif char == ":":
-                if closers[-1] == "}":
-                    self.role = _OTHER
-            elif _REST.match(text, pos, end):
-                break
-            elif char in closers:
-                while self._close(pos) != char:  # a missing closing bracket inside is forgiven
-                    pass
-                continue
-            if kind is None or kind <= _STRUCTURED or kind > _KEYED_QUOTE:
-                if kind == _LIST_QUOTE:
-                    pos = self._string_end(match.start(kind))[1]
-                continue
-            content = match.span(kind)
-            if kind == _KEYED_QUOTE:
-                last, pos = self._string_end(content[0])
-                content = (content[1], last)
-            if closers[-1] == "}":
-                key = match[7] or match[8] or match[9] or ""
-                self._take_key(key, None if kind <= _KEYED_ROW else content)
-            if kind == _KEYED_ROW:
-                self.add_box(content, match.group(11, 12, 13, 14))
+            else:
+                pos = self._bracket(match, kind)
         while closers:
             self._close(end)
         if self._tags:
             self._tags.finish()
         self._steps += steps
+
+    def _keyed(self, match: re.Match[str], kind: int) -> int:
+        """A key, with the value that follows if it is simple; where to go on."""
+        pos = match.end()
+        row = match.group(11, 12, 13, 14) if kind == _KEYED_ROW else None
+        content = match.span(kind)
+        if kind == _KEYED_QUOTE:
+            last, pos = self._string_end(content[0])
+            content = (content[1], last)
+        if self._closers[-1] == "}":
+            self._key = key = match[7] or match[8] or match[9] or ""
+            self.role = meaning = key_meaning(key)
+            if kind > _KEYED_ROW and meaning.kind != "other":
+                self._valued(meaning, content)
+        if row:
+            self.add_box(content, row)
+        return pos
+
+    def _bracket(self, match: re.Match[str], kind: int) -> int:
+        """An opening bracket that neither four numbers nor a key follow; where to go on."""
+        text, end, start, pos = self._text, self.end, match.start(), match.end()
+        bracket = text[start]
+        if bracket != "{" and kind != _STRUCTURED:
+            after = self._values(start)
+            if after is not None:
+                return after
+        if not self._closers and kind != _STRUCTURED:
+            if not _STRUCTURE.match(text, pos, end):
+                return pos
+            inner = _TOKEN.match(text, start, end)  # there is one
+            assert inner is not None
+            pos, kind = inner.end(), inner.lastindex or 0
+        self._open(_CLOSER[bracket], start)
+        return self._string_end(pos - 1)[1] if kind == _LIST_QUOTE else pos
 
     def add_box(
         self, span: tuple[int, int], atoms: Sequence[str], order: Order = "written"
@@ -200,7 +211,13 @@ class Scan:
         except ValueError:
             self._place(span, read_numbers(atoms), order)
             return
-        self._place(span, values if max(values) <= LIMIT else read_numbers(atoms), order)
+        role = self.role
+        if max(values) > LIMIT:
+            self._place(span, read_numbers(atoms), order)
+        elif role.name or role.kind not in _READ:
+            self._place(span, values, order)
+        else:
+            self.boxes.append(Stated(span, values, order))
 
     def _place(self, span: tuple[int, int], values: tuple[float, ...] | str, order: Order) -> None:
         kind, form = self.role
@@ -308,12 +325,8 @@ class Scan:
             self._parts = {}
         return self._parts
 
-    def _take_key(self, key: str, content: tuple[int, int] | None) -> None:
-        """A key of an object, with where its text or number stands if it has one."""
-        self._key = key
-        self.role = meaning = key_meaning(key)
-        if content is None:
-            return
+    def _valued(self, meaning: Meaning, content: tuple[int, int]) -> None:
+        """A text or number under a key that says something."""
         kind = meaning.kind
         if kind == "label":
             if meaning.name < self._rank:
@@ -323,7 +336,7 @@ class Scan:
             values = read_numbers([self._text[slice(*content)]])
             if not isinstance(values, str):
                 self._named()[meaning.name] = values[0]
-        elif kind != "other":
+        else:
             match = _WRITTEN.fullmatch(self._text, *content)
             if match:
                 atoms = [group for group in match.groups() if group is not None]

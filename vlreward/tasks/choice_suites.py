@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vlreward.data.sources import PlanItem, Source
 from vlreward.suite import Suite
 
-__all__ = ["SUITES"]
+__all__ = ["GEOMETRY3K", "MATHVERSE", "MATHVISTA", "MATH_VISION", "SUITES"]
 
 _PROMPTS = {"r1": "answer-r1", "baseline": "answer-baseline"}
 
@@ -51,3 +52,14 @@ SUITES = (
     ),
     _suite("geometry3k_test", "Geometry3K test, answers as expressions", "geometry3k", 601, "test"),
 )
+
+
+def _source(repository: str, to: str, about: str, unpack: tuple[str, ...] = ()) -> Source:
+    url = f"{{hub}}/datasets/{repository}"
+    return Source((PlanItem(url, to, "repository", about, unpack=unpack),))
+
+
+MATHVISTA = _source("AI4Math/MathVista", "mathvista", "MathVista")
+MATHVERSE = _source("AI4Math/MathVerse", "mathverse", "MathVerse", ("images.zip",))
+MATH_VISION = _source("MathLLMs/MathVision", "math_vision", "MATH-Vision")
+GEOMETRY3K = _source("hiyouga/geometry3k", "geometry3k", "Geometry3K")

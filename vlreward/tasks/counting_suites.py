@@ -5,7 +5,7 @@ from __future__ import annotations
 from vlreward.data.sources import PlanItem, Source
 from vlreward.suite import Suite
 
-__all__ = ["SOURCE", "SUITES"]
+__all__ = ["COUNTBENCHQA", "PIXMO_COUNT", "SOURCE", "SUITES", "TALLYQA"]
 
 _PROMPTS = {"r1": "r1-v", "baseline": "r1-v"}
 
@@ -80,3 +80,31 @@ SOURCE = Source(
     archive="https://paddlenlp.bj.bcebos.com/datasets/paddlemix/playground/r1_mllm/Counting.tar",
 )
 """The addresses of PaddleMIX's `examples/r1_mllm/README.md`."""
+
+COUNTBENCHQA = Source(
+    (
+        PlanItem(
+            "{hub}/datasets/vikhyatk/CountBenchQA", "countbenchqa", "repository", "CountBenchQA"
+        ),
+    )
+)
+TALLYQA = Source(
+    (
+        PlanItem(
+            "https://github.com/manoja328/tallyqa/raw/master/tallyqa.zip",
+            "tallyqa",
+            "archive",
+            "TallyQA questions; the images are COCO's and Visual Genome's",
+        ),
+    )
+)
+PIXMO_COUNT = Source(
+    (
+        PlanItem(
+            "{hub}/datasets/allenai/pixmo-count",
+            "pixmo_count",
+            "repository",
+            "PixMo-Count questions with the addresses of the images",
+        ),
+    )
+)

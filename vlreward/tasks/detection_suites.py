@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vlreward.data.sources import PlanItem, Source
 from vlreward.suite import Suite
 
-__all__ = ["SUITES"]
+__all__ = ["COCO_VAL2017", "SUITES"]
 
 _PROMPTS = {"r1": "detection-r1", "baseline": "detection-baseline"}
 
@@ -13,7 +14,7 @@ SUITES = (
         name="coco_val2017",
         task="detection",
         description="COCO val2017: every object of the 80 categories",
-        file="coco_val2017/annotations/instances_val2017.json",
+        file="coco_annotations/annotations/instances_val2017.json",
         images="coco_val2017/val2017",
         fetch="coco_val2017",
         n=5000,
@@ -27,4 +28,18 @@ SUITES = (
         n=300,
         prompts=_PROMPTS,
     ),
+)
+
+_COCO = "https://s3.amazonaws.com/images.cocodataset.org"  # its own name has no certificate
+
+COCO_VAL2017 = Source(
+    (
+        PlanItem(f"{_COCO}/zips/val2017.zip", "coco_val2017", "archive", "COCO val2017 images"),
+        PlanItem(
+            f"{_COCO}/annotations/annotations_trainval2017.zip",
+            "coco_annotations",
+            "archive",
+            "COCO 2017 annotations, train and val",
+        ),
+    )
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vlreward.data.sources import PlanItem, Source
 from vlreward.suite import Suite
 
-__all__ = ["SUITES"]
+__all__ = ["SCREENSPOT", "SCREENSPOT_PRO", "SCREENSPOT_V2", "SUITES"]
 
 _PROMPTS = {"r1": "pointing-r1", "baseline": "pointing-baseline"}
 _SCREENS = (("desktop", 334), ("mobile", 502), ("web", 436))
@@ -59,4 +60,21 @@ SUITES = (
         None,
         300,
     ),
+)
+
+
+def _source(repository: str, to: str, about: str, unpack: tuple[str, ...] = ()) -> Source:
+    url = f"{{hub}}/datasets/{repository}"
+    return Source((PlanItem(url, to, "repository", about, unpack=unpack),))
+
+
+SCREENSPOT = _source("KevinQHLin/ScreenSpot", "screenspot", "ScreenSpot, screens and instructions")
+SCREENSPOT_V2 = _source(
+    "OS-Copilot/ScreenSpot-v2",
+    "screenspot_v2",
+    "ScreenSpot-v2, screens and instructions",
+    ("screenspotv2_image.zip",),
+)
+SCREENSPOT_PRO = _source(
+    "likaixin/ScreenSpot-Pro", "screenspot_pro", "ScreenSpot-Pro, screens and instructions"
 )

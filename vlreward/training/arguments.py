@@ -66,7 +66,7 @@ class Arguments:
     )
     axis_order: str | None = _option(
         None,
-        "Which coordinate of a pair the model writes first; by default as the rows say.",
+        "Which coordinate the model writes first; by default as the rows or the family say.",
         choices=["xy", "yx"],
     )
     min_pixels: int | None = _option(None, "Smallest area in pixels of the image as seen.")

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "Columns", "Rows", "size_problem"]
 
-COLUMNS = ("prompt", "image", "id", "task", "solution", "image_size", "input_size", "frame")
+COLUMNS = (
+    "prompt", "image", "id", "task", "solution", "image_size", "input_size", "frame", "axis_order",
+)  # fmt: skip
 """The columns of a row. `solution` is a gold envelope (`vlreward.golds`), sizes are
-`[width, height]` in pixels, `frame` is that of predicted coordinates (None without them)."""
+`[width, height]` in pixels, `frame` and `axis_order` are those of
+predicted coordinates (None without them)."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ class Columns:
     """Prompt template of each task."""
     frame: Frame
     """Frame of coordinates that the model writes, for rows that declare none."""
-    override: bool = False
-    """Whether `frame` also holds for rows that declare another one."""
     axis_order: AxisOrder | None = None
-    """Which coordinate of a pair the model writes first; None leaves it to the rows."""
-    family_order: AxisOrder | None = None
-    """The same as its family has it, for rows that do not say."""
+    """Which coordinate of a pair the model writes first, for rows that do not say."""
+    frame_wins: bool = False
+    """Whether `frame` also holds for rows that declare another one."""
+    order_wins: bool = False
+    """Whether `axis_order` also holds for rows that declare another one."""
 
     def row(self, sample: Sample, number: int | None = None) -> dict[str, Any]:
         """The columns of one sample.
@@ -61,15 +64,16 @@ class Columns:
         if (problem := size_problem(sample, size)) is not None:
             raise _located(problem, self.path, number)
         image = self.resizing.apply(image)
-        frame = None
+        frame = order = None
         if sample.gold.located:
-            frame = self.frame if self.override or sample.frame is None else sample.frame
+            frame = self.frame if self.frame_wins else sample.frame or self.frame
+            order = self.axis_order if self.order_wins else sample.axis_order or self.axis_order
         sample = sample.model_copy(
             update={
                 "image_size": size,
                 "input_size": Size(*image.size),
                 "frame": frame,
-                "axis_order": self.axis_order or sample.axis_order or self.family_order,
+                "axis_order": order,
             }
         )
         return {
@@ -81,6 +85,7 @@ class Columns:
             "image_size": list(size),
             "input_size": list(image.size),
             "frame": None if frame is None else frame.value,
+            "axis_order": order,
         }
 
     def open(self, sample: Sample, number: int | None = None) -> Image:

@@ -80,8 +80,10 @@ def frame_text(row: dict[str, Any]) -> str:
     frame = Frame(row["frame"])
     extent = frame.extent(Size(width, height), Size(*seen))
     assert extent is not None
+    order = ", y first" if row["axis_order"] == "yx" else ""
     return text + (
         f"predicted coordinates are in {frame.value}, within (0, 0, {extent[0]:g}, {extent[1]:g})"
+        f"{order}"
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from vlreward.errors import OptionError
-from vlreward.frames import FAMILIES, AxisOrder, Frame, family_of
+from vlreward.families import FAMILIES, family_of
+from vlreward.frames import AxisOrder, Frame
 
 __all__ = ["ModelSize", "axis_order_of", "frame_of", "is_vision", "vision_parameters"]
 
@@ -36,7 +35,7 @@ class ModelSize:
 
 
 def frame_of(model_type: str, declared: str | None = None) -> Frame:
-    """The frame of the boxes that a model writes.
+    """The frame of the coordinates that a model writes.
 
     Args:
         model_type: The `model_type` of its configuration, which names the family.
@@ -55,20 +54,22 @@ def frame_of(model_type: str, declared: str | None = None) -> Frame:
         return family_of(model_type).frame
     except ValueError:
         raise OptionError(
-            f"the frame of boxes of {model_type!r} models is not known: declare --frame, "
+            f"the frame of {model_type!r} models is not known: declare --frame, "
             f"one of {known}, or use a model of the families {', '.join(FAMILIES)}"
         ) from None
 
 
-def axis_order_of(config: Any) -> AxisOrder | None:
-    """Which coordinate of a pair a model's family writes first, None if no family is known.
+def axis_order_of(model_type: str, declared: str | None = None) -> AxisOrder | None:
+    """Which coordinate of a pair a model writes first; None if its family is unknown.
 
     Args:
-        config: The model's configuration, an object or a mapping with `model_type`.
+        model_type: The `model_type` of its configuration, which names the family.
+        declared: An order that is declared by hand and wins.
     """
-    named = config.get if isinstance(config, Mapping) else partial(getattr, config)
+    if declared is not None:
+        return "yx" if declared == "yx" else "xy"
     try:
-        return family_of(named("model_type", "")).axis_order
+        return family_of(model_type).axis_order
     except ValueError:
         return None
 

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from vlreward.data import DataError, Dataset, Provenance, load
 from vlreward.errors import OptionError
-from vlreward.frames import AxisOrder, Frame
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
@@ -16,7 +15,7 @@ from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images
 from vlreward.training.columns import Columns, Rows
-from vlreward.training.models import axis_order_of
+from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import MIXTURE
 from vlreward.training.rewards import TermReward, term_rewards
 from vlreward.training.traces import TraceFile
@@ -44,8 +43,6 @@ class Run:
     """What turns rows into the model's inputs, with the limits of this run."""
     resizing: Resizing
     """How it resizes images."""
-    frame: Frame
-    """Frame of predicted coordinates."""
     samples: Dataset
     """Training samples."""
     rows: Rows
@@ -63,8 +60,8 @@ def prepare_run(
     config: Any,
     processor: Any,
     resizing: Resizing,
-    frame: Frame,
     *,
+    model_type: str,
     rank: int,
     local_rank: int,
     stop_ids: Sequence[int] = (),
@@ -76,7 +73,7 @@ def prepare_run(
         config: The model's configuration.
         processor: The model's processor.
         resizing: How it resizes images.
-        frame: Frame of coordinates that the model writes.
+        model_type: The `model_type` of the configuration, which names the model's family.
         rank: Number of the process.
         local_rank: Its number on its machine, of which the first one looks at the images.
         stop_ids: Token ids that end a completion, where they are known already.
@@ -94,8 +91,7 @@ def prepare_run(
         loaded.append(load_samples(arguments.eval_data, options.task, arguments))
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
     rewards = task_rewards(arguments, sorted(tasks))
-    order = axis_order_of(config)
-    rows = [Rows(d, columns_for(d, arguments, rewards, resizing, frame, order)) for d in loaded]
+    rows = [Rows(d, columns_for(d, arguments, rewards, resizing, model_type)) for d in loaded]
     for data in loaded if local_rank == 0 else ():
         check_images(data, resizing, arguments.check_images)
     functions = reward_functions(
@@ -107,9 +103,7 @@ def prepare_run(
         stop_ids=stop_ids,
     )
     evaluated = rows[1] if len(rows) > 1 else None
-    return Run(
-        options, config, processor, resizing, frame, samples, rows[0], evaluated, functions, rank
-    )
+    return Run(options, config, processor, resizing, samples, rows[0], evaluated, functions, rank)
 
 
 def load_samples(path: str, task: str, arguments: Arguments) -> Dataset:
@@ -202,21 +196,20 @@ def columns_for(
     arguments: Arguments,
     rewards: Sequence[TaskReward],
     resizing: Resizing,
-    frame: Frame,
-    family_order: AxisOrder | None = None,
+    model_type: str,
 ) -> Columns:
     """How the rows of samples are made.
 
     Args:
         samples: As `load_samples` gives them.
-        arguments: The options; `--prompt` replaces the prompts of the tasks, and `--frame` the
-            frames that rows declare.
+        arguments: The options; `--prompt` replaces the prompts of the tasks, `--frame` and
+            `--axis-order` what rows declare.
         rewards: One reward for each task, which has its prompt.
         resizing: How the model's processor resizes images.
-        frame: Frame of coordinates that the model writes.
-        family_order: Which coordinate of a pair its family writes first, for rows that do not say.
+        model_type: The `model_type` of the model's configuration, which names its family.
 
     Raises:
+        OptionError: If it is not known in which frame the model writes coordinates.
         UnknownNameError: If the prompt is unknown.
     """
     prompts = {
@@ -226,16 +219,15 @@ def columns_for(
         for reward in rewards
     }
     assert samples.images is not None
-    axis_order: Any = arguments.axis_order
     return Columns(
         samples.provenance.path,
         samples.images,
         resizing,
         prompts,
-        frame,
-        override=arguments.frame is not None,
-        axis_order=axis_order,
-        family_order=family_order,
+        frame_of(model_type, arguments.frame),
+        axis_order_of(model_type, arguments.axis_order),
+        frame_wins=arguments.frame is not None,
+        order_wins=arguments.axis_order is not None,
     )
 
 

@@ -13,6 +13,8 @@ from vlreward.types import Score
 
 __all__ = ["RewindTraces", "TraceFile"]
 
+_PLACE = ("frame", "axis_order", "image_size", "input_size")  # what a diagnosis needs
+
 
 @dataclass(frozen=True)
 class TraceFile:
@@ -69,7 +71,7 @@ class TraceFile:
                 "detail": None if score.failure is None else score.failure.detail,
                 "answer": score.answer,
             }
-            for name in ("frame", "image_size", "input_size"):  # what a diagnosis needs
+            for name in _PLACE:
                 if columns.get(name) is not None:
                     row[name] = columns[name][i]
             lines.append(json.dumps(row, ensure_ascii=False, default=_plain))

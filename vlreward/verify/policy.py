@@ -21,9 +21,10 @@ class Policy:
     Attributes:
         decimals: How exactly a decimal must agree. When neither side has a decimal point the
             comparison is exact and this field plays no part. Otherwise two values ``g`` (gold) and
-            ``a`` are equal when ``|g - a| <= 10**-decimals / 2 * min(1, 1000 * |g|)``: agreement
-            to `decimals` places, as math-verify's ``float_rounding``, and never with less than
-            three significant digits, so that ``2e-7`` is not ``10^{-7}``. ``"gold"`` counts the
+            ``a`` are equal when ``|g - a| <= 10**-decimals / 2 * min(1, 1000 * |g|)`` and
+            ``|g - a| <= |g| / 20``: agreement to `decimals` places, as math-verify's
+            ``float_rounding``, and never of numbers so small that the places would say nothing:
+            ``2e-7`` is not ``10^{-7}``, nor 0.005 with two places 0.001. ``"gold"`` counts the
             places that the gold itself shows (``16386.17`` accepts ``16386.1673``) and falls back
             to six where the gold has no decimal point.
         percent: ``"either"`` takes ``50%`` for both 0.5 and 50, as math-verify does;
@@ -32,12 +33,17 @@ class Policy:
         units: ``"match"``: where both sides carry a unit they must have the same dimension, and
             the values are compared in the same unit (``5 cm`` is ``0.05 m`` and not ``5 m``); a
             unit that one side leaves out is not held against it. ``"ignore"``: units are dropped.
+            A word of an answer that is neither on the list of units and counted nouns nor the
+            gold's own is no unit: ``5 wrong`` is unparsable.
+        unit_words: Further words that answers may count or measure in, in the singular or plural.
         ordered_tuples: Whether ``(1, 2)`` differs from ``(2, 1)``. A parenthesis is never a brace:
             ``(1, 2)`` differs from ``\{1, 2\}`` either way.
         ordered_sets: Whether ``\{1, 2\}`` and the bare list ``1, 2`` differ from ``2, 1``.
         choices: The letters that stand for the options of a multiple choice question, so that
-            ``A``, ``(A)`` and ``A. 145°`` name the same option; a letter and a different content
-            contradict each other and are wrong. ``""`` turns this off: a capital is a symbol.
+            ``A``, ``(A)`` and ``A. 145°`` name the same option. A letter before a delimiter
+            settles it whatever content follows, unless the gold has a content too and the two
+            differ; an answer that names two letters or takes its letter back is unparsable.
+            ``""`` turns this off: a capital is a symbol.
         deadline: Seconds that one comparison may spend in a worker process. The exact tier has
             caps in place of a clock.
 
@@ -55,6 +61,7 @@ class Policy:
     decimals: int | Literal["gold"] = 6
     percent: Literal["either", "fraction", "number"] = "either"
     units: Literal["match", "ignore"] = "match"
+    unit_words: tuple[str, ...] = ()
     ordered_tuples: bool = True
     ordered_sets: bool = False
     choices: str = "ABCDEFGHIJ"
@@ -72,6 +79,9 @@ class Policy:
             if getattr(self, name) not in known:
                 options = ", ".join(repr(option) for option in known)
                 raise ValueError(f"{name} must be one of {options}, got {getattr(self, name)!r}")
+        words = self.unit_words
+        if not isinstance(words, tuple) or not all(isinstance(w, str) and w for w in words):
+            raise ValueError(f"unit_words must be a tuple of words, got {words!r}")
         for name in ("ordered_tuples", "ordered_sets"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import paddle
 
 from vlreward.errors import OptionError
-from vlreward.training.models import frame_of
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_paddle.arguments import PaddleOptions
 from vlreward_paddle.modeling.checkpoint import read_config
@@ -36,7 +35,7 @@ def prepare(options: PaddleOptions) -> Run:
         config,
         codec,
         codec.resizing,
-        frame_of(config["model_type"], arguments.frame),
+        model_type=config["model_type"],
         rank=paddle.distributed.get_rank(),
         local_rank=max(0, options.training.local_rank),
         stop_ids=codec.eos_ids,

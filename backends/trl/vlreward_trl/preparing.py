@@ -8,7 +8,6 @@ from typing import Any
 from transformers import AutoConfig
 
 from vlreward.errors import OptionError
-from vlreward.training.models import frame_of
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
 from vlreward_trl.models import LORA_TARGETS
@@ -37,11 +36,10 @@ def prepare(options: TRLOptions) -> Run:
         revision=model.model_revision,
         trust_remote_code=training.trust_remote_code,
     )
-    frame = frame_of(config.model_type, arguments.frame)
     if model.use_peft and model.lora_target_modules is None:
         model.lora_target_modules = LORA_TARGETS
     places = {"rank": training.process_index, "local_rank": training.local_process_index}
-    run = prepare_run(options, config, processor, resizing, frame, **places)
+    run = prepare_run(options, config, processor, resizing, model_type=config.model_type, **places)
     training.distributed_state.wait_for_everyone()
     resizing.check(processor.image_processor, run.rows[0]["image"], tensors="pt")
     if training.reward_weights is None:

@@ -118,7 +118,7 @@ def test_unknown_yaml_keys_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["rek", "--model", "m", "--data", "d"], "expected a task first, one of rec, counting"),
+        (["rek", "--model", "m", "--data", "d"], "mixture; got 'rek'"),
         (["--model", "m"], "expected a task first"),
         (["rec", "--data", "d"], "expected --model"),
         (["rec", "--model", "m"], "--data"),
@@ -148,7 +148,7 @@ def test_other_errors_of_the_command_line_are_one_message(
     from vlreward_trl.cli import main
 
     for more, message in (
-        (("--frame", "norm100"), "expected one of original_px"),
+        (("--frame", "norm7"), "expected one of original_px"),
         (("--terms", "iuo"), "did you mean 'iou'"),
         (("--terms", "counting.exact"), "expected TASK.TERM with a task of the data, rec"),
         (("--weights", "iou"), "expected TERM=NUMBER"),

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from math import gcd
 
+from vlreward.verify.exact import algebra
+from vlreward.verify.exact.names import STOP_WORDS
+from vlreward.verify.exact.relations import as_relation, before, letters_as_form, same_relation
+from vlreward.verify.exact.sample import all_names, constant_value, differs
 from vlreward.verify.exact.surd import Surd, multiply, rational, scaled
 from vlreward.verify.exact.units import Unit
 from vlreward.verify.exact.values import (
     Choice,
+    Clock,
+    Empty,
     Equation,
     Group,
+    InBase,
     Infinity,
     Named,
     Number,
     Range,
     Ratio,
+    Relation,
+    Spelled,
     Symbol,
+    Symbolic,
     Union,
     Value,
     Word,
@@ -29,47 +40,152 @@ _HUNDRED = rational(100)
 _HUNDREDTH = rational(1, 100)
 _GUARD = 30
 _HALF = 10**_GUARD
+_LEAST_SHARE = 20  # however few the places, the answer is within a twentieth of the gold
+_CERTAIN = 1e-9  # of a value: far above what rounding does to it
 
 
 def equal(gold: Value, answer: Value, policy: Policy) -> bool | None:
     """Whether `answer` equals `gold`; None where the exact tier cannot tell."""
-    if isinstance(gold, Named) or isinstance(answer, Named):
-        return _named(gold, answer, policy)
     if isinstance(gold, Number) and isinstance(answer, Number):
         return _numbers(gold, answer, policy)
     if isinstance(gold, Choice) or isinstance(answer, Choice):
         return _choices(gold, answer, policy)
-    if isinstance(gold, Group) and isinstance(answer, Group):
-        return _groups(gold, answer, policy)
-    if isinstance(gold, Range) or isinstance(answer, Range):
-        return _ranges(gold, answer, policy)
-    if isinstance(gold, Ratio) or isinstance(answer, Ratio):
-        return _ratios(gold, answer, policy)
-    if isinstance(gold, Union) and isinstance(answer, Union):
-        # Touching parts may merge, which only the symbolic tier knows.
-        return _unordered(gold.parts, answer.parts, policy) or None
-    if isinstance(gold, Word) and isinstance(answer, Word):
-        return gold.text == answer.text
-    if isinstance(gold, Symbol) or isinstance(answer, Symbol):
-        return _symbols(gold, answer)
-    if isinstance(gold, Infinity) and isinstance(answer, Infinity):
-        return gold.sign == answer.sign
+    if isinstance(gold, (Named, Relation)) or isinstance(answer, (Named, Relation)):
+        return _named(gold, answer, policy)
     if isinstance(gold, Equation) and isinstance(answer, Equation):
         return None
-    if isinstance(gold, Union) or isinstance(answer, Union):
-        return None
-    return False
+    if isinstance(gold, (Equation, Word)) or isinstance(answer, (Equation, Word)):
+        return _words(gold, answer)
+    lists = [v for v in (gold, answer) if isinstance(v, Group) and not _has_ranges(v)]
+    if len(lists) == 2:
+        return _groups(lists[0], lists[1], policy)
+    if isinstance(gold, (Range, Union, Group)) or isinstance(answer, (Range, Union, Group)):
+        return _regions(gold, answer, policy)
+    if isinstance(gold, Ratio) or isinstance(answer, Ratio):
+        return _ratios(gold, answer, policy)
+    if isinstance(gold, (Clock, InBase)) or isinstance(answer, (Clock, InBase)):
+        return _marked(gold, answer)
+    if isinstance(gold, Infinity) or isinstance(answer, Infinity):
+        return (
+            isinstance(gold, Infinity)
+            and isinstance(answer, Infinity)
+            and (gold.sign == answer.sign)
+        )
+    if isinstance(gold, Empty) or isinstance(answer, Empty):
+        return isinstance(gold, Empty) and isinstance(answer, Empty)
+    return _expressions(gold, answer, policy)
 
 
 def _named(gold: Value, answer: Value, policy: Policy) -> bool | None:
+    """Assignments and relations: by value where the names allow it, else as relations."""
+    first, second = (v.value if isinstance(v, Named) else v for v in (gold, answer))
     if isinstance(gold, Named) and isinstance(answer, Named):
-        if gold.name and answer.name and gold.name != answer.name:
+        if _same_name(gold.name, answer.name):
+            return equal(first, second, policy)
+    elif not isinstance(gold, Relation) and not isinstance(answer, Relation):
+        return equal(first, second, policy)
+    relations = as_relation(gold), as_relation(answer)
+    if relations[0] is None or relations[1] is None:
+        return False
+    return same_relation(relations[0], relations[1])
+
+
+def _same_name(first: str, second: str) -> bool:
+    """Whether two names can be of one quantity; a number below may be left out: x is x_1."""
+    if not first or not second or first == second:
+        return True
+    stems = [re.sub(r"_\d+$", "", name) for name in (first, second)]
+    return stems[0] == stems[1] and stems[0] in (first, second)
+
+
+def _words(gold: Value, answer: Value) -> bool:
+    texts = [
+        v.text if isinstance(v, (Word, Spelled)) else v.letter if isinstance(v, Symbol) else None
+        for v in (gold, answer)
+    ]
+    return texts[0] is not None and texts[1] is not None and texts[0].lower() == texts[1].lower()
+
+
+def _marked(gold: Value, answer: Value) -> bool:
+    if isinstance(gold, InBase) and isinstance(answer, InBase):
+        return (gold.digits, gold.base) == (answer.digits, answer.base)
+    if isinstance(gold, Clock) and isinstance(answer, Clock):
+        if gold.half and answer.half:
+            return _minutes(gold) == _minutes(answer)
+        return (gold.hour % 12, gold.minute) == (answer.hour % 12, answer.minute)
+    return False
+
+
+def _minutes(clock: Clock) -> int:
+    return (clock.hour % 12 + 12 * (clock.half == "pm")) * 60 + clock.minute
+
+
+def _expressions(gold: Value, answer: Value, policy: Policy) -> bool | None:
+    """What is left: numbers, expressions, single letters and short runs of them."""
+    if isinstance(gold, Symbol) and isinstance(answer, Symbol):
+        return gold.letter == answer.letter
+    if isinstance(gold, Spelled) and isinstance(answer, Spelled):
+        return _spelled(gold, answer)
+    sides = []
+    for value in (gold, answer):
+        if isinstance(value, Spelled) and value.text.lower() in STOP_WORDS:
             return False
-        return equal(gold.value, answer.value, policy)
-    if isinstance(gold, Named):
-        return equal(gold.value, answer, policy)
-    assert isinstance(answer, Named)
-    return equal(gold, answer.value, policy)
+        form = letters_as_form(value)
+        side = value if form is None else Symbolic(form, None, None, "")
+        if not isinstance(side, (Number, Symbolic)):
+            return False
+        sides.append(side)
+    return _symbolic(sides[0], sides[1], policy)
+
+
+def _spelled(gold: Spelled, answer: Spelled) -> bool:
+    """Names keep the order of their letters; a product of variables does not."""
+    if gold.mark and answer.mark and gold.mark != answer.mark:
+        return False
+    first, second = gold.text, answer.text
+    words = len(first) > 2 or first.lower() in STOP_WORDS
+    if first == second or (words and first.lower() == second.lower()):
+        return True
+    if first == second[::-1] and first.isupper():
+        # The angle ABC is CBA; the segment AB, as a product of two letters, is BA.
+        return len(first) == 2 or (len(first) == 3 and "∠" in (gold.mark, answer.mark))
+    product = first.islower() and sorted(first) == sorted(second) and set(first) <= _VARIABLES
+    return product and not {first, second} & STOP_WORDS
+
+
+_VARIABLES = frozenset("abcdhklmnpqrstuvwxyz")
+
+
+def _symbolic(gold: Number | Symbolic, answer: Number | Symbolic, policy: Policy) -> bool | None:
+    g, a = (v.form if isinstance(v, Symbolic) else algebra.exact(v.surd) for v in (gold, answer))
+    if policy.units == "match" and gold.unit is not None and answer.unit is not None:
+        if gold.unit.dimension != answer.unit.dimension:
+            return False
+        if gold.unit != answer.unit:
+            a = algebra.multiply(a, algebra.exact(_factor(answer.unit, gold.unit)))
+    rest = algebra.difference(g, a)
+    if not rest:
+        return True
+    if gold.places is not None or answer.places is not None:
+        values = constant_value(g), constant_value(a)
+        if values[0] is not None and values[1] is not None:
+            return _near(values[0], values[1], gold, policy)
+    names = all_names(g) | all_names(a)
+    if not any(isinstance(name, algebra.Opaque) for name in names):
+        return False
+    return False if differs(rest) else None
+
+
+def _near(g: float, a: float, gold: Number | Symbolic, policy: Policy) -> bool | None:
+    """`_close` for values that are known to some fifteen digits."""
+    places = policy.decimals
+    if places == "gold":
+        places = 6 if gold.places is None else gold.places
+    allowed = min(10.0**-places / 2 * min(1.0, 1000 * abs(g)), abs(g) / _LEAST_SHARE)
+    unsure = _CERTAIN * max(abs(g), abs(a))
+    if abs(g - a) > allowed + unsure:
+        return False
+    return True if abs(g - a) < allowed - unsure else None
 
 
 def _numbers(gold: Number, answer: Number, policy: Policy) -> bool:
@@ -107,33 +223,49 @@ def _close(g: Surd, a: Surd, gold: Number, answer: Number, policy: Policy) -> bo
     places = policy.decimals
     if places == "gold":
         places = 6 if gold.places is None else gold.places
-    # |g - a| <= 10^-places / 2 * min(1, 1000 |g|), in units of 10^-(places + guard)
+    # |g - a| <= 10^-places / 2 * min(1, 1000 |g|) and |g| / 20, in units of 10^-(places + guard)
     digits = places + _GUARD
     x, y = scaled(g, digits), scaled(a, digits)
     difference = abs(x - y)
     scale: int = 10**places
-    return 2 * difference <= _HALF and 2 * difference * scale <= 1000 * abs(x)
+    return (
+        2 * difference <= _HALF
+        and 2 * difference * scale <= 1000 * abs(x)
+        and _LEAST_SHARE * difference <= abs(x)
+    )
 
 
 def _choices(gold: Value, answer: Value, policy: Policy) -> bool | None:
     if isinstance(gold, Choice) and gold.letter not in policy.choices:
-        return None if gold.content else equal(Symbol(gold.letter), answer, policy)
+        return None if gold.text else equal(Symbol(gold.letter), answer, policy)
     if isinstance(answer, Choice) and answer.letter not in policy.choices:
-        return None if answer.content else equal(gold, Symbol(answer.letter), policy)
+        return None if answer.text else equal(gold, Symbol(answer.letter), policy)
     if isinstance(gold, Choice) and isinstance(answer, Choice):
         if gold.letter != answer.letter:
             return False
-        if gold.content and answer.content:
-            return _any(gold.content, answer.content, policy)
-        return True
+        # The letter settles it, unless a content is there that certainly is another.
+        return (
+            not gold.content
+            or not answer.content
+            or (_any(gold.content, answer.content, policy) is not False)
+        )
     if isinstance(gold, Choice):
         if isinstance(answer, Symbol):
             return gold.letter == answer.letter.upper()
-        return _any(gold.content, (answer,), policy) if gold.content else False
+        return _content(gold, (answer,), policy, of_gold=True)
     assert isinstance(answer, Choice)
-    if answer.content:
-        return _any((gold,), answer.content, policy)
-    return gold.letter.upper() == answer.letter if isinstance(gold, Symbol) else False
+    if isinstance(gold, Symbol) and gold.letter.upper() == answer.letter:
+        return True
+    return _content(answer, (gold,), policy, of_gold=False)
+
+
+def _content(
+    choice: Choice, other: tuple[Value, ...], policy: Policy, of_gold: bool
+) -> bool | None:
+    """Whether the content beside a letter equals a value; None where it was not read."""
+    if not choice.content:
+        return None if choice.text else False
+    return _any(choice.content, other, policy) if of_gold else _any(other, choice.content, policy)
 
 
 def _any(gold: tuple[Value, ...], answer: tuple[Value, ...], policy: Policy) -> bool | None:
@@ -148,32 +280,39 @@ def _any(gold: tuple[Value, ...], answer: tuple[Value, ...], policy: Policy) -> 
     return verdict
 
 
-def _symbols(gold: Value, answer: Value) -> bool | None:
-    if isinstance(gold, Symbol) and isinstance(answer, Symbol):
-        return gold.letter == answer.letter
-    if isinstance(gold, Word) or isinstance(answer, Word):
-        return False
-    return None  # a letter may be a constant such as e
-
-
 def _groups(gold: Group, answer: Group, policy: Policy) -> bool | None:
+    if "⟦" in (gold.opening, answer.opening):
+        return _matrices(gold, answer, policy)
     bare = not gold.opening or not answer.opening
     if not bare and (gold.opening, gold.closing) != (answer.opening, answer.closing):
         return False
     if len(gold.items) != len(answer.items):
-        return False if not (bare or gold.opening == "⦃") else _as_sets(gold, answer, policy)
+        # A list of points is a set of them; in a list of numbers each one counts.
+        points = all(isinstance(item, Group) for item in gold.items + answer.items)
+        sets = gold.opening == answer.opening == "⦃" or (bare and points)
+        return _as_sets(gold, answer, policy) if sets else False
     kinds = {gold.opening, answer.opening}
     ordered = policy.ordered_tuples if kinds & {"(", "["} else policy.ordered_sets
     if not ordered:
         return _unordered(gold.items, answer.items, policy)
+    return _in_order(gold.items, answer.items, policy)
+
+
+def _in_order(gold: tuple[Value, ...], answer: tuple[Value, ...], policy: Policy) -> bool | None:
     verdict: bool | None = True
-    for g, a in zip(gold.items, answer.items):
+    for g, a in zip(gold, answer):
         found = equal(g, a, policy)
         if found is False:
             return False
         if found is None:
             verdict = None
     return verdict
+
+
+def _matrices(gold: Group, answer: Group, policy: Policy) -> bool | None:
+    if gold.opening != answer.opening or len(gold.items) != len(answer.items):
+        return False
+    return _in_order(gold.items, answer.items, policy)
 
 
 def _as_sets(gold: Group, answer: Group, policy: Policy) -> bool | None:
@@ -211,14 +350,76 @@ def _unordered(gold: tuple[Value, ...], answer: tuple[Value, ...], policy: Polic
     return True
 
 
-def _ranges(gold: Value, answer: Value, policy: Policy) -> bool | None:
-    first, second = _as_range(gold), _as_range(answer)
+def _has_ranges(group: Group) -> bool:
+    """Whether a list holds inequalities: ``x > 3 or x < -3`` is a region, not two values."""
+    return bool(group.items) and all(
+        isinstance(item, Named) and isinstance(item.value, Range) for item in group.items
+    )
+
+
+def _regions(gold: Value, answer: Value, policy: Policy) -> bool | None:
+    """Intervals, inequalities and unions of them."""
+    first, second = _parts(gold), _parts(answer)
     if first is None or second is None:
-        return None if isinstance(gold, Union) or isinstance(answer, Union) else False
-    if (first.low_open, first.high_open) != (second.low_open, second.high_open):
+        return None if isinstance(gold, Union) and isinstance(answer, Union) else False
+    if len(first) > 1 or len(second) > 1:
+        first, second = _merged(first), _merged(second)
+    if len(first) != len(second):
         return False
-    low = equal(first.low, second.low, policy)
-    return equal(first.high, second.high, policy) if low else low
+    verdict: bool | None = True
+    for g, a in zip(first, second):
+        if (g.low_open, g.high_open) != (a.low_open, a.high_open):
+            return False
+        for ends in ((g.low, a.low), (g.high, a.high)):
+            found = equal(*ends, policy)
+            if not found:
+                return found
+    return verdict
+
+
+def _parts(value: Value) -> list[Range] | None:
+    """The intervals that a value is the union of, or None."""
+    if isinstance(value, Union):
+        found = [_as_range(part) or _point(part) for part in value.parts]
+    elif isinstance(value, Group) and _has_ranges(value):
+        found = [item.value for item in value.items if isinstance(item, Named)]  # type: ignore[misc]
+        if len({item.name for item in value.items if isinstance(item, Named)}) > 1:
+            return None
+    else:
+        found = [_as_range(value)]
+    parts = [part for part in found if isinstance(part, Range)]
+    return parts if len(parts) == len(found) else None
+
+
+def _point(value: Value) -> Range | None:
+    """A set of one number as an interval."""
+    return Range(value, value, False, False) if isinstance(value, (Number, Symbolic)) else None
+
+
+def _merged(parts: list[Range]) -> list[Range]:
+    """The same region in intervals that neither overlap nor touch, from left to right."""
+    left = list(parts)
+    found: list[Range] = []
+    while left:
+        part = left[0]
+        for other in left[1:]:
+            lower = before(other.low, part.low)
+            if lower or (not before(part.low, other.low) and part.low_open > other.low_open):
+                part = other
+        left.remove(part)
+        last = found[-1] if found else None
+        if (
+            last is None
+            or before(last.high, part.low)
+            or (not before(part.low, last.high) and last.high_open and part.low_open)
+        ):
+            found.append(part)
+        elif before(last.high, part.high):
+            found[-1] = Range(last.low, part.high, last.low_open, part.high_open)
+        elif not before(part.high, last.high):
+            both = last.high_open and part.high_open
+            found[-1] = Range(last.low, last.high, last.low_open, both)
+    return found
 
 
 def _as_range(value: Value) -> Range | None:
@@ -226,25 +427,48 @@ def _as_range(value: Value) -> Range | None:
         return value
     if isinstance(value, Group) and value.opening in ("(", "[") and len(value.items) == 2:
         low, high = value.items
-        if isinstance(low, (Number, Infinity)) and isinstance(high, (Number, Infinity)):
+        ends = (Number, Symbolic, Infinity)
+        if isinstance(low, ends) and isinstance(high, ends):
             return Range(low, high, value.opening == "(", value.closing == ")")
     return None
 
 
 def _ratios(gold: Value, answer: Value, policy: Policy) -> bool | None:
-    if isinstance(gold, Number):
-        gold = Ratio((gold, Number(rational(1))))
-    if isinstance(answer, Number):
-        answer = Ratio((answer, Number(rational(1))))
-    if not isinstance(gold, Ratio) or not isinstance(answer, Ratio):
+    clocks = [v if isinstance(v, Clock) else _clock(v) for v in (gold, answer)]
+    if any(isinstance(v, Clock) for v in (gold, answer)):
+        return clocks[0] is not None and clocks[1] is not None and _marked(clocks[0], clocks[1])
+    sides = []
+    for value in (gold, answer):
+        if isinstance(value, (Number, Symbolic)):
+            value = Ratio((value, Number(rational(1))))
+        if not isinstance(value, Ratio):
+            return False
+        sides.append(value.parts)
+    first, second = sides
+    if len(first) != len(second):
         return False
-    if len(gold.parts) != len(answer.parts):
-        return False
-    if any(not part.surd for part in gold.parts[1:] + answer.parts[1:]):
+    numbers = [part for part in first + second if isinstance(part, Number)]
+    if len(numbers) < len(first) + len(second):
+        return _in_order(first, second, policy)
+    if any(isinstance(p, Number) and not p.surd for p in first[1:] + second[1:]):
         # 12:00 is a time, not a ratio.
-        return all(g.surd == a.surd for g, a in zip(gold.parts, answer.parts))
-    first, other = gold.parts[0], answer.parts[0]
+        return all(
+            isinstance(g, Number) and isinstance(a, Number) and g.surd == a.surd
+            for g, a in zip(first, second)
+        )
+    g0, a0 = numbers[0], numbers[len(first)]
     return all(
-        _close(multiply(g.surd, other.surd), multiply(first.surd, a.surd), g, a, policy)
-        for g, a in zip(gold.parts[1:], answer.parts[1:])
+        _close(multiply(g.surd, a0.surd), multiply(g0.surd, a.surd), g, a, policy)
+        for g, a in zip(numbers[1 : len(first)], numbers[len(first) + 1 :])
     )
+
+
+def _clock(value: Value) -> Clock | None:
+    """``10:30``, which could be a ratio, as a time of the day."""
+    if not isinstance(value, Ratio) or len(value.parts) != 2:
+        return None
+    times = [part.surd.get((1, 0), (0, 1)) for part in value.parts if isinstance(part, Number)]
+    if len(times) != 2 or any(d != 1 for _, d in times):
+        return None
+    hour, minute = times[0][0], times[1][0]
+    return Clock(hour, minute, "") if 0 <= hour < 25 and 0 <= minute < 60 else None

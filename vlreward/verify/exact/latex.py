@@ -6,8 +6,10 @@ import re
 
 from vlreward.verify.exact.reader import Reading
 from vlreward.verify.exact.surd import Surd
+from vlreward.verify.exact.text import GREEK_LETTERS, GREEK_NAMES
 from vlreward.verify.exact.values import (
     Choice,
+    Empty,
     Equation,
     Group,
     Infinity,
@@ -15,17 +17,22 @@ from vlreward.verify.exact.values import (
     Number,
     Range,
     Ratio,
+    Relation,
+    Spelled,
     Symbol,
+    Symbolic,
     Union,
     Value,
 )
 
 __all__ = ["readings_of", "to_latex"]
 
-_BACK = {"√": "\\sqrt ", "π": "\\pi ", "⦃": "\\{", "⦄": "\\}", "∞": "\\infty ", "±": "\\pm ",
-         "∓": "\\mp ", "∪": "\\cup ", "∈": "\\in ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ",
-         "≈": "\\approx ", "°": "^\\circ ", "∠": "\\angle ", "△": "\\triangle ", "%": "\\%",
-         "…": "\\dots "}  # fmt: skip
+_BACK = {
+    "√": "\\sqrt ", "∅": "\\emptyset ", "ℝ": "\\mathbb{R}", "π": "\\pi ", "⦃": "\\{", "⦄": "\\}",
+    "∞": "\\infty ", "±": "\\pm ", "∓": "\\mp ", "∪": "\\cup ", "∈": "\\in ", "≤": "\\le ",
+    "≥": "\\ge ", "≠": "\\ne ", "≈": "\\approx ", "°": "^\\circ ", "∠": "\\angle ",
+    "△": "\\triangle ", "%": "\\%", "…": "\\dots ", "∥": "\\parallel ", "⊥": "\\perp ",
+}  # fmt: skip
 _BACK_TABLE = str.maketrans(_BACK)
 _FUNCTION = re.compile(
     r"(?<![\\a-zA-Z])(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|min"
@@ -33,7 +40,11 @@ _FUNCTION = re.compile(
 )
 _SQRT = re.compile(r"(?<![\\a-zA-Z])sqrt")
 _PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
-_UPRIGHT = re.compile(r"\\text\s*\{\s*([a-zA-Z])\s*\}")
+_LETTERS = str.maketrans({
+    letter: f"\\{name} " for name, letter in zip(GREEK_NAMES, GREEK_LETTERS)
+})  # fmt: skip
+_REPEATING = re.compile(r"(\d*)\.(\d*)⟨(\d+)⟩")
+_MATRIX = re.compile("⟦([^⟦⟧]*)⟧")
 _THEN_PARENTHESIS = re.compile(r"(√|\^)\s*\(")
 
 
@@ -44,7 +55,9 @@ def to_latex(text: str) -> str:
         >>> to_latex("√(x+1)+2^(n-1)+sin(x)")
         '\\sqrt {x+1}+2^{n-1}+\\sin(x)'
     """
-    text = _UPRIGHT.sub(r"\1", text)
+    if not text.isascii():
+        text = _REPEATING.sub(_fraction, text).translate(_LETTERS)
+        text = _MATRIX.sub(_matrix, text)
     text = _SQRT.sub("√", text)
     text = _PI.sub("π", text)
     found = _THEN_PARENTHESIS.search(text)
@@ -62,6 +75,18 @@ def to_latex(text: str) -> str:
     return _FUNCTION.sub(r"\\\1", text).translate(_BACK_TABLE)
 
 
+def _fraction(found: re.Match[str]) -> str:
+    """A repeating decimal as a fraction."""
+    whole, fixed, period = found.groups()
+    top = int(whole + fixed + period) - int(whole + fixed or "0")
+    return rf"\frac{{{top}}}{{{(10 ** len(period) - 1) * 10 ** len(fixed)}}}"
+
+
+def _matrix(found: re.Match[str]) -> str:
+    inside = found[1].replace(",", " & ").replace(";", r" \\ ")
+    return rf"\begin{{pmatrix}}{inside}\end{{pmatrix}}"
+
+
 def readings_of(reading: Reading) -> list[str]:
     r"""The readings of a text in LaTeX: of its values where they are known, without units.
 
@@ -76,7 +101,7 @@ def readings_of(reading: Reading) -> list[str]:
     if reading.status != "read":
         return [to_latex(reading.text)]
     found = [_latex(value) for value in reading.values]
-    return [text for text in found if text is not None]
+    return [text for text in found if text]
 
 
 def _latex(value: Value) -> str | None:
@@ -87,14 +112,22 @@ def _latex(value: Value) -> str | None:
         return value.letter
     if isinstance(value, Infinity):
         return "\\infty" if value.sign > 0 else "-\\infty"
-    if isinstance(value, Equation):
+    if isinstance(value, (Equation, Relation, Symbolic)):
         return to_latex(value.text)
+    if isinstance(value, Spelled):
+        return None if value.mark else value.text
+    if isinstance(value, Empty):
+        return "\\emptyset"
     if isinstance(value, Named):
         text = _latex(value.value)
-        named = value.name.isascii() and isinstance(value.value, Number)
+        named = value.name.isascii() and isinstance(value.value, (Number, Symbolic))
         return f"{value.name}={text}" if value.name and named else text
     if isinstance(value, Choice):
-        return _latex(value.content[0]) if value.content else None
+        return _latex(value.content[0]) if value.content else to_latex(value.text)
+    if isinstance(value, Group) and value.opening == "⟦":
+        rows = [row.items for row in value.items if isinstance(row, Group)]
+        texts = [_joined([_latex(entry) for entry in row], "", " & ", "") for row in rows]
+        return _joined(texts, "\\begin{pmatrix}", " \\\\ ", "\\end{pmatrix}")
     if isinstance(value, Group):
         opening, closing = (
             _BACK.get(bracket, bracket) for bracket in (value.opening, value.closing)

@@ -17,10 +17,9 @@ class Token(NamedTuple):
     """One token.
 
     Attributes:
-        kind: ``n`` for a number, ``w`` for a Latin word, ``t`` for the content of ``\\text{...}``,
-            ``h`` for Chinese characters, ``\\`` for a LaTeX command, ``u`` for any other character;
-            a symbol is its own kind.
-        text: The characters; for ``t`` those between the braces.
+        kind: ``n`` for a number, ``w`` for a Latin word, ``h`` for Chinese characters, ``\\`` for a
+            LaTeX command, ``u`` for any other character; a symbol is its own kind.
+        text: The characters.
         start, end: Where the token lies in the canonical text.
         space: Whether whitespace precedes it.
     """
@@ -34,23 +33,21 @@ class Token(NamedTuple):
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
-    r"|(?P<n>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)"
-    r"|(?P<symbol>[-+*/^_(){}\[\]⦃⦄|,;:=<>≤≥≠≈±∓∪∈√π∞°%!'∠△€£¥])"
-    r"|(?P<t>\\text\s*\{[^{}]*\})"
+    r"|(?P<n>\d*\.\d*⟨\d+⟩|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)"
+    r"|(?P<symbol>[-+*/^_(){}\[\]⦃⦄⟦⟧|,;:=<>≤≥≠≈±∓∪∈√π∞°%!'∠△∥⊥∅ℝ€£¥＄])"
     r"|(?P<command>\\[a-zA-Z]+|\\\\|\\)"
     r"|(?P<w>[A-Za-z]+)"
     r"|(?P<h>[\u4e00-\u9fff]+)"
     r"|(?P<u>.)",
     re.DOTALL,
 )
-_KINDS = {"command": "\\"}
 _WORDS = {
     "sqrt": "√", "pi": "π", "infinity": "∞", "infty": "∞", "inf": "∞", "oo": "∞", "and": ",",
-    "or": ",",
+    "or": ",", "to": ":",
 }  # fmt: skip
-_HAN = {"或": ",", "和": ",", "或者": ",", "与": ",", "根号": "√"}
-_OPENING = frozenset("({[⦃")
-_CLOSING = frozenset(")}]⦄")
+_HAN = {"或": ",", "和": ",", "或者": ",", "与": ",", "且": ",", "根号": "√", "比": ":"}
+_OPENING = frozenset("({[⦃⟦")
+_CLOSING = frozenset(")}]⦄⟧")
 
 
 def tokenize(text: str) -> list[Token]:
@@ -80,11 +77,6 @@ def tokenize(text: str) -> list[Token]:
             kind = _WORDS.get(value, "w")
         elif kind == "h":
             kind = _HAN.get(value, "h")
-        elif kind == "t":
-            value = value[value.index("{") + 1 : -1]
-            word = value.strip().lower()
-            if word in _WORDS or word in _HAN or word == ",":
-                kind = "," if word == "," else _WORDS.get(word, _HAN.get(word, "t"))
         elif kind == "command":
             kind = "\\"
         tokens.append(Token(kind, value, found.start(), found.end(), space))

@@ -22,6 +22,8 @@ def decimal(text: str) -> tuple[Surd, int | None]:
 
     The places are None where the text has neither a decimal point nor a negative exponent.
     """
+    if text.endswith("⟩"):
+        return _repeating(text), None
     mantissa, _, scale = text.replace("E", "e").partition("e")
     whole, point, decimals = mantissa.partition(".")
     if len(scale) > 6:
@@ -34,3 +36,11 @@ def decimal(text: str) -> tuple[Surd, int | None]:
     if exponent >= 0:
         return rational(digits * 10**exponent), places
     return rational(digits, 10**-exponent), places
+
+
+def _repeating(text: str) -> Surd:
+    """``0.1⟨6⟩`` is 0.1666..., exactly."""
+    whole, _, rest = text[:-1].partition(".")
+    fixed, _, period = rest.partition("⟨")
+    nines = (10 ** len(period) - 1) * 10 ** len(fixed)
+    return rational(integer(whole + fixed + period) - integer(whole + fixed or "0"), nines)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from vlreward.verify.exact.lexer import Token
-from vlreward.verify.exact.values import Symbol, Word
+from vlreward.verify.exact.values import Spelled, Symbol, Word
 
-__all__ = ["FUNCTIONS", "is_name", "name_of", "words_of"]
+__all__ = ["FUNCTIONS", "STOP_WORDS", "is_name", "is_prose", "name_of", "words_of"]
 
-_IN_NAMES = frozenset("wth\\_'|(){},:/∠△°[]u")
+_IN_NAMES = frozenset("wh\\_'|(){},:/∠△°[]u")
 
 
 _CONDITIONS = frozenset({"if", "If", "unless", "not", "Not", "no", "never", "when", "When"})
@@ -18,6 +18,13 @@ FUNCTIONS = frozenset({
     "int", "frac", "sqrt", "text", "matrix", "pmatrix", "bmatrix", "vmatrix", "array", "cases",
 })  # fmt: skip
 """Runs of letters that are mathematics, not prose."""
+
+STOP_WORDS = frozenset({
+    "am", "an", "and", "are", "as", "at", "but", "by", "can", "for", "has", "how", "if", "is", "it",
+    "its", "no", "not", "of", "on", "or", "so", "than", "the", "then", "to", "up", "was", "we",
+    "yes", "you",
+})  # fmt: skip
+"""Short runs of letters that are words, not products."""
 
 
 def is_name(tokens: list[Token]) -> bool:
@@ -34,6 +41,7 @@ def is_name(tokens: list[Token]) -> bool:
         if kind == "n":
             if not (inside or before in _BEFORE_DIGITS):
                 return False
+            letters = letters or before in ("∠", "△")
         elif kind in ("(", "{"):
             if inside or before == "_" or (kind == "(" and before.isalpha()):
                 inside += 1
@@ -41,8 +49,8 @@ def is_name(tokens: list[Token]) -> bool:
             inside -= inside > 0
         elif kind not in _IN_NAMES and kind != "π":
             return False
-        elif kind in "wth":
-            if token.text.strip() in _CONDITIONS:
+        elif kind in "wh" or (kind == "u" and token.text.isalpha()):
+            if token.text in _CONDITIONS:
                 return False
             letters = True
         elif kind == "\\":
@@ -53,45 +61,74 @@ def is_name(tokens: list[Token]) -> bool:
 
 def name_of(tokens: list[Token]) -> str:
     """The name, for comparison with another; empty where it is in words."""
-    if any(token.kind in "th" for token in tokens):
+    if any(token.kind == "h" for token in tokens):
         return ""
     words = [token.text for token in tokens if token.kind == "w" and token.text != "angle"]
     if len(words) > 1 and any(len(word) > 3 for word in words):
         return ""
-    if any(len(word) > 4 for word in words):
+    if any(len(word) > 3 and not word.isupper() for word in words):
         return ""
     parts: list[str] = []
     inside = False
     for before, token in zip([None, *tokens], tokens):
-        if token.kind == "(" and before is not None and before.kind == "w":
+        if token.kind == "(" and before is not None and before.kind in "w'":
             inside = True
         elif token.kind == ")":
             inside = False
         # The letter that a function is written in is no part of its name: W(n) is W(x).
         elif (
-            token.kind in "wn_\\:" and token.text != "angle" and not (inside and token.kind == "w")
+            token.kind in "wn_\\:u'"
+            and token.text != "angle"
+            and not (inside and token.kind in "wu")
         ):
             parts.append(token.text)
     return "".join(parts)
 
 
-def words_of(tokens: list[Token]) -> tuple[Word | Symbol] | None:
-    """The prose that `tokens` are, as a tuple of one, or None where they may be mathematics.
+def is_prose(tokens: list[Token]) -> bool:
+    """Whether there are words among `tokens` that are neither functions nor short names."""
+    for before, token in zip([None, *tokens], tokens):
+        if token.kind == "h" or (token.kind == ":" and token.text == "to"):
+            return True
+        if token.kind != "w" or (before is not None and before.kind in "_\\"):
+            continue
+        word = token.text.lower()
+        if word in FUNCTIONS or token.text.isupper():
+            continue
+        if (before is None or before.kind != "{") and (len(word) > 3 or word in STOP_WORDS):
+            return True
+    return False
 
-    Latin letters are prose when they are set as text or when a run of them is longer than three
-    and no function; Chinese characters always are.
+
+def words_of(tokens: list[Token]) -> tuple[Word | Symbol | Spelled] | None:
+    """The prose or name that `tokens` are, as a tuple of one, or None where they are mathematics.
+
+    Latin letters are prose when a run of them is longer than three and no function; Chinese
+    characters always are. A shorter run on its own is a name.
     """
+    if len(tokens) == 1 and tokens[0].kind == "n":
+        return None
+    kinds = "".join([token.kind for token in tokens[:4]])
+    if kinds == "w" and tokens[0].text.lower() not in FUNCTIONS:
+        text = tokens[0].text
+        if len(text) == 1:
+            return (Symbol(text),)
+        if len(text) < 4 or text.isupper():
+            return (Spelled(text),)
+    if kinds in ("∠w", "△w", "∠n"):
+        return (Spelled(tokens[1].text, tokens[0].text),)
+    if kinds in ("w∥w", "w⊥w"):
+        return (Spelled(" ".join(sorted((tokens[0].text, tokens[2].text))), tokens[1].text),)
     prose = False
     for token in tokens:
-        if token.kind in "ht":
+        if token.kind == "h":
             prose = True
         elif token.kind == "w":
-            prose = prose or (len(token.text) > 3 and token.text.lower() not in FUNCTIONS)
+            word = token.text.lower()
+            prose = prose or (len(word) > 3 and word not in FUNCTIONS) or word in STOP_WORDS
         elif token.kind not in "'u-":
             return None
     if not prose:
-        if len(tokens) == 1 and tokens[0].kind == "w" and len(tokens[0].text) == 1:
-            return (Symbol(tokens[0].text),)
         return None
-    text = " ".join(token.text.strip() for token in tokens).lower()
+    text = " ".join(token.text for token in tokens).lower()
     return (Word(" ".join(text.split())),)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Literal
 
-from vlreward.verify.exact.lexer import Token, tokenize
-from vlreward.verify.exact.names import FUNCTIONS
+from vlreward.verify.exact.lexer import tokenize
+from vlreward.verify.exact.names import is_prose
 from vlreward.verify.exact.statement import read_statement
 from vlreward.verify.exact.surd import Malformed, Surd, TooComplex, Undecided
 from vlreward.verify.exact.text import canonical_text, without_phrases
 from vlreward.verify.exact.units import Unit
-from vlreward.verify.exact.values import Choice, Number, Symbol, Value
+from vlreward.verify.exact.values import Choice, Clock, Number, Symbol, Value
 
 __all__ = ["DEEP", "Reading", "read"]
 
@@ -32,6 +32,8 @@ class Reading:
         text: The canonical text without a sentence in front; empty where the text is over the cap
             on characters.
         values: One value, or two where a comma may be a decimal point or a separator.
+        doubtful: Whether the first of two is so only beside a decimal: ``2,4`` is 2.4 where that
+            was asked for, but a gold ``2,4`` is a list.
         prose: Whether there are words that are neither functions nor units.
         detail: Why the text was not read.
     """
@@ -41,6 +43,7 @@ class Reading:
     values: tuple[Value, ...] = ()
     prose: bool = False
     detail: str = ""
+    doubtful: bool = False
 
 
 _PLAIN = re.compile(r"\s*([-−]?)(\d{1,40})(?:\.(\d{1,40}))?\s*(°?)\s*")
@@ -48,12 +51,12 @@ _DEGREES = Unit("angle")
 
 
 def read(text: str) -> Reading:
-    """Read a gold or an answer.
+    r"""Read a gold or an answer.
 
     Examples:
         >>> read("3√{4}").values[0].surd
         {(1, 0): (6, 1)}
-        >>> read("x + 1").status
+        >>> read(r"\int x dx").status
         'undecided'
     """
     plain = _PLAIN.fullmatch(text)
@@ -75,7 +78,8 @@ def read(text: str) -> Reading:
         return Reading("too_complex", "", (), False, DEEP)
     except Malformed as reason:
         return Reading("malformed", canonical, (), False, str(reason))
-    return Reading("read", canonical, values)
+    doubtful = len(values) > 1 and bool(_DOUBTFUL_COMMA.fullmatch(canonical))
+    return Reading("read", canonical, values, doubtful=doubtful)
 
 
 def _plain_number(minus: str, whole: str, decimals: str | None, degree: str) -> Number:
@@ -101,14 +105,27 @@ def _plain_number(minus: str, whole: str, decimals: str | None, degree: str) -> 
 
 _CHOICE = re.compile(r"(?:(?i:option|choice)\s+|选项?)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\)?)")
 _CHOICE_WITH_CONTENT = re.compile(
+    r"(?:(?i:option|choice)\s+|选项?)?"
     r"(?:\(\s*([A-J])\s*\)\s*[.:,]?|([A-J])\s*(?:[.)]|:(?![A-Z])|,(?!\s*[A-J]\b)))\s*(?=\S)"
 )
-_TEXT_WRAP = re.compile(r"\\text\s*\{\s*([^{}]*?)\s*\}[.:]?")
+# Another letter, as an answer of its own or in doubt; a letter inside the content is none.
+_OTHER_CHOICE = re.compile(
+    r"(?:(?i:or|and|not|but|maybe|perhaps|possibly|probably|either|nor|no|option|choice|answer)\b"
+    r"|[,/;|或和不]|\s)*\(?([A-HJ])(?:\)|(?=\s*(?:[.:,;]|$)))"
+    r"|.*(?i:\b(?:or|not|but|maybe|perhaps|possibly|probably|either|nor|no|option|choice|answer)\b"
+    r"|或|[/|])\W{0,3}(?i:maybe|perhaps|possibly|probably|is|option|choice)?\s*\(?([A-J])"
+    r"(?:\)|\b(?=\s*(?:[.:,;)]|$)))"
+    r"|.*\(([A-J])\)"
+)
+_DENIAL = re.compile(
+    r"(?i:(?:is |was )?(?:not|(?-i:wrong|incorrect)|never|isn't|maybe|perhaps|probably|possibly"
+    r"|or|and|but)\b(?! enough| possible| to scale))(?:[ ,.]*(?:it|this|that|right|correct|sure"
+    r"|the answer))*[ .?!]*$|不对|不是|错误?$"
+)
+_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(?:(?i:([ap])\.?\s?m)\.?|(?i:o'clock)|点)")
 
 
 def _read_canonical(bare: str, text: str) -> tuple[Value, ...]:
-    if bare.startswith("\\text"):
-        bare = _TEXT_WRAP.sub(r"\1", bare, count=1)
     for candidate in (bare, text):
         choice = _CHOICE.fullmatch(candidate)
         if choice:
@@ -117,22 +134,38 @@ def _read_canonical(bare: str, text: str) -> tuple[Value, ...]:
         return (Symbol(bare),)
     choice = _CHOICE_WITH_CONTENT.match(text)
     if choice:
-        content = _read_numbers(text[choice.end() :])
-        return (Choice(choice.group(1) or choice.group(2), content),)
+        return (_choice(choice.group(1) or choice.group(2), text[choice.end() :]),)
+    clock = _CLOCK.fullmatch(text)
+    if clock and int(clock[1]) < 25 and int(clock[2] or 0) < 60:
+        half = {"a": "am", "p": "pm"}.get((clock[3] or "").lower(), "")
+        return (Clock(int(clock[1]), int(clock[2] or 0), half),)
     return _read_numbers(text)
+
+
+def _choice(letter: str, content: str) -> Choice:
+    """An option with its content, whatever that is, unless it names or leaves open another."""
+    other = _OTHER_CHOICE.match(content)
+    found = next((group for group in other.groups() if group), letter) if other else letter
+    if found != letter or _DENIAL.match(content):
+        raise Malformed("a choice that is taken back or left open")
+    try:
+        return Choice(letter, content, _read_canonical(content, content))
+    except (Undecided, Malformed, TooComplex):
+        return Choice(letter, content)
 
 
 _THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _POINT_THOUSANDS = re.compile(r"([-+]?[1-9]\d{0,2}(?:\.\d{3})+),(\d+)")
 _SPACE_THOUSANDS = re.compile(r"(?<![\d.,/^])[1-9]\d{0,2}(?: \d{3})+(?![\d/]| *\d{3}(?!\d))")
 _DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(?=\d+(?![\d,.]))")
+_DOUBTFUL_COMMA = re.compile(r"-?[1-9]\d*,\d(?!\d).*")
 
 
 def _read_numbers(text: str) -> tuple[Value, ...]:
     """The readings of `text`: with a comma as a separator, and as part of a number."""
     if " " in text:
         text = _SPACE_THOUSANDS.sub(lambda found: found.group().replace(" ", ""), text)
-    if "," not in text or any(bracket in text for bracket in "([⦃"):
+    if "," not in text or any(bracket in text for bracket in "([⦃⟦"):
         return (_read_text(text),)
     found = _POINT_THOUSANDS.match(text)
     if found:
@@ -161,15 +194,6 @@ def _read_text(text: str) -> Value:
 
 def _is_prose(text: str) -> bool:
     try:
-        tokens = tokenize(text)
+        return is_prose(tokenize(text))
     except TooComplex:
         return False
-    return any(_is_prose_token(token) for token in tokens)
-
-
-def _is_prose_token(token: Token) -> bool:
-    if token.kind == "h":
-        return True
-    if token.kind == "w":
-        return len(token.text) > 3 and token.text.lower() not in FUNCTIONS
-    return token.kind == "t" and len(token.text.split()) > 2

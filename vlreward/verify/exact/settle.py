@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import NamedTuple
 
 from vlreward.verify.cache import Cache
@@ -10,16 +12,25 @@ from vlreward.verify.exact.compare import equal
 from vlreward.verify.exact.reader import DEEP, Reading, read
 from vlreward.verify.exact.surd import Malformed, TooComplex, Undecided
 from vlreward.verify.exact.text import MAX_CHARACTERS
+from vlreward.verify.exact.units import UNKNOWN, Unit, singular
 from vlreward.verify.exact.values import (
     Choice,
+    Clock,
+    Empty,
     Equation,
     Group,
+    InBase,
     Infinity,
     Named,
     Number,
     Range,
     Ratio,
+    Relation,
+    Spelled,
     Symbol,
+    Symbolic,
+    Union,
+    Value,
     Word,
 )
 from vlreward.verify.policy import Policy
@@ -57,16 +68,17 @@ def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled
 
 def settle(right: Reading, given: Reading, policy: Policy) -> Settled | None:
     """The outcome of tier 1 for a gold and an answer, or None where a worker has to decide."""
-    if right.status == "read" and given.status == "read":
-        return _compare(right, given, policy) or _refused(right, given)
+    if right.status == given.status == "read":
+        found = _compare(right, given, policy)
+        if found is None:
+            return _refused(right, given)
+        if found.outcome == "wrong" and not isinstance(given.values[0], Number):
+            return Settled("correct") if _alike(right, given) else found
+        return found
     failed = _failure(right, given)
     if failed is not None:
         return failed
-    if right.text.replace(" ", "") == given.text.replace(" ", "") and any(
-        character.isalnum() for character in right.text
-    ):
-        return Settled("correct")
-    return _shapes(right, given)
+    return Settled("correct") if _alike(right, given) else _unread(right, given)
 
 
 def _failure(gold: Reading, answer: Reading) -> Settled | None:
@@ -79,9 +91,23 @@ def _failure(gold: Reading, answer: Reading) -> Settled | None:
     return None
 
 
+def _alike(gold: Reading, answer: Reading) -> bool:
+    """Whether two texts differ by spaces alone, and those part no digits."""
+    first, second = gold.text.replace(" ", ""), answer.text.replace(" ", "")
+    if first != second or not any(c.isalnum() or c in "∅ℝ" for c in first):
+        return False
+    return gold.text == answer.text or not (
+        _DIGITS.search(gold.text) or _DIGITS.search(answer.text)
+    )
+
+
+_DIGITS = re.compile(r"\d \d")
+
+
 def _compare(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
     unknown = False
-    for g in gold.values:
+    strange = _strange_units(gold, answer, policy)
+    for g in gold.values[gold.doubtful :]:
         for a in answer.values:
             try:
                 found = equal(g, a, policy)
@@ -89,14 +115,55 @@ def _compare(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
                 found = None
             except TooComplex as reason:
                 return Settled("too_complex", str(reason))
+            except RecursionError:
+                return Settled("too_complex", DEEP)
             if found:
-                return Settled("correct")
+                return strange or _CORRECT
             unknown = unknown or found is None
     if unknown:
-        return None
-    if _is_word(answer) and not any(isinstance(g, (Word, Choice, Symbol)) for g in gold.values):
-        return Settled("unparsable_answer", "answer: words")
-    return Settled("wrong")
+        return strange
+    if strange is None and _is_word(answer) and not _takes_words(gold):
+        strange = Settled("unparsable_answer", "answer: words")
+    return strange or Settled("wrong")
+
+
+_CORRECT = Settled("correct")
+
+
+def _strange_units(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
+    """The verdict on an answer with a word for a unit that neither a list nor the gold has."""
+    for value in answer.values:
+        if type(value) is Number and (
+            value.unit is None or not value.unit.dimension.startswith(UNKNOWN)
+        ):
+            continue
+        for unit in _units(value):
+            if not unit.dimension.startswith(UNKNOWN):
+                continue
+            word = unit.dimension.removeprefix(UNKNOWN)
+            golds = {unit.dimension for value in gold.values for unit in _units(value)}
+            if unit.dimension in golds or word in map(singular, policy.unit_words):
+                continue
+            return Settled("unparsable_answer", f"answer: {word[:40]!r} is no unit")
+    return None
+
+
+def _units(value: Value) -> list[Unit]:
+    """The units in a value that are not bare."""
+    if isinstance(value, (Number, Symbolic)):
+        return [] if value.unit is None else [value.unit]
+    if isinstance(value, Named):
+        return _units(value.value)
+    if isinstance(value, Choice):
+        return []
+    inner: tuple[Value, ...] = ()
+    if isinstance(value, Group):
+        inner = value.items
+    elif isinstance(value, (Union, Ratio)):
+        inner = tuple(value.parts)
+    elif isinstance(value, Range):
+        inner = (value.low, value.high)
+    return [unit for item in inner for unit in _units(item)]
 
 
 def _refused(gold: Reading, answer: Reading) -> Settled | None:
@@ -109,24 +176,71 @@ def _refused(gold: Reading, answer: Reading) -> Settled | None:
 
 
 def _is_word(reading: Reading) -> bool:
-    return any(isinstance(value, Word) for value in reading.values)
+    return any(isinstance(value, Word) for value in reading.values) and all(
+        isinstance(value, Word) for value in reading.values
+    )
 
 
-def _shapes(gold: Reading, answer: Reading) -> Settled | None:
-    """What the shapes alone decide, before math-verify, which overlooks them, sees the pair."""
-    if gold.values and all(isinstance(value, Word) for value in gold.values):
-        same = any(isinstance(v, Word) and v.text == answer.text.lower() for v in gold.values)
-        return Settled("correct" if same else "wrong")
-    if (answer.prose or _is_word(answer)) and not (gold.prose or _is_word(gold)):
-        return Settled("unparsable_answer", f"answer: {answer.detail or 'words'}")
+def _takes_words(gold: Reading) -> bool:
+    return any(
+        isinstance(g, (Word, Spelled, Empty)) or (isinstance(g, Choice) and g.text)
+        for g in gold.values
+    )
+
+
+def _unread(gold: Reading, answer: Reading) -> Settled | None:
+    """What can be said where a text was not read, before math-verify sees it."""
+    if gold.prose and gold.status != "read":
+        return Settled("wrong")  # a sentence equals itself alone
+    if answer.status != "read":
+        if answer.prose or (gold.values and all(isinstance(g, _PLAIN) for g in gold.values)):
+            return Settled("unparsable_answer", f"answer: {answer.detail or 'words'}")
+    elif _is_word(answer):
+        return Settled("unparsable_answer", "answer: words")
     refused = _refused(gold, answer)
     if refused is not None:
         return refused
+    marks, others = _marks(gold), _marks(answer)
+    if marks != others:
+        strange = sorted((others - marks).elements())
+        if strange and answer.status != "read":
+            return Settled("unparsable_answer", f"answer: {strange[0][:20]!r} is not understood")
+        return Settled("wrong", "marks such as primes and subscripts differ")
+    return _shapes(gold, answer)
+
+
+_PLAIN = (Word, Spelled, Clock, InBase, Empty, Choice, Symbol)
+_MARK = re.compile(r"'|\d\s*[)}]?\s*_|\\[a-zA-Z]+|[∥⊥∠△]")
+_ALGEBRA_TEXT = """
+frac sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim max min gcd lcm
+mod bmod pmod det int iint iiint oint sum prod binom begin end partial nabla vec hat bar
+overline forall exists in notin subset subseteq cap cup setminus to rightarrow mathbb lfloor
+rfloor lceil rceil Re Im dots infty
+"""
+_ALGEBRA = frozenset(_ALGEBRA_TEXT.split())
+
+
+def _marks(reading: Reading) -> Counter[str]:
+    """What math-verify overlooks in a text that was not read: it must stand on both sides."""
+    if reading.status == "read":
+        return Counter()
+    found = Counter(_MARK.findall(reading.text))
+    for name in list(found):
+        if name.startswith("\\") and name[1:] in _ALGEBRA:
+            del found[name]
+    return found
+
+
+def _shapes(gold: Reading, answer: Reading) -> Settled | None:
+    """What the brackets alone decide: math-verify takes one kind for another."""
     closed = (Number, Range, Ratio, Group, Infinity)
     for known, other in ((gold, answer), (answer, gold)):
         values = [v.value if isinstance(v, Named) else v for v in known.values]
-        if any(isinstance(value, Equation) for value in values) and "=" not in other.text:
-            return Settled("wrong", "an equation against a value")
+        relations = (Equation, Relation)
+        if any(isinstance(value, relations) for value in values) and not _RELATES.search(
+            other.text
+        ):
+            return Settled("wrong", "a relation against a value")
         if other.status == "undecided" and values and all(isinstance(v, closed) for v in values):
             brackets = {(v.opening, v.closing) for v in values if isinstance(v, Group)}
             outer = (other.text[0], other.text[-1])
@@ -138,4 +252,5 @@ def _shapes(gold: Reading, answer: Reading) -> Settled | None:
     return None
 
 
+_RELATES = re.compile("[=<>≤≥≠∈]")
 _BRACKETS = {("(", ")"), ("[", "]"), ("⦃", "⦄"), ("(", "]"), ("[", ")")}

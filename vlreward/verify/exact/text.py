@@ -12,7 +12,7 @@ import unicodedata
 
 from vlreward.verify.exact.surd import TooComplex
 
-__all__ = ["MAX_CHARACTERS", "canonical_text", "without_phrases"]
+__all__ = ["GREEK_LETTERS", "GREEK_NAMES", "MAX_CHARACTERS", "canonical_text", "without_phrases"]
 
 MAX_CHARACTERS = 512
 """Longer golds and answers are `too_complex`."""
@@ -40,6 +40,13 @@ _BEFORE = {
     ord("′"): "'", ord("″"): "''", ord("’"): "'",
 }  # fmt: skip
 
+GREEK_NAMES = (
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
+    "mu", "nu", "xi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta",
+    "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega",
+)  # fmt: skip
+GREEK_LETTERS = "αβγδεζηθικλμνξρστφχψωΓΔΘΛΞΣΦΨΩ"
+
 _COMMANDS = {
     "cdot": "*", "times": "*", "ast": "*", "div": "/", "pi": "π", "sqrt": "√", "infty": "∞",
     "pm": "±", "mp": "∓", "cup": "∪", "in": "∈", "le": "≤", "leq": "≤", "leqslant": "≤",
@@ -52,15 +59,29 @@ _COMMANDS = {
     "left": "", "right": "", "big": "", "Big": "", "bigl": "", "bigr": "", "Bigl": "",
     "Bigr": "", "bigg": "", "biggl": "", "biggr": "", "displaystyle": "", "textstyle": "",
     "limits": "", "boxed": "", "fbox": "", "mathstrut": "", "thinspace": "", "unicode": "",
-    "mathrm": "\\text", "mbox": "\\text", "textbf": "\\text", "textit": "\\text",
-    "textrm": "\\text", "textnormal": "\\text", "rm": "\\text", "mathbf": "\\text",
-    "textsf": "\\text", "hbox": "\\text",
+    "varnothing": "∅", "emptyset": "∅", "parallel": "∥", "perp": "⊥", "lg": "\\log_{10}",
+    "therefore": "", "because": "",
+    **dict(zip(GREEK_NAMES, GREEK_LETTERS)), "varphi": "φ", "vartheta": "θ", "varepsilon": "ε",
+    **dict.fromkeys((
+        "mathrm", "mbox", "textbf", "textit", "textrm", "textnormal", "rm", "mathbf", "textsf",
+        "hbox", "mathit", "mathsf", "mathtt", "texttt", "textsc", "textup", "textsl", "textmd",
+        "emph", "underline", "bm", "boldsymbol", "pmb", "operatorname", "mathcal", "mathfrak",
+        "bf", "it", "sf", "tt", "em", "bfseries", "itshape", "rmfamily", "tiny", "scriptsize",
+        "footnotesize", "small", "normalsize", "large", "Large", "LARGE", "huge", "Huge", "text",
+    ), "\\text"),
 }  # fmt: skip
 _ESCAPES = {
-    "{": "⦃", "}": "⦄", "%": "%", "$": "", "(": "", ")": "", "[": "", "]": "", ",": " ", ";": " ",
+    "{": "⦃", "}": "⦄", "%": "%", "$": "＄", "(": "", ")": "", "[": "", "]": "", ",": " ", ";": " ",
     ":": " ", "!": "", " ": " ", "\\": "\\\\", "&": "&", "|": "|", "_": "_", "#": "#", "/": "/",
 }  # fmt: skip
 
+_COLOR = re.compile(r"\\(?:textcolor|color|colorbox)\s*(?:\[[^\[\]{}]*\])?\s*\{[^{}]*\}")
+_CIRCLED = re.compile(r"\\textcircled\s*\{\s*(\d{1,2})\s*\}|[①-⑳]")
+_PRIMES = re.compile(r"\^\s*\{\s*((?:'\s*)+)\}|\^\s*('+)")
+_REPEATING = re.compile(r"(\d*\.\d*)\\(?:overline|bar|dot)\s*\{(\d{1,20})\}")
+_DOTTED = re.compile(r"(\d*\.\d*)\\dot\s*(?:\{(\d)\}|(\d))(\d*)\\dot\s*(?:\{(\d)\}|(\d))")
+_CURRENCY_SIGN = re.compile(r"^\s*[-−]?\s*\$\s*(?=\d)")
+_MATRIX = re.compile(r"\\begin\s*\{([pb]?matrix)\}((?:(?!\\begin).)*?)\\end\s*\{\1\}", re.DOTALL)
 _COMMAND = re.compile(r"\\([a-zA-Z]+|.)", re.DOTALL)
 _DEGREE = re.compile(r"\^\s*(?:\{\s*(?:\\circ|°|\\degree)\s*\}|\\circ|°)|\\circ(?![a-zA-Z])")
 _SUPERSCRIPTS = re.compile("[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
@@ -87,12 +108,16 @@ def canonical_text(text: str) -> str:
 
     Examples:
         >>> canonical_text(r"$\dfrac{2\sqrt{5}}{5}\,\text{ cm}^{2}$")
-        '\\frac{2√{5}}{5} \\text{ cm}^{2}'
+        '\\frac{2√{5}}{5} cm ^{2}'
         >>> canonical_text("−5．")
         '-5'
     """
     if len(text) > MAX_CHARACTERS:
         raise TooComplex(f"{len(text)} characters, more than {MAX_CHARACTERS}")
+    if text.count("$") == 1:
+        text = _CURRENCY_SIGN.sub(lambda found: found.group().replace("$", "\\$"), text)
+    if "circled" in text or not text.isascii():
+        text = _CIRCLED.sub(_uncircled, text)
     if not text.isascii():
         text = _SUPERSCRIPTS.sub(_lower_superscripts, text.translate(_BEFORE))
         text = unicodedata.normalize("NFKC", text).translate(_BEFORE)
@@ -108,9 +133,19 @@ def canonical_text(text: str) -> str:
             text = _ARRAY.sub(r"\\begin{pmatrix}\1\\end{pmatrix}", text)
         if "}\\boxed" in text:
             text = text.replace("}\\boxed", "},\\boxed")  # one answer per box
+        if "\\overline" in text or "\\bar" in text or "\\dot" in text:
+            text = _REPEATING.sub(r"\1⟨\2⟩", _DOTTED.sub(_repeated, text))
+        if "color" in text:
+            text = _COLOR.sub("", text)
+        if "\\mathbb" in text:
+            text = text.replace("\\mathbb{R}", "ℝ").replace("\\mathbb R", "ℝ")
         if "circ" in text or "degree" in text:
             text = _DEGREE.sub("°", text)
         text = _COMMAND.sub(_replace_command, text)
+        if "\\text" in text:
+            text = _without_text(text)
+        if "\\begin" in text:
+            text = _MATRIX.sub(_bracketed, text)
         if "√[2]" in text:
             text = text.replace("√[2]", "√")
     elif "^" in text:
@@ -118,6 +153,7 @@ def canonical_text(text: str) -> str:
     if "$" in text:
         text = text.replace("$", "")
     if "^" in text:
+        text = _PRIMES.sub(lambda m: (m[1] or m[2]).replace(" ", ""), text)
         text = _EMPTY_SCRIPT.sub(lambda m: f"^{m[1]}" if m[1] else "", text).replace("^ ", "^")
     for word, symbol in _RELATION_WORDS:
         if word in text and not (word == "**" and text.startswith("**")):
@@ -127,9 +163,63 @@ def canonical_text(text: str) -> str:
     text = _trim(_SPACES.sub(" ", text))
     while text.startswith("{") and text.endswith("}") and _one_group(text):
         text = _trim(text[1:-1])
-    if text.startswith(("**", "__")):
+    if text[:1] in ("*", "_"):  # emphasis
         text = _trim(text.strip("*_ "))
+    return _PHRASED.get(text.lower(), text).removeprefix("=").lstrip()
+
+
+_PHRASED = {
+    **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions",
+                     "empty set", "the empty set", "无解", "⦃⦄", "⦃ ⦄"), "∅"),
+    **dict.fromkeys(("all real numbers", "all reals", "any real number", "全体实数", "任意实数"),
+                    "ℝ"),
+}  # fmt: skip
+
+
+def _uncircled(match: re.Match[str]) -> str:
+    """``①`` as an element of a list."""
+    return f" {match[1] or ord(match.group()) - ord('①') + 1},"
+
+
+def _repeated(match: re.Match[str]) -> str:
+    """``0.\\dot{1}4\\dot{2}`` as ``0.⟨142⟩``."""
+    return f"{match[1]}⟨{match[2] or match[3]}{match[4]}{match[5] or match[6]}⟩"
+
+
+def _bracketed(match: re.Match[str]) -> str:
+    """A matrix, row by row, in brackets of its own."""
+    rows = match[2].strip()
+    while rows.endswith("\\\\"):
+        rows = rows[:-2].rstrip()
+    return "⟦" + rows.replace("&", ",").replace("\\\\", ";") + "⟧"
+
+
+_TEXT = re.compile(r"\\text(?![a-zA-Z])\s*")
+
+
+def _without_text(text: str) -> str:
+    """``text`` with the contents of each text command in the place of the command."""
+    found = _TEXT.search(text)
+    while found:
+        start, end = found.end(), found.end()
+        inner = " "
+        if text[start : start + 1] == "{":
+            end = _closing(text, start) + 1
+            script = text[: found.start()].rstrip()[-1:] in ("_", "^")
+            inner = text[start:end] if script else f" {text[start + 1 : end - 1]} "
+        text = text[: found.start()] + inner + text[end:]
+        found = _TEXT.search(text)
     return text
+
+
+def _closing(text: str, start: int) -> int:
+    """The place of the brace that closes the one at `start`, or the end."""
+    depth = 0
+    for index in range(start, len(text)):
+        depth += (text[index] == "{") - (text[index] == "}")
+        if not depth:
+            return index
+    return len(text)
 
 
 def _trim(text: str) -> str:
@@ -180,6 +270,11 @@ _PHRASES = (
     re.compile(r"(?i:about|approximately|approx\.?|around|roughly|约|大约)\s*|≈\s*"),
 )
 _LETTER = re.compile(r"[A-Za-z\u4e00-\u9fff≈]")
+_DENIED = re.compile(
+    r"(?i:\b(?:not|no|never|isn't|aren't|wasn't|cannot|neither|nor|except|unless|if)\b|n't\b)"
+    r"|[不没非无否别错]"
+)
+_SHORT_LABEL = re.compile(r"[A-Za-z∠△,， ]{0,4}:\s*")
 
 
 def without_phrases(text: str) -> str:
@@ -193,11 +288,16 @@ def without_phrases(text: str) -> str:
     """
     if not _LETTER.match(text):
         return text
+
+    def _means(phrase: str) -> bool:
+        """Whether a phrase says more than that the value follows: a denial, ``AB:`` of a ratio."""
+        return bool(_DENIED.search(phrase) or _SHORT_LABEL.fullmatch(phrase))
+
     for _ in range(3):
         before = text
         for pattern in _PHRASES:
             found = pattern.match(text)
-            if found and 0 < found.end() < len(text):
+            if found and 0 < found.end() < len(text) and not _means(found.group()):
                 text = _trim(text[found.end() :])
         if text == before or not _LETTER.match(text):
             break

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vlreward.verify.exact.algebra import Form, Poly
 from vlreward.verify.exact.surd import Surd
 from vlreward.verify.exact.units import Unit
 
 __all__ = [
     "Choice",
+    "Clock",
+    "Empty",
     "Equation",
     "Group",
+    "InBase",
     "Infinity",
     "Named",
     "Number",
     "Range",
     "Ratio",
+    "Relation",
+    "Spelled",
     "Symbol",
+    "Symbolic",
     "Union",
     "Value",
     "Word",
@@ -54,7 +61,7 @@ class Group:
 
     Attributes:
         opening, closing: ``(`` and ``)``, ``[`` and ``]`` or a mix of them; ``⦃`` and ``⦄`` for a
-            set; empty for a list without brackets.
+            set, ``⟦`` and ``⟧`` for a matrix of rows; empty for a list without brackets.
         items: The elements, in the order of the text.
     """
 
@@ -72,8 +79,8 @@ class Range:
         low_open, high_open: Whether each end is left out; an infinite end always is.
     """
 
-    low: Number | Infinity
-    high: Number | Infinity
+    low: Number | Symbolic | Infinity
+    high: Number | Symbolic | Infinity
     low_open: bool
     high_open: bool
 
@@ -82,21 +89,28 @@ class Range:
 class Union:
     """A union of intervals and sets."""
 
-    parts: tuple[Group, ...]
+    parts: tuple[Group | Range, ...]
 
 
 @dataclass(slots=True, eq=False)
 class Ratio:
     """``a : b`` or longer."""
 
-    parts: tuple[Number, ...]
+    parts: tuple[Number | Symbolic, ...]
 
 
 @dataclass(slots=True, eq=False)
 class Choice:
-    """An option of a multiple choice question, with the content that was given beside it."""
+    """An option of a multiple choice question.
+
+    Attributes:
+        letter: Its capital.
+        text: The content that was given beside it, in canonical text; empty where there is none.
+        content: What the content may stand for; empty where it was not read.
+    """
 
     letter: str
+    text: str = ""
     content: tuple[Value, ...] = ()
 
 
@@ -115,8 +129,74 @@ class Word:
 
 
 @dataclass(slots=True, eq=False)
+class Spelled:
+    """A short run of letters: the name of points, an angle, a theorem, a word or a product.
+
+    Attributes:
+        text: The letters.
+        mark: What stands before or between them: ``∠``, ``△``, ``∥``, ``⊥`` or nothing.
+    """
+
+    text: str
+    mark: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Symbolic:
+    """An expression in letters, or of numbers that only a function gives.
+
+    Attributes:
+        form: The expression.
+        places, unit: As of a `Number`.
+        text: The canonical text of the expression without its unit.
+    """
+
+    form: Form
+    places: int | None
+    unit: Unit | None
+    text: str
+
+
+@dataclass(slots=True, eq=False)
+class Relation:
+    """An equation or inequality that is not solved: ``2x + 1 = 5``, ``x ≠ 3``.
+
+    Attributes:
+        sign: ``=``, ``≠``, ``<`` or ``≤``; the others are turned around.
+        poly: What is compared with zero; empty for a relation that says nothing.
+        text: The canonical text.
+    """
+
+    sign: str
+    poly: Poly
+    text: str
+
+
+@dataclass(slots=True, eq=False)
+class InBase:
+    """Digits in a base that is written beside them: ``1010_2``."""
+
+    digits: str
+    base: int
+
+
+@dataclass(slots=True, eq=False)
+class Clock:
+    """A time of the day; `half` is ``am``, ``pm`` or empty."""
+
+    hour: int
+    minute: int
+    half: str
+
+
+@dataclass(slots=True, eq=False)
+class Empty:
+    """The empty set; the answer that there is no solution."""
+
+
+@dataclass(slots=True, eq=False)
 class Equation:
-    """An equation that is not an assignment: ``2x + 1 = 5``."""
+    """An equation that is not read further, or one that states nothing: ``6 = 5``."""
 
     text: str
 
@@ -130,5 +210,21 @@ class Named:
 
 
 Value = (
-    Number | Infinity | Group | Range | Union | Ratio | Choice | Symbol | Word | Equation | Named
+    Number
+    | Symbolic
+    | Infinity
+    | Group
+    | Range
+    | Union
+    | Ratio
+    | Choice
+    | Symbol
+    | Spelled
+    | Word
+    | Relation
+    | Equation
+    | InBase
+    | Clock
+    | Empty
+    | Named
 )

@@ -185,6 +185,8 @@ def _equal(gold: Any, answer: Any, decimals: int, ordered_tuples: bool) -> bool:
     from math_verify import verify
     from sympy import Float
 
+    if not _comparable(gold, answer):
+        return False
     items, left = _elements(gold), _elements(answer)
     if not ordered_tuples and items and left:
         if len(items) != len(left):
@@ -214,6 +216,23 @@ def _equal(gold: Any, answer: Any, decimals: int, ordered_tuples: bool) -> bool:
         tolerance = 10.0**-decimals / 2 * min(1.0, 1000 * abs(first)) + 1e-15
         return abs(first - second) <= tolerance
     return True
+
+
+def _comparable(gold: Any, answer: Any) -> bool:
+    """Whether math-verify may compare them: it takes what is true or false for any relation."""
+    from sympy import EmptySet
+    from sympy.core.relational import Relational
+    from sympy.logic.boolalg import BooleanAtom
+
+    sides = (gold, answer)
+    if any(isinstance(side, BooleanAtom) for side in sides):
+        return False
+    if any(side is EmptySet or side == EmptySet for side in sides):
+        return bool(gold == answer)
+    relations = [side for side in sides if isinstance(side, Relational)]
+    if any(not relation.free_symbols for relation in relations):
+        return False
+    return len(relations) < 2 or bool(gold.free_symbols == answer.free_symbols)
 
 
 def _elements(value: Any) -> list[Any]:
