@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from vlreward.bench.cli import app
@@ -171,6 +172,38 @@ def test_golds_may_come_from_a_data_file(tmp_path: Path) -> None:
     entry = results(tmp_path / "o")["superclevr_test200"]
     assert entry["acc"] == 1
     assert len(entry["data_sha256"]) == 64
+
+
+def test_rows_of_several_tasks_with_golds_and_images_of_a_data_file(tmp_path: Path) -> None:
+    """MathVerse mixes choices and expressions, and has its images in a directory of its own."""
+    (tmp_path / "mathverse" / "images").mkdir(parents=True)
+    rows = [
+        {"sample_index": "1", "question_type": "multi-choice", "answer": "B", "image": "a.png",
+         "question": "What is x?\nChoices:\nA:1\nB:2\nC:3\nD:4"},
+        {"sample_index": "2", "question_type": "free-form", "answer": "2√{3}", "image": "b.png",
+         "question": "What is x?"},
+    ]  # fmt: skip
+    data = tmp_path / "mathverse" / "testmini.json"
+    data.write_text(json.dumps(rows))
+    for row in rows:
+        Image.new("RGB", (8, 8)).save(tmp_path / "mathverse" / "images" / str(row["image"]))
+    answers = tmp_path / "answers.jsonl"
+    texts = {"1": "<answer>C</answer>", "2": "<answer>\\sqrt{12}</answer>"}
+    answers.write_text(
+        "".join(json.dumps({"id": key, "completion": text}) + "\n" for key, text in texts.items())
+    )
+    out = tmp_path / "out"
+    args = ("-c", answers, "--data", data, "--data-root", tmp_path, "--controls", "--html")
+    assert bench("mathverse_testmini", *args, "-o", out).exit_code == 0
+    found = results(out)
+    entry, (control,) = found.pop("mathverse_testmini"), found.values()
+    assert {name: part["acc"] for name, part in entry["by_task"].items()} == {
+        "choice": 0, "geometry": 1
+    }  # fmt: skip
+    assert (entry["acc"], entry["metrics_n"]["acc"]) == (0.5, 2)
+    assert entry["image_root"] == "../mathverse/images"
+    assert (control["control"], control["acc"]) == ("constant-B+constant-2√{3}", 1.0)
+    assert (out / "report.html").read_text().count("data:image/png") == 2
 
 
 BAD = {

@@ -59,7 +59,7 @@ def test_an_old_run_is_compared_and_scored_again(old: Path, tmp_path: Path) -> N
     for name, result in again.items():
         one, two = before[name].model_dump(), result.model_dump()
         changed = {key for key in two if two[key] != one.get(key)}
-        assert changed <= {"notes", "rescored_from", "data_sha256"}, name
+        assert changed <= {"notes", "rescored_from", "data_sha256", "verdict_tiers"}, name
     output = _vlreward("compare", old, tmp_path / "again")
     assert output.count("+0.00%") >= 3
 

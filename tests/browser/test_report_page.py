@@ -250,10 +250,10 @@ def test_boxes_lie_where_the_numbers_say(report: Path, open_page: Open) -> None:
 def test_any_shapes_are_drawn_where_they_are(tmp_path: Path, open_page: Open) -> None:
     """A detection with two golds, a click into a polygon, and one into a circle."""
     Image.effect_noise((120, 80), 90).convert("RGB").save(tmp_path / "a.png")
-    many = {"task": "detection", "boxes": [[10, 10, 40, 40], [60, 20, 110, 70]],
+    many: dict[str, Any] = {"task": "detection", "boxes": [[10, 10, 40, 40], [60, 20, 110, 70]],
             "labels": ["cat", "<b>dog"]}  # fmt: skip
     corners = [[20, 10], [90, 15], [60, 70]]
-    golds = {
+    golds: dict[str, tuple[dict[str, Any], Any]] = {
         "many": (many, [[[12, 10, 40, 38], "cat"]]),
         "polygon": ({"task": "pointing", "polygon": corners}, [110, 60]),
         "circle": ({"task": "pointing", "point": [30, 40], "radius": 12}, [35, 45]),

@@ -161,7 +161,7 @@ def test_openrlhf_errors_are_logged_since_the_trainer_swallows_them(
 ) -> None:
     with caplog.at_level(logging.ERROR), pytest.raises(ValueError, match="gold envelope"):
         call_openrlhf(COUNT_TEXT, "145")
-    assert "no reward: row 0 of the batch: expected a gold envelope" in caplog.text
+    assert "no reward: expected a gold envelope" in caplog.text
 
 
 # --- verl 0.9.1, verl/experimental/reward_loop/reward_manager/naive.py --------------------------
@@ -264,3 +264,65 @@ def test_verifiers_gold_in_exactly_one_field(fields: dict[str, str]) -> None:
     trace = SimpleNamespace(last_reply="", is_truncated=True)
     with pytest.raises(ValueError, match="expected the gold in one of the fields"):
         asyncio.run(verifiers.score(SimpleNamespace(**fields), trace))
+
+
+# --- a gold that nobody can read, met in the middle of a run ------------------------------------
+
+
+def test_an_unreadable_gold_earns_0_and_is_said_once(
+    orms: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from vlreward.integrations import Scorer, Settings, scorer, verifiers, verl
+    from vlreward.judges import MathJudge
+    from vlreward.types import FailureCode, ParseFailure
+
+    failure = ParseFailure(FailureCode.UNPARSABLE_GOLD, "nothing to read in it")
+    for name in ("many", "quick"):
+        monkeypatch.setattr(MathJudge, name, lambda _, answers, __: [failure] * len(answers))
+    scorer._say_once.cache_clear()
+    gold = '{"vlreward":1,"gold":{"task":"geometry","expression":"7"}}'
+    text = "7 <answer>7</answer>"
+    load(plugin_path("swift"), "_swift_external_3")
+    task = SimpleNamespace(answer=gold)
+    trace = SimpleNamespace(last_reply=text, is_truncated=False)
+    with caplog.at_level(logging.WARNING):
+        scored = Scorer(Settings()).score(text, gold)
+        assert scored.score.failure == failure
+        assert scored.numbers["parsed"] == 0.0
+        assert [
+            scored.numbers["score"],
+            Scorer(Settings()).scores([text], [gold])[0].numbers["score"],
+            verl.compute_score("any", text, gold)["score"],
+            asyncio.run(verifiers.score(task, trace)),
+            call_easyr1([text], [gold])[0]["overall"],
+            call_openrlhf(text, gold)["rewards"],
+            *orms["vlreward"]()([text], solution=[gold]),
+            *orms["vlreward_math"]()([text], solution=[gold]),
+        ] == [0.0] * 8
+    said = [r.message for r in caplog.records if r.name.endswith("integrations.scorer")]
+    assert len(said) == 1
+    assert "a gold of task geometry cannot be read, its answers earn 0: nothing to read" in said[0]
+
+
+def test_the_server_goes_on_after_an_unreadable_gold(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("starlette", reason="starlette is not installed: it needs the extra serve")
+    import httpx
+
+    from vlreward.integrations.server import ServerOptions
+    from vlreward.integrations.server.app import create_app
+    from vlreward.judges import MathJudge
+    from vlreward.types import FailureCode, ParseFailure
+
+    failure = ParseFailure(FailureCode.UNPARSABLE_GOLD, "nothing to read in it")
+    monkeypatch.setattr(MathJudge, "quick", lambda _, answers, __: [failure] * len(answers))
+    gold = '{"vlreward":1,"gold":{"task":"geometry","expression":"7"}}'
+    items = [{"completion": "<answer>7</answer>", "gold": gold}]
+    items += [{"completion": "<answer>4</answer>", "gold": COUNT}]
+
+    async def ask() -> Any:
+        transport = httpx.ASGITransport(create_app(ServerOptions()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return (await client.post("/score", json={"items": items})).json()["scores"]
+
+    bad, good = asyncio.run(ask())
+    assert (bad["value"], bad["failure"]["code"], good["value"]) == (0.0, "unparsable_gold", 1.0)

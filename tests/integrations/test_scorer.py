@@ -54,11 +54,11 @@ def test_a_weight_brings_an_extra_term_in() -> None:
 @pytest.mark.parametrize(
     ("settings", "gold", "columns", "message"),
     [
-        ({}, "145", {}, r"row 0 of the batch: expected a gold envelope, got '145'.*VLREWARD_TASK"),
-        ({}, None, {}, r"row 0 of the batch: expected a gold, got None"),
+        ({}, "145", {}, r"expected a gold envelope, got '145'.*VLREWARD_TASK"),
+        ({}, None, {}, r"expected a gold, got None"),
         ({}, "[0, 0, 9, 9]", {"task": "rec"}, r"frame of predicted coordinates is not declared"),
-        ({"task": "counting"}, "many", {}, r"row 0 of the batch: .*bad gold 'many'"),
-        ({}, COUNT, {"task": "rec"}, r"expected a gold of task 'rec', got one of another task"),
+        ({"task": "counting"}, "many", {}, r".*bad gold 'many'"),
+        ({}, COUNT, {"task": "rec"}, r"expected a gold of task 'rec', got one of 'counting'"),
         ({}, COUNT, {"task": "sudoku"}, r"unknown task 'sudoku'"),
         ({}, REC.replace("original_px", "norm1000"), {}, r"add a column 'image_size'"),
     ],
@@ -68,6 +68,11 @@ def test_a_bad_gold_is_an_error_with_its_remedy(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Scorer(Settings(**settings)).score("<answer>[0, 0, 9, 9]</answer>", gold, **columns)
+
+
+def test_a_batch_names_its_row() -> None:
+    with pytest.raises(ValueError, match=r"row 1 of the batch: expected a gold, got None"):
+        Scorer(Settings()).scores(["", ""], [COUNT, None])
 
 
 def test_published_rules() -> None:

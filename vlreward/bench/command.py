@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vlreward.prompts import PromptTemplate
     from vlreward.suite import Suite
     from vlreward.task import TaskSpec
-    from vlreward.types import Sample
 
 __all__ = ["ExpectationError", "finish", "run_command"]
 
@@ -91,15 +90,15 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import with_controls
     from vlreward.bench.evaluate import evaluate, file_fields
-    from vlreward.data.images import ImageFolder
+    from vlreward.bench.suite_data import image_source, read_data
+    from vlreward.bench.verdicts import disagreement
     from vlreward.engines.base import resolve_family
 
-    root = options.image_root or options.data_root
     family = resolve_family(options.family)
     evaluations: list[Evaluation] = []
     for i, rule in enumerate(rules):
         suite = rule.suite
-        golds, provenance = _golds(options.data[i] if options.data else None, suite.task)
+        dataset = read_data(suite, options, options.data[i]) if options.data else None
         assert options.completions is not None
         file = read_recorded(
             options.completions[i],
@@ -108,7 +107,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             frame=options.frame,
             axis_order=options.axis_order,
             family=family,
-            golds=golds,
+            golds=None if dataset is None else {sample.id: sample for sample in dataset},
         )
         notes = []
         if file.accuracy is not None:
@@ -123,10 +122,18 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             prompt=rule.prompt,
             frame=file.frame,
             frame_declared_by=file.frame_declared_by,
-            provenance={**file_fields(file.path, file.sha256), **provenance},
+            provenance={
+                **file_fields(file.path, file.sha256),
+                "data_sha256": None if dataset is None else dataset.provenance.sha256,
+            },
             notes=notes,
-            images=None if root is None else ImageFolder(root, options.flat_images),
+            images=dataset.images if dataset is not None else image_source(suite, options, None),
         )
+        primary = rule.spec.primary
+        verdicts = [row.correct for row in file.rows]
+        apart = disagreement(evaluation.scores, primary, verdicts, file.accuracy)
+        if apart is not None:
+            evaluation = replace(evaluation, notes=(*evaluation.notes, apart))
         evaluations += with_controls(evaluation) if options.controls else [evaluation]
     return evaluations
 
@@ -216,16 +223,8 @@ def finish(
         console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _golds(data: Path | None, task: str) -> tuple[dict[str, Sample] | None, dict[str, str | None]]:
-    if data is None:
-        return None, {"data_sha256": None}
-    from vlreward.data.loaders import load
-
-    dataset = load(data, task=task)
-    return {s.id: s for s in dataset}, {"data_sha256": dataset.provenance.sha256}
-
-
-_EXPECT = re.compile(r"(?:(\S+)=)?(\d*\.?\d+)(?:\+-|±)(\d*\.?\d+)\Z")
+_AMOUNT = r"(\d+(?:\.\d+)?|\.\d+)"
+_EXPECT = re.compile(rf"(?:(\S+)=)?{_AMOUNT}(?:\+-|±){_AMOUNT}\Z")
 
 
 def _expectation(text: str, suites: Sequence[str]) -> _Expectation:

@@ -13,7 +13,7 @@ from vlreward.data.missing import check_images
 from vlreward.data.sampling import Sampler
 from vlreward.suite import Suite
 
-__all__ = ["load_suite"]
+__all__ = ["image_source", "load_suite", "read_data"]
 
 _SCENES = 300
 
@@ -41,8 +41,6 @@ def load_suite(suite: Suite, options: RunOptions, file: Path | None, sampler: Sa
 
 
 def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
-    from vlreward.data.loaders import load
-
     if path is None:
         if options.data_root is None:
             raise DataError(
@@ -56,19 +54,39 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
             f"{suite.fetch or suite.task}` downloads it, --data-root and --data say where it is",
             path=path,
         )
-    root = options.data_root or path.parent
-    if suite.images is not None:
-        there = (root / suite.images, (root / suite.images).parent)
-        root = next((path for path in there if path.is_dir()), root)
+    return read_data(suite, options, path, suite.name)
+
+
+def read_data(suite: Suite, options: RunOptions, path: Path, name: str | None = None) -> Dataset:
+    """The samples of a suite in a file or directory, with their images if known.
+
+    Raises:
+        DataError: If the data cannot be used.
+        FileNotFoundError: If there is none.
+    """
+    from vlreward.data.loaders import load
+
+    images = image_source(suite, options, path)
     return load(
         path,
         task=suite.task,
         split=suite.split if path.is_dir() else None,
-        image_root=options.image_root or root,
+        image_root=None if images is None else images.root,
         flat_images=options.flat_images,
         on_missing="keep",
-        name=suite.name,
+        name=name,
     )
+
+
+def image_source(suite: Suite, options: RunOptions, data: Path | None) -> ImageFolder | None:
+    """The directory of a suite's images, None if nothing says where they are."""
+    root = options.image_root
+    if root is None:
+        root = options.data_root or (data.parent if data is not None else None)
+        if root is not None and suite.images is not None:
+            there = (root / suite.images, (root / suite.images).parent)
+            root = next((path for path in there if path.is_dir()), root)
+    return None if root is None else ImageFolder(root, options.flat_images)
 
 
 def _scenes(suite: Suite, n: int, out: Path) -> Dataset:

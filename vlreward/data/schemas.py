@@ -80,7 +80,7 @@ def _read_r1v(row: Mapping[str, Any]) -> Fields:
     )
 
 
-_IMAGE_TAG = re.compile(r"\s*<image>[ \t]*\n?")
+_IMAGE_TAG = re.compile(r"<image>[ \t]*\n?")
 
 
 def _read_conversations(row: Mapping[str, Any]) -> Fields:
@@ -96,7 +96,8 @@ def _read_conversations(row: Mapping[str, Any]) -> Fields:
             f"{short(turns if roles is None else roles)}"
         )
     human, gpt = turns
-    question = _IMAGE_TAG.sub("", text_at(human, "value") if "value" in human else "").strip()
+    *before, last = _IMAGE_TAG.split(text_at(human, "value") if "value" in human else "")
+    question = "".join([*map(str.rstrip, before), last]).strip()
     if not question:
         raise ValueError(f"'conversations': expected a question, got {short(human)}")
     if "value" not in gpt:

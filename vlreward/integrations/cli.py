@@ -50,25 +50,20 @@ def serve(
     deadline: Annotated[
         float | None, typer.Option(help="Seconds of one symbolic comparison. Default: 5.")
     ] = None,
-    max_body_mb: Annotated[float, typer.Option(help="Largest request body in MiB.")] = 8,
-    max_batch: Annotated[int, typer.Option(help="Most completions in one request.")] = 8192,
     max_pending: Annotated[int, typer.Option(help="Most completions that wait.")] = 16_384,
     max_hard: Annotated[
         int, typer.Option(help="Most symbolic comparisons that wait for a worker process.")
     ] = 64,
     workers: Annotated[
         int | None,
-        typer.Option(help="Worker processes for symbolic comparisons. Default: half the cores."),
+        typer.Option(
+            help="Worker processes for symbolic comparisons, of each process. Default: half the "
+            "cores, shared out."
+        ),
     ] = None,
-    body_timeout: Annotated[
-        float, typer.Option(help="Seconds in which a request body must arrive.")
-    ] = 30,
-    head_timeout: Annotated[
-        float, typer.Option(help="Seconds in which a request head must arrive.")
-    ] = 10,
-    grace: Annotated[
-        float, typer.Option(help="Seconds for requests in flight when told to end.")
-    ] = 30,
+    processes: Annotated[
+        int, typer.Option(help="Processes that answer requests; the limits hold for each.")
+    ] = 1,
 ) -> None:
     """Score completions over HTTP.
 
@@ -76,6 +71,9 @@ def serve(
 [{"completion", "gold"}]}. GET /healthz and /metrics are for supervisors. SIGTERM answers what is \
 in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FRAME ...
     """
+    from pydantic import ValidationError
+
+    from vlreward._text import first_problem
     from vlreward.errors import OptionError
     from vlreward.integrations.server import ServerOptions
     from vlreward.integrations.server import serve as run
@@ -98,18 +96,16 @@ in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FR
                 "host": host,
                 "port": port,
                 "token": _token(token_file),
-                "max_body": int(max_body_mb * 2**20),
-                "max_batch": max_batch,
                 "max_pending": max_pending,
                 "max_hard": max_hard,
                 "workers": workers,
-                "body_timeout": body_timeout,
-                "head_timeout": head_timeout,
-                "grace": grace,
+                "processes": processes,
             }
         )
+    except ValidationError as error:
+        raise OptionError(first_problem(error, got=False, name=_flag)) from None
     except (ValueError, OverflowError) as error:
-        raise OptionError(_first_line(error)) from None
+        raise OptionError(str(error)) from None
     if not options.is_loopback and options.token is None:
         typer.echo(
             f"warning: anyone who reaches {host} can use this server; require a token with "
@@ -131,11 +127,5 @@ def _token(file: Path | None) -> str | None:
         raise ValueError(f"cannot read the token from {file}: {error}") from None
 
 
-def _first_line(error: Exception) -> str:
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, first["loc"])).replace("_", "-")
-    return f"--{where}: {first['msg'].removeprefix('Value error, ')}"
+def _flag(field: str) -> str:
+    return "--" + field.replace("_", "-")

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from vlreward.golds import unpack
+from vlreward._text import short
+from vlreward.golds import Envelope, read_gold
 from vlreward.integrations.settings import Settings
+from vlreward.parsers.tags import think_answer_structure
 from vlreward.registry import UnknownNameError, unknown_name
 from vlreward.rewards import TaskReward
+from vlreward.scoring import score as score_one
+from vlreward.scoring import score_batch, score_quickly
 from vlreward.task import AnswerTerm, TaskSpec
-from vlreward.types import FailureCode, Score
+from vlreward.tasks import TASKS, get_task, gold_class
+from vlreward.types import Completion, FailureCode, Gold, Row, Score
 
-__all__ = ["NUMBERS", "Scored", "Scorer"]
+__all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer"]
 
 NUMBERS = ("score", "acc", "answer", "format", "parsed", "timeout")
 """Names in `Scored.numbers`, whatever the task."""
 
-_BUILT_IN = ("rec", "counting", "geometry")
-_BARE = "a bare gold"
-_ACC = "acc of the task"
+COLUMNS = ("image_size", "input_size", "frame", "axis_order", "metadata", "truncated")
+"""What a trainer may say of a row beside its gold; each outweighs what the gold's envelope says."""
+
+_UNNAMED = "a bare gold"
 _UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scored:
     """What one completion earned."""
 
     task: str
     """Task of its gold."""
     score: Score
-    """Value, terms, failure and answer."""
+    """Value, terms, failure and answer; of the metrics the primary one."""
     numbers: dict[str, float]
     """The same `NUMBERS` for every task, since some trainers read the names off the first sample
     and average them all: `score` is the weighted sum; `acc` the task's primary metric; `answer`
     the first term that looks at the answer; `format` 1 for the format asked for; `parsed` 1 if
     there was a usable answer; `timeout` 1 if its verification did not finish."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """How one task is scored under the settings."""
+
+    spec: TaskSpec
+    reward: TaskReward
+    acc: str | None
+    """The primary metric, if there is one."""
+    answer: str | None
+    """The first term that looks at the answer."""
 
 
 class Scorer:
@@ -50,15 +69,16 @@ class Scorer:
         ValueError: If no task has the protocol, or a weight is for no term of any task.
 
     Example:
-        >>> scorer = Scorer(Settings(task="counting"))
+        >>> from vlreward.tasks.counting import COUNTING
+        >>> scorer = Scorer(Settings(task=COUNTING.name))
         >>> scorer.score("<think>red, blue</think><answer>2</answer>", "2").numbers
         {'score': 2.0, 'acc': 1.0, 'answer': 1.0, 'format': 1.0, 'parsed': 1.0, 'timeout': 0.0}
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._rewards: dict[str, TaskReward] = {}
-        self._task_of_text = lru_cache(maxsize=16_384)(self._task_of_gold)
+        self._rules: dict[str, _Rules] = {}
+        self._read_text = lru_cache(maxsize=16_384)(_read)
         self._check()
 
     def __reduce__(self) -> tuple[type[Scorer], tuple[Settings]]:
@@ -68,7 +88,7 @@ class Scorer:
         specs: dict[str, TaskSpec] = {}
         problem: UnknownNameError | None = None
         named = self.settings.task
-        for name in _BUILT_IN if named is None or named in _BUILT_IN else (*_BUILT_IN, named):
+        for name in dict.fromkeys((*TASKS, *filter(None, [named]))):
             try:
                 specs[name] = self._spec(name)
             except UnknownNameError as error:
@@ -86,19 +106,15 @@ class Scorer:
                 raise ValueError(str(unknown_name("term", name, dict.fromkeys(known))))
 
     def _spec(self, task: str) -> TaskSpec:
-        from vlreward.tasks import get_task
+        return get_task(task, protocol=self.settings.protocol, method=None)
 
-        protocol = self.settings.protocol
-        return get_task(task, protocol=protocol, method=None)
-
-    def reward(self, task: str) -> TaskReward:
-        """The reward of a task, with the accuracy beside its terms.
+    def rules(self, task: str) -> _Rules:
+        """How a task is scored.
 
         Raises:
             ValueError: If there is no such task, or not under this protocol.
         """
-        known = self._rewards.get(task)
-        if known is not None:
+        if (known := self._rules.get(task)) is not None:
             return known
         try:
             spec = self._spec(task)
@@ -112,49 +128,48 @@ class Scorer:
                 terms.append(replace(term, weight=weight))
             elif term in spec.terms:
                 terms.append(term)
-        if spec.metrics:
-            accuracy = spec.metrics[0]
-            terms.append(AnswerTerm(_ACC, accuracy.function, weight=0.0))
-        update: dict[str, Any] = {"terms": tuple(terms)}
-        if task == "geometry" and settings.protocol == "strict":
-            from vlreward.judges import MathJudge
-            from vlreward.verify import Policy
-
-            update["judge"] = MathJudge(Policy(deadline=settings.deadline))
-        reward = TaskReward(
-            spec.model_copy(update=update),
-            frame=settings.frame,
-            family=settings.family,
-            clip=settings.clip and task == "rec",
+        spec = spec.configured(clip=settings.clip and spec.clips, deadline=settings.deadline)
+        spec = spec.model_copy(update={"terms": tuple(terms), "metrics": spec.metrics[:1]})
+        rules = _Rules(
+            spec,
+            TaskReward(
+                spec,
+                frame=settings.frame,
+                family=settings.family,
+                axis_order=settings.axis_order,
+            ),
+            spec.metrics[0].name if spec.metrics else None,
+            next((term.name for term in terms if isinstance(term, AnswerTerm)), None),
         )
-        return self._rewards.setdefault(task, reward)
+        return self._rules.setdefault(task, rules)
 
-    def task_of(self, gold: Any, task: str | None = None) -> str:
-        """The task of a gold: as given, else as its envelope says, else as the settings say.
+    def score(self, text: str, gold: Any, *, task: str | None = None, **given: Any) -> Scored:
+        """Score one completion.
+
+        Args:
+            text: A generated text, without the tokens that end it (`strip_end`).
+            gold: An envelope, or a bare gold.
+            task: Task of the gold, where known otherwise.
+            given: Values of `COLUMNS`; also `image`, for its size.
 
         Raises:
-            ValueError: If none of them says, or the gold is bad.
+            ValueError: If the gold is bad or a frame or size is missing; says the remedy.
         """
-        if task is not None:
-            return task
-        return (self._task_of_text if isinstance(gold, str) else self._task_of_gold)(gold)
+        rules, row = self._row(gold, task, given)
+        completion = Completion(text, bool(given.get("truncated")))
+        return _scored(rules, score_one(rules.spec, completion, row), text)
 
-    def _task_of_gold(self, gold: Any) -> str:
-        if gold is None:
-            raise ValueError("expected a gold, got None")
-        named = self.settings.task
-        found = unpack(gold, named or _BARE).gold.task
-        if found == _BARE:
-            raise ValueError(
-                f"expected a gold envelope, got {str(gold)[:80]!r}: make one with `vlreward pack`, "
-                "or name the task of bare golds with VLREWARD_TASK"
-            )
-        return found
+    def score_quickly(
+        self, text: str, gold: Any, *, task: str | None = None, **given: Any
+    ) -> Scored | None:
+        """As `score`, but None where a worker process would have to tell, which can take seconds.
 
-    def score(self, text: str, gold: Any, *, task: str | None = None, **columns: Any) -> Scored:
-        """Score one completion; see `scores`. `columns` holds single values here."""
-        given = {name: [value] for name, value in columns.items() if value is not None}
-        return self.scores([text], [gold], tasks=[task], **given)[0]
+        Raises:
+            ValueError: As `score`.
+        """
+        rules, row = self._row(gold, task, given)
+        found = score_quickly(rules.spec, Completion(text, bool(given.get("truncated"))), row)
+        return None if found is None else _scored(rules, found, text)
 
     def scores(
         self,
@@ -162,78 +177,90 @@ class Scorer:
         golds: Sequence[Any],
         *,
         tasks: Sequence[str | None] | None = None,
-        **columns: Sequence[Any],
+        **columns: Sequence[Any] | None,
     ) -> list[Scored]:
-        """Score completions, which may belong to different tasks.
+        """Score completions, which may belong to different tasks; see `score`.
 
         Args:
-            texts: Generated texts, without the tokens that end them (`strip_end`).
-            golds: As many golds: envelopes, or bare ones.
+            texts: Generated texts.
+            golds: As many golds.
             tasks: Task of each, where known otherwise.
-            columns: What `TaskReward` reads: `image_size`, `input_size`, `frame`, `truncated`.
+            columns: For each of `COLUMNS` as many values.
 
         Raises:
-            ValueError: If a gold is bad or a frame or size is missing; names the row and remedy.
+            ValueError: As `score`; names the row of the batch.
         """
         if len(texts) != len(golds):
             raise ValueError(
                 f"expected as many golds as completions, got {len(golds)} and {len(texts)}"
             )
-        rows: dict[str, list[int]] = {}
-        for i, gold in enumerate(golds):
+        used = {name: column for name, column in columns.items() if column is not None}
+        parts: dict[str, list[tuple[int, Completion, Row]]] = {}
+        for i, (text, gold) in enumerate(zip(texts, golds)):
+            given = {name: column[i] for name, column in used.items()}
             try:
-                rows.setdefault(self.task_of(gold, tasks[i] if tasks else None), []).append(i)
+                rules, row = self._row(gold, tasks[i] if tasks else None, given)
             except ValueError as error:
                 raise ValueError(f"row {i} of the batch: {error}") from None
+            completion = Completion(text, bool(given.get("truncated")))
+            parts.setdefault(rules.spec.name, []).append((i, completion, row))
         results: dict[int, Scored] = {}
-        for task, indices in rows.items():
-            whole = len(indices) == len(texts)
-            reward = self.reward(task)
-            found = reward.scores(
-                texts if whole else [texts[i] for i in indices],
-                golds if whole else [golds[i] for i in indices],
-                **_picked(columns, None if whole else indices),
-            )
-            for i, score in zip(indices, found, strict=True):
-                results[i] = self._scored(task, reward, texts[i], score, i)
+        for task, part in parts.items():
+            rules = self.rules(task)
+            indices, completions, rows = zip(*part)
+            for i, found in zip(indices, score_batch(rules.spec, completions, rows)):
+                results[i] = _scored(rules, found, texts[i])
         return [results[i] for i in range(len(texts))]
 
-    def _scored(
-        self, task: str, reward: TaskReward, text: str, score: Score | None, row: int
-    ) -> Scored:
-        if score is None:
+    def _row(self, gold: Any, task: str | None, given: dict[str, Any]) -> tuple[_Rules, Row]:
+        """What a gold and what is given beside it say, and how its task is scored."""
+        if gold is None:
+            raise ValueError("expected a gold, got None")
+        named = task or self.settings.task or _UNNAMED
+        read = self._read_text(gold, named) if isinstance(gold, str) else _read(gold, named)
+        found = read.gold.task if isinstance(read, Envelope) else read.task
+        if found == _UNNAMED:
             raise ValueError(
-                f"row {row} of the batch: expected a gold of task {task!r}, got one of another task"
+                f"expected a gold envelope, got {short(gold, 80)}: make one with `vlreward pack`, "
+                "or name the task of bare golds with VLREWARD_TASK"
             )
-        code = score.failure.code if score.failure is not None else None
-        if code is FailureCode.UNPARSABLE_GOLD and score.failure is not None:
-            raise ValueError(
-                f"row {row} of the batch: a gold cannot be read: {score.failure.detail}; check "
-                "golds before training, e.g. with `vlreward pack`"
-            )
-        terms = dict(score.terms)
-        acc = terms.pop(_ACC, None)
-        answers = [t.name for t in reward.spec.terms if isinstance(t, AnswerTerm)]
-        answer = terms.get(answers[0], 0.0)
-        shape = terms.get("format")
-        if shape is None:
-            from vlreward.parsers.tags import think_answer_structure
-
-            shape = float(think_answer_structure(text))
-        numbers = {
-            "score": float(score.value),
-            "acc": float(answer if acc is None else acc),
-            "answer": float(answer),
-            "format": float(shape),
-            "parsed": float(code is None),
-            "timeout": float(code in _UNSETTLED),
-        }
-        return Scored(task, replace(score, terms=terms), numbers)
+        if task is not None and found != task:
+            self.rules(task)  # says so if there is no such task at all
+            raise ValueError(f"expected a gold of task {task!r}, got one of {found!r}")
+        rules = self.rules(found)
+        row = rules.reward.row(read, **given)
+        assert row is not None  # it is of this very task
+        return rules, row
 
 
-def _picked(
-    columns: Mapping[str, Sequence[Any]], indices: Sequence[int] | None
-) -> dict[str, Sequence[Any]]:
-    if indices is None:
-        return dict(columns)
-    return {name: [column[i] for i in indices] for name, column in columns.items()}
+def _read(gold: Any, task: str) -> Gold | Envelope:
+    return read_gold(gold, task, gold_class(task))
+
+
+def _scored(rules: _Rules, score: Score, text: str) -> Scored:
+    terms, failure = score.terms, score.failure
+    code = None if failure is None else failure.code
+    if failure is not None and code is FailureCode.UNPARSABLE_GOLD:
+        _say_once(rules.spec.name, failure.detail)
+    answer = terms.get(rules.answer, 0.0) if rules.answer is not None else 0.0
+    shape = terms.get("format")
+    numbers = {
+        "score": score.value,
+        "acc": answer if rules.acc is None else score.metrics.get(rules.acc, 0.0),
+        "answer": answer,
+        "format": float(think_answer_structure(text)) if shape is None else shape,
+        "parsed": float(code is None),
+        "timeout": float(code in _UNSETTLED),
+    }
+    return Scored(rules.spec.name, score, numbers)
+
+
+@lru_cache
+def _say_once(task: str, detail: str) -> None:
+    """A run of days does not end by one row; that the row earns nothing must be known."""
+    logging.getLogger(__name__).warning(
+        "a gold of task %s cannot be read, its answers earn 0: %s; check golds before training, "
+        "e.g. with `vlreward pack`",
+        task,
+        detail,
+    )

@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from vlreward._text import first_problem
 from vlreward.frames import Frame, family_of
+from vlreward.types import AxisOrder
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -22,8 +24,8 @@ class Settings(BaseModel):
 
     Example:
         >>> Settings.from_environment({"VLREWARD_FRAME": "norm1000", "VLREWARD_WEIGHTS": "iou=2"})
-        Settings(task=None, frame=<Frame.NORM1000: 'norm1000'>, family=None, protocol='strict', \
-weights={'iou': 2.0}, clip=False, deadline=5.0)
+        Settings(task=None, frame=<Frame.NORM1000: 'norm1000'>, family=None, axis_order=None, \
+protocol='strict', weights={'iou': 2.0}, clip=False, deadline=5.0)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +36,9 @@ weights={'iou': 2.0}, clip=False, deadline=5.0)
     """Coordinate frame of predicted boxes, for golds that declare none."""
     family: str | None = None
     """Model family, for the frame and the input size, for golds that declare none."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a predicted pair comes first, `xy` or `yx`, for golds that declare
+    none."""
     protocol: str = "strict"
     """Whose rules: `strict`, or `vlm-r1`, `paddlemix`, `r1-v` for published training rewards."""
     weights: dict[str, float] = Field(default_factory=dict)
@@ -136,9 +141,5 @@ def _validated(cls: type[Settings], fields: dict[str, Any], prefix: str) -> Sett
     try:
         return cls.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        shown = prefix + name.upper() if prefix else name
-        message = first["msg"].removeprefix("Value error, ")
-        got = "" if "got" in message else f", got {first['input']!r}"
-        raise ValueError(f"{shown}: {message}{got}") from None
+        found = first_problem(error, name=lambda field: prefix + field.upper() if prefix else field)
+        raise ValueError(found) from None

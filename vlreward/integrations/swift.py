@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vlreward.integrations.scorer import COLUMNS
 from vlreward.integrations.settings import Settings
 from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import strip_end
@@ -104,7 +105,8 @@ def _with(reward: TaskReward, settings: Settings) -> TaskReward | None:
         terms=reward.terms,
         frame=settings.frame,
         family=settings.family,
-        clip=settings.clip and reward.spec.name == "rec",
+        axis_order=settings.axis_order,
+        clip=settings.clip and reward.spec.clips,
     )
 
 
@@ -122,8 +124,7 @@ class _AllTasks:
                 "expected a column 'solution' with the golds, got none; the columns are "
                 f"{sorted(columns)}"
             )
-        used = ("image_size", "input_size", "frame", "truncated", "image", "images")
-        given = {name: columns[name] for name in used if columns.get(name) is not None}
+        given = {name: columns.get(name) for name in (*COLUMNS, "image", "images")}
         scored = self.scorer.scores(completions, solution, tasks=columns.get("task"), **given)
         return [row.numbers["score"] for row in scored]
 

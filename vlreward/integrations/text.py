@@ -44,9 +44,13 @@ IMAGE_TOKENS = (
 )
 """Tokens that stand for an image: once in a prompt, often once for each patch when tokenized."""
 
-_TOKEN = "(?:" + "|".join(map(re.escape, IMAGE_TOKENS)) + ")"
+_FIRST = r"(?=<(?:[|ibeI]|/i|st)|\[I)"  # spares most texts the alternatives
+_TOKEN = _FIRST + "(?:" + "|".join(map(re.escape, IMAGE_TOKENS)) + ")"
 _IMAGES = re.compile(rf"{_TOKEN}(?:\s*{_TOKEN})*\s*")
 _SPACE = re.compile(r"\s*")
+_ENDS_REVERSED = re.compile(rf"(?:\s*(?:{'|'.join(re.escape(token[::-1]) for token in _END)}))*")
+_LONGEST_PADDING = 65_536
+_LEAST, _PLACES = 16, 64
 
 
 def strip_end(text: str) -> str:
@@ -58,14 +62,11 @@ def strip_end(text: str) -> str:
         >>> strip_end("<answer>4</answer><|im_end|><|endoftext|><|endoftext|>")
         '<answer>4</answer>'
     """
-    end = len(text)
-    while True:
-        stop = end
-        while stop and text[stop - 1].isspace():
-            stop -= 1
-        if not text.endswith(_END, 0, stop):
-            return text[:end]
-        end = stop - next(len(token) for token in _END if text.endswith(token, 0, stop))
+    if not text.rstrip().endswith(_END):
+        return text
+    # From the end, where it can be matched in linear time; nobody pads with more than that.
+    tail = _ENDS_REVERSED.match(text[: -_LONGEST_PADDING - 1 : -1])
+    return text[: len(text) - tail.end()] if tail else text
 
 
 def response_of(query: str, prompt: str) -> str:
@@ -126,21 +127,13 @@ def _after_expanded(query: str, prompt: str) -> int | None:
 def _after_cut(query: str, prompt: str) -> int | None:
     """Where the prompt ends in the query if the prompt's beginning was cut off: its longest
     suffix that the query begins with, which must at least hold the turn of the assistant."""
-    window = prompt[-len(query) :] if query else ""
-    # The failure function of Knuth, Morris and Pratt over query + prompt gives that suffix.
-    borders = [0] * len(query)
-    length = 0
-    for i in range(1, len(query)):
-        while length and query[i] != query[length]:
-            length = borders[length - 1]
-        length += query[i] == query[length]
-        borders[i] = length
-    length = 0
-    for character in window:
-        while length and (length == len(query) or query[length] != character):
-            length = borders[length - 1]
-        length += query[length] == character
-    return length if length >= min(_LEAST, len(prompt)) and length else None
-
-
-_LEAST = 16
+    tail = prompt[-_LEAST:]
+    found, at = None, query.find(tail)
+    for _ in range(_PLACES):  # a text that repeats the end of its prompt costs no more
+        end = at + len(tail)
+        if at < 0 or end > len(prompt):
+            break
+        if prompt.endswith(query[:end]):
+            found = end
+        at = query.find(tail, at + 1)
+    return found

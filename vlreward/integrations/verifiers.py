@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from vlreward.integrations.scorer import Scored
+from vlreward.integrations.scorer import COLUMNS, Scored
 from vlreward.integrations.settings import Settings
 from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import strip_end
@@ -27,7 +27,6 @@ __all__ = ["answer", "format_", "metrics", "score"]
 _DEFAULTS = Settings.from_environment()
 scorer_for(_DEFAULTS)  # refuses a bad environment now rather than after the first rollout
 _GOLDS = ("gold", "solution", "ground_truth", "answer")
-_COLUMNS = ("image_size", "input_size", "frame")
 
 
 async def score(task: Any, trace: Any) -> float:
@@ -66,7 +65,7 @@ async def _scored(task: Any, trace: Any) -> Scored:
             f"expected the gold in one of the fields {', '.join(_GOLDS)} of {type(task).__name__}, "
             f"got {found or 'none'}"
         )
-    columns = {name: getattr(task, name, None) for name in _COLUMNS}
+    columns = {name: getattr(task, name, None) for name in COLUMNS}
     columns["truncated"] = bool(getattr(trace, "is_truncated", False))
     scorer = scorer_for(_DEFAULTS)
     # A comparison may wait for a worker process, which must not hold up the event loop.

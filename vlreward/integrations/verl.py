@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vlreward.integrations.scorer import COLUMNS
 from vlreward.integrations.settings import Settings
 from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import strip_end
@@ -21,7 +22,6 @@ __all__ = ["compute_score"]
 
 _DEFAULTS = Settings.from_environment()
 scorer_for(_DEFAULTS)  # refuses a bad environment now rather than after the first rollout
-_COLUMNS = ("image_size", "input_size", "frame", "truncated")
 
 
 def compute_score(
@@ -37,7 +37,8 @@ def compute_score(
         data_source: Name of the data set; names the task of a bare gold if it is that of a task.
         solution_str: The response.
         ground_truth: Gold envelope, or a bare gold.
-        extra_info: May hold `task`, `image_size`, `input_size`, `frame` and `truncated`.
+        extra_info: May hold `task` and what else `scorer.COLUMNS` names: `image_size`,
+            `input_size`, `frame`, `axis_order`, `metadata`, `truncated`.
         options: `reward_kwargs`: fields of `Settings`. What verl itself passes is ignored.
 
     Returns:
@@ -48,7 +49,8 @@ def compute_score(
         ValueError: If the gold or an option is bad, or a frame or size is missing.
 
     Example:
-        >>> compute_score("rec", "<answer>[0, 0, 10, 10]</answer>", [0, 0, 10, 20],
+        >>> from vlreward.tasks.rec import REC
+        >>> compute_score(REC.name, "<answer>[0, 0, 10, 10]</answer>", [0, 0, 10, 20],
         ...               frame="original_px")["score"]
         0.5
     """
@@ -56,8 +58,8 @@ def compute_score(
     extra = extra_info if isinstance(extra_info, dict) else {}
     task = extra.get("task")
     if task is None and scorer.settings.task is None and not _is_envelope(ground_truth):
-        task = data_source if data_source in TASKS.names() else None
-    columns = {name: extra.get(name) for name in _COLUMNS}
+        task = data_source if data_source in TASKS else None
+    columns = {name: extra.get(name) for name in COLUMNS}
     return scorer.score(strip_end(solution_str), ground_truth, task=task, **columns).numbers
 
 

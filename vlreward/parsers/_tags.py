@@ -33,7 +33,9 @@ _SEP = rf"(?:{S},{S}|\s{{1,64}})"
 _CONTENT = re.compile(
     rf"{S}({NUMBER})(?:{_SEP}({NUMBER})(?:{_SEP}({NUMBER}){_SEP}({NUMBER}))?)?{S}<"
 )
-_ATTRIBUTE = re.compile(rf"""([\w:-]{{1,32}}){S}={S}["']?({NUMBER})(?:px)?(?=["'\s/,]|\Z)""")
+_ATTRIBUTE = re.compile(
+    rf"""(?<![\w:-])([\w:-]{{1,32}}){S}={S}["']?({NUMBER})(?:px)?(?=["'\s/,]|\Z)"""
+)
 _QUOTED = re.compile(r"""(coords|alt|label|name)\s{0,64}=\s{0,64}(?:"([^"]*)"|'([^']*)')""")
 _MARKS = re.compile(r"([0-9]{1,4}) ([0-9]{3,4}) ([0-9]{3,4})(?=[\s:;,.]|\Z)")  # index x y: Molmo 2
 _ENUMERATED = re.compile(r"([xy])([0-9]{0,3})")

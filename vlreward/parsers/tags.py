@@ -51,7 +51,8 @@ _MAX_READ = 8  # blocks that are read to see whether they mean the same
 _TAGS = re.compile(f"{_OPEN}|{_CLOSE}")
 # What stands between the tags where a model quotes its prompt.
 _PLACEHOLDER = re.compile(
-    r"\s*(?:(?:(?:put|insert|write) )?(?:(?:your|the|final|my) ){0,2}answer(?: here)?|\.{3}|…)?\s*",
+    r"\s*(?:(?:(?:(?:put|insert|write) )?(?:(?:your|the|final|my) ){0,2}answer(?: here)?|\.{3}|…)"
+    r"\s*)?",
     re.IGNORECASE,
 )
 

@@ -156,6 +156,11 @@ class RowReader:
             raise ValueError(f"row {start + len(rows)} of the batch: {error}") from None
         return rows
 
+    def row(self, gold: Any, given: dict[str, Any]) -> Row | None:
+        """One row, from its gold and values by the names of columns; see `rows`."""
+        get = given.get
+        return self._row(gold, *[get(name) for name in _READ[1:]])
+
     def _row(
         self,
         gold: Any,
@@ -171,11 +176,13 @@ class RowReader:
         mine = self.task
         if task != mine.name if task is not None else gold is None:
             return None
-        read: Gold | Envelope = (
-            _read_text(gold, mine.name, mine.gold)
-            if isinstance(gold, str)
-            else read_gold(gold, mine.name, mine.gold)
-        )
+        read: Gold | Envelope
+        if isinstance(gold, (Envelope, Gold)):
+            read = gold
+        elif isinstance(gold, str):
+            read = _read_text(gold, mine.name, mine.gold)
+        else:
+            read = read_gold(gold, mine.name, mine.gold)
         if isinstance(read, Envelope):
             envelope, read = read, read.gold
         else:

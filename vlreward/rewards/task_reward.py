@@ -12,7 +12,7 @@ from vlreward.frames import Frame, ModelFamily
 from vlreward.rewards._inputs import RowReader, as_family, to_completions
 from vlreward.scoring import score_batch
 from vlreward.task import Method, TaskSpec
-from vlreward.types import AxisOrder, FailureCode, ParseFailure, Score
+from vlreward.types import AxisOrder, FailureCode, ParseFailure, Row, Score
 
 __all__ = ["TaskReward"]
 
@@ -150,6 +150,18 @@ class TaskReward:
             following = iter(found)
             scores += [None if row is None else next(following) for row in rows]
         return scores
+
+    def row(self, gold: Any, **given: Any) -> Row | None:
+        """What one gold and values by the names of columns say; None for one of another task.
+
+        Args:
+            gold: A gold in any form that `vlreward.golds.unpack` reads, or what it gave.
+            given: Single values of what calls take as columns.
+
+        Raises:
+            ValueError: As calls do, but names no row.
+        """
+        return self._reader.row(gold, given)
 
     def _worth(self, score: Score) -> float | None:
         if self.on_timeout == "none" and score.failure and score.failure.code in _UNSETTLED:

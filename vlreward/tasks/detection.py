@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +32,7 @@ __all__ = ["DETECTION", "DetectionGold", "DetectionJudge"]
 _BOX_KEYS = ("bbox_2d", "bbox", "box", "Position", "position")
 _LABEL_KEYS = ("label", "Label", "category_name", "category", "name", "class", "ref")
 _COCO_KEYS = ("iscrowd", "area", "category_id")  # beside these a `bbox` is x, y, width, height
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
+_FENCE = "```"
 _NOTHING = ("none", "null", "no objects", "no object", "")
 
 
@@ -86,8 +85,10 @@ class DetectionGold(Gold):
             ValueError: If it is none of these, or only some boxes have labels.
         """
         if isinstance(value, str):
-            fence = _FENCE.search(value)
-            value = fence.group(1) if fence else value.strip()
+            start = value.find(_FENCE)
+            if 0 <= start < len(value) - len(_FENCE) and value.endswith(_FENCE):
+                value = value[start + len(_FENCE) : -len(_FENCE)].removeprefix("json")
+            value = value.strip()
             value = [] if value.lower().rstrip(".") in _NOTHING else literal(value)
         if value is None:
             value = []

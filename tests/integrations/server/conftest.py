@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,9 +10,17 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+
+_SERVE = """
+import json, sys
+from vlreward.integrations.server import ServerOptions, serve
+options = ServerOptions.model_validate(json.loads(sys.argv[1]))
+serve(options, ready=lambda url: print("listening on", url, flush=True))
+"""
 
 
 @dataclass
@@ -40,18 +49,29 @@ Start = Callable[..., Running]
 
 @pytest.fixture(scope="module")
 def start(root: Path) -> Iterator[Start]:
-    """Start `vlreward serve` with options; ended when the module's tests are done."""
+    """Start a server; ended when the module's tests are done.
+
+    With options it is `vlreward serve`, with `fields` a `serve` call with those of `ServerOptions`.
+    """
     for module in ("starlette", "uvicorn", "httptools", "prometheus_client"):
         pytest.importorskip(module, reason=f"{module} is not installed: it needs the extra serve")
     started: list[Running] = []
 
-    def run(*options: str, token: str | None = None, **variables: str) -> Running:
+    def run(
+        *options: str,
+        token: str | None = None,
+        fields: dict[str, Any] | None = None,
+        **variables: str,
+    ) -> Running:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("VLREWARD_")}
         environment |= {"PYTHONPATH": str(root), **variables}
         if token is not None:
             environment["VLREWARD_TOKEN"] = token
+        command = [sys.executable, "-m", "vlreward.cli", "serve", "--port", "0", *options]
+        if fields is not None:
+            command = [sys.executable, "-c", _SERVE, json.dumps({"port": 0, **fields})]
         process = subprocess.Popen(
-            [sys.executable, "-m", "vlreward.cli", "serve", "--port", "0", *options],
+            command,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,

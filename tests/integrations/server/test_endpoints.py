@@ -28,7 +28,7 @@ TEXTS = [THINK + f"<answer>{a}</answer><|im_end|>" for a in ("[0, 0, 10, 20]", "
 
 @pytest.fixture(scope="module")
 def server(start: Start) -> Running:
-    return start("--max-batch", "2000", "--max-body-mb", "1")
+    return start()
 
 
 @pytest.fixture
@@ -102,21 +102,21 @@ def test_batch_endpoint_tells_terms_failures_and_answers(client: httpx.Client) -
 
 
 def test_large_batch_keeps_its_order(client: httpx.Client) -> None:
-    items = [{"completion": f"<answer>{i % 7}</answer>", "gold": COUNT} for i in range(2000)]
+    items = [{"completion": f"<answer>{i % 7}</answer>", "gold": COUNT} for i in range(8192)]
     scores = client.post("/score", json={"items": items}).json()["scores"]
-    assert [s["value"] for s in scores] == [float(i % 7 == 4) for i in range(2000)]
+    assert [s["value"] for s in scores] == [float(i % 7 == 4) for i in range(8192)]
     response = client.post("/score", json={"items": [*items, items[0]]})
     assert (response.status_code, response.json()) == (
         413,
-        {"error": "expected at most 2000 completions, got 2001"},
+        {"error": "expected at most 8192 completions, got 8193"},
     )
 
 
 @pytest.mark.parametrize("declared", [True, False], ids=["content-length", "chunked"])
 def test_oversized_bodies(client: httpx.Client, declared: bool) -> None:
-    body = b'{"items": ["' + b"x" * 1_100_000 + b'"]}'
+    body = b'{"items": ["' + b"x" * 9_000_000 + b'"]}'
     content: Any = (
-        body if declared else iter([body[i : i + 4096] for i in range(0, len(body), 4096)])
+        body if declared else iter([body[i : i + 65536] for i in range(0, len(body), 65536)])
     )
     try:
         response = client.post("/score", content=content)

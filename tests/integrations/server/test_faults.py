@@ -46,8 +46,9 @@ def wait_for(condition: Any, seconds: float = 30.0) -> None:
 
 @pytest.fixture(scope="module")
 def one_server(start: Start) -> Running:
-    return start("--deadline", "0.5", "--max-hard", "4", "--workers", "1",
-                 "--head-timeout", "0.5", "--body-timeout", "0.5")  # fmt: skip
+    patience = {"head_timeout": 0.5, "body_timeout": 0.5}
+    settings = {"deadline": 0.5}
+    return start(fields={"settings": settings, "max_hard": 4, "workers": 1, **patience})
 
 
 @pytest.fixture

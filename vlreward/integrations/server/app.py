@@ -6,12 +6,19 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import gc
 import hmac
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict
+from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -30,11 +37,15 @@ from vlreward.integrations.server.schemas import (
     ScoreRequest,
     read_body,
 )
-from vlreward.types import Score
 
 __all__ = ["create_app"]
 
 _LOG = logging.getLogger("vlreward.server")
+_MAX_BODY = 8 * 2**20  # bytes; more is answered with 413
+_SCORE_SECONDS = 300  # in which a request must be scored; answered with 503 after
+_SHOWN_AT_A_TIME = 64
+_SWITCH_INTERVAL = 0.0005
+_Body = TypeVar("_Body", PaddleRequest, ScoreRequest)
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -63,7 +74,8 @@ class _Endpoints:
         self._scorer = Scorer(options.settings)
         token = options.token
         self._token = None if token is None else token.get_secret_value().encode("ascii")
-        self._lanes: Lanes | None = None
+        self._ending = False
+        self._lanes = Lanes(self._scorer, options, self._metrics)
 
     def app(self) -> Starlette:
         """Routes and life of the application."""
@@ -81,14 +93,32 @@ class _Endpoints:
     async def _life(self, _app: Starlette) -> AsyncIterator[None]:
         from vlreward.verify import PoolOptions, configure, shutdown
 
-        configure(PoolOptions(workers=self._options.workers))
-        self._lanes = Lanes(self._scorer, self._options, self._metrics)
-        await self._lanes.start()
+        configure(PoolOptions(workers=self._options.workers_each))
+        warming = asyncio.create_task(asyncio.to_thread(self._warm_up))
+        _end_with_parent()
+        # Threads that wait for worker processes hand the interpreter back sooner than by default.
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        # All that was imported is here to stay; going through it took the collector, and with it
+        # every request of that moment, some 25 milliseconds every few seconds.
+        gc.collect()
+        gc.freeze()
         try:
             yield
         finally:
-            await self._lanes.close()
+            self._ending = True
+            self._lanes.close()
             await asyncio.to_thread(shutdown)
+            await warming
+
+    def _warm_up(self) -> None:
+        """Have workers ready before the first comparison that needs one."""
+        from vlreward.verify import warm_up
+
+        try:
+            warm_up()
+        except RuntimeError as error:
+            if not self._ending:
+                _LOG.warning("comparisons that need a worker process will fail: %s", error)
 
     def _endpoint(
         self, name: str, handler: _Handler, error: Callable[[_Refused], Response]
@@ -133,7 +163,7 @@ class _Endpoints:
         return Response(self._metrics.exposition(), media_type=self._metrics.content_type)
 
     async def _paddle(self, request: Request) -> Response:
-        body = self._read(PaddleRequest, await self._body(request))
+        body = await self._read(PaddleRequest, request)
         if not len(body.src) == len(body.tgt) == len(body.response):
             raise _Refused(
                 422,
@@ -149,24 +179,27 @@ class _Endpoints:
         return _json({"error_code": 0, "error_msg": "Success", "score": scores})
 
     async def _score(self, request: Request) -> Response:
-        body = self._read(ScoreRequest, await self._body(request))
+        body = await self._read(ScoreRequest, request)
         results = await self._results(request, body.items)
-        return _json({"scores": [_shown(result) for result in results]})
+        parts = [
+            await self._lanes.in_turn(partial(_shown, results[at : at + _SHOWN_AT_A_TIME]))
+            for at in range(0, len(results), _SHOWN_AT_A_TIME)
+        ]
+        return Response(b'{"scores":[%b]}' % b",".join(parts), media_type="application/json")
 
-    @staticmethod
-    def _read(model: Any, body: bytes) -> Any:
+    async def _read(self, model: type[_Body], request: Request) -> _Body:
+        content = await self._body(request)
         try:
-            return read_body(model, body)
+            return await self._lanes.in_turn(partial(read_body, model, content))
         except BadRequest as error:
-            raise _Refused(422, str(error)) from None
+            raise _Refused(413 if error.too_large else 422, str(error)) from None
 
     async def _body(self, request: Request) -> bytes:
-        limit = self._options.max_body
         length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > limit:
-            raise self._too_large(limit)
+        if length.isdigit() and int(length) > _MAX_BODY:
+            raise _too_large()
         try:
-            return await asyncio.wait_for(self._chunks(request, limit), self._options.body_timeout)
+            return await asyncio.wait_for(_chunks(request), self._options.body_timeout)
         except asyncio.TimeoutError:
             self._metrics.dropped.labels("body too slow").inc()
             raise _Refused(
@@ -175,31 +208,8 @@ class _Endpoints:
                 _CLOSE,
             ) from None
 
-    async def _chunks(self, request: Request, limit: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise self._too_large(limit)
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    @staticmethod
-    def _too_large(limit: int) -> _Refused:
-        # The rest of the body is not read, so the connection cannot be used again.
-        return _Refused(413, f"expected a body of at most {limit} bytes", _CLOSE)
-
     async def _results(self, request: Request, items: list[Item]) -> list[Scored]:
-        assert self._lanes is not None
-        if len(items) > self._options.max_batch:
-            raise _Refused(
-                413, f"expected at most {self._options.max_batch} completions, got {len(items)}"
-            )
         try:
-            at_once = self._lanes.score_at_once(items)
-            if at_once is not None:
-                return at_once
             return await self._watched(request, self._lanes.score(items))
         except ValueError as error:
             raise _Refused(422, str(error)) from None
@@ -211,7 +221,7 @@ class _Endpoints:
         try:
             await asyncio.wait(
                 (work, left),
-                timeout=self._options.score_timeout,
+                timeout=_SCORE_SECONDS,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if work.done():
@@ -226,7 +236,37 @@ class _Endpoints:
             await asyncio.gather(work, left, return_exceptions=True)
 
 
+def _end_with_parent() -> None:
+    """Have one of several processes end like the others if the one that started them is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    loop, sentinel = asyncio.get_running_loop(), parent.sentinel
+
+    def end() -> None:
+        loop.remove_reader(sentinel)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(sentinel, end)
+
+
 _CLOSE = {"connection": "close"}
+
+
+async def _chunks(request: Request) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > _MAX_BODY:
+            raise _too_large()
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large() -> _Refused:
+    # The rest of the body is not read, so the connection cannot be used again.
+    return _Refused(413, f"expected a body of at most {_MAX_BODY} bytes", _CLOSE)
 
 
 async def _until_left(request: Request) -> None:
@@ -244,26 +284,33 @@ def _token_of(header: str) -> bytes:
     return value.strip().encode("utf-8", "replace") if scheme.lower() == "bearer" else b""
 
 
-def _shown(result: Scored) -> dict[str, Any]:
-    score: Score = result.score
-    failure = score.failure
-    answer = score.answer
-    return {
-        "task": result.task,
-        "value": score.value,
-        "terms": score.terms,
-        "acc": result.numbers["acc"],
-        "failure": None
-        if failure is None
-        else {"code": failure.code.value, "detail": failure.detail, "span": failure.span},
-        "answer": list(answer) if isinstance(answer, (list, tuple)) else answer,
-    }
+def _shown(results: Sequence[Scored]) -> bytes:
+    """Some results as JSON, without the brackets of a list."""
+    shown = []
+    for result in results:
+        score = result.score
+        failure, answer = score.failure, score.answer
+        code = None if failure is None else asdict(failure) | {"code": failure.code.value}
+        shown.append(
+            {
+                "task": result.task,
+                "value": score.value,
+                "terms": score.terms,
+                "acc": result.numbers["acc"],
+                "failure": code,
+                "answer": list(answer) if isinstance(answer, (list, tuple)) else answer,
+            }
+        )
+    return _encoded(shown)[1:-1]
+
+
+def _encoded(value: Any) -> bytes:
+    # A lone surrogate, which a completion may hold, is written as an escape.
+    return json.dumps(value, separators=(",", ":"), default=str).encode("ascii")
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    # A lone surrogate, which a completion may hold, is written as an escape.
-    body = json.dumps(value, separators=(",", ":"), default=str).encode("ascii")
-    return Response(body, status, headers, "application/json")
+    return Response(_encoded(value), status, headers, "application/json")
 
 
 def _error(refused: _Refused) -> Response:

@@ -1,29 +1,31 @@
 """Two lanes: what is scored at once in this process, and what waits for a worker process.
 
-Boxes, counts and almost all expressions are scored in the event loop's own thread, a few at a time,
-so that a large batch never holds up a small one. A comparison that only a worker process can settle
-goes to a thread of its own; nothing but its own request waits for it.
+Boxes, counts and almost all expressions are scored in the event loop's own thread, a few at a time:
+requests take turns of a millisecond, so that a large one never holds up a small one. A comparison
+that only a worker process can settle goes to a thread of its own; nothing but its own request waits
+for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from time import perf_counter
+from typing import TypeVar
 
-from vlreward.integrations.scorer import Scored, Scorer
+from vlreward.integrations.scorer import COLUMNS, Scored, Scorer
 from vlreward.integrations.server.metrics import ServerMetrics
 from vlreward.integrations.server.options import ServerOptions
 from vlreward.integrations.server.schemas import Item
 from vlreward.integrations.text import strip_end
-from vlreward.judges import MathJudge
-from vlreward.types import Parsed
 
 __all__ = ["Busy", "Lanes"]
 
-_TURN_ITEMS = 32
-_TURN_CHARS = 64 * 1024
+_T = TypeVar("_T")
+_TURN_SECONDS = 0.001
 
 
 class Busy(Exception):
@@ -41,18 +43,6 @@ class Busy(Exception):
         self.retry_after = retry_after
 
 
-@dataclass
-class _Job:
-    """One request that did not fit into a single turn."""
-
-    items: list[Item]
-    done: asyncio.Future[list[Scored]]
-    results: list[Scored | None]
-    next: int = 0
-    hard: int = 0
-    threads: list[Future[Scored]] = field(default_factory=list)
-
-
 class Lanes:
     """Scores the items of requests.
 
@@ -63,194 +53,121 @@ class Lanes:
     """
 
     def __init__(self, scorer: Scorer, options: ServerOptions, metrics: ServerMetrics) -> None:
-        from vlreward.verify import PoolOptions
-
         self._scorer = scorer
         self._options = options
         self._metrics = metrics
         self._pending = 0
         self._hard = 0
-        self._jobs: deque[_Job] = deque()
-        self._wake = asyncio.Event()
-        workers = PoolOptions(workers=options.workers).concurrency
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-hard")
-        self._workers = workers
-        self._runner: asyncio.Task[None] | None = None
+        self._turns = asyncio.Lock()  # first come, first served
+        self._worked = 0.0  # seconds since the event loop looked at everything else
+        self._workers = options.workers_each
+        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="vlreward-hard")
 
-    async def start(self) -> None:
-        """Begin."""
-        self._runner = asyncio.create_task(self._run(), name="vlreward-easy-lane")
-
-    async def close(self) -> None:
+    def close(self) -> None:
         """End; what still waits is dropped."""
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def score_at_once(self, items: list[Item]) -> list[Scored] | None:
-        """Scores of a small request, if nothing in it has to wait.
+    async def in_turn(self, work: Callable[[], _T]) -> _T:
+        """The result of `work`, which nobody else's runs beside.
 
-        Raises:
-            ValueError: If a gold is bad or a frame or size is missing; names the item.
+        After some work the event loop looks at everything else before the next.
         """
-        if len(items) > _TURN_ITEMS or sum(len(i.completion) for i in items) > _TURN_CHARS:
-            return None
-        if any(self._is_hard(item, i) for i, item in enumerate(items)):
-            return None
-        return self._counted(self._scored(items, 0))
+        async with self._turns:
+            started = perf_counter()
+            try:
+                return work()
+            finally:
+                self._worked += perf_counter() - started
+                if self._worked > _TURN_SECONDS / 2:
+                    self._worked = 0.0
+                    await asyncio.sleep(0)
 
     async def score(self, items: list[Item]) -> list[Scored]:
-        """Scores of a request of any size.
+        """Scores of a request of any size; one that fits into a turn and is easy is done then.
 
         Raises:
             Busy: If too much waits already.
             ValueError: If a gold is bad or a frame or size is missing; names the item.
         """
-        size = len(items)
+        results: list[Scored | None] = []
+        hard = await self.in_turn(partial(self._turn, items, results))
+        if hard or len(results) < len(items):
+            await self._finish(items, results, hard)
+        return self._counted(results)
+
+    async def _finish(
+        self, items: list[Item], results: list[Scored | None], hard: list[int]
+    ) -> None:
+        """Score what a request's first turn left: the rest in turns, `hard` by workers."""
+        asked: dict[int, asyncio.Future[Scored]] = {}
+        self._wait(len(items))
+        try:
+            self._hand_over(items, hard, asked)
+            while len(results) < len(items):
+                hard = await self.in_turn(partial(self._turn, items, results))
+                self._hand_over(items, hard, asked)
+            for index, score in zip(asked, await asyncio.gather(*asked.values())):
+                results[index] = score
+        finally:
+            for future in asked.values():
+                future.cancel()
+            self._wait(-len(items))
+
+    def _wait(self, size: int) -> None:
+        """Count completions that wait from now on, or no longer if `size` is negative."""
         # One request is always taken if nothing waits, or it never could be.
-        if self._pending and self._pending + size > self._options.max_pending:
+        if self._pending and size > 0 and self._pending + size > self._options.max_pending:
             raise Busy(
                 429, f"{self._pending} completions wait, {size} more are too many", retry_after=1
             )
-        done: asyncio.Future[list[Scored]] = asyncio.get_running_loop().create_future()
-        job = _Job(items, done, [None] * size)
         self._pending += size
         self._metrics.pending.set(self._pending)
-        self._jobs.append(job)
-        self._wake.set()
-        try:
-            return self._counted(await done)
-        finally:
-            for thread in job.threads:
-                thread.cancel()
-            self._pending -= size
-            self._metrics.pending.set(self._pending)
 
-    def _counted(self, results: list[Scored]) -> list[Scored]:
-        for result in results:
-            self._metrics.completions.labels(result.task).inc()
-            failure = result.score.failure
-            if failure is not None:
-                self._metrics.failures.labels(failure.code.value).inc()
-        return results
+    def _turn(self, items: list[Item], results: list[Scored | None]) -> list[int]:
+        """Add the scores of the next few items; the indices of those that need a worker."""
+        first, end = len(results), perf_counter() + _TURN_SECONDS
+        for index in range(first, len(items)):
+            results.append(_named(self._scorer.score_quickly, items[index], index))
+            if perf_counter() > end:
+                break
+        return [index for index in range(first, len(results)) if results[index] is None]
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            while self._jobs:
-                job = self._jobs.popleft()
-                if job.done.done():
-                    continue  # its client has left, or its gold was bad
-                try:
-                    self._turn(job)
-                except (Busy, ValueError) as error:
-                    job.done.set_exception(error)
-                except Exception as error:  # a bug: this request shows it, the others go on
-                    job.done.set_exception(error)
-                if job.next < len(job.items):
-                    self._jobs.append(job)
-                else:
-                    self._finish(job)
-                await asyncio.sleep(0)
-            self._wake.clear()
-
-    def _turn(self, job: _Job) -> None:
-        """Score the next few items of a job."""
-        chars = 0
-        easy: list[int] = []
-        while job.next < len(job.items) and len(easy) < _TURN_ITEMS and chars < _TURN_CHARS:
-            index = job.next
-            item = job.items[index]
-            chars += len(item.completion)
-            if self._is_hard(item, index):
-                self._hand_over(job, index)
-            else:
-                easy.append(index)
-            job.next += 1
-        for index in easy:
-            job.results[index] = self._scored([job.items[index]], index)[0]
-
-    def _is_hard(self, item: Item, index: int) -> bool:
-        """Whether only a worker process can settle it."""
-        from vlreward.golds import unpack
-        from vlreward.verify.exact.settle import settle_exactly
-
-        try:
-            task = self._scorer.task_of(item.gold, item.task)
-            spec = self._scorer.reward(task).spec
-            if not hasattr(spec.judge, "quick"):
-                return False
-            if not isinstance(spec.judge, MathJudge):
-                return True
-            outcome = spec.parser(strip_end(item.completion))
-            if not isinstance(outcome, Parsed):
-                return False
-            gold = unpack(item.gold, task).gold
-        except ValueError as error:
-            raise ValueError(f"item {index}: {error}") from None
-        if gold.task != task:
-            return False
-        target = gold.target(None, None)
-        return settle_exactly(target, outcome.value, spec.judge.policy) is None
-
-    def _hand_over(self, job: _Job, index: int) -> None:
-        if self._hard >= self._options.max_hard:
-            deadline = self._scorer.settings.deadline
-            raise Busy(
-                503,
-                f"{self._hard} comparisons wait for {self._workers} worker processes",
-                retry_after=max(1, round(self._hard * deadline / self._workers / 2)),
-            )
-        self._hard += 1
-        self._metrics.hard.set(self._hard)
-        job.hard += 1
+    def _hand_over(
+        self, items: list[Item], hard: list[int], asked: dict[int, asyncio.Future[Scored]]
+    ) -> None:
+        """Have threads ask workers about the items with the indices `hard`."""
         loop = asyncio.get_running_loop()
-        thread = self._threads.submit(self._scored_one, job.items[index], index)
-        job.threads.append(thread)
-
-        def back(future: Future[Scored]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._take_back, job, index, future)
-
-        thread.add_done_callback(back)
-
-    def _take_back(self, job: _Job, index: int, future: Future[Scored]) -> None:
-        self._hard -= 1
-        self._metrics.hard.set(self._hard)
-        job.hard -= 1
-        if job.done.done() or future.cancelled():
-            return
-        error = future.exception()
-        if error is not None:
-            job.done.set_exception(error)
-            return
-        job.results[index] = future.result()
-        self._finish(job)
-
-    def _finish(self, job: _Job) -> None:
-        if job.hard == 0 and job.next == len(job.items) and not job.done.done():
-            job.done.set_result([result for result in job.results if result is not None])
-
-    def _scored_one(self, item: Item, index: int) -> Scored:
-        return self._scored([item], index)[0]
-
-    def _scored(self, items: list[Item], first: int) -> list[Scored]:
-        results = []
-        for index, item in enumerate(items, first):
-            try:
-                results.append(
-                    self._scorer.score(
-                        strip_end(item.completion),
-                        item.gold,
-                        task=item.task,
-                        image_size=item.image_size,
-                        input_size=item.input_size,
-                        frame=item.frame,
-                        truncated=item.truncated or None,
-                    )
+        for index in hard:
+            if self._hard >= self._options.max_hard:
+                seconds = self._hard * self._scorer.settings.deadline / self._workers
+                raise Busy(
+                    503,
+                    f"{self._hard} comparisons wait for {self._workers} worker processes",
+                    retry_after=max(1, round(seconds / 2)),
                 )
-            except ValueError as error:
-                text = str(error).removeprefix("row 0 of the batch: ")
-                raise ValueError(f"item {index}: {text}") from None
-        return results
+            work = partial(_named, self._scorer.score, items[index], index)
+            asked[index] = loop.run_in_executor(self._threads, work)
+            self._count_hard(1)
+            asked[index].add_done_callback(lambda _: self._count_hard(-1))
+
+    def _count_hard(self, more: int) -> None:
+        self._hard += more
+        self._metrics.hard.set(self._hard)
+
+    def _counted(self, results: list[Scored | None]) -> list[Scored]:
+        found = [result for result in results if result is not None]
+        for task, count in Counter(result.task for result in found).items():
+            self._metrics.completions.labels(task).inc(count)
+        failures = (result.score.failure for result in found)
+        for code, count in Counter(f.code.value for f in failures if f is not None).items():
+            self._metrics.failures.labels(code).inc(count)
+        return found
+
+
+def _named(score: Callable[..., _T], item: Item, index: int) -> _T:
+    """What `score` makes of an item; its errors name the item."""
+    given = {name: getattr(item, name) for name in COLUMNS}
+    try:
+        return score(strip_end(item.completion), item.gold, task=item.task, **given)
+    except ValueError as error:
+        raise ValueError(f"item {index}: {error}") from None

@@ -23,26 +23,19 @@ class ServerOptions(BaseModel):
     token: SecretStr | None = None
     """What clients must send, as `Authorization: Bearer TOKEN` or as the password of basic
     authentication (`http://any:TOKEN@host:port/`), for all but `/healthz`."""
-    max_body: int = Field(default=8 * 2**20, ge=1024)
-    """Largest request body in bytes; more is answered with 413."""
-    max_batch: int = Field(default=8192, ge=1)
-    """Most completions in one request; more is answered with 413."""
     max_pending: int = Field(default=16_384, ge=1)
     """Most completions that wait at a time; requests beyond that are answered with 429."""
     max_hard: int = Field(default=64, ge=1)
     """Most symbolic comparisons that wait for a worker process; beyond that 503."""
-    max_connections: int = Field(default=2048, ge=1)
-    """Most connections at a time; beyond that 503."""
     workers: int | None = Field(default=None, ge=1, le=256)
-    """Worker processes for symbolic comparisons; None is half of the processors."""
+    """Worker processes for symbolic comparisons, of each of the `processes`; None shares half of
+    the processors out among them."""
+    processes: int = Field(default=1, ge=1, le=256)
+    """Processes that answer requests. The limits above hold for each of them."""
     head_timeout: float = Field(default=10.0, gt=0)
     """Seconds in which the head of a request must arrive; the connection is closed after."""
     body_timeout: float = Field(default=30.0, gt=0)
     """Seconds in which the body must arrive; answered with 408 after."""
-    idle_timeout: float = Field(default=75.0, gt=0)
-    """Seconds that a connection may stay open between requests."""
-    score_timeout: float = Field(default=300.0, gt=0)
-    """Seconds in which a request must be scored; answered with 503 after."""
     grace: float = Field(default=30.0, ge=0)
     """Seconds that requests in flight may take when the server is told to end."""
 
@@ -56,6 +49,13 @@ class ServerOptions(BaseModel):
                     "expected a token of at least 8 printable ASCII characters without spaces"
                 )
         return value
+
+    @property
+    def workers_each(self) -> int:
+        """Worker processes of each of the `processes`."""
+        from vlreward.verify import PoolOptions
+
+        return self.workers or max(1, PoolOptions().concurrency // self.processes)
 
     @property
     def is_loopback(self) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import tempfile
 from collections.abc import Callable
+from functools import partial
 
+from vlreward.integrations.scorer import Scorer
 from vlreward.integrations.server.options import ServerOptions
 
 __all__ = ["serve"]
 
-_SWITCH_INTERVAL = 0.0005
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def serve(options: ServerOptions, *, ready: Callable[[str], None] | None = None) -> None:
@@ -26,14 +29,27 @@ def serve(options: ServerOptions, *, ready: Callable[[str], None] | None = None)
         ValueError: If the settings fit no task.
         SystemExit: If the address cannot be listened on.
     """
+    if options.processes == 1:
+        _serve(options, ready)
+        return
+    Scorer(options.settings)  # refuses bad settings here, and not in each process again
+    with tempfile.TemporaryDirectory(prefix="vlreward-metrics-") as directory:
+        os.environ[_METRICS] = directory  # before any process imports prometheus_client
+        try:
+            _serve(options, ready)
+        finally:
+            del os.environ[_METRICS]
+
+
+def _serve(options: ServerOptions, ready: Callable[[str], None] | None) -> None:
     try:
         from vlreward.integrations.server.app import create_app
-        from vlreward.integrations.server.http import config_for, make_server
+        from vlreward.integrations.server.http import config_for, make_server, run_processes
     except ImportError as error:
         raise ImportError(
             f"the reward server needs the extra 'serve' ({error}): pip install 'vlreward[serve]'"
         ) from error
-    app = create_app(options)
-    # Threads that wait for worker processes hand the interpreter back sooner than by default.
-    sys.setswitchinterval(_SWITCH_INTERVAL)
-    make_server(config_for(app, options), ready).run()
+    if options.processes > 1:
+        run_processes(config_for(partial(create_app, options), options), ready)
+    else:
+        make_server(config_for(create_app(options), options), ready).run()

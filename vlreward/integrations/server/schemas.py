@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
-__all__ = ["BadRequest", "Item", "PaddleRequest", "ScoreRequest", "read_body"]
+from vlreward._text import first_problem, short
+from vlreward.types import AxisOrder
+
+__all__ = ["MAX_BATCH", "BadRequest", "Item", "PaddleRequest", "ScoreRequest", "read_body"]
+
+MAX_BATCH = 8192
+"""Most completions in one request."""
+
+_MAX_VALUES = 131_072
+_Body = TypeVar("_Body", bound=BaseModel)
+_Texts = Annotated[list[str], FailFast()]
+
+
+class _Closed(BaseModel):
+    """An object without other fields than its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_are_few(cls, value: Any) -> Any:
+        """Each unknown field would be an error of its own, and there may be thousands."""
+        if isinstance(value, dict) and len(value) > 2 * len(cls.model_fields):
+            raise ValueError(f"expected the fields {', '.join(cls.model_fields)}, got {len(value)}")
+        return value
 
 
 class PaddleRequest(BaseModel):
@@ -14,18 +39,16 @@ class PaddleRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    src: list[str]
+    src: _Texts
     """Prompts, decoded; not used."""
-    tgt: list[str]
+    tgt: _Texts
     """Golds, tokenized and decoded again: special tokens may surround them."""
-    response: list[str]
+    response: _Texts
     """Completions, decoded with their special tokens."""
 
 
-class Item(BaseModel):
+class Item(_Closed):
     """One completion to score."""
-
-    model_config = ConfigDict(extra="forbid")
 
     completion: str
     """The generated text alone."""
@@ -38,38 +61,56 @@ class Item(BaseModel):
     input_size: tuple[float, float] | None = None
     """(width, height) in pixels of the image that the model sees, if the gold does not say."""
     frame: str | None = None
-    """Coordinate frame of predicted boxes, if the gold does not say."""
+    """Frame of predicted coordinates, if the gold does not say."""
+    axis_order: AxisOrder | None = None
+    """Which coordinate of a predicted pair comes first, if the gold does not say."""
+    metadata: dict[str, Any] | None = None
+    """What else the data says of the row, if the gold does not."""
     truncated: bool = False
     """Whether generation stopped at the token limit."""
 
 
-class ScoreRequest(BaseModel):
+class ScoreRequest(_Closed):
     """A batch."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    items: list[Item] = Field(min_length=1)
+    items: Annotated[list[Item], FailFast(), Field(min_length=1)]
     """Completions, which may belong to different tasks."""
 
 
 class BadRequest(ValueError):
     """A body that is no request; says what was expected, where, and what was found."""
 
-
-_ADAPTERS: dict[type[BaseModel], TypeAdapter[Any]] = {
-    model: TypeAdapter(model) for model in (PaddleRequest, ScoreRequest)
-}
+    too_large = False
+    """Whether it holds too much."""
 
 
-def read_body(model: type[BaseModel], body: bytes) -> Any:
-    """A request from its JSON.
+class _TooLarge(BadRequest):
+    too_large = True
+
+
+def read_body(model: type[_Body], body: bytes) -> _Body:
+    """A request from its JSON, in some tens of milliseconds at most.
 
     Raises:
-        BadRequest: If it is none.
+        BadRequest: If it is none, or holds more than `MAX_BATCH` completions or 131,072 values.
     """
+    # Values lie between commas. To read millions of them would take seconds, and a process that
+    # reads does nothing else meanwhile.
+    commas = body.count(b",")
+    if commas > _MAX_VALUES:
+        raise _TooLarge(
+            f"expected at most {_MAX_VALUES} commas in a body, got {commas}: send smaller batches"
+        )
     try:
-        return _ADAPTERS[model].validate_json(body)
+        fields = from_json(body, cache_strings=False)
+    except ValueError as error:
+        raise BadRequest(f"Invalid JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise BadRequest(f"expected an object, got {short(fields)}")
+    size = max((len(part) for part in fields.values() if isinstance(part, list)), default=0)
+    if size > MAX_BATCH:
+        raise _TooLarge(f"expected at most {MAX_BATCH} completions, got {size}")
+    try:
+        return model.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadRequest(f"{where}: {first['msg']}" if where else first["msg"]) from None
+        raise BadRequest(first_problem(error)) from None

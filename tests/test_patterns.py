@@ -1,0 +1,156 @@
+"""No regular expression of the package backtracks: whatever the text, time grows with its length.
+
+Every compiled pattern of every module is found by itself, so that a new one is tested too.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections import deque
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from time import thread_time
+from typing import Any
+
+import pytest
+
+import vlreward
+from vlreward.parsers.tags import MAX_CHARS
+from vlreward.verify.exact.text import MAX_CHARACTERS
+
+_METHODS = {
+    *("search", "match", "fullmatch", "finditer", "findall", "sub", "subn", "split", "scanner")
+}
+_LIMIT = 2 * 0.05  # seconds: a machine that does much else runs at half its speed
+_CAPS = {
+    "vlreward.bench.command.": 4_096,  # options of the command line
+    "vlreward.parsers.": MAX_CHARS,
+    "vlreward.tasks.published.": MAX_CHARS,
+    "vlreward.verify.": MAX_CHARACTERS,
+}
+# Used by another name, and never to search.
+_MATCHED = {
+    "vlreward.parsers.choice._WRAPPERS",
+    "vlreward.parsers.counts._USUAL_WHOLE",
+    "vlreward.verify.exact.text._PHRASES",
+}
+# Runs of what quantifiers repeat, and beginnings of what patterns look for that never come true.
+_UNITS = (
+    *(" ", "\n", "a", "1", "1,", "1.5 ", "-", ".", "[", "{", "(", "<", "\\", "|", "a ", " a"),
+    *("[1,", "</", "<s>", "<s> ", "<|a|>", "<answer>", "</answer>", "<think>", "<image>", "bbox"),
+    *('"a":', "{'a': ", '"', "'", "_", "^", "=", "= ", "a=", "%", "$", "$ ", "°", "的", "٣", "e"),
+    *("1 1", "1:", "1/", "1e", "-- ", "- 1", "* ", "# ", "```", "```json\n", "\x00", "\u2028"),
+    *("\\text{", "\\a", "box"),
+)
+
+
+def _patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
+    seen: set[int] = set()
+    for info in pkgutil.walk_packages(vlreward.__path__, "vlreward."):
+        try:
+            module = importlib.import_module(info.name)
+        except ImportError:  # an extra that is not installed
+            continue
+        for name, value in vars(module).items():
+            for number, pattern in enumerate(_inside(value)):
+                if id(pattern) not in seen:
+                    seen.add(id(pattern))
+                    yield f"{info.name}.{name}" + f"[{number}]" * bool(number), pattern
+
+
+def _inside(value: Any, depth: int = 0) -> Iterator[re.Pattern[Any]]:
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, type) and value.__module__.startswith("vlreward") and depth < 1:
+        for member in vars(value).values():
+            yield from _inside(member, depth + 1)
+    elif isinstance(value, dict) and depth < 3:
+        for member in value.values():
+            yield from _inside(member, depth + 1)
+    elif isinstance(value, (list, tuple, set, frozenset)) and depth < 3:
+        for member in value:
+            yield from _inside(member, depth + 1)
+
+
+_FOUND = dict(_patterns())
+
+
+def _uses() -> dict[str, set[str]]:
+    """Names of the methods that the package calls on each name."""
+    found: dict[str, set[str]] = {}
+    for path in Path(vlreward.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                owner = node.value
+                name = getattr(owner, "id", getattr(owner, "attr", ""))
+                found.setdefault(name, set()).add(node.attr)
+    return found
+
+
+_USES = _uses()
+
+
+def _methods(name: str) -> set[str]:
+    """`match` or `fullmatch` where nothing else is called on the pattern, or else all."""
+    if name.partition("[")[0] in _MATCHED:
+        return {"match", "fullmatch"}
+    used = _USES.get(name.rpartition(".")[2], set()) & _METHODS
+    return used if used and used <= {"match", "fullmatch"} else {"search", "match", "fullmatch"}
+
+
+def _longest(name: str) -> int:
+    """The longest text that what uses a pattern hands it."""
+    return next((size for start, size in _CAPS.items() if name.startswith(start)), 1_000_000)
+
+
+def _seconds(name: str, text: str) -> float:
+    pattern = _FOUND[name]
+    given: Any = text.encode("utf-8") if isinstance(pattern.pattern, bytes) else text
+    methods = [getattr(pattern, method) for method in _methods(name)]
+    best = float("inf")
+    for _ in range(3):
+        started = thread_time()
+        for method in methods:
+            method(given)
+        best = min(best, thread_time() - started)
+        if best < _LIMIT / 50:
+            break
+    return best
+
+
+def _all_matches(name: str, text: str) -> float:
+    pattern = _FOUND[name]
+    given: Any = text.encode("utf-8") if isinstance(pattern.pattern, bytes) else text
+    started = thread_time()
+    deque(pattern.finditer(given), maxlen=0)
+    return thread_time() - started
+
+
+def test_the_patterns_are_found() -> None:
+    assert len(_FOUND) > 50
+    assert "vlreward.parsers.tags._PLAIN_STRUCTURE" in _FOUND
+
+
+@pytest.mark.parametrize("name", sorted(_FOUND))
+def test_a_million_characters_take_less_than_50_milliseconds(name: str) -> None:
+    """Or as many as its users let through, if that is less."""
+    longest = _longest(name)
+    searched = "search" in _methods(name)
+    worst = (0.0, "")
+    for unit, start, end in product(_UNITS, ("", "x"), ("", "!")):
+        # Short ones first: what backtracks would take hours for the long one.
+        for size in (200, 4_000):
+            text = start + (unit * (size // len(unit) + 1))[: min(size, longest)] + end
+            taken = _seconds(name, text)
+            assert taken < _LIMIT / 5, (text[:20], end, len(text), taken)
+            if searched:
+                taken = _all_matches(name, text)
+                assert taken < _LIMIT / 2, ("all matches", text[:20], end, len(text), taken)
+        worst = max(worst, (taken, unit))
+    text = (worst[1] * (longest // len(worst[1]) + 1))[:longest]
+    taken = _seconds(name, text)
+    assert taken < _LIMIT, (worst[1], longest, taken)
