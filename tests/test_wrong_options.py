@@ -94,6 +94,7 @@ WRONG: dict[str, list[str]] = {
     "--on-missing": ["", "keep"],
     "--out": [BENEATH_A_FILE],
     "--port": ["-1", "65536", "x"],
+    "--processes": ["0", "-1", "x"],
     "--prompt": ["", "r2"],
     "--prompts": ["0", "x"],
     "--protocol": ["", "strickt"],
