@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from vlreward import __version__
+from vlreward._lock import FileLock, LockedError
 from vlreward.bench import _answer_lines
 from vlreward.bench._answer_lines import SCHEMA, RunFileError, RunMismatchError
-from vlreward.bench._lock import FileLock, LockedError
 from vlreward.engines.base import Generation
 
 __all__ = [

@@ -23,7 +23,7 @@ from vlreward.metrics.labelled import (
 from vlreward.parsers.boxes import BoxesParser, LabelledBox
 from vlreward.prompts import PromptTemplate
 from vlreward.task import FORMAT, AnswerTerm, Histogram, Recipe, Shape, TaskSpec
-from vlreward.tasks.detection_published import published
+from vlreward.tasks.detection_published import published, published_boxes
 from vlreward.tasks.detection_schemas import DETECTION_SCHEMAS
 from vlreward.types import Gold, ParseFailure, Row, Sample
 
@@ -263,7 +263,11 @@ def _map(predicted: Sequence[Labelled], gold: Sequence[Labelled]) -> float:
 
 
 def _shapes(value: Any) -> list[Shape]:
-    return [Shape("box", tuple(map(float, box)), label) for box, label in value]
+    """The boxes of a target or an answer; of what a published rule read, those that are boxes."""
+    pairs = published_boxes(value)
+    if pairs is None:
+        pairs = [(Box.from_sequence(box), label) for box, label in value]
+    return [Shape("box", tuple(map(float, box)), label) for box, label in pairs]
 
 
 _TAIL = (

@@ -15,7 +15,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from vlreward.metrics.coco import CocoBox, coco_ap
 from vlreward.metrics.compat import pixel_iou
 from vlreward.metrics.labelled import Labelled
 from vlreward.parsers.tags import MAX_CHARS
@@ -253,6 +252,8 @@ def _map(
 ) -> float:
     if not items or not gold:
         return float(not items and not gold)
+    from vlreward.metrics.coco import CocoBox, coco_ap
+
     labels = {label for _, label in gold}
     there = [CocoBox((box.x1, box.y1, box.x2, box.y2), label) for box, label in gold]
     found = [

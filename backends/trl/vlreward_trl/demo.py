@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlreward._files import replacing
 from vlreward.command_line import Command, Version
+from vlreward.files import replacing
 from vlreward.scenes import TASKS
 from vlreward.tasks.counting import COUNTING
 

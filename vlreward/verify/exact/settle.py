@@ -200,6 +200,8 @@ def _unread(gold: Reading, answer: Reading) -> Settled | None:
     refused = _refused(gold, answer)
     if refused is not None:
         return refused
+    if answer.status != "read" and not _balanced(answer.text):
+        return Settled("unparsable_answer", "answer: brackets that do not close, or no value")
     marks, others = _marks(gold), _marks(answer)
     if marks != others:
         strange = sorted((others - marks).elements())
@@ -209,8 +211,21 @@ def _unread(gold: Reading, answer: Reading) -> Settled | None:
     return _shapes(gold, answer)
 
 
+def _balanced(text: str) -> bool:
+    """Whether brackets of any kind open before they close, around something."""
+    depth = 0
+    for character in text:
+        depth += (character in "({[⦃⟦") - (character in ")}]⦄⟧")
+        if depth < 0:
+            return False
+    return not depth and any(character.isalnum() for character in text)
+
+
 _PLAIN = (Word, Spelled, Clock, InBase, Empty, Choice, Symbol)
-_MARK = re.compile(r"'|\d\s*[)}]?\s*_|\\[a-zA-Z]+|[∥⊥∠△]")
+_MARK = re.compile(
+    r"'|\d\s*[)}]?\s*_|\\[a-zA-Z]+|[#?@&~`\x00-\x1f]"
+    "|[^\x00-\x7fπ√∞°≤≥≠≈±∓∪∈⦃⦄⟦⟧⟨⟩∅ℝ…α-ωΑ-Ω]"
+)
 _ALGEBRA_TEXT = """
 frac sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim max min gcd lcm
 mod bmod pmod det int iint iiint oint sum prod binom begin end partial nabla vec hat bar
