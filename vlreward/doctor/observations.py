@@ -53,6 +53,8 @@ class Observation:
     """(width, height) in pixels of the original image."""
     input_size: Size | None = None
     """(width, height) in pixels of the image that the model saw."""
+    gold: tuple[float, float, float, float] | None = None
+    """The gold's box in original pixels, if it is one and the file has it."""
 
     @property
     def length(self) -> int:
@@ -178,6 +180,7 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         frame=frame,
         image_size=image_size,
         input_size=_size(row.get("input_size")),
+        gold=_gold_box(row.get("gold")),
     )
 
 
@@ -196,6 +199,13 @@ def _size(value: Any) -> Size | None:
         return None if value is None else Size.from_sequence([float(side) for side in value])
     except (TypeError, ValueError):
         return None
+
+
+def _gold_box(gold: Any) -> tuple[float, float, float, float] | None:
+    """The box of a gold that is measured in original pixels."""
+    if not isinstance(gold, dict) or gold.get("frame", Frame.ORIGINAL_PX) != Frame.ORIGINAL_PX:
+        return None
+    return _box(gold.get("box"))
 
 
 def _box(value: Any) -> tuple[float, float, float, float] | None:
@@ -249,6 +259,7 @@ def _recorded(
                 frame=sample.frame,
                 image_size=sample.image_size,
                 input_size=sample.input_size,
+                gold=_box(sample.target),
             )
         )
     return observations
