@@ -156,7 +156,9 @@ def _golds(observations: Sequence[Observation]) -> Finding:
     examples = tuple((f"gold {o.gold}: {problem}", o) for problem, o in bad[:_EXAMPLES])
     share = len(bad) / len(known)
     remedy = gold_remedy(bad)
-    return Finding("golds", about, share, len(bad), len(known), dict(counts.items()), examples, remedy)
+    return Finding(
+        "golds", about, share, len(bad), len(known), dict(counts.items()), examples, remedy
+    )
 
 
 def _multiple(observations: Sequence[Observation]) -> Finding:
