@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from vlreward.parsers import tags
-from vlreward.parsers.boxes import BoxParser
+from vlreward.parsers.boxes import BoxesParser, BoxParser
 from vlreward.parsers.counts import CountParser
+from vlreward.parsers.points import PointParser
 from vlreward.tasks import published as compat
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
@@ -17,6 +18,12 @@ _BOXES = [
     BoxParser(where="whole", several_boxes="first"),
     BoxParser(several_answers="last", several_boxes="last"),
 ]
+_POINTS = [
+    PointParser(),
+    PointParser(where="whole"),
+    PointParser(where="whole", several_points="last", boxes=False),
+]
+_SEVERAL = [BoxesParser(), BoxesParser(where="whole")]
 _COUNTS = [
     CountParser(),
     CountParser(where="whole"),
@@ -43,6 +50,16 @@ def check(data: bytes) -> None:
     for boxes in _BOXES:
         result = boxes(text)
         _check_result(result, text)
+    for points in _POINTS:
+        _check_result(points(text), text)
+    for several in _SEVERAL:
+        found = several(text)
+        if isinstance(found, Parsed):
+            for box, label in found.value:
+                _check_result(Parsed(box, found.span), text)
+                assert label is None or isinstance(label, str)
+        else:
+            _check_result(found, text)
     for counts in _COUNTS:
         counted = counts(text)
         _check_result(counted, text)
