@@ -15,7 +15,6 @@ from typer.core import TyperCommand, TyperGroup
 from vlreward import __version__
 from vlreward.errors import UserError
 from vlreward.frames import Frame
-from vlreward.registry import UnknownNameError
 
 __all__ = [
     "BUG",
@@ -97,7 +96,7 @@ def fail_in_one_line() -> Iterator[None]:
             # The reader, e.g. `head`, has seen enough; rich turns that into SystemExit(1).
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(141) from None
-        elif not isinstance(error, (ImportError, OSError, UnknownNameError)):
+        elif not isinstance(error, (ImportError, OSError)):
             if not isinstance(error, Exception):
                 raise
             traceback.print_exc()

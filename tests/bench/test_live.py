@@ -330,6 +330,7 @@ def test_the_page_shows_the_images_that_the_run_found(
         assert done.exit_code == 0, done.output
         assert _page_images(page) == written
         assert str(tmp_path) not in page.read_text()
+        assert f"../../{root}" not in page.read_text(), "a page for others names no directories"
     (tmp_path / "runs").rename(tmp_path / "moved")
     page = tmp_path / "moved.html"
     CliRunner().invoke(vlreward, ["report", str(tmp_path / "moved" / "a"), "--html", str(page)])

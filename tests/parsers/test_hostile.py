@@ -13,6 +13,7 @@ import pytest
 from vlreward.parsers import _found, _scan, tags
 from vlreward.parsers._stated import TooComplex
 from vlreward.parsers.boxes import BoxesParser, BoxParser
+from vlreward.parsers.choice import ChoiceParser
 from vlreward.parsers.counts import CountParser
 from vlreward.parsers.points import PointParser
 from vlreward.tasks import published as compat
@@ -75,6 +76,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "boxes": BoxesParser(),
     "point": PointParser(),
     "point, whole": PointParser(where="whole"),
+    "choice": ChoiceParser(),
+    "choice, whole": ChoiceParser(where="whole"),
     "count": CountParser(),
     "count, whole": CountParser(where="whole"),
     "count, last": CountParser(several_answers="last", several_numbers="last"),

@@ -67,7 +67,18 @@ def test_golds_as_data_sets_write_them(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["None", "none", "null", "[]", [], None, "No Objects", "```json\n[]\n```", {"boxes": []}],
+    [
+        "None",
+        "none",
+        "null",
+        "[]",
+        [],
+        None,
+        "No Objects",
+        "```json\n[]\n```",
+        {"boxes": []},
+        {"bbox_2d": None},
+    ],
 )
 def test_no_object_is_a_gold(value: Any) -> None:
     gold = DetectionGold.read(value)

@@ -88,10 +88,14 @@ class ChoiceGold(Gold):
             named = _of_content(text, options)
             if named:
                 return cls(letters=(named,), options=options)
+        prefixed = _PREFIX.match(text)
+        if prefixed and options and _of_content(text[prefixed.end() :], options) == prefixed[1]:
+            return cls(letters=(prefixed[1],), options=options)
+        text = text.upper() if len(text) == 1 else text
         if _LETTERS.match(text) or (_RUN.match(text) and list(text) == sorted(set(text))):
             return cls(letters=tuple(re.findall("[A-Z]", text)), options=options)
         raise ValueError(
-            f"expected a letter, or the content of one of the options {options!r:.80}, got "
+            f"expected a letter, or the content of one of the options {options or ()!r:.80}, got "
             f"{value!r:.80}"
         )
 

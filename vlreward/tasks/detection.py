@@ -181,7 +181,9 @@ _BOX_TYPES = {"norm1": Frame.NORM1, "real": Frame.ORIGINAL_PX}
 
 
 def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The objects of lists side by side; of one object, itself."""
+    """The objects of lists side by side; of one object, itself; of `{"bbox_2d": null}`, none."""
+    if any(key in value and value[key] is None for key in _BOX_KEYS):
+        return
     boxes = next((value[key] for key in ("boxes", *_BOX_KEYS) if key in value), None)
     if boxes is None:
         raise ValueError(

@@ -107,8 +107,11 @@ def shown(answer: Any) -> str | None:
     """An answer as text for tables."""
     if answer is None or isinstance(answer, str):
         return answer
-    if isinstance(answer, tuple) and all(isinstance(part, (int, float)) for part in answer):
-        return f"[{', '.join(f'{part:g}' for part in answer)}]"
+    if isinstance(answer, tuple):
+        try:
+            return f"[{', '.join(map('{:g}'.format, answer))}]"
+        except (TypeError, ValueError):  # not of numbers alone
+            pass
     return str(answer)
 
 
