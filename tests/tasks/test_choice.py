@@ -87,6 +87,7 @@ def test_right_answers_with_known_options(answer: str) -> None:
         "A", "C", "E", "A. a red car", "a red car", "not B", "A or B", "B or C", "B. a red car",
         "A. a blue car", "B. not sure", "B. or C", "I think it is B, maybe C", "blue", "A, B",
         "ABCD", "not a blue car", "a blue car or a red car", "B and C", "neither", "B is wrong", "",
+        "B. Nope", "B. green", "B. whatever",
     ],
 )  # fmt: skip
 def test_wrong_answers_and_hedges_earn_nothing(answer: str) -> None:
