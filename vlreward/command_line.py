@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vlreward import __version__
-from vlreward.errors import UserError
+from vlreward.errors import OptionError, UserError
 from vlreward.frames import Frame
 
 __all__ = [
@@ -105,6 +107,17 @@ def fail_in_one_line() -> Iterator[None]:
         raise typer.Exit(code) from error
 
 
+def _finite(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def checked(**options: Any) -> Any:
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise OptionError(f"--{name.replace('_', '-')}: expected a number, got {value!r}")
+        return command(**options)
+
+    return checked
+
+
 class _OneLine:
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the options."""
@@ -122,7 +135,13 @@ class Command(_OneLine, TyperCommand):
 
 
 class Group(_OneLine, TyperGroup):
-    """Commands that fail in one line."""
+    """Commands that fail in one line, and take no number that is none (NaN, infinity)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for command in self.commands.values():
+            if not isinstance(command, TyperGroup) and command.callback is not None:
+                command.callback = _finite(command.callback)
 
 
 class DefaultGroup(Group):

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from vlreward.parsers import _scan, tags
+from vlreward.parsers import _found, _scan, tags
 from vlreward.parsers._stated import TooComplex
 from vlreward.parsers.boxes import BoxesParser, BoxParser
 from vlreward.parsers.choice import ChoiceParser
@@ -155,9 +155,9 @@ def test_the_steps_of_a_scan_are_bounded() -> None:
         try:
             scan.run(0)
         except TooComplex:
-            assert scan._steps <= 2 * _scan._MAX_TOKENS + 32
+            assert scan._steps <= 2 * _found.MAX_TOKENS + 32
         else:
-            assert scan._steps <= _scan._MAX_TOKENS
+            assert scan._steps <= _found.MAX_TOKENS
 
 
 def test_a_hundred_labelled_boxes_are_within_bounds() -> None:
