@@ -1,4 +1,4 @@
-"""Detection under published rules; the rules are in `detection_rules`.
+"""Detection under published rules; the rules are in `detection_rules` and `visual_rft_rules`.
 
 | protocol | method | rule |
 |---|---|---|
@@ -19,6 +19,7 @@ from vlreward.judges import CornersJudge
 from vlreward.metrics.labelled import Labelled
 from vlreward.task import AnswerTerm, TaskSpec
 from vlreward.tasks import detection_rules as rules
+from vlreward.tasks import visual_rft_rules
 from vlreward.types import Parsed, ParseFailure, Row, Sample
 
 __all__ = ["VisualRftJudge", "VlmR1Judge", "published", "published_boxes"]
@@ -61,7 +62,7 @@ class VisualRftJudge:
                 None if items is None else _scaled(items, sample),
             )
             for verdict, text, sample in zip(verify_whole_outputs(pairs), answers, samples)
-            for items in (rules.read_visual_rft(text),)
+            for items in (visual_rft_rules.read_visual_rft(text),)
         ]
 
     def quick(self, answers: Sequence[str], samples: Sequence[Sample | Row]) -> list[None]:
@@ -111,11 +112,11 @@ def _reading(text: str) -> Parsed[rules.VlmR1Reading] | ParseFailure:
 
 
 def _iou(answer: VisualRft, gold: Sequence[Labelled]) -> float:
-    return 1.0 if answer.verified else rules.visual_rft_iou(answer.items, gold)
+    return 1.0 if answer.verified else visual_rft_rules.visual_rft_iou(answer.items, gold)
 
 
 def _confidence(answer: VisualRft, gold: Sequence[Labelled]) -> float:
-    return 1.0 if answer.verified else rules.visual_rft_confidence(answer.items, gold)
+    return 1.0 if answer.verified else visual_rft_rules.visual_rft_confidence(answer.items, gold)
 
 
 def published_boxes(judged: Any) -> list[Labelled] | None:
