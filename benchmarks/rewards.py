@@ -22,11 +22,24 @@ import originals
 from device import describe_device
 
 from vlreward.golds import pack
-from vlreward.rewards import TaskReward, format_reward, iou_reward
+from vlreward.integrations.scorer import Scorer
+from vlreward.integrations.settings import Settings
+from vlreward.rewards import TaskReward, iou_reward
+from vlreward.training.rewards import SharedScores
 from vlreward.types import Sample
 
 ROUNDS = 61
 BATCH = 100_000
+GROUP = 8
+SHAPES = {
+    "bare list": "<answer>BOX</answer>",
+    "object": '<answer>{"bbox_2d": BOX}</answer>',
+    "object with label": '<answer>{"bbox_2d": BOX, "label": "the man on the left"}</answer>',
+    "list of one": '<answer>[{"bbox_2d": BOX, "label": "the man on the left"}]</answer>',
+    "fenced": '<answer>```json\n[\n\t{"bbox_2d": BOX, "label": "the man on the left"}\n]\n```'
+    "</answer>",
+}
+Completions = list[list[dict[str, str]]]
 
 
 def main() -> None:
@@ -52,56 +65,65 @@ def main() -> None:
 
 
 def compare(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Every row with its own gold, as bare boxes and as envelopes, seen before or not."""
-    completions = [[{"role": "assistant", "content": row["model_output"]}] for row in rows]
-    golds = [row["ground_truth"] for row in rows]
+    """IoU and format of each completion, by the way it is written and by the door it comes through.
+
+    Eight completions share a question, as GRPO passes them. The golds are envelopes, as trainers
+    and servers have them; the last row takes bare boxes, each read anew for its question.
+    """
+    thoughts = [row["model_output"].partition("<answer>")[0] for row in rows]
+    boxes = [list(map(round, row["ground_truth"])) for row in rows]
+    questions = [i - i % GROUP for i in range(len(rows))]
+    golds = [[float(v) for v in boxes[i]] for i in range(len(rows))]
+    bare = [golds[i] for i in questions]
     envelopes = [envelope(gold) for gold in golds]
+    packed = [envelopes[i] for i in questions]
     frames = ["original_px"] * len(rows)
     whole = TaskReward("rec")
+    shared = SharedScores(whole)
+    terms = [term.name for term in whole.spec.terms]
+    scorer = Scorer(Settings(task="rec"))
 
-    def ours_both() -> None:
-        iou_reward(completions, golds, frame=frames)
-        format_reward(completions)
-
-    def theirs_both() -> None:
-        originals.iou_rewards(completions, golds)
+    def published(completions: Completions) -> None:
+        originals.iou_rewards(completions, bare)
         originals.format_rewards(completions)
 
-    sides: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-        "iou": (
-            lambda: iou_reward(completions, golds, frame=frames),
-            lambda: originals.iou_rewards(completions, golds),
+    def training(completions: Completions) -> None:
+        for term in terms:
+            shared.scores(term, completions, packed)
+
+    doors: dict[str, Callable[[Completions], Any]] = {
+        "published rules": published,
+        "TaskReward()": lambda completions: whole(completions, packed),
+        "TaskReward.scores": lambda completions: whole.scores(completions, packed),
+        "training (vlreward-train-*)": training,
+        "Scorer (verl, EasyR1, OpenRLHF, server)": lambda completions: scorer.scores(
+            [completion[-1]["content"] for completion in completions], packed
         ),
-        "iou and format": (ours_both, theirs_both),
-        "iou and format, answer schema included, in one reward": (
-            lambda: whole(completions, golds, frame=frames),
-            theirs_both,
-        ),
-        "the same with gold envelopes": (lambda: whole(completions, envelopes), theirs_both),
-        "the same with gold envelopes never seen before": (
-            lambda: whole(completions, fresh.pop()),
-            theirs_both,
-        ),
+        "TaskReward(), bare boxes": lambda completions: whole(completions, bare, frame=frames),
     }
-    # A millionth of a pixel makes an envelope another one.
-    steps = iter(range(1, (ROUNDS + 1) * len(golds) + 1))
-    fresh = [
-        [envelope([x1, y1, x2 + next(steps) * 1e-6, y2]) for x1, y1, x2, y2 in golds]
-        for _ in range(ROUNDS + 1)
-    ]
-    found = {}
-    for name, (ours, theirs) in sides.items():
-        ours()  # compiles patterns on both sides
-        theirs()
-        times: dict[str, list[float]] = {"ours": [], "originals": []}
-        for _ in range(ROUNDS):
-            for side, function in (("ours", ours), ("originals", theirs)):
+    found: dict[str, Any] = {}
+    for shape, template in SHAPES.items():
+        completions = [
+            [{"role": "assistant", "content": thought + template.replace("BOX", str(box))}]
+            for thought, box in zip(thoughts, boxes)
+        ]
+        times: dict[str, list[float]] = {door: [] for door in doors}
+        for round_ in range(ROUNDS + 1):
+            for door, function in doors.items():
                 start = time.perf_counter()
-                function()
-                times[side].append((time.perf_counter() - start) / len(rows) * 1e6)
-        medians = {side: round(statistics.median(values), 2) for side, values in times.items()}
-        ratio = statistics.median(a / b for a, b in zip(times["ours"], times["originals"]))
-        found[name] = {**medians, "ratio": round(ratio, 3)}
+                function(completions)
+                if round_:  # the first compiles patterns on both sides
+                    times[door].append((time.perf_counter() - start) / len(rows) * 1e6)
+        found[shape] = {
+            door: {
+                "microseconds": round(statistics.median(values), 2),
+                "least": round(min(values), 2),
+                "ratio": round(
+                    statistics.median(a / b for a, b in zip(values, times["published rules"])), 2
+                ),
+            }
+            for door, values in times.items()
+        }
     return found
 
 
