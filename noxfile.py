@@ -12,12 +12,13 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 # The rest, verl, swift, verifiers and deepspeed, install gigabytes for a few tests each.
 nox.options.sessions = [
-    "core", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "hf", "trl", "paddle",
-    "paddlenlp",
+    "core", "lowest", "newest", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "hf", "trl",
+    "paddle", "paddlenlp",
 ]  # fmt: skip
 
 ROOT = Path(__file__).parent
 TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100")
+CORE_TOOLS = (*TEST_TOOLS, "pytest-xdist>=3.6", "pycocotools>=2.0.8", "hatchling>=1.26")
 # The exact version has a CPU build where only one is offered, instead of gigabytes of CUDA.
 TORCH = "torch==2.13.0"
 
@@ -25,11 +26,32 @@ TORCH = "torch==2.13.0"
 @nox.session
 def core(session: nox.Session) -> None:
     """The core's tests and doctests, without torch or any other framework."""
-    session.install("-e", ".", *TEST_TOOLS, "pytest-xdist>=3.6", "pycocotools>=2.0.8", "hatchling")
+    session.install("-e", ".", *CORE_TOOLS)
     session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
     # The server and the plug-in for ms-swift import what only their own sessions have.
     apart = [f"--ignore=vlreward/integrations/{name}" for name in ("server", "plugins")]
     session.run("pytest", "--doctest-modules", "vlreward", "-q", *apart)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The core and the server on the lowest versions that the metadata allow.
+
+    Of numpy, scipy and Pillow these have wheels for Python 3.10 and 3.11 alone.
+    """
+    session.install("uv")
+    session.run(
+        "uv", "pip", "install", "--upgrade", "--resolution", "lowest-direct", "-e", ".[serve]",
+        *CORE_TOOLS,
+    )  # fmt: skip
+    session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """The core and the server on the newest versions, whatever an older environment holds."""
+    session.install("--upgrade", "--upgrade-strategy", "eager", "-e", ".[serve]", *CORE_TOOLS)
+    session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
 
 
 @nox.session

@@ -130,9 +130,11 @@ def steps_in_turn(steps: int, skip: int) -> dict[str, Any]:
     torch_python = os.environ.get("TORCH_PYTHON")
     if torch_python is None:
         return {"left_out": "TORCH_PYTHON names no Python with torch and trl"}
+    from vlreward.scenes import export_scenes
+
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
-        _write_data(work)
+        export_scenes("counting", work, 24, level="easy")
         workers = {
             name: subprocess.Popen(
                 [
@@ -181,7 +183,7 @@ def take_steps(name: str, work: Path, steps: int) -> None:
     prepare = importlib.import_module(f"{package}.preparing").prepare
     training = importlib.import_module(f"{package}.training")
     words = [
-        *("counting", "--model", str(MODEL), "--data", str(work / "rows.jsonl")),
+        *("counting", "--model", str(MODEL), "--data", str(work / "counting.jsonl")),
         *("--image_root", str(work), "--output_dir", str(work / name)),
         *("--max_steps", str(steps), "--num_generations", "8", "--learning_rate", "0"),
         *("--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
@@ -217,20 +219,6 @@ def take_steps(name: str, work: Path, steps: int) -> None:
     trainer.add_callback(Turn())
     begin()
     trainer.train()
-
-
-def _write_data(work: Path) -> None:
-    from vlreward.scenes import make_scene
-
-    rows = []
-    for i in range(24):
-        scene = make_scene("counting", "train", i, level="easy")
-        scene.image.save(work / f"{i}.png")
-        rows.append(
-            {"image_path": f"{i}.png", "question": scene.question, "ground_truth": scene.gold}
-        )
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (work / "rows.jsonl").write_text(text, encoding="utf-8")
 
 
 def peak_memory(way: str) -> int:

@@ -6,12 +6,12 @@ python benchmarks/random_model.py DIR [--small]
 from __future__ import annotations
 
 import argparse
-import importlib
-import sys
+import json
+import shutil
+from importlib.resources import as_file, files
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/backends/trl"))
-tiny = importlib.import_module("tiny")
+SHAPE = Path(__file__).resolve().parent.parent / "tests/cases/qwen2_5_vl_3b.json"
 
 
 def main() -> None:
@@ -19,23 +19,25 @@ def main() -> None:
     parser.add_argument("path", type=Path, help="directory of the model")
     parser.add_argument("--small", action="store_true", help="a tiny one, to try scripts with")
     options = parser.parse_args()
-    if options.small:
-        tiny.write_checkpoint(options.path, "qwen2.5-vl")
-    else:
+    with as_file(files("vlreward.data") / "tiny_vlm" / "half") as packaged:
+        shutil.copytree(packaged, options.path, dirs_exist_ok=True)
+    if not options.small:
         write_3b(options.path)
 
 
 def write_3b(path: Path) -> None:
-    """A Qwen2.5-VL-3B with random weights in bfloat16, with the tiny tokenizer."""
+    """Put a Qwen2.5-VL-3B with random weights in bfloat16 in place of the packaged model."""
     import torch
     import transformers
 
-    small = tiny.write_checkpoint(path, "qwen2.5-vl", max_pixels=12_845_056)
-    config = transformers.AutoConfig.from_pretrained(small)
-    for part in ("text_config", "vision_config"):
-        for name, value in tiny.QWEN25_3B[part].items():
-            setattr(getattr(config, part), name, value)
-    config.tie_word_embeddings = True
+    config = transformers.AutoConfig.from_pretrained(path)
+    for part, values in json.loads(SHAPE.read_text(encoding="utf-8"))["config"].items():
+        for name, value in values.items() if isinstance(values, dict) else ((part, values),):
+            setattr(getattr(config, part) if isinstance(values, dict) else config, name, value)
+    settings = path / "preprocessor_config.json"
+    images = json.loads(settings.read_text(encoding="utf-8"))
+    images["size"] = {**images["size"], "longest_edge": 12_845_056}
+    settings.write_text(json.dumps(images, indent=2), encoding="utf-8")
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.device(device):

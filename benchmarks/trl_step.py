@@ -214,26 +214,10 @@ def _plain_trainer(run: Run) -> Any:
 
 
 def _write_data(work: Path) -> None:
-    from vlreward.scenes import scenes
+    from vlreward.scenes import TASKS, export_scenes
 
-    entries = []
-    for task in ("rec", "counting", "geometry"):
-        rows = []
-        for scene in scenes(task, "train", 24):
-            scene.image.save(work / f"{scene.id}.png")
-            row: dict[str, Any] = {"image_path": f"{scene.id}.png", "question": scene.question}
-            if task == "rec":
-                row = {
-                    "image": f"{scene.id}.png",
-                    "problem": scene.question,
-                    "solution": list(scene.gold),  # type: ignore[arg-type]
-                }
-            else:
-                row["ground_truth"] = scene.gold
-            rows.append(row)
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (work / f"{task}.jsonl").write_text(text, encoding="utf-8")
-        entries.append(f"  - {{json_path: {task}.jsonl, task: {task}}}\n")
+    files = [export_scenes(task, work, 24) for task in TASKS]
+    entries = [f"  - {{json_path: {file.name}, task: {file.stem}}}\n" for file in files]
     (work / "mixture.yaml").write_text("datasets:\n" + "".join(entries), encoding="utf-8")
 
 

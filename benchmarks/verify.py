@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import threading
 import time
 from collections import Counter
@@ -26,10 +27,13 @@ from vlreward.rewards import math_reward
 from vlreward.types import Parsed
 from vlreward.verify import Policy, engine, verify, verify_whole_outputs, warm_up
 from vlreward.verify.exact import settle as exact
+from vlreward.verify.exact.reader import read
+from vlreward.verify.exact.values import Equation, Named, Relation, Symbolic
 
 ROUNDS = 9
 DEADLINE = 1.0
-CASES = Path(__file__).parent.parent / "tests" / "cases" / "verify" / "bombs.jsonl"
+TABLES = Path(__file__).parent.parent / "tests" / "cases" / "verify"
+CASES = TABLES / "bombs.jsonl"
 
 
 def main() -> None:
@@ -47,6 +51,8 @@ def main() -> None:
         "completions": len(rows),
         "tagged_answers": len(answers),
         "exact_tier": exact_tier(answers),
+        "symbolic": symbolic(),
+        "accepted_wrongly": accepted_wrongly(),
         "whole_file": whole_file(rows, answers),
         "r1v_protocol": r1v(rows),
         "bombs": bombs(),
@@ -108,6 +114,77 @@ def spread(values: list[float]) -> dict[str, float]:
     }
 
 
+def symbolic() -> dict[str, Any]:
+    """Pairs with letters, functions or relations, without cache: they used to need a worker."""
+    exact_kinds = (Symbolic, Relation, Equation)
+    pairs = []
+    for row in table("world") + table("math_verify_published"):
+        readings = [read(row[side]) for side in ("gold", "answer")]
+        values = [v for reading in readings for v in reading.values]
+        values += [v.value for v in values if isinstance(v, Named)]
+        unread = any(reading.status == "undecided" for reading in readings)
+        if "policy" not in row and (unread or any(isinstance(v, exact_kinds) for v in values)):
+            pairs.append(
+                (row["gold"], row["answer"], row.get("ours", row.get("correct", row.get("equal"))))
+            )
+    ours: list[list[float]] = [[] for _ in pairs]
+    theirs: list[list[float]] = [[] for _ in pairs]
+    verdicts = []
+    for number in range(5):
+        for at, (gold, answer, _) in enumerate(pairs):
+            forget()
+            started = time.perf_counter()
+            verdict = verify(gold, answer, Policy(deadline=30))
+            ours[at].append(time.perf_counter() - started)
+            started = time.perf_counter()
+            accepts(gold, answer)
+            theirs[at].append(time.perf_counter() - started)
+            if not number:
+                verdicts.append(verdict)
+    first, second = ([statistics.median(times) * 1000 for times in side] for side in (ours, theirs))
+    return {
+        "pairs": len(pairs),
+        "as_the_tables_say": sum(v.correct == right for v, (_, _, right) in zip(verdicts, pairs)),
+        "in_process": sum(verdict.tier == 1 for verdict in verdicts),
+        "milliseconds": spread(first),
+        "math_verify_milliseconds": spread(second),
+        "times_faster_in_all": round(sum(second) / sum(first), 1),
+        "times_faster_median_pair": round(
+            statistics.median(b / a for a, b in zip(first, second)), 1
+        ),
+    }
+
+
+def accepts(gold: str, answer: str) -> bool:
+    """math-verify's verdict on two texts as LaTeX."""
+    right, given = (math_verify.parse(f"${text.replace('$', '')}$") for text in (gold, answer))
+    return bool(math_verify.verify(right, given))
+
+
+def accepted_wrongly() -> dict[str, Any]:
+    """Wrong answers of the table of findings, and of it with every universal answer."""
+    sys.path.insert(0, str(TABLES.parents[1] / "verify"))
+    from generators import UNIVERSAL
+
+    rows = [(row["gold"], row["answer"]) for row in table("world") if not row["correct"]]
+    relations = sorted({row["gold"] for row in table("world") if "=" in row["gold"]})
+    universal = [(gold, answer) for gold in relations for answer in UNIVERSAL if answer != gold]
+    policy = Policy(deadline=5)
+    return {
+        name: {
+            "wrong_answers": len(pairs),
+            "accepted": sum(verify(*pair, policy).correct for pair in pairs),
+            "accepted_by_math_verify": sum(accepts(*pair) for pair in pairs),
+        }
+        for name, pairs in (("findings", rows), ("universal_against_equations", universal))
+    }
+
+
+def table(name: str) -> list[dict[str, Any]]:
+    text = (TABLES / f"{name}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def whole_file(rows: list[dict[str, Any]], answers: list[tuple[str, str]]) -> dict[str, Any]:
     """Seconds for the file: the reward from completions on, and math-verify on answer texts."""
     completions = [[{"role": "assistant", "content": row["model_output"]}] for row in rows]
@@ -158,7 +235,9 @@ def bombs() -> dict[str, Any]:
             text = case["answer"] + part * times + case.get("end", "")
             forget()
             outcome, seconds = in_thread(gold, text, Policy(deadline=DEADLINE))
-            after, pause = in_thread(f"y+{number}", f"{number}+y", Policy(deadline=60))
+            after, pause = in_thread(
+                rf"\lfloor y \rfloor+{number}", rf"{number}+\lfloor y \rfloor", Policy(deadline=60)
+            )
             assert after == "correct", after
             found.append(
                 {

@@ -6,6 +6,7 @@ import errno
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ from vlreward.engines.base import EngineError
 from vlreward.errors import OptionError, UserError
 from vlreward.registry import UnknownNameError
 from vlreward.report import ReportError
+from vlreward_paddle import cli as paddle_cli
+from vlreward_trl import cli as trl_cli
+from vlreward_trl import demo as trl_demo
 
 
 def failing(error: BaseException) -> Result:
@@ -68,11 +72,23 @@ def test_a_bug_shows_its_traceback_and_is_no_unmet_expectation() -> None:
     assert "ZeroDivisionError" in result.stderr
 
 
-@pytest.mark.parametrize("app", [cli.app, bench_cli.app], ids=["vlreward", "vlreward-bench"])
+@pytest.mark.parametrize(
+    "app",
+    [cli.app, bench_cli.app, trl_demo.app],
+    ids=["vlreward", "vlreward-bench", "vlreward-train-demo"],
+)
 def test_every_command_says_its_version(app: typer.Typer) -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert result.exit_code == 0
     assert result.stdout.startswith("vlreward 0.")
+
+
+@pytest.mark.parametrize("main", [trl_cli.main, paddle_cli.main], ids=["trl", "paddle"])
+def test_trainers_say_their_version_without_their_framework(
+    main: Callable[[list[str]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out.startswith("vlreward 0.")
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(root: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vlreward._files import replacing
+from vlreward.files import replacing
 
 
 def _names(directory: Path) -> list[str]:
@@ -120,7 +120,7 @@ def test_a_limit_like_a_full_disk(tmp_path: Path) -> None:
 def test_killed_while_it_writes(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from vlreward._files import replacing\n"
+        "from vlreward.files import replacing\n"
         "with replacing(sys.argv[1], 'wb') as file:\n"
         "    file.write(bytes(100_000)); file.flush(); print(flush=True); sys.stdin.read()\n"
     )

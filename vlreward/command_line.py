@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vlreward import __version__
-from vlreward.errors import UserError
+from vlreward.errors import OptionError, UserError
 from vlreward.frames import Frame
-from vlreward.registry import UnknownNameError
 
 __all__ = [
     "BUG",
@@ -97,13 +98,24 @@ def fail_in_one_line() -> Iterator[None]:
             # The reader, e.g. `head`, has seen enough; rich turns that into SystemExit(1).
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(141) from None
-        elif not isinstance(error, (ImportError, OSError, UnknownNameError)):
+        elif not isinstance(error, (ImportError, OSError)):
             if not isinstance(error, Exception):
                 raise
             traceback.print_exc()
             raise typer.Exit(BUG) from error
         typer.echo("error: " + " ".join(message.split()), err=True)
         raise typer.Exit(code) from error
+
+
+def _finite(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def checked(**options: Any) -> Any:
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise OptionError(f"--{name.replace('_', '-')}: expected a number, got {value!r}")
+        return command(**options)
+
+    return checked
 
 
 class _OneLine:
@@ -123,7 +135,13 @@ class Command(_OneLine, TyperCommand):
 
 
 class Group(_OneLine, TyperGroup):
-    """Commands that fail in one line."""
+    """Commands that fail in one line, and take no number that is none (NaN, infinity)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for command in self.commands.values():
+            if not isinstance(command, TyperGroup) and command.callback is not None:
+                command.callback = _finite(command.callback)
 
 
 class DefaultGroup(Group):

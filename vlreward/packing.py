@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward._files import replacing
 from vlreward.data.errors import DataError, RowProblem
+from vlreward.files import replacing
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.golds import pack
 from vlreward.types import Sample

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from vlreward.errors import UserError
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -22,7 +24,7 @@ __all__ = ["Registry", "UnknownNameError", "unknown_name"]
 T = TypeVar("T")
 
 
-class UnknownNameError(KeyError):
+class UnknownNameError(UserError, KeyError):
     """A name that nothing is registered under; the message lists near matches and all names."""
 
     def __str__(self) -> str:

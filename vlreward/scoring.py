@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import compress
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from vlreward.task import TaskSpec, TextTerm
@@ -56,8 +55,9 @@ def score_batch(
             or size that its answers need: errors of the caller. No completion text raises.
     """
     _check(task, completions, samples)
-    scores = _scored(task, completions, samples, task.judge.many)
-    return [score for score in scores if score is not None]
+    outcomes = [parse(task, completion) for completion in completions]
+    judged = _judged(task, task.judge.many, outcomes, samples)
+    return [_score(task, *row) for row in zip(completions, outcomes, judged, samples)]
 
 
 def score_quickly(task: TaskSpec, completion: Completion, sample: Sample | Row) -> Score | None:
@@ -67,7 +67,12 @@ def score_quickly(task: TaskSpec, completion: Completion, sample: Sample | Row) 
     `score_batch` where waiting hurts nobody.
     """
     _check(task, [completion], [sample])
-    return next(_scored(task, [completion], [sample], getattr(task.judge, "quick", None)))
+    outcome = parse(task, completion)
+    quick = getattr(task.judge, "quick", None)  # a judge without it never waits
+    (judged,) = _judged(task, quick or task.judge.many, [outcome], [sample])
+    if judged is None and quick is not None:
+        return None
+    return _score(task, completion, outcome, judged, sample)
 
 
 def _check(
@@ -86,29 +91,24 @@ def _check(
             )
 
 
-def _scored(
+def _judged(
     task: TaskSpec,
-    completions: Sequence[Completion],
+    many: Callable[..., list[Any]],
+    outcomes: Sequence[Outcome],
     samples: Sequence[Sample | Row],
-    many: Callable[..., list[Any]] | None,
-) -> Iterator[Score | None]:
-    """The scores, or None where the judge gives None. (A judge without `quick` never waits.)"""
-    outcomes = [parse(task, completion) for completion in completions]
-    found = [isinstance(outcome, Parsed) for outcome in outcomes]
+) -> list[Any]:
+    """What the judge makes of each answer; a failure to answer stays what it is."""
+    asked = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Parsed)]
     answers = [outcome.value for outcome in outcomes if isinstance(outcome, Parsed)]
-    verdicts = (many or task.judge.many)(answers, list(compress(samples, found)))
+    verdicts = many(answers, [samples[i] for i in asked])
     if len(verdicts) != len(answers):
         raise ValueError(
             f"expected {len(answers)} verdicts from the judge of {task.name!r}, got {len(verdicts)}"
         )
-    following = iter(verdicts)
-    for completion, outcome, sample in zip(completions, outcomes, samples):
-        if isinstance(outcome, ParseFailure):
-            yield _score(task, completion, outcome, outcome, sample)
-        elif (judged := next(following)) is None:
-            yield None
-        else:
-            yield _score(task, completion, outcome, judged, sample)
+    judged: list[Any] = list(outcomes)
+    for i, verdict in zip(asked, verdicts):
+        judged[i] = verdict
+    return judged
 
 
 def _score(

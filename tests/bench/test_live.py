@@ -183,6 +183,16 @@ def test_unanswered_samples_are_counted_not_scored(
     assert entry(tmp_path / "out")["n"] == 3
 
 
+def test_a_draw_of_more_than_there_are_is_said(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    args = ("--model", "qwen2.5-vl", "--data-root", data, "--sample-num")
+    assert "all are taken" not in bench(*args, "3", "--out", tmp_path / "a").output
+    result = bench(*args, "10", "--out", tmp_path / "b")
+    assert "--sample-num 10: the data has 3 rows, and all are taken" in result.output
+    assert entry(tmp_path / "b")["n"] == 3
+
+
 def test_an_expectation_is_an_exit_code(
     engine: type[PerfectEngine], data: Path, tmp_path: Path
 ) -> None:
@@ -330,6 +340,7 @@ def test_the_page_shows_the_images_that_the_run_found(
         assert done.exit_code == 0, done.output
         assert _page_images(page) == written
         assert str(tmp_path) not in page.read_text()
+        assert f"../../{root}" not in page.read_text(), "a page for others names no directories"
     (tmp_path / "runs").rename(tmp_path / "moved")
     page = tmp_path / "moved.html"
     CliRunner().invoke(vlreward, ["report", str(tmp_path / "moved" / "a"), "--html", str(page)])

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from vlreward.bench.cli import app as bench
-from vlreward.bench.run_files import Results, SampleRow, read_results, read_samples
+from vlreward.bench.run_files import Results, SampleRow
+from vlreward.bench.run_reader import read_results, read_samples
 from vlreward.cli import app as vlreward
 from vlreward.data.errors import DataError
 from vlreward.report import build_report

@@ -283,3 +283,34 @@ def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
     assert not {"\x07", "\x9b", "\u202e", "\r"} & set(output)
     assert "[bold red]" in output
     assert r"\x1b[31m" in output
+
+
+@pytest.mark.parametrize(
+    ("gold", "count", "words"),
+    [
+        ((10.0, 20.0, 600.0, 470.0), 0, ""),
+        ((10.0, 20.0, 641.0, 481.0), 0, ""),
+        ((0.1, 0.2, 0.5, 0.6), 10, "look like ratios"),
+        ((100.0, 200.0, 900.0, 1000.0), 10, "'frame': 'norm1000'"),
+        ((100.0, 200.0, 1900.0, 1000.0), 10, "pixels of another image"),
+        ((-30.0, 0.0, 100.0, 100.0), 10, "0 to 1000"),
+    ],
+)
+def test_golds_outside_their_image_or_within_one_pixel_are_named(
+    gold: tuple[float, float, float, float], count: int, words: str
+) -> None:
+    rows = [seen(0.0, gold=gold, image_size=Size(640, 480)) for _ in range(10)]
+    finding = found(rows)["golds"]
+    assert (finding.count, finding.of) == (count, 10)
+    assert words in finding.note
+    assert found([seen(0.0)])["golds"].value is None
+
+
+def test_golds_of_recorded_completions_are_looked_at(tmp_path: Path) -> None:
+    row = {"ground_truth": [0.1, 0.2, 0.5, 0.6], "completion": "<answer>[1, 2, 3, 4]</answer>",
+           "width": 640, "height": 480}  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row) for _ in range(3)))
+    findings = {f.name: f for f in diagnose(read_observations(path, task="rec"))}
+    assert findings["golds"].value == 1.0
+    assert "ratios" in findings["golds"].note

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from vlreward.parsers import tags
-from vlreward.parsers.boxes import BoxParser
+from vlreward.parsers.boxes import BoxesParser, BoxParser
+from vlreward.parsers.choice import ChoiceParser
 from vlreward.parsers.counts import CountParser
+from vlreward.parsers.points import PointParser
 from vlreward.tasks import published as compat
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
@@ -22,6 +25,14 @@ _COUNTS = [
     CountParser(where="whole"),
     CountParser(where="whole", several_numbers="last"),
     CountParser(several_answers="first", several_numbers="first"),
+]
+_OTHERS: list[Any] = [
+    BoxesParser(),
+    BoxesParser(where="whole"),
+    PointParser(),
+    PointParser(where="whole", several_points="first"),
+    ChoiceParser(),
+    ChoiceParser(where="whole"),
 ]
 _RULES = [
     compat.vlm_r1_box,
@@ -46,6 +57,8 @@ def check(data: bytes) -> None:
     for counts in _COUNTS:
         counted = counts(text)
         _check_result(counted, text)
+    for other in _OTHERS:
+        _check_result(other(text), text)
     for rule in _RULES:
         _check_result(rule(text), text)
     structured = tags.think_answer_structure(text)
@@ -63,5 +76,13 @@ def _check_result(result: Parsed[Any] | ParseFailure, text: str) -> None:
         assert isinstance(result.code, FailureCode)
         assert 0 < len(result.detail) <= 200, result
     else:
-        values = result.value if isinstance(result.value, tuple) else (result.value,)
-        assert all(math.isfinite(value) for value in values), result
+        assert all(map(math.isfinite, _numbers(result.value))), result
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """The numbers in an answer, however deep."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _numbers(part)
+    elif value is not None and not isinstance(value, str):
+        yield value

@@ -122,6 +122,7 @@ def test_iou_has_a_small_relative_error_too(a: Box, b: Box) -> None:
     assert box_iou(a, b) == pytest.approx(float(_exact(a, b)["box_iou"]), rel=1e-12, abs=0)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # shapely 2.0's, not ours
 def test_equals_shapely() -> None:
     for a, b in zip(_random_boxes(300, 1), _random_boxes(300, 2), strict=True):
         p, q = shapely.box(*a), shapely.box(*b)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,46 @@ def test_recorded_completions_state_the_recorded_box(shared_data: Path) -> None:
             assert isinstance(result, Parsed)
             if "baseline" not in path.name:  # recorded after rescaling, see the data's README
                 assert list(result.value) == row["extracted_answer"]
+
+
+_numbers = st.sampled_from(["1", "2.5", "007", "30", "40.0", "-1", "1e2", "999999999", "1.", ".5"])
+_spaces = st.sampled_from(["", " ", "\n", "\t", "  "])
+_ones = st.builds(
+    "{0}{1}{7}{2}{8}[{9}{3}, {4},{9}{5} ,{6}]{10}{11}{12}{13}".format,
+    st.sampled_from(["", "```json\n", "```\n", "```", "``` json "]),
+    st.sampled_from(["", "[", "[[", "("]),
+    st.sampled_from(["", '{"bbox_2d": ', "{'bbox':", '{"box_2d": ', '{"label": ', '{"bbox_2d" ']),
+    *[_numbers] * 4,
+    *[_spaces] * 3,
+    st.sampled_from(
+        ["", ', "label": "a"', ", 'label': 'a [1, 2, 3, 4]'", ', "label": "a\\""', ","]
+    ),
+    st.sampled_from(["", "}", "]", "}}"]),
+    st.sampled_from(["", "]", "\n]", "}", "]]"]),
+    st.sampled_from(["", "\n```", "```", " and", "."]),
+)
+
+
+@settings(max_examples=400)
+@given(_ones)
+def test_the_usual_forms_are_read_as_the_scan_reads_them(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        found = repr(BoxParser(where="whole")(text))
+        patch.setattr("vlreward.parsers.boxes._ONE", re.compile(r"(?!)"))
+        assert repr(BoxParser(where="whole")(text)) == found
+
+
+def test_recorded_completions_are_read_as_the_scan_reads_them(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted((shared_data / "recorded").glob("*/*.json"))
+    assert files
+    texts = [
+        row["model_output"] if "model_output" in row else str(row)
+        for file in files
+        for row in json.loads(file.read_text("utf-8"))["results"]
+    ]
+    parsers = (BoxParser(), BoxParser(where="whole"))
+    found = [repr(parser(text)) for text in texts for parser in parsers]
+    monkeypatch.setattr("vlreward.parsers.boxes._ONE", re.compile(r"(?!)"))
+    assert [repr(parser(text)) for text in texts for parser in parsers] == found

@@ -10,9 +10,10 @@ from types import ModuleType
 
 import pytest
 
-from vlreward.parsers import _scan, tags
+from vlreward.parsers import _found, _scan, tags
 from vlreward.parsers._stated import TooComplex
 from vlreward.parsers.boxes import BoxesParser, BoxParser
+from vlreward.parsers.choice import ChoiceParser
 from vlreward.parsers.counts import CountParser
 from vlreward.parsers.points import PointParser
 from vlreward.tasks import published as compat
@@ -75,6 +76,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "boxes": BoxesParser(),
     "point": PointParser(),
     "point, whole": PointParser(where="whole"),
+    "choice": ChoiceParser(),
+    "choice, whole": ChoiceParser(where="whole"),
     "count": CountParser(),
     "count, whole": CountParser(where="whole"),
     "count, last": CountParser(several_answers="last", several_numbers="last"),
@@ -152,9 +155,9 @@ def test_the_steps_of_a_scan_are_bounded() -> None:
         try:
             scan.run(0)
         except TooComplex:
-            assert scan._steps <= 2 * _scan._MAX_TOKENS + 32
+            assert scan._steps <= 2 * _found.MAX_TOKENS + 32
         else:
-            assert scan._steps <= _scan._MAX_TOKENS
+            assert scan._steps <= _found.MAX_TOKENS
 
 
 def test_a_hundred_labelled_boxes_are_within_bounds() -> None:

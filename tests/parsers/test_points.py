@@ -76,6 +76,11 @@ def test_a_point_is_read(text: str, point: tuple[float, float]) -> None:
         ("here", FailureCode.NO_POINT),
         ("[3, 4, 5]", FailureCode.NO_POINT),
         ('{"size": [3, 4]}', FailureCode.NO_POINT),
+        (
+            '{"si\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0ze": [3, 4], "%s": [3, 4]}'
+            % ("\1" * 40),
+            FailureCode.NO_POINT,
+        ),
         ('{"label": "at [3, 4]"}', FailureCode.NO_POINT),
         ("[3, 4], [5, 6]", FailureCode.MULTIPLE_POINTS),
         ("[[3, 4], [5, 6]]", FailureCode.MULTIPLE_POINTS),

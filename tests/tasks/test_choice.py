@@ -22,6 +22,8 @@ _OPTIONS = ["a red car", "a blue car", "30°", "not a car"]
         ("B", "B", None),
         ("(B)", "B", None),
         ("B.", "B", None),
+        ("b", "B", None),
+        ({"answer": "(B) a blue car", "options": _OPTIONS}, "B", _OPTIONS),
         ("A, C", "AC", None),
         ("AC", "AC", None),
         (["C", "A"], "AC", None),
@@ -46,6 +48,7 @@ def test_golds(value: Any, letters: str, options: list[str] | None) -> None:
         ("a red car", "expected a letter"),
         ({"answer": "a green car", "options": _OPTIONS}, "content of one of the options"),
         ({"answer": "E", "options": _OPTIONS}, "letters up to D"),
+        ({"answer": "(A) a blue car", "options": _OPTIONS}, "content of one of the options"),
         ({"answer": "A", "options": {"A": "x", "C": "y"}}, "without a gap"),
         ({"options": _OPTIONS}, "one of the keys"),
         (3, "expected a letter"),
@@ -84,6 +87,7 @@ def test_right_answers_with_known_options(answer: str) -> None:
         "A", "C", "E", "A. a red car", "a red car", "not B", "A or B", "B or C", "B. a red car",
         "A. a blue car", "B. not sure", "B. or C", "I think it is B, maybe C", "blue", "A, B",
         "ABCD", "not a blue car", "a blue car or a red car", "B and C", "neither", "B is wrong", "",
+        "B. Nope", "B. green", "B. whatever",
     ],
 )  # fmt: skip
 def test_wrong_answers_and_hedges_earn_nothing(answer: str) -> None:

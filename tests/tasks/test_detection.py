@@ -67,7 +67,18 @@ def test_golds_as_data_sets_write_them(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["None", "none", "null", "[]", [], None, "No Objects", "```json\n[]\n```", {"boxes": []}],
+    [
+        "None",
+        "none",
+        "null",
+        "[]",
+        [],
+        None,
+        "No Objects",
+        "```json\n[]\n```",
+        {"boxes": []},
+        {"bbox_2d": None},
+    ],
 )
 def test_no_object_is_a_gold(value: Any) -> None:
     gold = DetectionGold.read(value)
@@ -250,3 +261,26 @@ def get_frame(name: str) -> Any:
     from vlreward.frames import Frame
 
     return Frame(name)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "answer"),
+    [
+        ("strict", '[{"bbox_2d": [10, 20, 110, 220], "label": "Cat"}]'),
+        ("vlm-r1", '```json\n[{"bbox_2d": [10, 20, 110, 220], "label": "Cat"}, 7]\n```'),
+        ("visual-rft", "[{'Position': [10, 20, 110, 220], 'Confidence': 1}]"),
+        ("visual-rft", "[{'Position': [10, 20, 5, 220], 'Confidence': 1}]"),
+    ],
+)
+def test_what_was_judged_can_be_drawn_after_json(protocol: str, answer: str) -> None:
+    import json
+
+    task = get_task("detection", protocol=protocol)
+    sample = Sample(id="1", gold=DetectionGold.read(_LABELLED), frame=get_frame("original_px"))
+    (score,) = score_batch(task, [Completion(f"<answer>{answer}</answer>")], [sample])
+    assert task.shapes is not None
+    shapes = task.shapes(json.loads(json.dumps(score.judged)))
+    expected = [] if "5, 220" in answer else [(10, 20, 110, 220)]
+    assert [shape.numbers for shape in shapes] == expected
+    assert len(task.shapes(sample.target)) == 2
+    assert task.shapes([]) == []

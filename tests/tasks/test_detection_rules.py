@@ -16,6 +16,7 @@ from vlreward.geometry import Box
 from vlreward.metrics.coco import CocoBox
 from vlreward.metrics.labelled import Labelled, detection_f1
 from vlreward.tasks import detection_rules as rules
+from vlreward.tasks import visual_rft_rules as visual_rft
 
 _CAT: Labelled = (Box(10, 10, 110, 110), "cat")
 _DOG: Labelled = (Box(200, 10, 300, 110), "dog")
@@ -177,8 +178,8 @@ def _positions(*boxes: tuple[list[int], float]) -> str:
 
 
 def _visual_rft(text: str, gold: tuple[Labelled, ...] = _GOLD) -> tuple[float, float]:
-    items = rules.read_visual_rft(text)
-    return rules.visual_rft_iou(items, gold), rules.visual_rft_confidence(items, gold)
+    items = visual_rft.read_visual_rft(text)
+    return visual_rft.visual_rft_iou(items, gold), visual_rft.visual_rft_confidence(items, gold)
 
 
 _CAT_AT, _DOG_AT = [10, 10, 110, 110], [200, 10, 300, 110]

@@ -182,13 +182,14 @@ def test_pickled_together_they_still_share() -> None:
     assert (first.__name__, second.__name__) == ("rec_iou", "rec_format")
 
 
-def test_an_unfinished_verification_is_zero_or_left_out() -> None:
+def test_an_unfinished_verification_is_zero_or_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     from vlreward.types import FailureCode, ParseFailure, Score
 
     late = Score(0.0, {"correct": 0.0, "format": 1.0}, failure=ParseFailure(FailureCode.TIMEOUT))
     for setting, expected in (("zero", 0.0), ("none", None)):
         (correct, _) = term_rewards([TaskReward("geometry", on_timeout=setting)])  # type: ignore[arg-type]
-        assert correct._value(late) == expected
+        monkeypatch.setattr(TaskReward, "scores", lambda *args, **columns: [late])
+        assert correct(["?"], ["2"]) == [expected]
 
 
 def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ def test_outcomes() -> None:
 
 def test_unreadable_symbolic_text_is_told_apart(no_cache: None) -> None:
     policy = Policy(deadline=60)
-    assert verify("x+1", r"\frac{x", policy) == _like("unparsable_answer", 3)
+    assert verify("x+1", r"\frac{x", policy) == _like("unparsable_answer", 1)
+    assert verify("x+1", r"\int \sum", policy) == _like("unparsable_answer", 3)
     assert verify(r"\frac{x", "x+1", policy) == _like("unparsable_gold", 3)
 
 
@@ -191,10 +192,24 @@ def test_what_was_understood_is_what_a_worker_compares(no_cache: None) -> None:
 
 
 def test_check_gold() -> None:
-    for gold in ["140°", "(√{3}+1)小时", "A", "Evelyn", r"\frac{x}{2}", "x<3"]:
+    for gold in [
+        "It depends on the position of the points A and B.",
+        r"x_1=\sin\alpha, x_2=2",
+        "140°",
+        "(√{3}+1)小时",
+        "A",
+        "Evelyn",
+        r"\frac{x}{2}",
+        "x<3",
+    ]:
         check_gold(gold, Policy(deadline=60))
     for gold, message in [
         ("", "got '': it is empty"),
+        (
+            "First we note that the angle is 30. Therefore x = 5. #### 5",
+            "it holds a worked solution; give the answer alone",
+        ),
+        ("So the area of the triangle is 3 and we add 4 to get 7", "a worked solution"),
         ("1/0", r"it has no mathematical value \(division by zero\)"),
         ("9" * 600, r"9999\.\.\.': it is too complex \(600 characters, more than 512\)"),
         (r"\frac{x", "unparsable gold"),

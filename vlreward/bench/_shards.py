@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench import _runfile
+from vlreward.bench import _answer_lines
 from vlreward.bench.run_store import RunStore, read_run
 from vlreward.engines.base import Engine, Generation
 
@@ -95,8 +95,8 @@ class Shards:
                 os.unlink(shard)
                 continue
             if header:
-                _runfile.check_identity(header.get("identity"), dict(self._identity), shard)
-            ids = _runfile.sample_ids(shard.read_bytes())
+                _answer_lines.check_identity(header.get("identity"), dict(self._identity), shard)
+            ids = _answer_lines.sample_ids(shard.read_bytes())
             for key, generation in generations.items():
                 if key not in self._store:
                     self._store.append(key, generation, sample_id=ids.get(key))

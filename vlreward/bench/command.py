@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -91,6 +91,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.controls import with_controls
     from vlreward.bench.evaluate import evaluate, file_fields
     from vlreward.bench.suite_data import image_source, read_data
+    from vlreward.bench.verdicts import disagreement
     from vlreward.engines.base import resolve_family
 
     family = resolve_family(options.family)
@@ -128,6 +129,11 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             notes=notes,
             images=dataset.images if dataset is not None else image_source(suite, options, None),
         )
+        primary = rule.spec.primary
+        verdicts = [row.correct for row in file.rows]
+        apart = disagreement(evaluation.scores, primary, verdicts, file.accuracy)
+        if apart is not None:
+            evaluation = replace(evaluation, notes=(*evaluation.notes, apart))
         evaluations += with_controls(evaluation) if options.controls else [evaluation]
     return evaluations
 

@@ -9,10 +9,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from vlreward._files import replacing
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.output import versions
 from vlreward.bench.run_files import samples_file
+from vlreward.files import replacing
 
 __all__ = ["write_lm_eval"]
 

@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from vlreward._files import replacing
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.run_files import RESULTS_FILE, Results, samples_file
+from vlreward.files import replacing
 
 __all__ = ["versions", "write_results"]
 

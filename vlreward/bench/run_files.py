@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -13,13 +12,10 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     field_validator,
 )
 
-from vlreward._text import first_problem, short
-from vlreward.data.errors import DataError, RowProblem
-from vlreward.data.rows import RowFile, read_json
+from vlreward._text import short
 from vlreward.frames import Frame
 from vlreward.types import AxisOrder, Completion, Sample
 
@@ -31,8 +27,6 @@ __all__ = [
     "SampleRow",
     "SuiteResult",
     "TaskPart",
-    "read_results",
-    "read_samples",
     "samples_file",
 ]
 
@@ -273,65 +267,3 @@ class Results(BaseModel):
                     f"expected the name of a suite, as in samples_NAME.jsonl, got {name!r}"
                 )
         return value
-
-
-def read_results(run: Path) -> Results:
-    """The summary of a run directory.
-
-    Raises:
-        DataError: If the directory is no run, or the summary is broken or of another schema.
-    """
-    path = run / RESULTS_FILE
-    if not run.is_dir():
-        raise DataError("expected a run directory, got no directory", path=run)
-    if not path.is_file():
-        found = ", ".join(sorted(p.name for p in run.iterdir())[:10]) or "nothing"
-        raise DataError(
-            f"expected a directory with {RESULTS_FILE}, which `vlreward-bench` or `vlreward "
-            f"rescore` wrote, found {found}",
-            path=run,
-        )
-    data = read_json(path)
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != RESULTS_SCHEMA:
-        raise DataError(
-            f"expected schema {RESULTS_SCHEMA!r}, got {schema!r}: update vlreward, or run again",
-            path=path,
-        )
-    try:
-        return Results.model_validate(data)
-    except ValidationError as error:
-        raise DataError(first_problem(error), path=path) from None
-
-
-def read_samples(path: Path, check: Callable[[SampleRow], None]) -> list[SampleRow]:
-    """The rows of a sample file, in order.
-
-    Args:
-        path: The file.
-        check: Raises ValueError for a row that does not belong there.
-
-    Raises:
-        DataError: If the file is no JSON Lines, or rows are wrong or have an id twice: the first
-            ten and their number.
-    """
-    rows: dict[str, SampleRow] = {}
-    problems: list[RowProblem] = []
-    for raw in RowFile(path):
-        try:
-            row = SampleRow.model_validate(raw.value)
-            check(row)
-            if row.id in rows:
-                raise ValueError(f"expected ids that differ, got {row.id!r} again")
-            rows[row.id] = row
-        except ValidationError as error:
-            problems.append(RowProblem(raw.number, first_problem(error), raw.line))
-        except ValueError as error:
-            problems.append(RowProblem(raw.number, str(error), raw.line))
-    if problems:
-        raise DataError(
-            f"expected rows as `vlreward-bench` writes them, got {len(problems)} others",
-            path=path,
-            problems=problems,
-        )
-    return list(rows.values())

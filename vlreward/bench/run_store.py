@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from vlreward import __version__
-from vlreward.bench import _runfile
-from vlreward.bench._lock import FileLock, LockedError
-from vlreward.bench._runfile import SCHEMA, RunFileError, RunMismatchError
+from vlreward._lock import FileLock, LockedError
+from vlreward.bench import _answer_lines
+from vlreward.bench._answer_lines import SCHEMA, RunFileError, RunMismatchError
 from vlreward.engines.base import Generation
 
 __all__ = [
@@ -98,14 +98,14 @@ class RunStore:
         try:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             content = self.path.read_bytes()
-            whole = _runfile.whole_lines(content, self.path)
-            self.header, self.generations = _runfile.read(content[:whole], self.path)
+            whole = _answer_lines.whole_lines(content, self.path)
+            self.header, self.generations = _answer_lines.read(content[:whole], self.path)
             self.dropped_bytes = len(content) - whole
             """Bytes of a last line that a crash had cut off, dropped on opening."""
             if self.header and overwrite and self.header.get("identity") != self._identity:
                 self.header, self.generations, whole = {}, {}, 0
             if self.header:
-                _runfile.check_identity(self.header.get("identity"), self._identity, self.path)
+                _answer_lines.check_identity(self.header.get("identity"), self._identity, self.path)
             if whole < len(content):
                 os.ftruncate(self._descriptor, whole)
             self._size, self._unsynced = whole, 0
@@ -150,10 +150,10 @@ class RunStore:
         """
         if key in self.generations:
             raise ValueError(f"the key {key!r} is recorded in {str(self.path)!r} already")
-        record: dict[str, Any] = {"key": key, "id": sample_id, **_runfile.to_json(generation)}
+        record: dict[str, Any] = {"key": key, "id": sample_id, **_answer_lines.to_json(generation)}
         if self._descriptor < 0:
             raise ValueError(f"the run file {str(self.path)!r} is closed")
-        self._write(_runfile.line(record))
+        self._write(_answer_lines.line(record))
         self.generations[key] = generation
         self._unsynced += 1
         if self._unsynced >= _MAX_UNSYNCED:
@@ -188,7 +188,7 @@ class RunStore:
             **about,
             "identity": self._identity,
         }
-        self._write(_runfile.line(self.header))
+        self._write(_answer_lines.line(self.header))
         self.sync()
         _sync_directory(self.path.parent)
 
@@ -216,7 +216,7 @@ def read_run(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Ge
         RunFileError: If the file is damaged before its last line, or is no run file.
     """
     content = Path(path).read_bytes()
-    return _runfile.read(content[: _runfile.whole_lines(content, Path(path))], Path(path))
+    return _answer_lines.read(content[: _answer_lines.whole_lines(content, Path(path))], Path(path))
 
 
 def _named(error: OSError, path: Path) -> OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -33,7 +34,12 @@ def load_suite(suite: Suite, options: RunOptions, file: Path | None, sampler: Sa
     if suite.file is None:
         dataset = _scenes(suite, options.sample_num or options.limit or _SCENES, options.out)
     else:
-        dataset = sampler.sample(_load(suite, options, file), options.sample_num)
+        whole = _load(suite, options, file)
+        dataset = sampler.sample(whole, options.sample_num)
+        origin, asked = whole.provenance, options.sample_num
+        if asked is not None and asked > origin.rows:
+            remark = f"--sample-num {asked}: the data has {origin.rows} rows, and all are taken"
+            dataset.provenance = replace(origin, remarks=(*origin.remarks, remark))
     if options.limit is not None and options.limit < len(dataset):
         dataset = dataset[: options.limit]
     # Only the images of the samples that were drawn need to be there.
@@ -57,9 +63,7 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
     return read_data(suite, options, path, suite.name)
 
 
-def read_data(
-    suite: Suite, options: RunOptions, path: Path, name: str | None = None
-) -> Dataset:
+def read_data(suite: Suite, options: RunOptions, path: Path, name: str | None = None) -> Dataset:
     """The samples of a suite in a file or directory, with their images if known.
 
     Raises:

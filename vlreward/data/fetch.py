@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
+from vlreward._lock import FileLock
 from vlreward.data.bars import Bars, bars_for
 from vlreward.data.download import download
 from vlreward.data.errors import FetchError
@@ -234,20 +235,14 @@ def _replace(made: Path, target: Path, work: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(staging: Path) -> Iterator[None]:
-    """Keep a second fetch out of the same destination, where the system has file locks."""
+    """Keep a second fetch out of the same destination."""
     if staging.is_symlink():
         raise FetchError("expected a directory, got a symbolic link", path=staging)
     staging.mkdir(parents=True, exist_ok=True)
-    with (staging / "lock").open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # not a POSIX system
-            pass
-        except BlockingIOError:
-            raise FetchError("another fetch into this directory is running", path=staging) from None
+    lock = FileLock(staging / "lock")
+    try:
         yield
-    with contextlib.suppress(OSError):  # archives are kept, or another fetch has begun
-        (staging / "lock").unlink()
-        staging.rmdir()
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):  # something is left for the next run
+            staging.rmdir()

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from vlreward._files import replacing
 from vlreward.data.dataset import Dataset
+from vlreward.files import replacing
 
 __all__ = ["STANDARD_COUNTS", "Manifest", "split_remarks"]
 

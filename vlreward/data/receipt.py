@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vlreward._files import replacing
 from vlreward._text import first_problem
 from vlreward.data.errors import FetchError
+from vlreward.files import replacing
 
 __all__ = ["RECEIPT", "Fetched", "Receipt"]
 

@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import Any
 
 from vlreward.doctor.frames import FrameFit, frame_fits, is_outside
+from vlreward.doctor.golds import gold_problem, gold_remedy
 from vlreward.doctor.observations import Observation
 
 __all__ = ["CHECKS", "Finding", "diagnose"]
@@ -145,6 +146,21 @@ def _frame_note(declared: Sequence[str], fits: Sequence[FrameFit]) -> str:
     )
 
 
+def _golds(observations: Sequence[Observation]) -> Finding:
+    about = "gold boxes outside their image, or within 0..1 as if they were ratios"
+    known = [o for o in observations if o.gold is not None]
+    if not known:
+        return Finding("golds", about, None, note="no gold boxes are known here")
+    bad = [(problem, o) for o in known if (problem := gold_problem(o)) is not None]
+    counts = Counter(problem for problem, _ in bad)
+    examples = tuple((f"gold {o.gold}: {problem}", o) for problem, o in bad[:_EXAMPLES])
+    share = len(bad) / len(known)
+    remedy = gold_remedy(bad)
+    return Finding(
+        "golds", about, share, len(bad), len(known), dict(counts.items()), examples, remedy
+    )
+
+
 def _multiple(observations: Sequence[Observation]) -> Finding:
     found: list[tuple[str, Observation]] = []
     kinds: Counter[str] = Counter()
@@ -268,6 +284,7 @@ CHECKS: dict[str, Callable[[Sequence[Observation]], Finding]] = {
     "zero_std": _zero_std,
     "failures": _failures,
     "outside": _outside,
+    "golds": _golds,
     "multiple": _multiple,
     "truncated": _truncated,
     "length_correlation": _length_correlation,

@@ -50,6 +50,8 @@ class Observation:
     """(width, height) in pixels of the original image."""
     input_size: Size | None = None
     """(width, height) in pixels of the image that the model saw."""
+    gold: tuple[float, float, float, float] | None = None
+    """The gold's box in original pixels, if it is one and the file has it."""
 
     @property
     def length(self) -> int:
@@ -166,6 +168,7 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         frame=Frame(name) if name else declared,
         image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
+        gold=_gold_box(row.get("gold")),
     )
 
 
@@ -184,6 +187,13 @@ def _size(value: Any) -> Size | None:
         return None if value is None else Size.from_sequence([float(side) for side in value])
     except (TypeError, ValueError):
         return None
+
+
+def _gold_box(gold: Any) -> tuple[float, float, float, float] | None:
+    """The box of a gold that is measured in original pixels."""
+    if not isinstance(gold, dict) or gold.get("frame", Frame.ORIGINAL_PX) != Frame.ORIGINAL_PX:
+        return None
+    return _box(gold.get("box"))
 
 
 def _box(value: Any) -> tuple[float, float, float, float] | None:
@@ -237,6 +247,7 @@ def _recorded(
                 frame=sample.frame,
                 image_size=sample.image_size,
                 input_size=sample.input_size,
+                gold=_box(sample.target),
             )
         )
     return observations

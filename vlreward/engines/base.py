@@ -78,6 +78,8 @@ class Engine(ABC):
         """The model, as the user named it."""
         self.sampling = config.decoding
         """How tokens are drawn."""
+        self.options = config.options or {}
+        """Options of a plug-in's own (`--engine-options`)."""
         self.family = resolve_family(config.family, config.model)
         """Family of the model, which says how it resizes images and writes boxes; None if
         unknown."""

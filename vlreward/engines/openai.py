@@ -85,7 +85,6 @@ class OpenAIEngine(Engine):
             self.resizing = _resizing(self.family, config.model, *limits)
         self._concurrency, self._tries, self._backoff = config.concurrency, config.tries, backoff
         self._pacer = Pacer(config.requests_per_minute)
-        self._extra = config.options or {}
         self._rng = random.Random()
         self._lost: list[str] = []
         self._warned = False
@@ -96,13 +95,13 @@ class OpenAIEngine(Engine):
         )
         self.family = resolve_family(config.family, self.model)
         self.resizing = _resizing(self.family, self.model, *limits)
-        self._bodies = Bodies(self.model, self.sampling, self.resizing, self._extra)
+        self._bodies = Bodies(self.model, self.sampling, self.resizing, self.options)
         workers = min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-images")
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the address, the key or the concurrency."""
-        return {**self.shown(), **({"extra_body": self._extra} if self._extra else {})}
+        return {**self.shown(), **({"extra_body": self.options} if self.options else {})}
 
     def close(self) -> None:
         """Stop the threads that prepare images."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from vlreward.frames import AmbiguousBox, NamedBox
 from vlreward.geometry import Box, unchecked_box
 from vlreward.parsers._prose import NOTHING, read
 from vlreward.parsers._scan import Scan
-from vlreward.parsers._stated import LIMIT, Stated
+from vlreward.parsers._stated import LIMIT, S, Stated
 from vlreward.parsers.tags import (
     MAX_CHARS,
     Several,
@@ -22,6 +23,17 @@ from vlreward.parsers.tags import (
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["BoxParser", "BoxesParser", "LabelledBox"]
+
+_N = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_QUAD = rf"(\[{S}{_N}{S},{S}{_N}{S},{S}{_N}{S},{S}{_N}{S}\])"
+_STRING = r"""(?:"[^"\\]*"|'[^'\\]*')"""
+_ONE = re.compile(
+    rf"(?:```(?:json)?\s{{1,64}})?(?:\[{S})?"
+    rf"""(?:{_QUAD}|\{{{S}["']bbox(?:_2d)?["']{S}:{S}{_QUAD}"""
+    rf"""(?:{S},{S}["']label["']{S}:{S}{_STRING})?{S}\}}){S}\]?(?:\s{{0,64}}```)?\Z"""
+)
+"""One box and nothing else, in the forms that models are trained to write. Whatever it does not
+match, and whatever is no box, the scan reads; where both read, they read the same."""
 
 
 class LabelledBox(NamedTuple):
@@ -92,6 +104,14 @@ class BoxParser:
         return read_answer(text, self.where, self.several_answers, self._read)
 
     def _read(self, text: str, start: int, end: int) -> Parsed[Box] | ParseFailure:
+        if one := _ONE.match(text, start, end):
+            first = 1 if one[1] else 6
+            x1, y1, x2, y2 = [
+                int(n) if n.isdigit() else float(n)
+                for n in one.group(first + 1, first + 2, first + 3, first + 4)
+            ]
+            if x1 < x2 and y1 < y2:
+                return Parsed(unchecked_box((x1, y1, x2, y2)), one.span(first))
         scan = read(text, start, end, corner_keys=self.corner_keys)
         if isinstance(scan, ParseFailure):
             return scan

@@ -47,8 +47,11 @@ _EITHER = re.compile(
 _HEDGE = re.compile(
     r"(?i:\b(?:or|not?|nor|cannot|neither|either|never|maybe|perhaps|possibly|probably|might|could"
     r"|may|would|should|wrong|incorrect|false|unsure|uncertain|unlikely|doubt|wait|actually|instead"
-    r"|but|though|although|unless|except|rather|correction|option|answer|choice)\b|n['’]t\b)"
-    r"|\?|\([A-Z]\)|\b[A-Z][.):](?:\s|\Z)|(?:and|,|;) [A-Z]\b|\A[A-Z]\.?\Z|[不非错或]"
+    r"|but|though|although|unless|except|rather|correction|option|answer|choice|nope|nah|hmm+|um+"
+    r"|unclear|unknown|guess|think|believe|suppose|seems?|appears?|likely|tentative(?:ly)?"
+    r"|rejected|eliminated?|excluded?|discarded?|ruled)\b|n['’]t\b)"
+    r"|\?|[\[(][A-Z][\])]|\b[A-Z][.):](?:\s|\Z)|(?:and|,|;) [A-Z]\b|\A[A-Z]\.?\Z|\A\.|\.\.\."
+    r"|[✗✘❌❎×¬]|[不非错或吗]"
 )
 _LETTERS = re.compile(r"[A-Z]")
 

@@ -75,6 +75,8 @@ class CountParser:
 
     def _read(self, text: str, start: int, end: int) -> Parsed[int] | ParseFailure:
         answer, span = text[start:end], (start, end)
+        if len(answer) <= 15 and answer.isascii() and answer.isdigit():
+            return Parsed(int(answer), span)  # as nearly every answer is
         if len(answer) > _MAX_ANSWER:
             return ParseFailure(
                 FailureCode.TOO_LONG,
@@ -114,8 +116,6 @@ class CountParser:
 
 def _standing(answer: str, numbers: list[Number]) -> list[Number]:
     """The numbers that are not denied; those that are only bounds or estimates have no value."""
-    if len(answer) <= 15 and answer.isdecimal():
-        return numbers
     found = []
     for number in numbers:
         how = standing(answer, *number.span)

@@ -101,9 +101,8 @@ class PointParser:
         found = scan.points or (scan.boxes if self.boxes else [])
         if not found:
             got = scan.remark or (f"{len(scan.boxes)} boxes" if scan.boxes else "none")
-            return ParseFailure(
-                FailureCode.NO_POINT, f"expected a point such as [x, y], got {got}", (start, end)
-            )
+            detail = f"expected a point such as [x, y], got {got}"
+            return ParseFailure(FailureCode.NO_POINT, detail[:200], (start, end))
         if self.several_points == "fail" and len(found) > 1:
             stated = [c.values for c in found]
             if any(values != stated[0] for values in stated):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from vlreward._files import replacing
 from vlreward.errors import OptionError
+from vlreward.files import replacing
 
 if TYPE_CHECKING:
     from vlreward.data.images import ImageSource

@@ -7,13 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vlreward.bench.run_files import (
-    SampleRow,
-    SuiteResult,
-    read_results,
-    read_samples,
-    samples_file,
-)
+from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
+from vlreward.bench.run_reader import read_results, read_samples
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.report.drawing import answer_shapes, gold_shapes

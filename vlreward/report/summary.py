@@ -18,7 +18,7 @@ _HOW = (
 )  # fmt: skip
 _ELSEWHERE = {
     "suite", "acc", "acc_ci", "acc_ci_method", "acc_ci_clustered", "n", "parse_rate", "failures",
-    "metrics", "reward", "terms", "notes", "by_task",
+    "metrics", "reward", "terms", "notes", "by_task", "image_root", "flat_images",
 }  # fmt: skip
 
 

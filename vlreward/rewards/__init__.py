@@ -24,6 +24,12 @@ if TYPE_CHECKING:
         soft_overlong_reward,
         tag_count_reward,
     )
+    from vlreward.tasks.more_rewards import (
+        choice_reward,
+        detection_reward,
+        point_closeness_reward,
+        point_reward,
+    )
     from vlreward.tasks.rewards import (
         ciou_reward,
         count_reward,
@@ -40,8 +46,10 @@ __all__ = [
     "FormatReward",
     "TaskReward",
     "TextReward",
+    "choice_reward",
     "ciou_reward",
     "count_reward",
+    "detection_reward",
     "diou_reward",
     "format_reward",
     "giou_reward",
@@ -49,6 +57,8 @@ __all__ = [
     "iou_reward",
     "length_reward",
     "math_reward",
+    "point_closeness_reward",
+    "point_reward",
     "repetition_reward",
     "soft_count_reward",
     "soft_overlong_reward",
@@ -57,6 +67,10 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(__all__, "vlreward.tasks.rewards"),
+    **dict.fromkeys(
+        ("choice_reward", "detection_reward", "point_closeness_reward", "point_reward"),
+        "vlreward.tasks.more_rewards",
+    ),
     "REWARDS": "builtin",
     "format_reward": "builtin",
     "TaskReward": "task_reward",

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from vlreward.frames import Frame, ModelFamily
-from vlreward.rewards._inputs import RowReader, as_family, to_completions
+from vlreward.rewards.inputs import RowReader, as_family, to_completions
 from vlreward.scoring import score_batch
 from vlreward.task import Method, TaskSpec
 from vlreward.types import AxisOrder, FailureCode, ParseFailure, Row, Score

@@ -9,7 +9,7 @@ from typing import Any
 
 from vlreward.metrics.text import cosine_length, repetition, soft_overlong, tag_count
 from vlreward.parsers.tags import think_answer_structure
-from vlreward.rewards._inputs import to_completions, to_texts
+from vlreward.rewards.inputs import to_completions, to_texts
 from vlreward.scoring import parse
 from vlreward.task import TaskSpec, TextTerm
 from vlreward.types import Completion

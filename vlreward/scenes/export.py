@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from vlreward._files import replacing
+from vlreward.files import replacing
 from vlreward.scenes.scene import scenes
 from vlreward.scenes.seeds import Level, Split, TaskName
 

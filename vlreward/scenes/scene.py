@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from vlreward._files import replacing
+from vlreward.files import replacing
 from vlreward.geometry import Size
 from vlreward.scenes.counting import ask_count
 from vlreward.scenes.figures import Figure, draw_figure

@@ -88,10 +88,14 @@ class ChoiceGold(Gold):
             named = _of_content(text, options)
             if named:
                 return cls(letters=(named,), options=options)
+        prefixed = _PREFIX.match(text)
+        if prefixed and options and _of_content(text[prefixed.end() :], options) == prefixed[1]:
+            return cls(letters=(prefixed[1],), options=options)
+        text = text.upper() if len(text) == 1 else text
         if _LETTERS.match(text) or (_RUN.match(text) and list(text) == sorted(set(text))):
             return cls(letters=tuple(re.findall("[A-Z]", text)), options=options)
         raise ValueError(
-            f"expected a letter, or the content of one of the options {options!r:.80}, got "
+            f"expected a letter, or the content of one of the options {options or ()!r:.80}, got "
             f"{value!r:.80}"
         )
 
@@ -144,6 +148,10 @@ def _of_content(text: str, options: Sequence[str]) -> str | None:
     return string.ascii_uppercase[found[0]] if len(found) == 1 and plain else None
 
 
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", plain_option(text)))
+
+
 @dataclass(frozen=True, slots=True)
 class ChoiceJudge:
     """Finds the letters that an answer names, with the options where they are known."""
@@ -165,10 +173,10 @@ class ChoiceJudge:
         if answer.lead:
             named = _of_content(answer.text, options)
             own = options[known.index(answer.lead)] if answer.lead in known else ""
-            agrees = bool(own) and plain_option(own) == plain_option(answer.text)
-            if agrees:
+            if own and plain_option(own) == plain_option(answer.text):
                 return (answer.lead,)
-            if named is not None or not answer.letters:  # content of another, or a hedge
+            # Content of another option, what may take the letter back, or something else.
+            if named is not None or not answer.letters or not _words(own) & _words(answer.text):
                 return _no_option(answer, options)
         if not answer.letters or any(letter not in known for letter in answer.letters):
             return _no_option(answer, options)

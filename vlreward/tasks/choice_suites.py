@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from vlreward.data.sources import PlanItem, Source
-from vlreward.suite import Suite
+from vlreward.suite import Reference, Suite
 
 __all__ = ["GEOMETRY3K", "MATHVERSE", "MATHVISTA", "MATH_VISION", "SUITES"]
 
 _PROMPTS = {"r1": "answer-r1", "baseline": "answer-baseline"}
+_CARD = "Qwen2.5-VL-3B-Instruct's model card: answers extracted by a language model"
+_OMNI = "Qwen2.5-Omni's README: answers extracted by a language model"
+
+
+def _published(qwen3b: float, qwen7b: float) -> tuple[Reference, ...]:
+    return (
+        Reference(model="Qwen2.5-VL-3B-Instruct", acc=qwen3b, source=_CARD),
+        Reference(model="Qwen2.5-VL-7B-Instruct", acc=qwen7b, source=_OMNI),
+    )
 
 
 def _suite(
-    name: str, description: str, file: str, n: int, split: str | None, images: str | None = None
+    name: str,
+    description: str,
+    file: str,
+    n: int,
+    split: str | None,
+    images: str | None = None,
+    references: tuple[Reference, ...] = (),
 ) -> Suite:
     return Suite(
         name=name,
@@ -24,6 +39,7 @@ def _suite(
         fetch=file.partition("/")[0],
         n=n,
         prompts=_PROMPTS,
+        references=references,
     )
 
 
@@ -34,6 +50,7 @@ SUITES = (
         "mathvista",
         1000,
         "testmini",
+        references=_published(0.623, 0.682),
     ),
     _suite(
         "mathverse_testmini",
@@ -49,6 +66,7 @@ SUITES = (
         "math_vision",
         3040,
         "test",
+        references=_published(0.212, 0.251),
     ),
     _suite("geometry3k_test", "Geometry3K test, answers as expressions", "geometry3k", 601, "test"),
 )

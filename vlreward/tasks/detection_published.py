@@ -1,4 +1,4 @@
-"""Detection under published rules; the rules are in `detection_rules`.
+"""Detection under published rules; the rules are in `detection_rules` and `visual_rft_rules`.
 
 | protocol | method | rule |
 |---|---|---|
@@ -9,17 +9,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vlreward.frames import Frame, convert
+from vlreward.geometry import Box
 from vlreward.judges import CornersJudge
 from vlreward.metrics.labelled import Labelled
 from vlreward.task import AnswerTerm, TaskSpec
 from vlreward.tasks import detection_rules as rules
+from vlreward.tasks import visual_rft_rules
 from vlreward.types import Parsed, ParseFailure, Row, Sample
 
-__all__ = ["VisualRftJudge", "VlmR1Judge", "published"]
+__all__ = ["VisualRftJudge", "VlmR1Judge", "published", "published_boxes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,15 @@ class VisualRftJudge:
                 None if items is None else _scaled(items, sample),
             )
             for verdict, text, sample in zip(verify_whole_outputs(pairs), answers, samples)
-            for items in (rules.read_visual_rft(text),)
+            for items in (visual_rft_rules.read_visual_rft(text),)
         ]
 
+    def quick(self, answers: Sequence[str], samples: Sequence[Sample | Row]) -> list[None]:
+        """Nothing: a worker process verifies."""
+        return [None] * len(answers)
 
-@dataclass(frozen=True, slots=True)
-class VisualRft:
+
+class VisualRft(NamedTuple):
     """What Visual-RFT's rewards look at."""
 
     verified: bool
@@ -106,11 +112,27 @@ def _reading(text: str) -> Parsed[rules.VlmR1Reading] | ParseFailure:
 
 
 def _iou(answer: VisualRft, gold: Sequence[Labelled]) -> float:
-    return 1.0 if answer.verified else rules.visual_rft_iou(answer.items, gold)
+    return 1.0 if answer.verified else visual_rft_rules.visual_rft_iou(answer.items, gold)
 
 
 def _confidence(answer: VisualRft, gold: Sequence[Labelled]) -> float:
-    return 1.0 if answer.verified else rules.visual_rft_confidence(answer.items, gold)
+    return 1.0 if answer.verified else visual_rft_rules.visual_rft_confidence(answer.items, gold)
+
+
+def published_boxes(judged: Any) -> list[Labelled] | None:
+    """The boxes in what a judge of this module gives, as JSON gives it back; None for another's."""
+    reading, visual = len(rules.VlmR1Reading._fields), len(VisualRft._fields)
+    if len(judged) == reading and (judged[1] is None or isinstance(judged[1], str)):
+        items = judged[2]  # of the answer tag
+    elif len(judged) == visual and isinstance(judged[0], bool):
+        items = judged[1] or ()
+    else:
+        return None
+    found = []
+    for corners, label, _ in items:
+        with suppress(ValueError):  # published rules also score what is no box
+            found.append((Box.from_sequence(corners or ()), label or ""))
+    return found
 
 
 def published(strict: TaskSpec) -> tuple[TaskSpec, ...]:
@@ -129,7 +151,6 @@ def published(strict: TaskSpec) -> tuple[TaskSpec, ...]:
         "terms": (od_ap,),
         "extra_terms": others,
         "metrics": (od_ap, *others),
-        "shapes": None,
         "figures": (),
     }
     rewards = (AnswerTerm("iou", _iou), AnswerTerm("confidence", _confidence))
@@ -140,7 +161,6 @@ def published(strict: TaskSpec) -> tuple[TaskSpec, ...]:
         "terms": rewards,
         "extra_terms": (),
         "metrics": rewards,
-        "shapes": None,
         "figures": (),
     }
     return tuple(

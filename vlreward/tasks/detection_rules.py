@@ -1,11 +1,10 @@
-"""The rules by which published trainers reward detection, bit for bit, flaws included.
+"""The rules by which VLM-R1 rewards detection, bit for bit, flaws included.
 
-Each reads a completion as the named code does, in linear time, and compares it with the gold boxes.
-Where the original raises, which ends its training, the reward here is 0.
+They read a completion as its code does, in linear time, and compare it with the gold boxes. Where
+the original raises, which ends its training, the reward here is 0.
 
-Sources: om-ai-lab/VLM-R1 `src/open-r1-multimodal/src/open_r1/grpo_jsonl.py` (`map_reward`,
-`od_reward`, `odLength_reward`, `detection_score`); Liuziyu77/Visual-RFT
-`src/virft/src/open_r1/grpo.py` (`accuracy_reward_iou`, `accuracy_reward_confidence`).
+Source: om-ai-lab/VLM-R1 `src/open-r1-multimodal/src/open_r1/grpo_jsonl.py` (`map_reward`,
+`od_reward`, `odLength_reward`, `detection_score`).
 """
 
 from __future__ import annotations
@@ -15,28 +14,29 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from vlreward.metrics.coco import CocoBox, coco_ap
 from vlreward.metrics.compat import pixel_iou
 from vlreward.metrics.labelled import Labelled
 from vlreward.parsers.tags import MAX_CHARS
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = [
+    "MAX_VALUE",
     "Item",
     "VlmR1Reading",
+    "between",
+    "four_numbers",
+    "loads",
     "od_ap",
     "od_ap50",
     "od_length",
-    "read_visual_rft",
     "read_vlm_r1",
-    "visual_rft_confidence",
-    "visual_rft_iou",
     "vlm_r1_map",
     "weighted_sum",
     "whole_output",
 ]
 
-_MAX_VALUE = 1e100  # products stay finite
+MAX_VALUE = 1e100
+"""Larger numbers are read as none, so that products stay finite."""
 _AFTER_SPACE = re.compile(r"(?<=\s)[\n]"), re.compile(r"(?<=\s)[\r]")
 _AFTER_TEXT = re.compile(r"(?<!\s)[\n]"), re.compile(r"(?<!\s)[\r]")
 
@@ -78,7 +78,7 @@ def whole_output(text: str) -> Parsed[str] | ParseFailure:
 
 def read_vlm_r1(text: str) -> VlmR1Reading:
     """Read a completion as VLM-R1 does."""
-    answers = _between(text, "<answer>", "</answer>")
+    answers = between(text, "<answer>", "</answer>")
     answer = answers[-1].strip() if answers else None
     cleaned = _clean(text)
     return VlmR1Reading(
@@ -86,7 +86,7 @@ def read_vlm_r1(text: str) -> VlmR1Reading:
         answer,
         _last_fence(answer or ""),
         cleaned,
-        _items(_between(_clean(cleaned), "```json", "```")[:1]),
+        _items(between(_clean(cleaned), "```json", "```")[:1]),
     )
 
 
@@ -156,90 +156,6 @@ def weighted_sum(reading: VlmR1Reading, gold: Sequence[Labelled]) -> float:
     return (0.7 * position + 0.3 * (1.0 - (missed + false) / 2.0)) / (0.7 + 0.0 + 0.3)
 
 
-def read_visual_rft(text: str) -> tuple[Item, ...] | None:
-    """Read a completion as Visual-RFT does; None if that gives no list of boxes.
-
-    The answer must stand on one line. Equal positions count once. Known flaws: an apostrophe in a
-    label makes the whole list unreadable, and so does "No Objects".
-    """
-    lines = (_between(line, "<answer>", "</answer>") for line in text.split("\n"))
-    answer = next((found[0] for found in lines if found), text).strip()
-    answer = answer.replace("[[", "[").replace("]]", "]").replace("\n", "")
-    answer = f"<answer>{answer}</answer>"
-    start, end = answer.find("<answer>") + len("<answer>"), answer.find("</answer>")
-    content = answer[start:end]
-    if not content.endswith("]"):
-        content = content.rsplit("},", 1)[0] + "}]"
-    found = _loads(content.replace("'", '"'))
-    if not isinstance(found, list) or not found or type(found[0]) is not dict:
-        return None
-    items: dict[tuple[Any, ...], Item] = {}
-    for element in found:
-        if not isinstance(element, dict):
-            return None
-        position, score = element.get("Position"), element.get("Confidence")
-        if not isinstance(score, (int, float)) or not abs(score) < _MAX_VALUE:
-            return None
-        corners = _four(position, exactly=True)
-        try:
-            items.setdefault(tuple(position or ()), Item(corners, None, float(score)))
-        except TypeError:  # no sequence, or one of lists
-            return None
-    return tuple(items.values())
-
-
-def visual_rft_iou(items: Sequence[Item] | None, gold: Sequence[Labelled]) -> float:
-    """The IoU reward: IoUs over 0.5 of a greedy matching, over the longer list.
-
-    Known flaws: labels are not read, and a box moved by a pixel is no duplicate.
-    """
-    ious = _confident_first(items or (), gold)
-    if not ious or not gold:
-        return 0.0
-    return min(sum(iou for iou, _ in ious) / max(len(gold), len(ious)), 1.0)
-
-
-def visual_rft_confidence(items: Sequence[Item] | None, gold: Sequence[Labelled]) -> float:
-    """The confidence reward: the mean of c for a match and 1 - c for none.
-
-    Known flaw: what is missing costs nothing, so one junk box with confidence 0 earns 1.
-    """
-    ious = _confident_first(items or (), gold)
-    if not ious or not gold:
-        return 0.0
-    mean = sum(score if iou else 1 - score for iou, score in ious) / len(ious)
-    return min(max(mean, 0.0), 1.0)
-
-
-def _confident_first(items: Sequence[Item], gold: Sequence[Labelled]) -> list[tuple[float, float]]:
-    """(IoU with its own gold box or 0, confidence) for each item, the most confident first."""
-    free = dict(enumerate(box for box, _ in gold))
-    results = []
-    for item in sorted(items, key=lambda item: item.score, reverse=True):
-        best, match = 0.0, -1
-        if free and item.corners is None:
-            return []  # the original raises
-        for i, box in free.items():
-            iou = _signed_iou(box, item.corners or ())
-            if iou > best:
-                best, match = iou, i
-        if best > 0.5:
-            del free[match]
-        results.append((best if best > 0.5 else 0.0, item.score))
-    return results
-
-
-def _signed_iou(box: Sequence[float], other: Sequence[float]) -> float:
-    """The IoU of numbers that need be no box; what overlaps nothing is 0."""
-    left, top = max(box[0], other[0]), max(box[1], other[1])
-    right, bottom = min(box[2], other[2]), min(box[3], other[3])
-    if right <= left or bottom <= top:
-        return 0.0
-    inter = (right - left) * (bottom - top)
-    areas = sum((b[2] - b[0]) * (b[3] - b[1]) for b in (box, other))
-    return inter / (areas - inter)
-
-
 def _od(
     reading: VlmR1Reading, gold: Sequence[Labelled], ious: tuple[float, ...] | None = None
 ) -> float:
@@ -253,6 +169,8 @@ def _map(
 ) -> float:
     if not items or not gold:
         return float(not items and not gold)
+    from vlreward.metrics.coco import CocoBox, coco_ap
+
     labels = {label for _, label in gold}
     there = [CocoBox((box.x1, box.y1, box.x2, box.y2), label) for box, label in gold]
     found = [
@@ -265,7 +183,7 @@ def _map(
 
 
 def _clean(text: str) -> str:
-    answers = _between(text, "<answer>", "</answer>")
+    answers = between(text, "<answer>", "</answer>")
     text = answers[-1] if answers else text
     for after_space, after_text in zip(_AFTER_SPACE, _AFTER_TEXT):
         text = after_text.sub(" ", after_space.sub("", text))
@@ -273,10 +191,10 @@ def _clean(text: str) -> str:
 
 
 def _last_fence(text: str) -> tuple[Item, ...]:
-    return _items(_between(text, "```json", "```")[-1:])
+    return _items(between(text, "```json", "```")[-1:])
 
 
-def _between(text: str, opening: str, closing: str) -> list[str]:
+def between(text: str, opening: str, closing: str) -> list[str]:
     """What `re.findall(opening + "(.*?)" + closing)` finds across lines, in linear time."""
     found = []
     start = text.find(opening)
@@ -291,26 +209,28 @@ def _between(text: str, opening: str, closing: str) -> list[str]:
 
 
 def _items(fences: Sequence[str]) -> tuple[Item, ...]:
-    found = _loads(fences[0].strip()) if fences else None
+    found = loads(fences[0].strip()) if fences else None
     if not isinstance(found, (list, dict, str)):
         return ()
     items = []
     for element in found:  # the keys of an object and the letters of a text are elements there
         element = element if isinstance(element, dict) else {}
         label = element.get("label")
-        corners = _four(element.get("bbox_2d"))
+        corners = four_numbers(element.get("bbox_2d"))
         items.append(Item(corners, label if isinstance(label, str) else None))
     return tuple(items)
 
 
-def _loads(text: str) -> Any:
+def loads(text: str) -> Any:
+    """What a text holds as JSON; None if it holds none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def _four(value: Any, exactly: bool = False) -> tuple[float, float, float, float] | None:
+def four_numbers(value: Any, exactly: bool = False) -> tuple[float, float, float, float] | None:
+    """The first four elements of a list if they are numbers of moderate size, else None."""
     if not isinstance(value, list) or len(value) < 4 or (exactly and len(value) != 4):
         return None
     if not all(map(_is_number, value[:4])):
@@ -320,4 +240,4 @@ def _four(value: Any, exactly: bool = False) -> tuple[float, float, float, float
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and -_MAX_VALUE < value < _MAX_VALUE
+    return isinstance(value, (int, float)) and -MAX_VALUE < value < MAX_VALUE

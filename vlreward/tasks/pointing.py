@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -15,9 +15,9 @@ from vlreward.judges import ambiguous_axes, declared_frame
 from vlreward.metrics.points import Circle, Region, point_closeness, point_inside
 from vlreward.parsers.points import Point, PointParser
 from vlreward.prompts import PromptTemplate
-from vlreward.schema import Fields, Schema, rest_of, row_id, text_at
 from vlreward.task import FORMAT, AnswerTerm, Histogram, Recipe, Shape, TaskSpec
 from vlreward.tasks.pointing_published import published
+from vlreward.tasks.pointing_schemas import POINTING_SCHEMAS
 from vlreward.types import FailureCode, Gold, ParseFailure, Row, Sample
 
 __all__ = ["POINTING", "PointGold", "PointJudge"]
@@ -221,39 +221,6 @@ def _controls(samples: Sequence[Sample]) -> dict[str, list[str]]:
     return {"centre": [str([w / 2, h / 2]) for w, h in sizes]} if len(sizes) == len(samples) else {}
 
 
-def _read_screenspot(row: Mapping[str, Any]) -> Fields:
-    """ScreenSpot and ScreenSpot-v2: `bbox` is (x, y, width, height) in pixels."""
-    box = row["bbox"]
-    if not isinstance(box, (list, tuple)) or len(box) != 4:
-        raise ValueError(f"'bbox': expected (x, y, width, height), got {box!r:.80}")
-    x, y, width, height = box
-    return _screen(row, {"box": [x, y, x + width, y + height]}, None)
-
-
-def _read_pro(row: Mapping[str, Any]) -> Fields:
-    """ScreenSpot-Pro: `bbox` is (x1, y1, x2, y2) in pixels, beside the size of the image."""
-    return _screen(row, {"box": row["bbox"]}, row["img_size"])
-
-
-def _read_hub(row: Mapping[str, Any]) -> Fields:
-    """ScreenSpot as a data set of the Hugging Face hub: `bbox` as shares of the image's sides."""
-    return _screen(row, {"box": row["bbox"], "frame": "norm1"}, None)
-
-
-def _screen(row: Mapping[str, Any], gold: Any, size: Any) -> Fields:
-    instruction = text_at(row, "instruction")
-    used = ("id", "img_filename", "image", "bbox", "instruction", "img_size")
-    return Fields(
-        gold=gold,
-        question=instruction,
-        expression=instruction,
-        image=row.get("img_filename") or row.get("image"),
-        id=row_id(row),
-        image_size=None if size is None else tuple(size),
-        metadata=rest_of(row, *used),
-    )
-
-
 R1_PROMPT = PromptTemplate(
     name="pointing-r1",
     text='Point at the place that this describes: "{expression}". First output the thinking '
@@ -279,13 +246,7 @@ _STRICT = TaskSpec(
     terms=(AnswerTerm("inside", point_inside), FORMAT),
     extra_terms=(AnswerTerm("closeness", point_closeness),),
     metrics=(AnswerTerm("acc", point_inside), AnswerTerm("closeness", point_closeness)),
-    schemas=(
-        Schema(
-            "screenspot", ("img_filename", "bbox", "instruction", "data_type"), _read_screenspot
-        ),
-        Schema("screenspot-pro", ("img_filename", "bbox", "instruction", "img_size"), _read_pro),
-        Schema("screenspot-hub", ("image", "bbox", "instruction", "data_type"), _read_hub),
-    ),
+    schemas=POINTING_SCHEMAS,
     controls=_controls,
     recipe=Recipe(max_completion_length=256, max_pixels=None),
     shapes=_shapes,

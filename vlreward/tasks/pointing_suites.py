@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from vlreward.data.sources import PlanItem, Source
-from vlreward.suite import Suite
+from vlreward.suite import Reference, Suite
 
 __all__ = ["SCREENSPOT", "SCREENSPOT_PRO", "SCREENSPOT_V2", "SUITES"]
 
 _PROMPTS = {"r1": "pointing-r1", "baseline": "pointing-baseline"}
 _SCREENS = (("desktop", 334), ("mobile", 502), ("web", 436))
 _SCREENS_V2 = (("desktop", 334), ("mobile", 501), ("web", 437))
+_QWEN = "Qwen2.5-VL-3B-Instruct's model card"
+_SE_GUI = "README of likaixin2000/ScreenSpot-Pro-GUI-Grounding, 19 May 2025"
+_FORK = "result files of IANNXANG/VLM-R1: first [x, y] of the answer, else the centre of a box"
+
+_PRO = (
+    Reference(model="Qwen2.5-VL-3B-Instruct", acc=0.239, source=_QWEN),
+    Reference(model="SE-GUI-3B", acc=0.359, source=_SE_GUI),
+    Reference(model="SE-GUI-7B", acc=0.472, source=_SE_GUI),
+)
+_CLICKS = {
+    "desktop": Reference(model="Qwen2.5-VL-7B-Instruct", acc=0.847, source=_FORK),
+    "mobile": Reference(model="Qwen2.5-VL-7B + 100 GRPO steps", acc=0.950, source=_FORK),
+    "web": Reference(model="Qwen2.5-VL-7B + 10 GRPO steps", acc=0.876, source=_FORK),
+}
 
 
-def _suite(name: str, description: str, file: str | None, images: str | None, n: int) -> Suite:
+def _suite(
+    name: str,
+    description: str,
+    file: str | None,
+    images: str | None,
+    n: int,
+    references: tuple[Reference, ...] = (),
+) -> Suite:
     return Suite(
         name=name,
         task="pointing",
@@ -22,6 +43,7 @@ def _suite(name: str, description: str, file: str | None, images: str | None, n:
         fetch=None if file is None else file.partition("/")[0],
         n=n,
         prompts=_PROMPTS,
+        references=references,
     )
 
 
@@ -43,6 +65,7 @@ SUITES = (
             f"screenspot_v2/screenspot_{screen}_v2.json",
             "screenspot_v2/screenspotv2_image",
             n,
+            (_CLICKS[screen],),
         )
         for screen, n in _SCREENS_V2
     ),
@@ -52,6 +75,7 @@ SUITES = (
         "screenspot_pro/annotations",
         "screenspot_pro/images",
         1581,
+        _PRO,
     ),
     _suite(
         "scenes_pointing_test",

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from vlreward import __version__
 from vlreward.errors import UserError
-from vlreward.registry import UnknownNameError
 
 if TYPE_CHECKING:
     from vlreward.training.preparing import Run
@@ -48,6 +48,10 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
     Errors that a user can mend end in one message and their exit code; anything else is a bug, or
     a failure of the training itself, and shows its traceback.
     """
+    given = sys.argv[1:] if argv is None else argv
+    if list(given) == ["--version"]:
+        print(f"vlreward {__version__}")
+        return
     try:
         for name in backend.packages:
             if find_spec(name) is None:
@@ -55,7 +59,7 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
                     f"this backend needs {name!r}, which is not installed: "
                     f"pip install 'vlreward[{backend.extra}]'"
                 )
-        run = _prepared(backend, sys.argv[1:] if argv is None else argv)
+        run = _prepared(backend, given)
         if not run.options.arguments.dry_run:
             backend.train(run)
         elif run.rank == 0:
@@ -68,5 +72,5 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
 def _prepared(backend: Backend, argv: Sequence[str]) -> Run:
     try:
         return backend.prepare(argv)
-    except (FileNotFoundError, UnknownNameError) as error:
+    except FileNotFoundError as error:
         raise UserError(str(error)) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from time import perf_counter
 from typing import Any, Literal
 
@@ -97,9 +98,10 @@ def _log(
         extra(f"{task}_answer", [None if s is None else shown(s.answer) for s in scores])
         extra(f"{task}_failure", [None if s is None else code_of(s) for s in scores])
     if metric is not None:
+        name = f"answered/{task}"
         for score in scores:
             if score is not None:
-                metric(f"answered/{task}", float(score.failure is None))
+                metric(name, float(score.failure is None))
         metric(f"seconds/{task}_reward", seconds)
 
 
@@ -107,9 +109,17 @@ def shown(answer: Any) -> str | None:
     """An answer as text for tables."""
     if answer is None or isinstance(answer, str):
         return answer
-    if isinstance(answer, tuple) and all(isinstance(part, (int, float)) for part in answer):
-        return f"[{', '.join(f'{part:g}' for part in answer)}]"
+    if isinstance(answer, tuple):
+        try:
+            return _numbers(len(answer)) % answer
+        except TypeError:  # not of numbers alone
+            pass
     return str(answer)
+
+
+@lru_cache
+def _numbers(count: int) -> str:
+    return f"[{', '.join(['%g'] * count)}]"
 
 
 def code_of(score: Score) -> str | None:
@@ -150,12 +160,13 @@ class TermReward:
                 `completion_ids`, `trainer_state`, `log_extra`, `log_metric`.
         """
         scores = self.shared.scores(self.term, completions, solution, **columns)
-        return [None if score is None else self._value(score) for score in scores]
+        if self.on_timeout == "none":
+            return [None if score is None else self._settled(score) for score in scores]
+        return [None if score is None else score.terms.get(self.term) for score in scores]
 
-    def _value(self, score: Score) -> float | None:
-        if self.on_timeout == "none" and score.failure and score.failure.code in _UNSETTLED:
-            return None
-        return score.terms.get(self.term)
+    def _settled(self, score: Score) -> float | None:
+        unsettled = score.failure is not None and score.failure.code in _UNSETTLED
+        return None if unsettled else score.terms.get(self.term)
 
 
 def term_rewards(

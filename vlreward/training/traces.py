@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward._files import replacing
+from vlreward.files import replacing
 from vlreward.types import Score
 
 __all__ = ["RewindTraces", "TraceFile"]
@@ -136,7 +136,7 @@ def _at(columns: dict[str, Any], name: str, index: int) -> Any:
 
 
 def _text(completion: Any) -> str:
-    from vlreward.rewards._inputs import to_texts
+    from vlreward.rewards.inputs import to_texts
 
     return to_texts([completion])[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from vlreward.verify.cache import Cache
@@ -20,6 +21,10 @@ CACHE_SIZE = 16_384
 
 cache: Cache[Settled] = Cache(CACHE_SIZE)
 _DEFAULT = Policy()
+# What marks a worked solution: GSM8K's last line, or a sentence and more around an equation.
+_SOLUTION = re.compile("####|<answer>")
+_EQUATION = re.compile(r"[=0-9]")
+_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}(?![A-Za-z{(^_])")
 _PASSING = ("timeout", "worker_died")  # what says nothing about the pair
 
 
@@ -115,7 +120,8 @@ def check_gold(gold: str, policy: Policy = _DEFAULT) -> None:
         policy: What counts as equal; its deadline bounds the check.
 
     Raises:
-        ValueError: `gold` is empty, too long, or nothing that any tier can read.
+        ValueError: `gold` is empty, too long, a worked solution, or nothing that any tier can
+            read.
         TypeError: `gold` is no string.
         RuntimeError: The worker processes cannot be started at all.
 
@@ -136,6 +142,8 @@ def _unusable(gold: str, reading: Reading, policy: Policy) -> str | None:
     """Why no answer could be compared with `gold`, or None."""
     if reading.status == "empty":
         return "it is empty"
+    if _SOLUTION.search(gold) or (_EQUATION.search(gold) and len(_PROSE.findall(gold)) > 7):
+        return "it holds a worked solution; give the answer alone"
     if reading.status == "malformed":
         return f"it has no mathematical value ({reading.detail})"
     complex_ = reading.detail if reading.status == "too_complex" else complexity(reading.text)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlreward._files import replacing
-from vlreward.command_line import Command
+from vlreward.command_line import Command, Version
+from vlreward.files import replacing
 from vlreward.scenes import TASKS
 from vlreward.tasks.counting import COUNTING
 
@@ -58,6 +58,7 @@ def demo(
             "--shuffle-rewards", help="A control that must fail: rewards of a batch change places."
         ),
     ] = False,
+    version: Version = False,
 ) -> None:
     """Train the packaged half-trained Qwen2.5-VL with GRPO on synthetic scenes.
 

@@ -7,16 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-SPECIAL = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<unk>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
+from tests.tiny import SPECIAL, word_tokenizer
+
+_SPECIAL = (*SPECIAL[:5], "<unk>", *SPECIAL[5:])
 """At the ids that `make_fixtures.py` gives them."""
 VOCAB = 96
 _BOXES = ("[0, 0, 8, 8]", "[0, 0, 16, 16]", "[4, 4, 16, 12]")
@@ -37,25 +30,9 @@ _TEMPLATE = (
 
 def write_processor(path: Path) -> Path:
     """Write the tokenizer's and the image processor's files beside a tiny checkpoint."""
-    from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
-    from tokenizers.models import WordLevel
-    from transformers import PreTrainedTokenizerFast
-
-    words = [*SPECIAL, *ANSWERS, "how", "many", "where", "user", "assistant"]
+    words = [*_SPECIAL, *ANSWERS, "how", "many", "where", "user", "assistant"]
     words += [f"w{i}" for i in range(VOCAB - len(words))]
-    tokenizer = Tokenizer(WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.decoder = decoders.Fuse()
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL])
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        unk_token="<unk>",
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-        chat_template=_TEMPLATE,
-    ).save_pretrained(path)
+    word_tokenizer(words, _TEMPLATE).save_pretrained(path)
     settings = {
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
 import socket
@@ -20,7 +19,6 @@ if _MISSING:
 else:
     # Not an installed package's directory where the checkout itself is tested.
     sys.path.insert(0, str(_HERE.parents[2] / "backends" / "trl"))
-    sys.path.insert(0, str(_HERE))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -41,13 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Path of a tiny checkpoint of a family, written once."""
-    write_checkpoint = importlib.import_module("tiny").write_checkpoint
+    from tests.tiny import write_answers
+
     root = tmp_path_factory.mktemp("checkpoints")
 
     def path_of(family: str) -> Path:
         path = root / family
         if not path.is_dir():
-            write_checkpoint(path, family)
+            write_answers(path, family)
         return path
 
     return path_of

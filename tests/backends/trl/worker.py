@@ -26,7 +26,7 @@ from vlreward_trl.training import train
 def verify_hard_pairs() -> list[float | None]:
     """Rewards of answers that only a worker process of the verifier can settle."""
     (correct, _) = term_rewards([TaskReward("geometry")])
-    pairs = [(r"\sin(x)+\log(y)", answer) for answer in (r"\log(y)+\sin(x)", r"\sin(x)+y")]
+    pairs = [(r"\int_0^1 2x dx", answer) for answer in ("1", "2")]
     for gold, answer in pairs:
         assert settle_exactly(gold, answer) is None, (gold, answer)
     completions = [f"<think>so</think><answer>{answer}</answer>" for _, answer in pairs]

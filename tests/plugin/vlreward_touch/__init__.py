@@ -50,7 +50,7 @@ class Parrot(Engine):
 
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)
-        self.says = (config.options or {})["says"]
+        self.says = self.options["says"]
 
     def describe(self) -> dict[str, Any]:
         return {**self.shown(), "says": self.says}

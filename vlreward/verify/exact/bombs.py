@@ -20,7 +20,7 @@ _MAX_DIGITS = 200
 
 _ITERATED = re.compile(r"\\(?:sum|prod|bigcup|bigcap)(?![a-z])")
 _BIG_OPERATOR = re.compile(r"\\(?:sum|prod|int|iint|iiint|oint|bigcup|bigcap|lim)(?![a-z])")
-_LONG_NUMBER = re.compile(rf"\d{{{_MAX_EXPONENT_DIGITS + 1},}}")
+_LONG_NUMBER = re.compile(rf"(?<![\d.])\d{{{_MAX_EXPONENT_DIGITS + 1},}}")  # no decimals
 _VERY_LONG_NUMBER = re.compile(rf"\d{{{_MAX_DIGITS + 1},}}")
 _FACTORIAL = re.compile(r"(\d+)\s*[)}\]]*\s*!")
 _REPEATED = re.compile(r"(\d+)((?:\s*!){2,})")
@@ -54,7 +54,8 @@ def complexity(text: str) -> str | None:
 
 
 def _factorials(text: str) -> str | None:
-    if text.count("!") > 1 and re.search(r"![^,;=+\-*/]*[)}\]]\s*!", text):
+    inner = [_before(text, found.start()) for found in _OF_GROUP.finditer(text)]
+    if any("!" in group for group in inner):
         return "a factorial of a factorial"
     for found in _REPEATED.finditer(text):
         value = int(found[1][:4])
@@ -65,9 +66,24 @@ def _factorials(text: str) -> str | None:
     for found in _FACTORIAL.finditer(text):
         if len(found[1]) > 3 or int(found[1]) > _MAX_FACTORIAL:
             return f"the factorial of a number above {_MAX_FACTORIAL}"
-    if "!" in text and re.search(r"\^[^,;=]*[)}\]]\s*!", text):
+    if any("^" in group for group in inner):
         return "the factorial of a power"
     return None
+
+
+_OF_GROUP = re.compile(r"(?<=[)}\]])\s*!")
+
+
+def _before(text: str, end: int) -> str:
+    """The bracket that ends at `end`, with what it holds and a power on it."""
+    depth = 0
+    start = end
+    while start > 0:
+        start -= 1
+        depth += (text[start] in _CLOSING) - (text[start] in _OPENING)
+        if not depth and text[start - 1 : start] != "^":
+            break
+    return text[start:end]
 
 
 def _powers(text: str) -> str | None:

@@ -284,6 +284,8 @@ def _groups(gold: Group, answer: Group, policy: Policy) -> bool | None:
     if "⟦" in (gold.opening, answer.opening):
         return _matrices(gold, answer, policy)
     bare = not gold.opening or not answer.opening
+    if bare and any(group.opening + group.closing in ("[)", "(]") for group in (gold, answer)):
+        return False
     if not bare and (gold.opening, gold.closing) != (answer.opening, answer.closing):
         return False
     if len(gold.items) != len(answer.items):
@@ -380,7 +382,11 @@ def _regions(gold: Value, answer: Value, policy: Policy) -> bool | None:
 def _parts(value: Value) -> list[Range] | None:
     """The intervals that a value is the union of, or None."""
     if isinstance(value, Union):
-        found = [_as_range(part) or _point(part) for part in value.parts]
+        found = [
+            piece
+            for part in value.parts
+            for piece in (_points(part) if _is_set(part) else [_as_range(part)])
+        ]
     elif isinstance(value, Group) and _has_ranges(value):
         found = [item.value for item in value.items if isinstance(item, Named)]  # type: ignore[misc]
         if len({item.name for item in value.items if isinstance(item, Named)}) > 1:
@@ -391,9 +397,17 @@ def _parts(value: Value) -> list[Range] | None:
     return parts if len(parts) == len(found) else None
 
 
-def _point(value: Value) -> Range | None:
-    """A set of one number as an interval."""
-    return Range(value, value, False, False) if isinstance(value, (Number, Symbolic)) else None
+def _is_set(value: Value) -> bool:
+    return isinstance(value, Group) and value.opening == "⦃"
+
+
+def _points(value: Value) -> list[Range | None]:
+    """The numbers of a set as intervals."""
+    items = value.items if isinstance(value, Group) else ()
+    return [
+        Range(item, item, False, False) if isinstance(item, (Number, Symbolic)) else None
+        for item in items
+    ]
 
 
 def _merged(parts: list[Range]) -> list[Range]:

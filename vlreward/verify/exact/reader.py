@@ -106,12 +106,14 @@ def _plain_number(minus: str, whole: str, decimals: str | None, degree: str) -> 
 _CHOICE = re.compile(r"(?:(?i:option|choice)\s+|选项?)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\)?)")
 _CHOICE_WITH_CONTENT = re.compile(
     r"(?:(?i:option|choice)\s+|选项?)?"
-    r"(?:\(\s*([A-J])\s*\)\s*[.:,]?|([A-J])\s*(?:[.)]|:(?![A-Z])|,(?!\s*[A-J]\b)))\s*(?=\S)"
+    r"(?:\(\s*([A-J])\s*\)\s*[.:,]?|([A-J])\s*(?:[.)]|:(?![A-Z])|,(?!\s*(?:[A-J]|[IVX]+)\b)))\s*(?=\S)"
 )
-# Another letter, as an answer of its own or in doubt; a letter inside the content is none.
+# Another letter, as an answer of its own or in doubt; a letter inside the content is none, and
+# neither is one that is seldom an option.
 _OTHER_CHOICE = re.compile(
     r"(?:(?i:or|and|not|but|maybe|perhaps|possibly|probably|either|nor|no|option|choice|answer)\b"
-    r"|[,/;|或和不]|\s)*\(?([A-HJ])(?:\)|(?=\s*(?:[.:,;]|$)))"
+    r"|[,/;|或和不])+[\s,/;|]*\(?([A-HJ])(?:\)|(?=\s*(?:[.:,;]|$)))"
+    r"|\(?([A-F])(?:\)|(?=\s*(?:[.:,;]|$)))"
     r"|.*(?i:\b(?:or|not|but|maybe|perhaps|possibly|probably|either|nor|no|option|choice|answer)\b"
     r"|或|[/|])\W{0,3}(?i:maybe|perhaps|possibly|probably|is|option|choice)?\s*\(?([A-J])"
     r"(?:\)|\b(?=\s*(?:[.:,;)]|$)))"
@@ -149,7 +151,9 @@ def _choice(letter: str, content: str) -> Choice:
     if found != letter or _DENIAL.match(content):
         raise Malformed("a choice that is taken back or left open")
     try:
-        return Choice(letter, content, _read_canonical(content, content))
+        if len(content) == 1 and content.isalpha() and content.isascii():
+            return Choice(letter, content, (Symbol(content),))
+        return Choice(letter, content, _read_numbers(without_phrases(content)))
     except (Undecided, Malformed, TooComplex):
         return Choice(letter, content)
 

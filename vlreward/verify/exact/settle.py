@@ -68,6 +68,10 @@ def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled
 
 def settle(right: Reading, given: Reading, policy: Policy) -> Settled | None:
     """The outcome of tier 1 for a gold and an answer, or None where a worker has to decide."""
+    if len(given.values) == 1 and isinstance(given.values[0], Choice):
+        given = _without_letter(given, right)
+    elif len(right.values) == 1 and isinstance(right.values[0], Choice):
+        right = _without_letter(right, given)
     if right.status == given.status == "read":
         found = _compare(right, given, policy)
         if found is None:
@@ -79,6 +83,20 @@ def settle(right: Reading, given: Reading, policy: Policy) -> Settled | None:
     if failed is not None:
         return failed
     return Settled("correct") if _alike(right, given) else _unread(right, given)
+
+
+def _without_letter(reading: Reading, other: Reading) -> Reading:
+    """What a content that was not read is by itself, where no letter stands on the other side."""
+    (choice,) = reading.values
+    assert isinstance(choice, Choice)
+    letters = [
+        value.letter.upper() if isinstance(value, Symbol) else choice.letter
+        for value in other.values
+        if isinstance(value, (Choice, Symbol))
+    ]
+    if choice.content or not choice.text or choice.letter in letters:
+        return reading
+    return read(choice.text)
 
 
 def _failure(gold: Reading, answer: Reading) -> Settled | None:
@@ -200,17 +218,34 @@ def _unread(gold: Reading, answer: Reading) -> Settled | None:
     refused = _refused(gold, answer)
     if refused is not None:
         return refused
+    if answer.status != "read" and not _balanced(answer.text):
+        return Settled("unparsable_answer", "answer: brackets that do not close, or no value")
     marks, others = _marks(gold), _marks(answer)
     if marks != others:
         strange = sorted((others - marks).elements())
         if strange and answer.status != "read":
             return Settled("unparsable_answer", f"answer: {strange[0][:20]!r} is not understood")
         return Settled("wrong", "marks such as primes and subscripts differ")
+    if any(mark.startswith("\\") or not mark.isascii() for mark in others):
+        return Settled("unparsable_answer", "answer: it has signs that are not understood")
     return _shapes(gold, answer)
 
 
+def _balanced(text: str) -> bool:
+    """Whether brackets of any kind open before they close, around something."""
+    depth = 0
+    for character in text:
+        depth += (character in "({[⦃⟦") - (character in ")}]⦄⟧")
+        if depth < 0:
+            return False
+    return not depth and any(character.isalnum() for character in text)
+
+
 _PLAIN = (Word, Spelled, Clock, InBase, Empty, Choice, Symbol)
-_MARK = re.compile(r"'|\d\s*[)}]?\s*_|\\[a-zA-Z]+|[∥⊥∠△]")
+_MARK = re.compile(
+    r"'|\d\s*[)}]?\s*_|\\[a-zA-Z]+|[#?@&~`\x00-\x1f]"
+    "|[^\x00-\x7fπ√∞°≤≥≠≈±∓∪∈⦃⦄⟦⟧⟨⟩∅ℝ…α-ωΑ-Ω]"
+)
 _ALGEBRA_TEXT = """
 frac sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim max min gcd lcm
 mod bmod pmod det int iint iiint oint sum prod binom begin end partial nabla vec hat bar

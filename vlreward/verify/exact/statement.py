@@ -134,6 +134,8 @@ class _Statement:
             if len(parts) > 1:
                 return (Ratio(tuple(self.one_number(part) for part in parts)),)
         first, last = tokens[0].kind, tokens[-1].kind
+        if last == "∞" and len(tokens) < 3:
+            return (self.end(tokens),)
         if first == "w" and kinds & _SEPARATORS and _is_point(tokens):
             return (Named(tokens[0].text, self.bracketed(tokens[1:])),)
         if first == "⟦":
@@ -175,8 +177,12 @@ class _Statement:
 
     def named(self, name: str, value: Value) -> Value:
         """An assignment; of a letter to an expression in it, which is none, a relation."""
-        if name and isinstance(value, Symbolic) and name in algebra.generators(value.form):
-            return relation("=", algebra.generator(name), value.form, self.text)
+        form = _form(value) if name else None
+        if form is not None and any(
+            other in (name, f"call {name}")
+            for other in (getattr(g, "function", g) for g in algebra.generators(form))
+        ):
+            return relation("=", algebra.generator(name), form, self.text)
         return Named(name, value)
 
     def related(self, sign: str, first: list[Token], last: list[Token]) -> Value:
@@ -242,7 +248,11 @@ class _Statement:
         return self.one_number(tokens)
 
     def union(self, tokens: list[Token]) -> Union:
-        parts = [self.bracketed(part) for part in _split(tokens, "∪") if part]
+        parts: list[Value] = []
+        for part in _split(tokens, "∪"):
+            value = self.bracketed(part) if part else Empty()
+            one = isinstance(value, (Number, Symbolic))  # a set of one
+            parts.append(Group("⦃", "⦄", (value,)) if one else value)
         groups = tuple(part for part in parts if isinstance(part, (Group, Range)))
         if len(groups) != len(parts) or len(parts) < 2:
             raise Undecided("a union of something else than intervals and sets")

@@ -132,7 +132,7 @@ _DENIALS = frozenset("不没非无否错别或和与是对")
 _LETTERS = frozenset("shgLlNJWVAFCTKBΩ")
 _SQUEEZE = re.compile(r"\s*([/^*])\s*")
 _LATIN = re.compile(r"[A-Za-z]{3,24}(?: [A-Za-z]{2,24}){0,2}")
-_POWERED = re.compile(r"(.+?)(?:\^?(-?[1-4])| (squared|cubed))")
+_POWERED = re.compile(r"([^\d^]+?)(?:\^?(-?[1-4])| (squared|cubed))")
 
 
 def singular(word: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
-from vlreward._files import replacing
+from vlreward.files import replacing
 from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
 from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
 

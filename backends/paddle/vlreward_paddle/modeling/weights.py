@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vlreward._files import replacing
+from vlreward.files import replacing
 
 __all__ = ["Heads", "from_hf", "read_weights", "to_hf", "write_weights"]
 

@@ -1,0 +1,69 @@
+"""Where a file's own verdicts and ours differ: by how much, why most often, and what may help."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from vlreward.types import FailureCode, ParseFailure, Score
+
+__all__ = ["disagreement"]
+
+_ENOUGH = 0.02  # a difference of accuracies that is worth a line
+
+_REMEDIES = {
+    FailureCode.NO_ANSWER: "--method baseline, if the answers have no <answer> tag",
+    FailureCode.AMBIGUOUS_AXES: "--family, or --axis-order",
+    FailureCode.OUT_OF_FRAME: "another --frame or --family",
+    FailureCode.NO_BOX: "the authors' --protocol",
+    FailureCode.INVALID_BOX: "--axis-order or the authors' --protocol",
+}
+
+
+def disagreement(
+    scores: Sequence[Score],
+    primary: str,
+    verdicts: Sequence[bool | None],
+    recorded: float | None,
+) -> str | None:
+    """A warning where the file's accuracy is not ours by more than two points; else None.
+
+    Args:
+        scores: What each row earned here.
+        primary: The metric that accuracy is the mean of.
+        verdicts: What the file says of each row, where it says it.
+        recorded: The accuracy that the file records, as a fraction.
+    """
+    ours = [score.metrics.get(primary, 0.0) for score in scores]
+    known = [verdict for verdict in verdicts if verdict is not None]
+    if len(known) == len(ours) and ours:
+        recorded = sum(known) / len(known)
+    if recorded is None or not ours or abs(recorded - sum(ours) / len(ours)) <= _ENOUGH:
+        return None
+    # Rows that the file counts otherwise; where it has no verdicts, those that failed here.
+    apart = [
+        score.failure
+        for score, mine, theirs in zip(scores, ours, verdicts)
+        if (score.failure is not None if theirs is None else theirs != (mine > 0.5))
+    ]
+    reason, remedy = _commonest(apart)
+    return (
+        f"WARNING: by the file's own verdicts {recorded:.2%} are right, here "
+        f"{sum(ours) / len(ours):.2%}: {len(apart)} rows differ{reason}; try {remedy}"
+    )
+
+
+def _commonest(failures: Sequence[ParseFailure | None]) -> tuple[str, str]:
+    """What most of them have in common, and the option that fits."""
+    whole = "another --frame or --family, or the authors' --protocol"
+    counted = Counter((f.code, f.detail) if f else None for f in failures)
+    if not counted:
+        return "", whole
+    most, times = counted.most_common(1)[0]
+    if most is None:
+        return f", {times} of them read but judged otherwise", whole
+    code, detail = most
+    remedy = _REMEDIES.get(code, "the authors' --protocol or --method")
+    if code is FailureCode.NO_BOX and ("point" in detail or "a list of 2" in detail):
+        remedy = "the task pointing: these answers are points"
+    return f", {times} of them by {code.value} ({detail})", remedy

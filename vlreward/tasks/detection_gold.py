@@ -1,0 +1,205 @@
+"""The golds of detection: labelled boxes, as data sets write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_serializer, field_validator, model_validator
+
+from vlreward.frames import Frame, convert, to_original
+from vlreward.geometry import Box, Size
+from vlreward.golds import literal
+from vlreward.metrics.labelled import Labelled
+from vlreward.types import Gold
+
+__all__ = ["DetectionGold", "plain_label"]
+
+_BOX_KEYS = ("bbox_2d", "bbox", "box", "Position", "position")
+_LABEL_KEYS = ("label", "Label", "category_name", "category", "name", "class", "ref")
+_COCO_KEYS = ("iscrowd", "area", "category_id")  # beside these a `bbox` is x, y, width, height
+_FENCE = "```"
+_NOTHING = ("none", "null", "no objects", "no object", "")
+
+
+class DetectionGold(Gold):
+    """Labelled boxes, several or none."""
+
+    task: Literal["detection"] = "detection"
+    """Task that this gold belongs to."""
+    boxes: tuple[Box, ...] = Field(max_length=1_000)
+    """Corners (x1, y1, x2, y2), x to the right and y down, in `frame`; empty for no object."""
+    labels: tuple[str, ...] | None = None
+    """One label a box. None where the question names what to find: labels are not compared."""
+    frame: Frame = Frame.ORIGINAL_PX
+    """Coordinate frame of the boxes."""
+
+    located: ClassVar[bool] = True
+
+    @field_validator("boxes", mode="before")
+    @classmethod
+    def _from_sequences(cls, value: Any) -> Any:
+        return [Box.from_sequence(v) if isinstance(v, (list, tuple)) else v for v in value]
+
+    @field_serializer("boxes")
+    def _to_lists(self, boxes: tuple[Box, ...]) -> list[list[float]]:
+        return [list(box) for box in boxes]
+
+    @model_validator(mode="after")
+    def _a_label_for_each(self) -> DetectionGold:
+        if self.labels is not None and len(self.labels) != len(self.boxes):
+            raise ValueError(
+                f"expected a label for each box, got {len(self.labels)} labels and "
+                f"{len(self.boxes)} boxes"
+            )
+        if self.labels is not None and not all(map(plain_label, self.labels)):
+            raise ValueError(f"expected labels that are not blank, got {self.labels!r:.120}")
+        return self
+
+    @classmethod
+    def read(cls, value: Any, task: str = "detection") -> DetectionGold:
+        """Labelled boxes in pixels of the original image, as data sets write them.
+
+        A list of objects with a box (`bbox_2d`, `bbox`, `box`, `Position`) and a label (`label`,
+        `category_name`, `category`, `name`, `ref`), as VLM-R1's and Visual-RFT's files have it,
+        fenced or not; COCO's annotations, whose `bbox` is (x, y, width, height); lists side by
+        side, as ms-swift's `objects` (`bbox` with `ref`) and `boxes` with `labels`; a list of
+        boxes; and `None` or an empty list for no object. `frame` beside them names another frame,
+        and so does ms-swift's `bbox_type`.
+
+        Raises:
+            ValueError: If it is none of these, or only some boxes have labels.
+        """
+        if isinstance(value, str):
+            start = value.find(_FENCE)
+            if 0 <= start < len(value) - len(_FENCE) and value.endswith(_FENCE):
+                value = value[start + len(_FENCE) : -len(_FENCE)].removeprefix("json")
+            value = value.strip()
+            value = [] if value.lower().rstrip(".") in _NOTHING else literal(value)
+        if value is None:
+            value = []
+        if isinstance(value, dict) and isinstance(value.get("objects"), (dict, list)):
+            value = (
+                {**value, **value["objects"]}
+                if isinstance(value["objects"], dict)
+                else value["objects"]
+            )
+        frame = Frame.ORIGINAL_PX
+        if isinstance(value, dict):
+            frame = value.get("frame") or _BOX_TYPES.get(str(value.get("bbox_type")), frame)
+            value = list(_side_by_side(value))
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"expected a list of labelled boxes, or None, got {value!r:.120}")
+        if len(value) == 4 and all(isinstance(v, (int, float)) for v in value):
+            value = [value]
+        pairs = [_pair(item) for item in value]
+        labels = [label for _, label in pairs if label is not None]
+        if labels and len(labels) < len(pairs):
+            raise ValueError(f"expected a label for each box or for none, got {value!r:.120}")
+        return cls(
+            boxes=[box for box, _ in pairs],
+            labels=tuple(labels) if labels or not pairs else None,
+            frame=frame,
+        )
+
+    def target(self, image_size: Size | None, input_size: Size | None) -> tuple[Labelled, ...]:
+        """The boxes in pixels of the original image, each with its label, or "" without labels."""
+        self.frame.check_sizes(image_size, input_size)
+        sizes = {"image_size": image_size, "input_size": input_size}
+        labels = self.labels or [""] * len(self.boxes)
+        return tuple(
+            (to_original(box, self.frame, **sizes), label) for box, label in zip(self.boxes, labels)
+        )
+
+    def remark(self, image_size: Size, tolerance: float) -> str | None:
+        """Which box leaves its image, if one does by more than the tolerance.
+
+        Raises:
+            ValueError: If a box does not touch its image.
+        """
+        extent = self.frame.extent(image_size)
+        for box in self.boxes if extent else ():
+            assert extent is not None
+            image = f"the image of {image_size.width} x {image_size.height} pixels"
+            if box.clipped(*extent) is None:
+                raise ValueError(
+                    f"expected boxes in {image}, got {tuple(box)!r}, which does not touch it"
+                )
+            excess = max(-box.x1, -box.y1, box.x2 - extent[0], box.y2 - extent[1])
+            if excess > tolerance:
+                return f"the gold box {tuple(box)!r} leaves {image} by {excess:g}"
+        return None
+
+    def text(self) -> str:
+        """The boxes with their labels, in the gold's frame; `none` for no object."""
+        labels = self.labels or [""] * len(self.boxes)
+        shown = (
+            f"{label} [{', '.join(f'{round(v, 2):g}' for v in box)}]".strip()
+            for box, label in zip(self.boxes, labels)
+        )
+        return "; ".join(shown) or "none"
+
+    def written(
+        self,
+        frame: Frame | None = None,
+        image_size: Size | None = None,
+        input_size: Size | None = None,
+        *,
+        whole_numbers: bool = False,
+    ) -> str | None:
+        """A fenced JSON list, as VLM-R1's rules need it; `None` for no object."""
+        if frame is None:
+            return None
+        sizes = {"image_size": image_size, "input_size": input_size}
+        rows = []
+        for i, gold in enumerate(self.boxes):
+            box = convert(gold, self.frame, frame, **sizes)
+            extent = frame.extent(**sizes)
+            inside = (box.clipped(*extent) if extent else None) or box
+            row: dict[str, Any] = {"bbox_2d": [round(v) if whole_numbers else v for v in inside]}
+            rows.append({**row, "label": self.labels[i]} if self.labels else row)
+        return f"```json\n{json.dumps(rows, ensure_ascii=False)}\n```" if rows else "None"
+
+
+_BOX_TYPES = {"norm1": Frame.NORM1, "real": Frame.ORIGINAL_PX}
+
+
+def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The objects of lists side by side; of one object, itself; of `{"bbox_2d": null}`, none."""
+    if any(key in value and value[key] is None for key in _BOX_KEYS):
+        return
+    boxes = next((value[key] for key in ("boxes", *_BOX_KEYS) if key in value), None)
+    if boxes is None:
+        raise ValueError(
+            f"expected boxes under one of {', '.join(('boxes', *_BOX_KEYS))}, got {value!r:.120}"
+        )
+    labels = next((value[key] for key in ("labels", *_LABEL_KEYS) if key in value), None)
+    if isinstance(boxes, (list, tuple)) and boxes and isinstance(boxes[0], (int, float)):
+        boxes, labels = [boxes], labels if labels is None else [labels]
+    coco = {key: True for key in _COCO_KEYS if key in value}
+    if labels is not None and (isinstance(labels, str) or len(labels) != len(boxes)):
+        raise ValueError(f"expected a label for each box, got {value!r:.120}")
+    for i, box in enumerate(boxes):
+        yield {"bbox": box, **coco, **({} if labels is None else {"label": labels[i]})}
+
+
+def _pair(item: Any) -> tuple[Any, str | None]:
+    if not isinstance(item, dict):
+        return item, None
+    found = [key for key in _BOX_KEYS if key in item]
+    if len(found) != 1:
+        raise ValueError(f"expected a box under one of {', '.join(_BOX_KEYS)}, got {item!r:.120}")
+    box = item[found[0]]
+    if found[0] == "bbox" and any(key in item for key in _COCO_KEYS):
+        if not isinstance(box, (list, tuple)) or len(box) != 4:
+            raise ValueError(f"expected COCO's (x, y, width, height), got {box!r:.120}")
+        x, y, width, height = box
+        box = (x, y, x + width, y + height)
+    label = next((item[key] for key in (*_LABEL_KEYS, "category_id") if key in item), None)
+    return box, None if label is None else str(label)
+
+
+def plain_label(label: str) -> str:
+    """A label as it is compared: without case and outer or double white space."""
+    return " ".join(label.casefold().split())
