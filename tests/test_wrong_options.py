@@ -93,7 +93,6 @@ WRONG: dict[str, list[str]] = {
     "--processes": ["0", "-1", "x"],
     "--prompt": ["", "r2"],
     "--prompts": ["0", "x"],
-    "--processes": ["0", "-1", "x", "257"],
     "--protocol": ["", "strickt"],
     "--requests-per-minute": ["0", "-5", "x", "nan", "inf"],
     "--sample-num": ["0", "-1", "x"],

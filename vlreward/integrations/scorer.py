@@ -89,7 +89,7 @@ class Scorer:
         specs: dict[str, TaskSpec] = {}
         problem: UnknownNameError | None = None
         named = self.settings.task
-        for name in dict.fromkeys((*TASKS, *filter(None, [named]))):
+        for name in dict.fromkeys((*TASKS, *([] if named is None else [named]))):
             try:
                 specs[name] = self._spec(name)
             except UnknownNameError as error:
