@@ -286,3 +286,24 @@ def test_unknown_names_are_refused() -> None:
     assert "verify" in dir(package)
     with pytest.raises(AttributeError, match="no attribute 'verfy'"):
         _ = package.verfy
+
+
+_PIECES = [
+    *"xy2305+-*/^_(){}[],;|:=<≤≠∪∈∞±°'!%&$ei∠ ", "1.5", r"\{", r"\}", r"\frac", r"\sqrt", r"\sin",
+    r"\log_2", r"\text{", "cm", "米", " and ", " or ", "A", "(B)", r"\begin{pmatrix}", r"\\",
+    r"\end{pmatrix}", r"0.\overline{3}", "f(", r"\circ", "^{", r"\alpha", "ABC", "不", " to ",
+    "1/0", r"\binom", r"\emptyset", "10^",
+]  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(*[st.lists(st.sampled_from(_PIECES), max_size=14).map("".join)] * 2)
+def test_no_pieces_of_mathematics_raise(gold: str, answer: str) -> None:
+    found = [verify_quickly(gold, answer), verify_quickly(answer, answer)]
+    assert all(verdict is None or verdict.outcome in OUTCOMES for verdict in found)
+    assert found[1] is None or found[1].outcome != "wrong"
+
+
+def test_a_relation_with_an_empty_side_is_no_mathematics() -> None:
+    for text in ("≠", "x≠", "≠3", "x<", "<", "[1,", "⟦⟧", "x∈", "∪", "=", ":"):
+        assert verify("5", text).outcome == "unparsable_answer", text

@@ -101,6 +101,8 @@ class _Statement:
 
     def element(self, tokens: list[Token]) -> tuple[Value, ...]:
         """One element of a list: one value, or two where there is a plus-minus sign."""
+        if not tokens:
+            raise Undecided("a missing value")
         while tokens[0].kind == "{" and tokens[-1].kind == "}" and _closes_at_end(tokens):
             tokens = tokens[1:-1]  # LaTeX braces are invisible
             if not tokens:
@@ -242,6 +244,8 @@ class _Statement:
         raise Undecided("an inequality that is not solved")
 
     def end(self, tokens: list[Token]) -> Number | Symbolic | Infinity:
+        if not tokens:
+            raise Undecided("a missing end")
         signs = [token.kind for token in tokens[:-1]]
         if tokens[-1].kind == "∞" and signs in ([], ["+"], ["-"]):
             return Infinity(-1 if signs == ["-"] else 1)

@@ -10,9 +10,9 @@ import struct
 import subprocess
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
 
 from vlreward.verify.workers.worker import MAX_REPLY, read_frame, write_frame
 
@@ -43,7 +43,7 @@ def interpreter(call: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", script, str(len(arguments)), *arguments, *paths]
 
 
-class Channel(Protocol):
+class Channel(ABC):
     """A worker process, as the pool sees it.
 
     Attributes:
@@ -51,39 +51,46 @@ class Channel(Protocol):
         jobs: The number of jobs it was sent.
     """
 
-    pid: int | None
-    jobs: int
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        self.jobs = 0
 
+    @abstractmethod
     def send(self, payload: bytes) -> None:
         """Send a frame; OSError where the worker is gone."""
 
+    @abstractmethod
     def receive(self, timeout: float) -> bytes | None:
         """The next frame, None when `timeout` seconds have passed, EOFError if the worker died."""
 
+    @abstractmethod
     def gone(self) -> bool:
         """Whether an idle worker has died."""
 
+    @abstractmethod
     def orphaned(self) -> bool:
         """Whether a worker died because the process that forked it was killed."""
 
+    @abstractmethod
     def kill(self) -> None:
         """End the process, at once."""
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of an idle worker, which ends by itself."""
 
+    @abstractmethod
     def forget(self) -> None:
         """Close the descriptors of a worker that belongs to the process this one forked from."""
 
 
-class ForkedChannel:
+class ForkedChannel(Channel):
     """A socket to a worker that the server forked."""
 
     def __init__(
         self, connection: socket.socket, kill: Callable[[], None], lost: Callable[[], bool]
     ) -> None:
-        self.pid: int | None = None
-        self.jobs = 0
+        super().__init__()
         self._socket = connection
         self._kill = kill
         self._lost = lost
@@ -92,11 +99,9 @@ class ForkedChannel:
         self._poll.register(connection, select.POLLIN)
 
     def send(self, payload: bytes) -> None:
-        """Send a frame; OSError where the worker is gone."""
         self._socket.sendall(_LENGTH.pack(len(payload)) + payload)
 
     def receive(self, timeout: float) -> bytes | None:
-        """The next frame, None when `timeout` seconds have passed, EOFError if the worker died."""
         end = monotonic() + timeout
         while True:
             if len(self._buffer) >= _LENGTH.size:
@@ -127,16 +132,13 @@ class ForkedChannel:
         )
 
     def orphaned(self) -> bool:
-        """Whether a worker died because the process that forked it was killed."""
         return self._lost()
 
     def kill(self) -> None:
-        """End the process, at once."""
         self._kill()
         self._socket.close()
 
     def close(self) -> None:
-        """Let go of an idle worker, which ends by itself."""
         self._socket.close()
 
     def forget(self) -> None:
@@ -144,12 +146,11 @@ class ForkedChannel:
         self._socket.close()
 
 
-class SpawnedChannel:
+class SpawnedChannel(Channel):
     """Pipes to a worker with an interpreter of its own, where there is no fork."""
 
     def __init__(self, memory_bytes: int) -> None:
-        self.pid: int | None = None
-        self.jobs = 0
+        super().__init__()
         command = interpreter("server.spawned(int(arguments[0]))", str(memory_bytes))
         self._process = subprocess.Popen(
             command,
@@ -175,12 +176,10 @@ class SpawnedChannel:
             self._replies.put(frame)
 
     def send(self, payload: bytes) -> None:
-        """Send a frame; OSError where the worker is gone."""
         assert self._process.stdin is not None
         write_frame(self._process.stdin.fileno(), payload)
 
     def receive(self, timeout: float) -> bytes | None:
-        """The next frame, None when `timeout` seconds have passed, EOFError if the worker died."""
         try:
             frame = self._replies.get(timeout=max(timeout, 0.0))
         except queue.Empty:
@@ -190,7 +189,6 @@ class SpawnedChannel:
         return frame
 
     def gone(self) -> bool:
-        """Whether an idle worker has died."""
         return self._process.poll() is not None
 
     def orphaned(self) -> bool:
@@ -198,12 +196,10 @@ class SpawnedChannel:
         return False
 
     def kill(self) -> None:
-        """End the process, at once."""
         self._process.kill()
         self._finish()
 
     def close(self) -> None:
-        """Let go of an idle worker, which ends by itself."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._finish()
