@@ -15,7 +15,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Connection", "Load", "Tally", "as_fast_as_possible", "fetch", "run"]
+__all__ = [
+    "Connection",
+    "Load",
+    "Tally",
+    "as_fast_as_possible",
+    "attack",
+    "attacks",
+    "fetch",
+    "health",
+    "run",
+]
 
 THINK = (
     "<think>"
@@ -127,21 +137,73 @@ async def run(port: int, load: Load, rate: float, seconds: float, connections: i
     return tally
 
 
-async def as_fast_as_possible(port: int, seconds: float, connections: int) -> float:
-    """Completions per second if each connection sends its next box when it has the last answer."""
+async def as_fast_as_possible(port: int, seconds: float, connections: int, batch: int = 1) -> float:
+    """Completions per second if each connection asks again as soon as it has the last answer."""
     counts = [0] * connections
-    content = _request(Load())
+    content = _request(Load(batch=batch))
     end = time.perf_counter() + seconds
 
     async def loop(i: int) -> None:
         connection = await Connection.open(port)
         while time.perf_counter() < end:
             await connection.ask(content)
-            counts[i] += 1
+            counts[i] += batch
         connection.close()
 
     await asyncio.gather(*(loop(i) for i in range(connections)))
     return sum(counts) / seconds
+
+
+def attacks() -> list[bytes]:
+    """Requests that are made to keep a server busy."""
+    gold = {"completion": "<answer>[1,2,3,4]</answer>", "task": "rec"}
+    blanks = [gold | {"gold": "[1,2," + " " * 19_900 + f"3,4]{i}"} for i in range(40)]
+    braces = {"completion": "{" * 7 * 2**20, "gold": _gold("geometry", "7")}
+    lists = b'{"items":[{"completion":"","gold":[' + b",".join([b"[]"] * 130_000) + b"]}]}"
+    zeros = b'{"items":[' + b",".join([b"0"] * 4_000_000) + b"]}"
+    batch = [
+        {"completion": "<answer>4</answer>", "gold": _gold("rec", [1, 2, 3, i])}
+        for i in range(4, 8000)
+    ]
+    return [
+        _post("/score", {"items": blanks}),
+        _post("/score", {"items": [braces]}),
+        _head("/score", lists),
+        _head("/score", zeros),
+        _post("/score", {"items": batch}),
+    ]
+
+
+async def attack(port: int, seconds: float) -> None:
+    """Four connections at a time that send `attacks` as fast as they are answered."""
+    bodies = attacks()
+    end = time.perf_counter() + seconds
+
+    async def one(at: int) -> None:
+        while time.perf_counter() < end:
+            at += 1
+            try:
+                connection = await Connection.open(port)
+                await connection.ask(bodies[at % len(bodies)])
+                connection.close()
+            except (OSError, asyncio.IncompleteReadError):
+                await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(one(at) for at in range(4)))
+
+
+async def health(port: int, seconds: float) -> list[float]:
+    """Seconds of each `/healthz`, asked a hundred times a second."""
+    found: list[float] = []
+    connection = await Connection.open(port)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        started = time.perf_counter()
+        await connection.ask(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        found.append(time.perf_counter() - started)
+        await asyncio.sleep(0.01)
+    connection.close()
+    return found
 
 
 async def fetch(port: int, path: str) -> str:
@@ -208,7 +270,10 @@ def _answer(text: str) -> str:
 
 
 def _post(path: str, payload: dict[str, Any]) -> bytes:
-    content = json.dumps(payload).encode()
+    return _head(path, json.dumps(payload).encode())
+
+
+def _head(path: str, content: bytes) -> bytes:
     head = (
         f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         f"content-length: {len(content)}\r\n\r\n"

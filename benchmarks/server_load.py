@@ -1,6 +1,7 @@
 """Latency of the reward server under load, and whether expensive expressions add to it.
 
     python benchmarks/server_load.py [--rate 1000] [--seconds 10] [--rounds 5] [--out FILE]
+        [--other PYTHON]
 
 Starts `vlreward serve` on a free loopback port and sends requests on a fixed schedule, whether or
 not earlier ones have been answered; a latency counts from the time that a request was due, so a
@@ -18,6 +19,15 @@ Loads, in turn, `--rounds` times, every other round in the opposite order:
 A load waits until other processes of the machine leave it alone, and is run again, a few times, if
 they took more than `--others` of a processor meanwhile: what is kept does not depend on a latency.
 
+With `--other PYTHON`, the interpreter of an environment with another version of the package, the
+server of that version takes every load in turn with this one; `against the other` holds the p99 of
+both, round by round.
+
+`attacked`: while four clients send nothing but requests made to keep the server busy, how long
+`/healthz` takes, and how the server ends when told to meanwhile. `processes`: completions per
+second of one process and of two in turns, in batches that keep the server busy rather than the
+client.
+
 `compared` holds, for each round, the latencies with bombs divided by those without in that round;
 and the ratio of the two runs without. A single pause of some milliseconds, of which a virtual
 machine has many, decides the p99 of a short run: `typical_second` holds the medians over all
@@ -30,6 +40,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -38,6 +49,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +57,7 @@ from pathlib import Path
 from typing import Any
 
 from device import describe_device
-from load_client import TOWERS, Load, Tally, as_fast_as_possible, fetch, run
+from load_client import TOWERS, Load, Tally, as_fast_as_possible, fetch, health, run
 from others import Others, wait_for_quiet
 
 LOADS = {
@@ -77,12 +89,16 @@ def main() -> None:
     parser.add_argument("--others", type=float, default=0.05, help="processors others may use")
     parser.add_argument("--tries", type=int, default=4, help="runs of a load in one round")
     parser.add_argument("--only", nargs="+", choices=LOADS, help="loads; default: all")
+    parser.add_argument("--other", type=Path, help="python with another version of the package")
     default = Path(__file__).parent / "results/server_load.json"
     parser.add_argument("--out", type=Path, default=default)
     args = parser.parse_args()
-    with Server(args) as server:
-        result = asyncio.run(measure(server, args))
+    with Server(args) as server, contextlib.ExitStack() as stack:
+        other = stack.enter_context(Server(args, args.other)) if args.other else None
+        result = asyncio.run(measure(server, other, args))
     result["server"]["exit_code"] = server.exit_code
+    result["attacked"] = attacked(args)
+    result["processes"] = processes(args)
     args.out.parent.mkdir(exist_ok=True)
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
@@ -93,13 +109,18 @@ class Server:
 
     exit_code: int | None = None
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(
+        self, args: argparse.Namespace, python: Path | str | None = None, processes: int = 1
+    ) -> None:
+        self.python = str(python or sys.executable)
         self.options = ["--deadline", f"{args.deadline:g}", "--max-hard", str(args.max_hard)]
         if args.workers is not None:
             self.options += ["--workers", str(args.workers)]
+        if processes > 1:
+            self.options += ["--processes", str(processes)]
 
     def __enter__(self) -> Server:
-        command = [sys.executable, "-m", "vlreward.cli", "serve", "--port", "0", *self.options]
+        command = [self.python, "-m", "vlreward.cli", "serve", "--port", "0", *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -121,16 +142,20 @@ class Run:
     seen: dict[str, Any]
 
 
-async def measure(server: Server, args: argparse.Namespace) -> dict[str, Any]:
+async def measure(server: Server, other: Server | None, args: argparse.Namespace) -> dict[str, Any]:
     random.seed(0)
     before = os.getloadavg()[0]
-    for load in (LOADS["mixed"], Load(bombs=0.02)):  # warms up, and starts the workers
-        await run(server.port, load, 200, 2, args.connections)
+    sides = [server] if other is None else [server, other]
+    for side in sides:
+        for load in (LOADS["mixed"], Load(bombs=0.02)):  # warms up, and starts the workers
+            await run(side.port, load, 200, 2, args.connections)
     names = [name for name in LOADS if args.only is None or name in args.only]
-    runs: dict[str, list[Run]] = {name: [] for name in names}
+    found: list[dict[str, list[Run]]] = [{name: [] for name in names} for _ in sides]
     for number in range(args.rounds):
         for name in names if number % 2 == 0 else reversed(names):
-            runs[name].append(await undisturbed(server, LOADS[name], args))
+            for at in range(len(sides)) if number % 2 == 0 else reversed(range(len(sides))):
+                found[at][name].append(await undisturbed(sides[at], LOADS[name], args))
+    runs = found[0]
     peak = await as_fast_as_possible(server.port, args.seconds / 2, args.connections)
     return {
         "device": describe_device(),
@@ -145,7 +170,61 @@ async def measure(server: Server, args: argparse.Namespace) -> dict[str, Any]:
             for name, (with_, without) in COMPARED.items()
             if with_ in runs and without in runs
         },
-        "loads": {name: summary(found) for name, found in runs.items()},
+        "against the other": {
+            name: against(runs[name], found[1][name]) for name in names if len(found) > 1
+        },
+        "loads": {name: summary(load) for name, load in runs.items()},
+    }
+
+
+def against(ours: list[Run], others: list[Run]) -> dict[str, Any]:
+    """The p99 of both, and by how many milliseconds they differ."""
+    pairs = [(a.seen["p99_ms"], b.seen["p99_ms"]) for a, b in zip(ours, others)]
+    typical = typical_second(ours)["p99_ms"], typical_second(others)["p99_ms"]
+    return {
+        "p99_ms": {"ours": [a for a, _ in pairs], "other": [b for _, b in pairs]},
+        "median_difference_ms": round(statistics.median(a - b for a, b in pairs), 2),
+        "typical_second_p99_ms": {"ours": typical[0], "other": typical[1]},
+    }
+
+
+def attacked(args: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of `/healthz` while the server is attacked, and how it ends then."""
+    with Server(args) as server:
+        quiet = asyncio.run(health(server.port, args.seconds))
+        # In a process of its own, or the clocks of this one would stand still with it.
+        code = f"import asyncio, load_client as l; asyncio.run(l.attack({server.port}, 600))"
+        others = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent)
+        time.sleep(2)
+        seconds = asyncio.run(health(server.port, args.seconds))
+        server.process.terminate()
+        started = time.monotonic()
+        status = server.process.wait(60)
+        ended = time.monotonic() - started
+        others.kill()
+        others.wait()
+    return {
+        "healthz": latencies(seconds),
+        "healthz, nobody else asks": latencies(quiet),
+        "seconds_to_end_after_sigterm": round(ended, 2),
+        "exit_code": status,
+    }
+
+
+def processes(args: argparse.Namespace) -> dict[str, Any]:
+    """Completions per second of one process and of two, which take turns."""
+    found: dict[int, list[float]] = {1: [], 2: []}
+    with Server(args) as one, Server(args, processes=2) as two:
+        time.sleep(3)  # both of its processes are up
+        for number in range(2 * args.rounds):
+            for count, server in ((1, one), (2, two)) if number % 2 == 0 else ((2, two), (1, one)):
+                rate = as_fast_as_possible(server.port, args.seconds / 2, 16, batch=256)
+                found[count].append(round(asyncio.run(rate)))
+    ratios = [b / a for a, b in zip(found[1], found[2])]
+    return {
+        "completions_per_second": {str(count): rates for count, rates in found.items()},
+        "median_ratio": round(statistics.median(ratios), 2),
+        "best_of_each_ratio": round(max(found[2]) / max(found[1]), 2),
     }
 
 

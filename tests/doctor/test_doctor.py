@@ -187,11 +187,11 @@ def test_bad_rows_name_the_line(fields: dict[str, Any], message: str, tmp_path: 
         read_observations(path)
 
 
-def test_a_traces_frame_is_read_from_its_failures(tmp_path: Path) -> None:
-    detail = "expected a box within norm1000 (0, 0, 1000, 1000), got (10, 20, 1200, 700)"
-    row = trace_row(1, "a", 0.0, task="rec", failure="out_of_frame", detail=detail)
+def test_a_box_outside_its_frame_in_a_trace(tmp_path: Path) -> None:
+    fields = {"frame": "norm1000", "answer": [10, 20, 1200, 700], "image_size": [640, 480]}
+    row = trace_row(1, "a", 0.0, task="rec", failure="out_of_frame", **fields)
     (o,) = read_observations(write(tmp_path / "rank-00000.jsonl", [row]))
-    assert (o.frame, o.box) == (Frame.NORM1000, (10, 20, 1200, 700))
+    assert (o.frame, o.box, o.image_size) == (Frame.NORM1000, (10, 20, 1200, 700), (640, 480))
 
 
 def test_samples_of_a_benchmark_run(tmp_path: Path) -> None:

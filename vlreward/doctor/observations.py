@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,6 @@ from vlreward.geometry import Size
 from vlreward.types import Score
 
 __all__ = ["Observation", "read_observations"]
-
-_OUTSIDE = re.compile(r"within (\w+) \(0, 0, ([^,]+), ([^)]+)\), got \(([^)]*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +153,6 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
     prompt = next((row[k] for k in ("prompt_id", "id") if row.get(k) is not None), None)
     truncated = row.get("truncated")
     name = row.get("frame")
-    frame = Frame(name) if name else declared
-    image_size = _size(row.get("image_size"))
-    box = _box(row.get("raw_answer", row.get("answer")))
-    outside = _OUTSIDE.search(str(detail)) if failure == "out_of_frame" else None
-    if outside is not None:
-        frame = frame or Frame(outside[1])
-        box = box or _box(outside[4].split(","))
-        if frame is Frame.ORIGINAL_PX and image_size is None:
-            image_size = _size((outside[2], outside[3]))
     return Observation(
         where=f"{file.name}:{raw.line}",
         completion=completion,
@@ -176,9 +164,9 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         truncated=None if truncated is None else bool(truncated),
         failure=None if failure is None else str(failure),
         detail=str(detail),
-        box=box,
-        frame=frame,
-        image_size=image_size,
+        box=_box(row.get("raw_answer", row.get("answer"))),
+        frame=Frame(name) if name else declared,
+        image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
         gold=_gold_box(row.get("gold")),
     )

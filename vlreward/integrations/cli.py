@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -106,6 +107,10 @@ in flight and ends. The settings can also be given as VLREWARD_TASK, VLREWARD_FR
         raise OptionError(first_problem(error, got=False, name=_flag)) from None
     except (ValueError, OverflowError) as error:
         raise OptionError(str(error)) from None
+    try:
+        socket.getaddrinfo(options.host, options.port)
+    except OSError as error:
+        raise OptionError(f"--host: cannot listen on {options.host!r}: {error}") from None
     if not options.is_loopback and options.token is None:
         typer.echo(
             f"warning: anyone who reaches {host} can use this server; require a token with "

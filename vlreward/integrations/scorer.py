@@ -18,7 +18,7 @@ from vlreward.scoring import score as score_one
 from vlreward.scoring import score_batch, score_quickly
 from vlreward.task import AnswerTerm, TaskSpec
 from vlreward.tasks import TASKS, get_task, gold_class
-from vlreward.types import Completion, FailureCode, Gold, Row, Score
+from vlreward.types import Completion, FailureCode, Row, Score
 
 __all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer"]
 
@@ -28,6 +28,7 @@ NUMBERS = ("score", "acc", "answer", "format", "parsed", "timeout")
 COLUMNS = ("image_size", "input_size", "frame", "axis_order", "metadata", "truncated")
 """What a trainer may say of a row beside its gold; each outweighs what the gold's envelope says."""
 
+_OF_ROWS = {*COLUMNS, "image", "images"} - {"truncated"}
 _UNNAMED = "a bare gold"
 _UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
@@ -78,7 +79,7 @@ class Scorer:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._rules: dict[str, _Rules] = {}
-        self._read_text = lru_cache(maxsize=16_384)(_read)
+        self._row_of_text = lru_cache(maxsize=16_384)(self._read_row)
         self._check()
 
     def __reduce__(self) -> tuple[type[Scorer], tuple[Settings]]:
@@ -88,7 +89,7 @@ class Scorer:
         specs: dict[str, TaskSpec] = {}
         problem: UnknownNameError | None = None
         named = self.settings.task
-        for name in dict.fromkeys((*TASKS, *filter(None, [named]))):
+        for name in dict.fromkeys((*TASKS, *([] if named is None else [named]))):
             try:
                 specs[name] = self._spec(name)
             except UnknownNameError as error:
@@ -214,10 +215,16 @@ class Scorer:
 
     def _row(self, gold: Any, task: str | None, given: dict[str, Any]) -> tuple[_Rules, Row]:
         """What a gold and what is given beside it say, and how its task is scored."""
+        said = {name: given[name] for name in given if name in _OF_ROWS and given[name] is not None}
+        if said or not isinstance(gold, str):
+            return self._read_row(gold, task, **said)
+        return self._row_of_text(gold, task)  # the completions of a group share it
+
+    def _read_row(self, gold: Any, task: str | None, **said: Any) -> tuple[_Rules, Row]:
         if gold is None:
             raise ValueError("expected a gold, got None")
         named = task or self.settings.task or _UNNAMED
-        read = self._read_text(gold, named) if isinstance(gold, str) else _read(gold, named)
+        read = read_gold(gold, named, gold_class(named))
         found = read.gold.task if isinstance(read, Envelope) else read.task
         if found == _UNNAMED:
             raise ValueError(
@@ -228,13 +235,9 @@ class Scorer:
             self.rules(task)  # says so if there is no such task at all
             raise ValueError(f"expected a gold of task {task!r}, got one of {found!r}")
         rules = self.rules(found)
-        row = rules.reward.row(read, **given)
+        row = rules.reward.row(read, **said)
         assert row is not None  # it is of this very task
         return rules, row
-
-
-def _read(gold: Any, task: str) -> Gold | Envelope:
-    return read_gold(gold, task, gold_class(task))
 
 
 def _scored(rules: _Rules, score: Score, text: str) -> Scored:

@@ -16,7 +16,7 @@ class ServerOptions(BaseModel):
 
     settings: Settings = Field(default_factory=Settings)
     """How completions are scored."""
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     """Address to listen on; the default is reachable from this machine alone."""
     port: int = Field(default=8731, ge=0, le=65535)
     """Port; 0 lets the system choose. The default is that of PaddleNLP's example server."""

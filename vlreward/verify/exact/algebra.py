@@ -136,8 +136,16 @@ def _product(a: Poly, b: Poly) -> Poly:
         for second, other in b.items():
             monomial, sign = _joined(first, second)
             coefficient = surd.multiply(value, other)
-            term = {monomial: surd.negate(coefficient) if sign < 0 else coefficient}
-            total = _sum(total, term) if total else term
+            if sign < 0:
+                coefficient = surd.negate(coefficient)
+            old = total.get(monomial)
+            new = coefficient if old is None else surd.add(old, coefficient)
+            if new:
+                total[monomial] = new
+            else:
+                del total[monomial]
+        if len(total) > _MAX_TERMS:
+            raise TooComplex(f"a polynomial of more than {_MAX_TERMS} terms")
     return total
 
 
