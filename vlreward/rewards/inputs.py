@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
 from operator import is_
 from typing import Any
 
@@ -94,9 +93,6 @@ def _content(completion: Any, row: int) -> str:
     return "".join(part.get("text", "") for part in content)
 
 
-_Given = tuple[Any, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class RowReader:
     """Reads each row's gold, sizes, frame and the rest, from where they are given.
@@ -140,17 +136,13 @@ class RowReader:
         Raises:
             ValueError: If a value is bad or something is not given; names the row.
         """
-        parts = [
-            columns[name][start:stop] if name in columns else repeat(None, stop - start)
-            for name in _READ
-        ]
         rows: list[Row | None] = []
-        last: _Given = ()
+        last: tuple[Any, ...] = ()
         try:
-            for given in zip(*parts):
+            for given in zip(*(column[start:stop] for column in columns.values())):
                 # The completions of a group share their row.
                 same = bool(last) and all(map(is_, given, last))
-                rows.append(rows[-1] if same else self._row(*given))
+                rows.append(rows[-1] if same else self._row(**dict(zip(columns, given))))
                 last = given
         except ValueError as error:
             raise ValueError(f"row {start + len(rows)} of the batch: {error}") from None
@@ -158,22 +150,21 @@ class RowReader:
 
     def row(self, gold: Any, given: dict[str, Any]) -> Row | None:
         """One row, from its gold and values by the names of columns; see `rows`."""
-        get = given.get
-        return self._row(gold, *[get(name) for name in _READ[1:]])
+        return self._row(gold, **{name: given[name] for name in _READ[1:] if name in given})
 
     def _row(
         self,
-        gold: Any,
-        task: Any,
-        frame: Any,
-        image_size: Any,
-        input_size: Any,
-        axis_order: Any,
-        metadata: Any,
-        image: Any,
-        images: Any,
+        solution: Any,
+        task: Any = None,
+        frame: Any = None,
+        image_size: Any = None,
+        input_size: Any = None,
+        axis_order: Any = None,
+        metadata: Any = None,
+        image: Any = None,
+        images: Any = None,
     ) -> Row | None:
-        mine = self.task
+        gold, mine = solution, self.task
         if task != mine.name if task is not None else gold is None:
             return None
         read: Gold | Envelope

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -122,17 +122,21 @@ class TaskReward:
         Raises:
             ValueError: If a gold is bad or a frame or size is missing; names the row and remedy.
         """
-        scores = self.scores(completions, solution, **columns)
+        scores = self._scores(completions, solution, columns)
         return [None if score is None else self._worth(score) for score in scores]
 
     def scores(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
     ) -> list[Score | None]:
         """Like calling, with the whole `Score`: each term, the answer, the failure code."""
+        return list(self._scores(completions, solution, columns))
+
+    def _scores(
+        self, completions: Sequence[Any], solution: Sequence[Any] | None, columns: dict[str, Any]
+    ) -> Iterator[Score | None]:
         n = len(completions)
         used = self._reader.check(n, solution, columns)
         ids, truncated = columns.get("completion_ids"), columns.get("truncated")
-        scores: list[Score | None] = []
         for start in range(0, n, _CHUNK):  # so that memory stays flat
             part = slice(start, start + _CHUNK)
             texts = to_completions(
@@ -148,8 +152,8 @@ class TaskReward:
                 if score.failure and score.failure.code is FailureCode.UNPARSABLE_GOLD:
                     _say_once(self.__name__, score.failure)
             following = iter(found)
-            scores += [None if row is None else next(following) for row in rows]
-        return scores
+            for row in rows:
+                yield None if row is None else next(following)
 
     def row(self, gold: Any, **given: Any) -> Row | None:
         """What one gold and values by the names of columns say; None for one of another task.
