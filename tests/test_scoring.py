@@ -149,6 +149,8 @@ def test_what_only_a_worker_can_settle_is_not_scored_quickly() -> None:
     assert score_quickly(spec, Completion("145"), GEOMETRY) == score(
         spec, Completion("145"), GEOMETRY
     )
+    published = get_task("geometry", protocol="r1-v")
+    assert score_quickly(published, Completion("<answer>145°</answer>"), GEOMETRY) is None
     box = Completion("<answer>[0, 0, 500, 1000]</answer>")
     assert score_quickly(get_task("rec"), box, REC) == score(get_task("rec"), box, REC)
 
