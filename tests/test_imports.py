@@ -78,3 +78,25 @@ def test_no_part_imports_from_the_other_backend(package: str, other: set[str], r
     assert len(files) > 10
     crossing = {str(path): found for path in files if (found := other & set(_imported(path)))}
     assert not crossing
+
+
+def test_what_the_first_version_documented_is_where_it_was() -> None:
+    code = (
+        "from vlreward.golds import pack\n"
+        "from vlreward.judges import PlainJudge\n"
+        "from vlreward.parsers import PARSERS, answer_region\n"
+        "from vlreward.prompts import PRESETS, PromptTemplate\n"
+        "from vlreward.rewards import REWARDS, TaskReward, TextReward, count_reward, iou_reward\n"
+        "from vlreward.spec import AnswerTerm, TaskSpec\n"
+        "from vlreward.tasks import TASKS, get_task\n"
+        "from vlreward.types import BoxGold, Completion, CountGold, MathGold, OtherGold, Sample\n"
+        "from vlreward.data import SCHEMAS, load, load_mixture\n"
+        "from vlreward.frames import FAMILIES, Frame, ModelFamily, family_of, smart_resize\n"
+        "from vlreward.geometry import Box, Polygon, Size\n"
+        "from vlreward.verify import Policy, check_gold, verify, verify_batch\n"
+        "assert {'rec', 'r1-v'} <= set(SCHEMAS) and 'rec-r1' in PRESETS\n"
+        "assert get_task('rec', protocol='vlm-r1').method == 'r1'\n"
+        "assert Sample(id='1', gold=CountGold(count=2)).target == 2\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
