@@ -49,3 +49,13 @@ def test_links_between_documents_lead_somewhere(root: Path) -> None:
         text = (root / name).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
             assert (root / target).exists(), f"{name} links to {target}"
+
+
+def test_each_promise_names_tests_that_there_are(root: Path) -> None:
+    named = re.findall(
+        r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", (root / "docs/promises.md").read_text()
+    )
+    assert len(named) > 30
+    for file, test in named:
+        assert (root / file).is_file(), file
+        assert not test or f"def {test}(" in (root / file).read_text("utf-8"), f"{file}::{test}"
