@@ -248,7 +248,7 @@ def test_lm_eval_files_have_its_keys(
             "'twice' is not one of 'per-dataset', 'chained'",
         ),
         (["--model", "qwen2-vl", "--format", "csv"], "'csv' is not one of 'lm-eval'"),
-        (["--model", "qwen2-vl", "--temperature", "-1"], "greater than or equal to 0"),
+        (["--model", "qwen2-vl", "--temperature", "-1"], "Invalid value for '--temperature'"),
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ from vlreward.verify.exact.latex import readings_of
 from vlreward.verify.exact.reader import DEEP, Reading, read
 from vlreward.verify.exact.settle import Settled, read_gold, settle
 from vlreward.verify.exact.text import MAX_CHARACTERS
+from vlreward.verify.exact.values import Number
 from vlreward.verify.policy import Policy
 from vlreward.verify.verdict import Verdict
 
@@ -163,6 +164,16 @@ def _check_strings(gold: object, answer: object) -> None:
             raise TypeError(f"expected the gold and the answer as strings, got {value!r}")
 
 
+def _other_unit(one: Reading, other: Reading) -> bool:
+    """Whether a worker, which drops units, would drop a degree mark beside a unit of another."""
+    units = [value.unit for value in one.values if isinstance(value, Number)]
+    return (
+        other.status != "read"
+        and "°" in other.text
+        and any(unit is not None and unit.dimension != "angle" for unit in units)
+    )
+
+
 def _lasting(found: Settled) -> bool:
     """Whether an outcome belongs to the pair, not to the moment or to the caller's stack."""
     return found.outcome not in _PASSING and not found.detail.endswith(DEEP)
@@ -172,6 +183,10 @@ def _ask(gold: str, answer: str, policy: Policy) -> Verdict:
     from vlreward.verify.workers.pool import run
 
     right, given = read_gold(gold), read(answer)
+    if _other_unit(right, given) or _other_unit(given, right):
+        found = Settled("unparsable_answer", "a degree mark beside a unit of another kind")
+        cache.put((gold, answer, policy), found)
+        return Verdict(found.outcome, 1, found.detail)
     result = run(
         {
             "job": "pair",
