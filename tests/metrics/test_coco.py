@@ -87,7 +87,7 @@ def data_sets(draw: st.DrawFn) -> _Images:
     return images
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(images=data_sets())
 def test_equals_pycocotools(images: _Images) -> None:
     if not any(predicted for predicted, _ in images):
