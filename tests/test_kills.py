@@ -23,7 +23,7 @@ from vlreward.scenes import scenes
 from vlreward.scenes.export import export_scenes
 
 _MOMENTS = pytest.mark.parametrize(
-    "kills", [1, pytest.param(100, marks=pytest.mark.slow, id="a hundred")]
+    "kills", [1, pytest.param(50, marks=pytest.mark.slow, id="fifty")]
 )
 _EXPORT = (
     "import sys\n"

@@ -50,11 +50,13 @@ class BoxJudge:
         return [self._one(box, sample) for box, sample in zip(answers, samples)]
 
     def _one(self, answer: Box, sample: Sample | Row) -> Box | ParseFailure:
-        frame = declared_frame(sample)
         box = x_first(answer, sample.axis_order)
         if box is None:
             return ambiguous_axes()
+        frame = sample.frame or declared_frame(sample)
         extent = frame.extent(sample.image_size, sample.input_size)
+        if extent is None or sample.image_size is None:
+            declared_frame(sample)  # raises unless the frame does without
         # Original pixels of an image of unknown size: only the origin bounds them.
         right, bottom = extent or (float("inf"), float("inf"))
         if box.x1 < 0 or box.y1 < 0 or box.x2 > right or box.y2 > bottom:
