@@ -173,8 +173,8 @@ def accepted_wrongly() -> dict[str, Any]:
     return {
         name: {
             "wrong_answers": len(pairs),
-            "accepted": sum(verify(*pair, policy).correct for pair in pairs),
-            "accepted_by_math_verify": sum(accepts(*pair) for pair in pairs),
+            "accepted": sum(verify(g, a, policy).correct for g, a in pairs),
+            "accepted_by_math_verify": sum(accepts(g, a) for g, a in pairs),
         }
         for name, pairs in (("findings", rows), ("universal_against_equations", universal))
     }
