@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from vlreward.bench.cli import app
 from vlreward.suite import SUITES
+from vlreward.tasks import every_task
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "image": "1.jpg", "ground_truth": [0, 0, 10, 10],
@@ -280,3 +281,4 @@ def test_mistakes_on_the_command_line_name_the_remedy(
 def test_list_describes_every_suite() -> None:
     output = bench("list").output
     assert all(suite.split("_")[0] in output for suite in SUITES)
+    assert all(spec.protocol in output and spec.name in output for spec in every_task())

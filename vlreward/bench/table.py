@@ -79,7 +79,7 @@ def print_catalogue() -> None:
 
     from vlreward.prompts import PRESETS
     from vlreward.suite import SUITES
-    from vlreward.tasks import TASKS
+    from vlreward.tasks import every_task
 
     console = Console()
     table = Table(title="Suites", title_justify="left")
@@ -93,13 +93,14 @@ def print_catalogue() -> None:
         table.add_row(suite.name, tasks, str(suite.n or "-"), what)
     console.print(table)
     table = Table(title="Tasks under each protocol and method", title_justify="left")
-    table.add_column("task", no_wrap=True)
+    for column in ("task", "protocol", "method"):
+        table.add_column(column, no_wrap=True)
     table.add_column("weight and term")
     table.add_column("metrics")
-    for name in TASKS.names():
-        spec = TASKS.get(name)
+    for spec in every_task():
         terms = ", ".join(f"{t.weight:g} {t.name}" for t in spec.terms)
-        table.add_row(name, terms, ", ".join(m.name for m in spec.metrics))
+        metrics = ", ".join(m.name for m in spec.metrics)
+        table.add_row(spec.name, spec.protocol, spec.method, terms, metrics)
     console.print(table)
     table = Table(title="Prompt presets", title_justify="left")
     table.add_column("preset", no_wrap=True)
