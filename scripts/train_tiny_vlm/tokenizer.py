@@ -42,6 +42,11 @@ CHAT_TEMPLATE = """\
 """Qwen2.5-VL's format of turns, without a default system message."""
 
 NUMBERS = 256
+# What the packaged model was trained on: prompts that came later are spelt in bytes.
+_PROMPTS = (
+    *("rec-r1", "rec-baseline", "rec-baseline-vlm-r1", "r1-v", "r1-v-train"),
+    *("qwen-vl", "qwen2-vl", "qwen2.5-vl", "qwen3-vl", "internvl"),
+)
 _SPLIT = (
     r'\{"bbox_2d": \[|\]\}|\\frac\{|\\sqrt\{|\}\{|\\pi|</?think>|</?answer>'
     r"|, |; |: | ?\p{L}+|\p{N}+|[^\s\p{L}\p{N}]|\s"
@@ -50,7 +55,7 @@ _SPLIT = (
 
 def _words() -> list[str]:
     """Every piece of text that the scenes and the prompts are made of, in a fixed order."""
-    texts: list[str] = [" ".join(preset.text.split()) for preset in PRESETS.values()]
+    texts: list[str] = [" ".join(PRESETS[name].text.split()) for name in _PROMPTS]
     texts += ["user\n", "assistant\n", "system\n", "  Output", "Output"]
     for task in TASKS:
         for level in LEVELS:
