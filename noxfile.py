@@ -139,7 +139,7 @@ def hf(session: nox.Session) -> None:
 def trl(session: nox.Session) -> None:
     """The TRL backend, one and two processes on the CPU."""
     session.install(TORCH)
-    session.install("-e", ".[trl]", *TEST_TOOLS)
+    session.install("-e", ".[trl]", *TEST_TOOLS, "hatchling>=1.26")
     session.run("pytest", "tests/backends/trl", "-m", "not slow", *session.posargs)
     session.run("pytest", "tests/metrics/test_text.py", "-q")
     session.run("pytest", "tests/integrations/trainers/test_trl.py", "-q")
