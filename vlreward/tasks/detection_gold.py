@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
-from vlreward.frames import Frame, convert, to_original
+from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal
 from vlreward.metrics.labelled import Labelled
+from vlreward.tasks.gold_boxes import as_written, leaves_image
 from vlreward.types import Gold
 
 __all__ = ["DetectionGold", "plain_label"]
@@ -118,18 +119,8 @@ class DetectionGold(Gold):
         Raises:
             ValueError: If a box does not touch its image.
         """
-        extent = self.frame.extent(image_size)
-        for box in self.boxes if extent else ():
-            assert extent is not None
-            image = f"the image of {image_size.width} x {image_size.height} pixels"
-            if box.clipped(*extent) is None:
-                raise ValueError(
-                    f"expected boxes in {image}, got {tuple(box)!r}, which does not touch it"
-                )
-            excess = max(-box.x1, -box.y1, box.x2 - extent[0], box.y2 - extent[1])
-            if excess > tolerance:
-                return f"the gold box {tuple(box)!r} leaves {image} by {excess:g}"
-        return None
+        remarks = (leaves_image(box, self.frame, image_size, tolerance) for box in self.boxes)
+        return next((remark for remark in remarks if remark is not None), None)
 
     def text(self) -> str:
         """The boxes with their labels, in the gold's frame; `none` for no object."""
@@ -151,13 +142,12 @@ class DetectionGold(Gold):
         """A fenced JSON list, as VLM-R1's rules need it; `None` for no object."""
         if frame is None:
             return None
-        sizes = {"image_size": image_size, "input_size": input_size}
         rows = []
         for i, gold in enumerate(self.boxes):
-            box = convert(gold, self.frame, frame, **sizes)
-            extent = frame.extent(**sizes)
-            inside = (box.clipped(*extent) if extent else None) or box
-            row: dict[str, Any] = {"bbox_2d": [round(v) if whole_numbers else v for v in inside]}
+            numbers = as_written(
+                gold, self.frame, frame, image_size, input_size, whole_numbers=whole_numbers
+            )
+            row: dict[str, Any] = {"bbox_2d": numbers}
             rows.append({**row, "label": self.labels[i]} if self.labels else row)
         return f"```json\n{json.dumps(rows, ensure_ascii=False)}\n```" if rows else "None"
 

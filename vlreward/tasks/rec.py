@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from vlreward.frames import Frame, convert, to_original
+from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal, untagged
 from vlreward.judges import BoxJudge
@@ -24,6 +24,7 @@ from vlreward.schema import (
     text_at,
 )
 from vlreward.task import FORMAT, AccuracyBySize, AnswerTerm, Histogram, Recipe, Shape, TaskSpec
+from vlreward.tasks.gold_boxes import as_written, leaves_image
 from vlreward.tasks.rec_published import published
 from vlreward.types import Gold, Sample
 
@@ -95,18 +96,7 @@ class BoxGold(Gold):
         Raises:
             ValueError: If it does not touch its image.
         """
-        extent = self.frame.extent(image_size)
-        if extent is None:
-            return None
-        box, image = self.box, f"the image of {image_size.width} x {image_size.height} pixels"
-        if box.clipped(*extent) is None:
-            raise ValueError(
-                f"expected a box in {image}, got {tuple(box)!r}, which does not touch it"
-            )
-        excess = max(-box.x1, -box.y1, box.x2 - extent[0], box.y2 - extent[1])
-        if excess <= tolerance:
-            return None
-        return f"the gold box {tuple(box)!r} leaves {image} by {excess:g}"
+        return leaves_image(self.box, self.frame, image_size, tolerance)
 
     def text(self) -> str:
         """The four numbers, in the gold's frame."""
@@ -123,11 +113,9 @@ class BoxGold(Gold):
         """The box as JSON in a frame, within the image: published ones leave it by a pixel."""
         if frame is None:
             return None
-        sizes = {"image_size": image_size, "input_size": input_size}
-        box = convert(self.box, self.frame, frame, **sizes)
-        extent = frame.extent(**sizes)
-        inside = (box.clipped(*extent) if extent else None) or box
-        numbers = [round(v) if whole_numbers else v for v in inside]
+        numbers = as_written(
+            self.box, self.frame, frame, image_size, input_size, whole_numbers=whole_numbers
+        )
         return f'{{"bbox_2d": {numbers}}}'
 
 
