@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlreward.errors import OptionError
-from vlreward.training.arguments import Arguments, Options, first_task, usage
+from vlreward.training.arguments import Options, first_task, usage
 from vlreward.training.recipes import defaults
+from vlreward_trl.generation import TRLArguments
 
 __all__ = ["TRLOptions", "parse"]
 
@@ -35,7 +36,7 @@ def parse(argv: Sequence[str]) -> TRLOptions:
     from trl import GRPOConfig, ModelConfig, TrlParser
 
     parser = TrlParser(
-        (Arguments, GRPOConfig, ModelConfig),
+        (TRLArguments, GRPOConfig, ModelConfig),
         prog="vlreward-train-trl",
         usage=usage("MODEL"),
         description="GRPO on a vision-language model with verifiable rewards.",

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 import torch
-from trl import GRPOTrainer
+
+from vlreward_trl.watching import WatchingGRPOTrainer
 
 __all__ = ["CheckpointError", "ResumableGRPOTrainer"]
 
@@ -15,7 +16,7 @@ class CheckpointError(ValueError):
     """A checkpoint whose weights are not those of the model."""
 
 
-class ResumableGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
+class ResumableGRPOTrainer(WatchingGRPOTrainer):
     """`GRPOTrainer` whose checkpoints of vision-language models are read with the right names.
 
     transformers writes weights under the names of the published checkpoints and renames them in

@@ -7,9 +7,12 @@ from typing import Any
 from transformers import TrainerCallback
 
 from vlreward.training.preparing import Run
+from vlreward.training.sampling import SamplerGuard
 from vlreward.training.traces import RewindTraces
 from vlreward_trl.data import as_table
+from vlreward_trl.generation import ban_image_tokens, mend_prompts
 from vlreward_trl.models import freeze_vision
+from vlreward_trl.vision import speed_up
 
 __all__ = ["build_trainer", "save", "train"]
 
@@ -36,6 +39,7 @@ def build_trainer(run: Run) -> Any:
         "dtype": model.dtype,
         **(training.model_init_kwargs or {}),
     }
+    ban_image_tokens(training, run.config)
     trainer = ResumableGRPOTrainer(
         model=model.model_name_or_path,
         reward_funcs=list(run.rewards),
@@ -46,6 +50,12 @@ def build_trainer(run: Run) -> Any:
         peft_config=get_peft_config(model),
         quantization_config=get_quantization_config(model),
     )
+    trainer.guard = SamplerGuard(options.arguments.max_logp_difference)
+    if training.use_vllm and training.vllm_mode == "colocate":
+        mend_prompts(trainer.vllm_generation.llm, run.config.image_token_id)
+    if options.arguments.fast_vision:
+        for each in filter(None, (trainer.model, trainer.ref_model)):
+            speed_up(each)
     if options.arguments.freeze_vision and not model.use_peft:
         freeze_vision(trainer.model)
     # The ids by which TRL itself tells a truncated completion.
