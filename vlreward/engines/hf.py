@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from vlreward.engines.base import EngineConfig, EngineError, resolve_family
-from vlreward.engines.batched import BatchedEngine, is_out_of_memory
-from vlreward.engines.checkpoint import fingerprint, import_torch, open_model, open_processor
+from vlreward.engines.batched import is_out_of_memory
+from vlreward.engines.checkpoint import fingerprint, open_model
+from vlreward.engines.prompted import PromptedEngine
 from vlreward.engines.world import World
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
-from vlreward.resizing import Resizing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["HFEngine"]
 
 
-class HFEngine(BatchedEngine):
+class HFEngine(PromptedEngine):
     """Generates with a model in this process, or in several that torchrun started.
 
     Started by `torchrun --nproc_per_node N` or `accelerate launch`, each process loads the model
@@ -51,11 +50,6 @@ class HFEngine(BatchedEngine):
 
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)
-        self._torch, self._transformers = import_torch()
-        trusted = {"trust_remote_code": True} if config.trust_remote_code else {}
-        self._processor = open_processor(self.model, **trusted)
-        self._tokenizer = self._processor.tokenizer
-        self.resizing = self._limited(config.min_pixels, config.max_pixels)
         self._world = World()
         self.rank, self.world_size = self._world.rank, self._world.size
         if config.device_map is not None and self.world_size > 1:
@@ -66,7 +60,7 @@ class HFEngine(BatchedEngine):
         options = {
             "dtype": _dtype(self._torch, config.dtype),
             "device_map": config.device_map or {"": self._device()},
-            **trusted,
+            **self._trusted,
         }
         if config.attn_implementation is not None:
             options["attn_implementation"] = config.attn_implementation
@@ -79,13 +73,12 @@ class HFEngine(BatchedEngine):
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the batch size or the devices."""
-        penalty = getattr(self._config, "repetition_penalty", None)
         return {
             **self.shown(),
             "fingerprint": self._fingerprint,
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "attn": getattr(self._model.config, "_attn_implementation", None),
-            **({"repetition_penalty": penalty} if penalty not in (None, 1.0) else {}),
+            **({"repetition_penalty": self.penalty} if self.penalty != 1.0 else {}),
         }
 
     def gather(self, value: Any) -> list[Any]:
@@ -98,13 +91,6 @@ class HFEngine(BatchedEngine):
         if self._torch.cuda.is_available():
             self._torch.cuda.empty_cache()
         self._world.close()
-
-    def encode(self, messages: list[dict[str, Any]], image: Image | None) -> str:
-        """The text of the prompt, as the checkpoint's template has it."""
-        text: str = self._processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        return text
 
     def collate(
         self, prompts: list[str], images: list[Image | None]
@@ -140,17 +126,6 @@ class HFEngine(BatchedEngine):
         cuts = [next((i + 1 for i, token in enumerate(row) if token in ends), None) for row in rows]
         return [row[:cut] for row, cut in zip(rows, cuts)]
 
-    def decode(self, tokens: list[int]) -> str:
-        """The text of tokens, special ones left out."""
-        text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        return text
-
-    @property
-    def end_tokens(self) -> Collection[int]:
-        """Tokens that end an answer."""
-        ends = self._config.eos_token_id
-        return ends if isinstance(ends, (list, tuple)) else [ends]
-
     @property
     def memory_remedy(self) -> str:
         """What helps where memory runs out with a single request."""
@@ -159,19 +134,6 @@ class HFEngine(BatchedEngine):
             f"lower --max-pixels{now} or --max-tokens (now {self.sampling.max_tokens}), use "
             "--dtype bfloat16, or spread the model over several GPUs by --device-map auto"
         )
-
-    def _limited(self, min_pixels: int | None, max_pixels: int | None) -> Resizing | None:
-        images = self._processor.image_processor
-        resizing = Resizing.of(images, min_pixels, max_pixels)
-        if min_pixels is max_pixels is None:
-            return resizing
-        if resizing is None:
-            raise OptionError(
-                f"the image processor {type(images).__name__} has no smallest and largest area: "
-                "leave out --min-pixels and --max-pixels"
-            )
-        resizing.limit(images)
-        return resizing
 
     def _generation_config(self) -> Any:
         config = copy.deepcopy(self._model.generation_config)

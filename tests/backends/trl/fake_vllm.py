@@ -23,6 +23,8 @@ class FakeLLM:
         self.read: list[list[int]] = []
         """Prompts as they came."""
         self.banned: set[int] = set()
+        self.raw = False
+        """Whether log-probabilities are those before tokens are banned."""
 
     def generate(self, prompts: Any, sampling_params: Any = None, use_tqdm: bool = True) -> Any:
         """One completion for each prompt, with the log-probability of each token."""
@@ -45,11 +47,12 @@ class FakeLLM:
             top_k=0,
             suppress_tokens=sorted(self.banned),
             output_scores=True,
+            output_logits=True,
             return_dict_in_generate=True,
         )
         self.model.train()
         tokens = found.sequences[0, len(ids) :].tolist()
-        scores = [step[0].log_softmax(-1) for step in found.scores]
+        scores = [step[0].log_softmax(-1) for step in (found.logits if self.raw else found.scores)]
         logprobs = [
             {token: SimpleNamespace(logprob=float(row[token]), rank=1)}
             for token, row in zip(tokens, scores)
