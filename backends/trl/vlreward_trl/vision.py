@@ -73,9 +73,7 @@ def _repeated(value: Any, sizes: Sequence[int], places: Sequence[int]) -> Any:
     return [_repeated(layer, sizes, places) for layer in value]
 
 
-def distinct_images(
-    pixel_values: torch.Tensor, grids: torch.Tensor
-) -> tuple[list[int], list[int]]:
+def distinct_images(pixel_values: torch.Tensor, grids: torch.Tensor) -> tuple[list[int], list[int]]:
     """Which images of a batch differ.
 
     Args:
