@@ -28,21 +28,18 @@ from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
 from vlreward_trl.training import build_trainer
 
-# In this order: first what is shipped, twice to warm up the machine, and the plain way last.
+# In this order: what may run out of memory comes last.
+_SHIPPED = {"share": True, "pack": True, "group": True}
 WAYS: dict[str, dict[str, bool]] = {
-    "warm up": {"share": True, "pack": True, "group": True},
-    "shipped": {"share": True, "pack": True, "group": True},
-    "shipped, weights kept between passes": {
-        "share": True, "pack": True, "group": True, "keep": True,
-    },
-    "shipped, completions scored in one pass": {
-        "share": True, "pack": True, "group": True, "score": True,
-    },
-    "shipped, no checkpointing": {"share": True, "pack": True, "group": True, "whole": True},
+    "warm up": _SHIPPED,
+    "shipped": _SHIPPED,
+    "plain": {},
     "one encoding alone": {"share": True, "group": True},
     "no loop alone": {"pack": True},
-    "plain": {},
-}  # fmt: skip
+    "shipped, completions scored in one pass": {**_SHIPPED, "score": True},
+    "shipped, weights kept between passes": {**_SHIPPED, "keep": True},
+    "shipped, no checkpointing": {**_SHIPPED, "whole": True},
+}
 
 
 def main() -> None:
@@ -77,27 +74,25 @@ def main() -> None:
         )
     )
     trainer = build_trainer(run)
-    ways = Ways(trainer, options.ways, started + options.seconds)
-    trainer.add_callback(ways)
+    document = {
+        "what": f"128 completions of {run.options.training.max_completion_length} tokens, "
+        "640x480 images, FSDP2, beta 0.04, Qwen2.5-VL-3B's shape, random weights",
+        "machine": _machine(),
+        "arguments": more + (vllm if options.vllm else []),
+    }
+    trainer.add_callback(Ways(trainer, options, document, started + options.seconds))
     trainer.train()
-    if trainer.args.process_index == 0:
-        found = {
-            "what": f"128 completions of {run.options.training.max_completion_length} tokens, "
-            "640x480 images, FSDP2, beta 0.04, Qwen2.5-VL-3B's shape, random weights",
-            "machine": _machine(),
-            "arguments": more + (list(vllm) if options.vllm else []),
-            "loss": ways.losses,
-            "ways": ways.found,
-        }
-        options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print(json.dumps(found), flush=True)
 
 
 class Ways(TrainerCallback):  # type: ignore[misc]
     """Changes the trainer's ways between steps, and notes what each step took."""
 
-    def __init__(self, trainer: Any, names: list[str], until: float) -> None:
-        self.trainer, self.names, self.until = trainer, names, until
+    def __init__(
+        self, trainer: Any, options: argparse.Namespace, document: dict[str, Any], until: float
+    ) -> None:
+        self.trainer, self.names, self.until = trainer, options.ways, until
+        self.out: Path = options.out
+        self.document = document
         self.found: dict[str, dict[str, Any]] = {}
         self.losses: dict[str, float] = {}
         self.parts: dict[str, float] = {}
@@ -159,12 +154,12 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         }
         if args.process_index == 0:
             print(name, json.dumps(self.found[name]), flush=True)
+            document = {**self.document, "loss": self.losses, "ways": self.found}
+            self.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         late = torch.tensor(float(time.time() > self.until), device=args.device)
         if torch.distributed.is_initialized():
             torch.distributed.broadcast(late, 0)
-        if late.item() and name != "plain" and state.global_step % 2 == 0:
-            self.names = [*self.names[: state.global_step // 2], "plain"] + ["plain"] * 99
-            args.max_steps = state.max_steps = state.global_step + 2
+        control.should_training_stop |= bool(late.item())
 
     def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **kwargs: Any) -> Any:

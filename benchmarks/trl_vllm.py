@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -306,7 +307,8 @@ def _answers(out: Path, other: Path) -> dict[str, Any]:
         known = {row["id"]: row["completion"] for row in map(json.loads, lines)}
         equal = sum(known.get(row["id"]) == row["completion"] for row in rows)
         found[suite] = {"questions": len(rows), "equal_to_hf": equal}
-        spent = sum(row.get("seconds") or 0.0 for row in rows)
+        record = (out / f"run_{suite.rpartition('-')[0]}.jsonl").read_text(encoding="utf-8")
+        spent = sum(map(float, re.findall(r'"seconds": ?([0-9.]+)', record)))
         name, _, number = suite.rpartition("-")
         acc = results.get(f"{name}[{number}]", {}).get("acc")
         found[suite] |= {"acc": acc, "seconds_of_generations": round(spent, 2)}
