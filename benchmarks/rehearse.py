@@ -98,10 +98,10 @@ def pretend(world: int) -> None:
         os.environ.update(ACCELERATE_USE_CPU="true", ACCELERATE_TORCH_DEVICE="cpu")
     torch.distributed.init_process_group("fake", rank=0, world_size=world, store=FakeStore())
     if not torch.cuda.is_available():
-        _shard_on_cpu()
+        shard_on_cpu()
 
 
-def _shard_on_cpu() -> None:
+def shard_on_cpu() -> None:
     """accelerate shards on accelerators alone; make it take this for one, to try things out."""
     from accelerate import DistributedType, PartialState
 
@@ -200,9 +200,29 @@ def _watched(trainer: Any) -> dict[str, list[float]]:
     trainer._generate_and_score_completions = timed(
         "scoring", trainer._generate_and_score_completions
     )
-    trainer._inner = trainer.training_step
-    trainer.training_step = timed("pass_and_scoring", trainer.training_step)
+    first = [True]
+
+    def step(*args: Any, **kwargs: Any) -> Any:
+        if trainer.state.global_step and first:
+            first.clear()
+            _reset_peak()
+        return inner(*args, **kwargs)
+
+    inner = trainer.training_step
+    trainer.training_step = timed("pass_and_scoring", step)
     return seconds
+
+
+def _reset_peak() -> None:
+    """Whole models were in memory before they were sharded."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def _answer_alone(trainer: Any, world: int) -> None:
@@ -230,6 +250,7 @@ def _random_model(path: str, **kwargs: Any) -> Any:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.02)
+    model.tie_weights()
     model.name_or_path = model.config._name_or_path = path
     return model
 

@@ -1,4 +1,4 @@
-"""TRL's trainer, which looks at whether its sampler is its model, and keeps groups together."""
+"""TRL's trainer, which looks at whether its sampler is its model, and wastes less of a GPU."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ class WatchingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     """Looks at every batch; set before training."""
     _sampled: Any = None
     _scored: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with patch.object(grpo_trainer, "prepare_fsdp", _sharded, create=True):
+            super().__init__(*args, **kwargs)
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         generated = super()._generate_single_turn(*args, **kwargs)
@@ -81,6 +85,21 @@ class WatchingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             return [value[index] for index in order]
 
         return {name: ordered(value) for name, value in batch.items()}
+
+
+def _sharded(model: Any, accelerator: Any) -> Any:
+    """The reference model, sharded layer by layer as the trained one is.
+
+    TRL 1.16 shards it as one piece, all of which every process gathers for a pass and keeps: four
+    bytes a parameter on each GPU, however many there are.
+    """
+    if accelerator.state.fsdp_plugin.fsdp_version != 2:
+        from trl.models.utils import prepare_fsdp
+
+        return prepare_fsdp(model, accelerator)
+    from accelerate.utils.fsdp_utils import fsdp2_prepare_model
+
+    return fsdp2_prepare_model(accelerator, model).eval()
 
 
 def _mean(sampled: Sequence[float | None], scored: Sequence[float]) -> float | None:
