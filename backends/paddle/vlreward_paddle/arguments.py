@@ -12,6 +12,8 @@ from typing import Any
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments, Options, first_task, usage
 from vlreward.training.recipes import defaults
+from vlreward_paddle.lora import AdapterOptions
+from vlreward_paddle.original import ALIASES, refuse_old_names
 
 __all__ = ["PaddleOptions", "parse"]
 
@@ -19,6 +21,7 @@ _LAUNCH: dict[str, type] = {
     "tensor_parallel_degree": int,
     "pipeline_parallel_degree": int,
     "sharding_parallel_degree": int,
+    "sep_parallel_degree": int,
     "recompute": bool,
     "gradient_checkpointing": bool,
 }
@@ -34,6 +37,8 @@ class PaddleOptions(Options):
     """Options of training that differ from the library's defaults."""
     attn_implementation: str
     """How attention is computed."""
+    adapter: AdapterOptions
+    """Whether an adapter is trained, and which."""
 
 
 def parse(argv: Sequence[str]) -> PaddleOptions:
@@ -44,18 +49,25 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
 
     Raises:
         SystemExit: For `--help`, and for unknown or malformed options, as argparse does.
-        OptionError: If the YAML has unknown keys, or an option has a value that it cannot have.
+        OptionError: If the YAML has unknown keys, or an option has a value that it cannot have, or
+            that this backend or this machine cannot do.
     """
     from vlreward_paddle.config import GRPOConfig
-    from vlreward_paddle.shim import launch_options
+    from vlreward_paddle.shim import check_options, launch_options
 
     parser = _parser(GRPOConfig)
     task, rest = first_task(parser, argv)
+    refuse_old_names(rest)
     words = vars(parser.parse_args(rest))
     config = _config(words.pop("config", None), {action.dest for action in parser._actions})
     given = {**_defaults(task), **config, **words}
+    if given.get("sharding") == "auto":
+        given["sharding"] = "stage2" if _has_gpu() else ""
+    if not given.get("sharding"):
+        given.pop("sharding_parallel_degree", None)
     attn = given.pop("attn_implementation", "sdpa")
     own = {f.name for f in fields(Arguments)}
+    adapter = {f.name for f in fields(AdapterOptions)}
     if "data" not in given:
         parser.error("expected --data with the training rows")
     if given.get("model") is None:
@@ -63,23 +75,31 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     arguments = Arguments(**{k: v for k, v in given.items() if k in own})
     if "tensorboard" in given["report_to"] and find_spec("tensorboardX") is None:
         raise OptionError("--report_to tensorboard needs a package: pip install tensorboardX")
-    training = launch_options({k: v for k, v in given.items() if k not in own})
+    training = launch_options({k: v for k, v in given.items() if k not in own | adapter})
+    check_options(training, gpu=_has_gpu())
     try:
         made = GRPOConfig(**training)
     except (ValueError, AssertionError) as error:
         raise OptionError(str(error)) from error
-    return PaddleOptions(task, arguments, made, training, attn)
+    chosen = AdapterOptions(**{k: v for k, v in given.items() if k in adapter})
+    return PaddleOptions(task, arguments, made, training, attn, chosen)
+
+
+def _has_gpu() -> bool:
+    import paddle
+
+    return bool(paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count())
 
 
 def _defaults(task: str) -> dict[str, Any]:
     import paddle
 
-    gpu = bool(paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count())
+    gpu = _has_gpu()
     found = defaults(
         task,
         world_size=int(os.environ.get("PADDLE_TRAINERS_NUM", "1")),
         accelerator=gpu,
-        bf16=gpu,
+        bf16=gpu and bool(paddle.amp.is_bfloat16_supported()),
         workers=min(8, os.cpu_count() or 1),
     )
     return {
@@ -95,7 +115,7 @@ def _parser(config: type) -> argparse.ArgumentParser:
     from transformers.hf_argparser import HfArgumentParser, string_to_bool
 
     parser: argparse.ArgumentParser = HfArgumentParser(
-        (Arguments, config),
+        (Arguments, config, AdapterOptions),
         prog="vlreward-train-paddle",
         usage=usage("DIR"),
         description="GRPO on a vision-language model with verifiable rewards, on PaddlePaddle.",
@@ -106,6 +126,10 @@ def _parser(config: type) -> argparse.ArgumentParser:
     for name, kind in _LAUNCH.items():
         if name not in {action.dest for action in parser._actions}:
             parser.add_argument(*_spelled(name), type=string_to_bool if kind is bool else kind)
+    for name, meaning in ALIASES.items():
+        words = [word for word in _spelled(name) if word not in parser._option_string_actions]
+        if words:
+            parser.add_argument(*words, dest=meaning, help=f"The same as --{meaning}.")
     for action in parser._actions:
         action.required = False
         if action.dest != "help":

@@ -23,7 +23,8 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
     processes` completions, sampled together. The accumulation is done here, in micro-batches of
     `per_device_train_batch_size`: the library sees one step for each optimizer step, and its own
     `gradient_accumulation_steps` stays 1 (with more it fails on CPUs). `micro_batches` has the
-    number.
+    number. `dataloader_num_workers` are threads here (`image_threads`): the library's loader hands
+    out numbers, for which processes of its own would be waste.
 
     Raises:
         ValueError: If an option is out of its range.
@@ -71,6 +72,8 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
         self.loss_options()
         self.micro_batches = int(self.gradient_accumulation_steps)
         self.gradient_accumulation_steps = 1
+        self.image_threads = max(1, int(self.dataloader_num_workers))
+        self.dataloader_num_workers = 0
         super().__post_init__()
 
     def loss_options(self) -> LossOptions:

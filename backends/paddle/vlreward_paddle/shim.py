@@ -10,7 +10,16 @@ import importlib.util
 import os
 from typing import Any
 
-__all__ = ["LIBRARY", "Trainer", "TrainerCallback", "TrainingArguments", "launch_options"]
+from vlreward.errors import OptionError
+
+__all__ = [
+    "LIBRARY",
+    "Trainer",
+    "TrainerCallback",
+    "TrainingArguments",
+    "check_options",
+    "launch_options",
+]
 
 
 def _library() -> str:
@@ -44,11 +53,13 @@ _NAMES = {
         "tensor_parallel_degree": "tensor_model_parallel_size",
         "pipeline_parallel_degree": "pipeline_model_parallel_size",
         "sharding_parallel_degree": "sharding_parallel_size",
+        "sep_parallel_degree": "sep_parallel_size",
     },
     "paddlenlp": {
         "tensor_model_parallel_size": "tensor_parallel_degree",
         "pipeline_model_parallel_size": "pipeline_parallel_degree",
         "sharding_parallel_size": "sharding_parallel_degree",
+        "sep_parallel_size": "sep_parallel_degree",
     },
 }
 
@@ -58,7 +69,8 @@ def launch_options(options: dict[str, Any], library: str = LIBRARY) -> dict[str,
 
     Understands the names of both libraries, and `gradient_checkpointing` and `recompute` for the
     same thing. Defaults set here: no sharding (paddleformers' is `stage1`); checkpoints that
-    resume bit-exactly; master gradients with bf16 only, as they mean nothing without.
+    resume bit-exactly; master gradients with bf16 only, as they mean nothing without, and only
+    with them stage1 that splits parameters, as paddleformers insists.
 
     Args:
         options: Options by name.
@@ -79,6 +91,7 @@ def launch_options(options: dict[str, Any], library: str = LIBRARY) -> dict[str,
     if half:
         made.setdefault("fp16_opt_level", "O2")
     if library == "paddleformers":
+        made.setdefault("split_param", bool(made["amp_master_grad"]))
         made.setdefault("save_checkpoint_format", "unified_checkpoint")
         made.setdefault("load_checkpoint_format", "unified_checkpoint")
         if recompute:
@@ -92,3 +105,41 @@ def launch_options(options: dict[str, Any], library: str = LIBRARY) -> dict[str,
         if recompute is not None:
             made["recompute"] = bool(recompute)
     return made
+
+
+_PARALLEL = ("tensor", "pipeline", "sep", "context", "expert")
+
+
+def check_options(options: dict[str, Any], *, gpu: bool) -> None:
+    """Refuse what the libraries would accept and this backend or this machine cannot do.
+
+    Args:
+        options: What `launch_options` gave.
+        gpu: Whether there are GPUs.
+
+    Raises:
+        OptionError: Says what to use instead.
+    """
+    for name, value in options.items():
+        if name.startswith(_PARALLEL) and name.endswith(("_size", "_degree")) and int(value) > 1:
+            raise OptionError(
+                f"--{name} {value}: this backend samples from whole models; spread optimizer and "
+                "gradients instead (--sharding stage2), or train an adapter (--use_peft)"
+            )
+    sharding = str(options["sharding"] or "")
+    if "stage3" in sharding or "offload" in sharding:
+        raise OptionError(
+            f"--sharding {sharding!r}: this backend samples from whole weights on each device; "
+            "use stage2 or stage1, or train an adapter (--use_peft)"
+        )
+    if "stage2" in sharding and not gpu:
+        raise OptionError(
+            "--sharding stage2: Paddle has it for GPUs alone, and this machine has none that Paddle "
+            "sees; use --sharding stage1, or none (--sharding '', SHARDING= with the scripts)"
+        )
+    half = options.get("bf16") or options.get("fp16")
+    if half and options["fp16_opt_level"] != "O2":
+        raise OptionError(
+            f"--fp16_opt_level {options['fp16_opt_level']}: expected O2, which alone keeps float32 "
+            "copies of half-precision weights; small steps would vanish without"
+        )

@@ -10,6 +10,7 @@ import paddle
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run
 from vlreward.training.traces import RewindTraces
+from vlreward_paddle.lora import adapter_layers, add_adapter, save_adapter
 from vlreward_paddle.modeling import freeze_vision, load_model
 from vlreward_paddle.processing import QwenCodec
 from vlreward_paddle.shim import TrainerCallback
@@ -40,6 +41,8 @@ def export(model: Any, codec: QwenCodec, directory: Path) -> None:
     model.save_pretrained(str(directory))
     if paddle.distributed.get_rank() == 0:
         codec.save(directory)
+        if adapter_layers(model):
+            save_adapter(model, directory / "adapter", str(codec.path))
 
 
 def build_trainer(run: Run) -> GRPOTrainer:
@@ -53,9 +56,12 @@ def build_trainer(run: Run) -> GRPOTrainer:
     }
     recompute = bool(getattr(args, "recompute_granularity", None) or getattr(args, "recompute", 0))
     model = load_model(arguments.model, recompute=recompute, **options)
-    if arguments.freeze_vision:
+    if run.options.adapter.use_peft:
+        add_adapter(model, run.options.adapter)
+    elif arguments.freeze_vision:
         freeze_vision(model)
-    reference = load_model(arguments.model, **options) if args.beta else None
+    own = args.beta and not run.options.adapter.use_peft
+    reference = load_model(arguments.model, **options) if own else None
     callbacks: list[Any] = [ExportModel(model, run.processor)]
     traces = run.rewards[0].shared.traces
     if traces is not None:

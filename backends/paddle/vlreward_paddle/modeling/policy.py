@@ -16,6 +16,7 @@ from paddle import Tensor
 
 from vlreward.files import replacing
 from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
+from vlreward_paddle.lora import merged
 from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
 
 __all__ = ["InnerMixin", "PolicyMixin"]
@@ -151,8 +152,8 @@ class PolicyMixin:
         return {**made, "logits_to_keep": 1}
 
     def save_pretrained(self, save_dir: str | Path, *args: Any, **kwargs: Any) -> None:
-        """Write safetensors and `config.json` as transformers writes and reads them, from the
-        first process; other arguments are for paddleformers' own formats and have no effect."""
+        """Write safetensors and `config.json` as transformers writes and reads them, an adapter
+        merged, from the first process; other arguments are for paddleformers' own formats and have no effect."""
         if paddle.distributed.get_rank() != 0:
             return
         directory = Path(save_dir)
@@ -189,7 +190,7 @@ class PolicyMixin:
     def _as_numpy(self) -> Iterator[tuple[str, np.ndarray]]:
         import ml_dtypes
 
-        for name, value in self.state_dict().items():  # type: ignore[attr-defined]
+        for name, value in merged(self):
             array = value.numpy()
             if value.dtype == paddle.bfloat16:
                 array = array.view(ml_dtypes.bfloat16)
