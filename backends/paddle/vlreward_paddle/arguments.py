@@ -11,6 +11,7 @@ from typing import Any
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments, Options, first_task, usage
+from vlreward.training.evaluation import ACCURACY
 from vlreward.training.recipes import defaults
 from vlreward_paddle.lora import AdapterOptions
 from vlreward_paddle.original import ALIASES, refuse_old_names
@@ -60,7 +61,17 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     refuse_old_names(rest)
     words = vars(parser.parse_args(rest))
     config = _config(words.pop("config", None), {action.dest for action in parser._actions})
-    given = {**_defaults(task), **config, **words}
+    given = {ALIASES.get(k, k): v for k, v in {**_defaults(task), **config, **words}.items()}
+    if given.get("recompute") is not None:
+        given["gradient_checkpointing"] = given.pop("recompute")
+    if given.get("eval_data") is not None:
+        given = {
+            "evaluation_strategy": "steps",
+            "eval_steps": given["save_steps"],
+            "metric_for_best_model": ACCURACY,
+            "greater_is_better": True,
+            **given,
+        }
     if given.get("sharding") == "auto":
         given["sharding"] = "stage2" if _has_gpu() else ""
     if not given.get("sharding"):

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = [
     "TARGETS",
     "AdapterOptions",
-    "add_adapter",
     "adapter_layers",
     "adapter_weights",
+    "add_adapter",
     "merged",
     "save_adapter",
     "without_adapter",

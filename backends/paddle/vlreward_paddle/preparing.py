@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import paddle
 
-from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_paddle.arguments import PaddleOptions
 from vlreward_paddle.modeling.checkpoint import read_config
@@ -20,11 +19,6 @@ def prepare(options: PaddleOptions) -> Run:
         CheckpointError: If the model is no Qwen-VL checkpoint.
     """
     arguments = options.arguments
-    if arguments.eval_data is not None:
-        raise OptionError(
-            "--eval-data: this backend does not evaluate while it trains; evaluate checkpoints "
-            "with: vlreward-bench run --engine paddle"
-        )
     assert arguments.model is not None
     config = read_config(arguments.model)
     codec = QwenCodec(

@@ -14,6 +14,7 @@ from vlreward.errors import OptionError
 
 __all__ = [
     "LIBRARY",
+    "PrinterCallback",
     "Trainer",
     "TrainerCallback",
     "TrainingArguments",
@@ -44,9 +45,9 @@ LIBRARY = _library()
 """`paddleformers` or `paddlenlp`; the variable VLREWARD_PADDLE_TRAINER chooses where both are."""
 
 if LIBRARY == "paddleformers":
-    from paddleformers.trainer import Trainer, TrainerCallback, TrainingArguments
+    from paddleformers.trainer import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 else:
-    from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
+    from paddlenlp.trainer import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 _NAMES = {
     "paddleformers": {
@@ -134,8 +135,8 @@ def check_options(options: dict[str, Any], *, gpu: bool) -> None:
         )
     if "stage2" in sharding and not gpu:
         raise OptionError(
-            "--sharding stage2: Paddle has it for GPUs alone, and this machine has none that Paddle "
-            "sees; use --sharding stage1, or none (--sharding '', SHARDING= with the scripts)"
+            "--sharding stage2: Paddle has it for GPUs alone, and sees none here; use "
+            "--sharding stage1, or none (--sharding '', SHARDING= with the scripts)"
         )
     half = options.get("bf16") or options.get("fp16")
     if half and options["fp16_opt_level"] != "O2":

@@ -17,8 +17,8 @@ from vlreward_paddle.ahead import Ahead
 from vlreward_paddle.config import GRPOConfig
 from vlreward_paddle.experience import Codec, MicroBatch, RewardFunction, micro_batch, score
 from vlreward_paddle.logprobs import completion_logprobs
-from vlreward_paddle.loss import group_advantages, grpo_loss
 from vlreward_paddle.lora import adapter_layers, without_adapter
+from vlreward_paddle.loss import group_advantages, grpo_loss
 from vlreward_paddle.parallel import Metrics, gradient_norm, sum_all
 from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_images
 from vlreward_paddle.sampler import GroupSampler
@@ -309,10 +309,10 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Log the library's numbers and ours; every process calls it."""
+        logs = {k: v for k, v in logs.items() if not k.endswith(_WRONG)}
         if "loss" in logs:
             self.last_metrics = self.metrics.take()
             norm = self.global_training_logs.get("global_norm")
-            logs = {k: v for k, v in logs.items() if k not in _OTHERS}
             logs |= {} if norm is None else {"grad_norm": norm}
             logs |= {**self.last_metrics, "epoch": self.state.global_step / self.steps_per_epoch}
         super().log(logs, *args, **kwargs)
@@ -323,5 +323,5 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         return max(1, self.sampler.steps_per_pass)
 
 
-_OTHERS = ("interval_samples_per_second", "interval_steps_per_second", "global_norm")
-"""Of a step the library sees one micro-batch; its norm stands under TRL's name."""
+_WRONG = ("_samples_per_second", "_steps_per_second", "global_norm")
+"""Of a step the library sees one micro-batch; the norm stands under TRL's name."""

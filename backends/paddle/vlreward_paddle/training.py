@@ -8,13 +8,16 @@ from typing import Any
 import paddle
 
 from vlreward.errors import OptionError
+from vlreward.training.evaluation import Evaluation
 from vlreward.training.preparing import Run
+from vlreward.training.progress import closing
 from vlreward.training.traces import RewindTraces
 from vlreward_paddle.lora import adapter_layers, add_adapter, save_adapter
 from vlreward_paddle.modeling import freeze_vision, load_model
 from vlreward_paddle.processing import QwenCodec
-from vlreward_paddle.shim import TrainerCallback
+from vlreward_paddle.shim import PrinterCallback, TrainerCallback
 from vlreward_paddle.trainer import GRPOTrainer
+from vlreward_paddle.watching import KeepState, Progress
 
 __all__ = ["build_trainer", "export", "train"]
 
@@ -57,16 +60,18 @@ def build_trainer(run: Run) -> GRPOTrainer:
     recompute = bool(getattr(args, "recompute_granularity", None) or getattr(args, "recompute", 0))
     model = load_model(arguments.model, recompute=recompute, **options)
     if run.options.adapter.use_peft:
+        paddle.seed(args.seed)
         add_adapter(model, run.options.adapter)
     elif arguments.freeze_vision:
         freeze_vision(model)
     own = args.beta and not run.options.adapter.use_peft
     reference = load_model(arguments.model, **options) if own else None
-    callbacks: list[Any] = [ExportModel(model, run.processor)]
+    progress = Progress()
+    callbacks: list[Any] = [ExportModel(model, run.processor), KeepState(), progress]
     traces = run.rewards[0].shared.traces
     if traces is not None:
         callbacks.append(_Rewind(traces))
-    return GRPOTrainer(
+    trainer = GRPOTrainer(
         model,
         args,
         run.rows,
@@ -74,8 +79,13 @@ def build_trainer(run: Run) -> GRPOTrainer:
         run.rewards,
         reward_weights=[reward.weight for reward in run.rewards],
         ref_model=reference,
+        eval_rows=run.eval_rows or (),
+        evaluator=Evaluation(run.rewards),
         callbacks=callbacks,
     )
+    trainer.remove_callback(PrinterCallback)
+    trainer.progress = progress
+    return trainer
 
 
 def train(run: Run) -> GRPOTrainer:
@@ -91,6 +101,9 @@ def train(run: Run) -> GRPOTrainer:
     trainer = build_trainer(run)
     trainer.train(resume_from_checkpoint=resume)
     export(trainer.model, run.processor, Path(args.output_dir))
+    if run.rank == 0:
+        change = trainer.progress.change()
+        print(closing(run.options.task, args.output_dir, change=change, engine="paddle"))
     return trainer
 
 

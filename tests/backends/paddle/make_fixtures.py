@@ -320,6 +320,7 @@ def write_grpo(out: Path, beta: float, iterations: int, *, lora: bool = False) -
 def adapter_config() -> Any:
     """The TRL backend's targets, at a small rank."""
     from peft import LoraConfig
+
     from vlreward_trl.models import LORA_TARGETS
 
     return LoraConfig(

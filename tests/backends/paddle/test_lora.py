@@ -117,7 +117,7 @@ def test_what_is_written_is_the_model_with_its_adapter(checkpoint: Any, tmp_path
     model.save_pretrained(tmp_path)
     again = load_model(tmp_path)
     again.eval()
-    np.testing.assert_allclose(again(input_ids=ids).logits.numpy(), adapted, atol=2e-6)
+    np.testing.assert_allclose(again(input_ids=ids).logits.numpy(), adapted, atol=2e-5)
 
     save_adapter(model, tmp_path / "adapter", "base")
     config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
@@ -148,7 +148,7 @@ def test_targets_are_those_asked_for(checkpoint: Any) -> None:
     trained = {name for name, value in model.named_parameters() if not value.stop_gradient}
     assert trained
     assert all("lora_" in name for name in trained)
-    with pytest.raises(OptionError, match="expected some of q_proj, .* got all-linear"):
+    with pytest.raises(OptionError, match=r"expected some of q_proj, .* got all-linear"):
         AdapterOptions(lora_target_modules=["all-linear"])
     with pytest.raises(OptionError, match="at least 1, got 0"):
         AdapterOptions(lora_r=0)

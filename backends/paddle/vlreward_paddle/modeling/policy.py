@@ -153,7 +153,8 @@ class PolicyMixin:
 
     def save_pretrained(self, save_dir: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write safetensors and `config.json` as transformers writes and reads them, an adapter
-        merged, from the first process; other arguments are for paddleformers' own formats and have no effect."""
+        merged, from the first process; other arguments are for paddleformers' own formats and have
+        no effect."""
         if paddle.distributed.get_rank() != 0:
             return
         directory = Path(save_dir)
