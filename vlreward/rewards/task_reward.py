@@ -83,7 +83,7 @@ class TaskReward:
 
     @cached_property
     def spec(self) -> TaskSpec:
-        """The task with the terms and weights of this reward, and only if asked for with metrics."""
+        """The task with the terms and weights of this reward; with metrics only if asked for."""
         from vlreward.tasks import get_task
 
         spec = self.task

@@ -1,4 +1,4 @@
-"""Evaluation during training: what greedy answers to held-out rows are worth by the task's rules."""
+"""Evaluating during training: what greedy answers to held-out rows earn by the task's rules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Evaluation:
 
     def __init__(self, rewards: Sequence[TermReward]) -> None:
         self.shared = [
-            SharedScores(replace(shared.reward, metrics=True), shared.stop_ids, shared.traces)
+            SharedScores(replace(shared.reward, metrics=True), sorted(shared.stop_ids))
             for shared in {id(function.shared): function.shared for function in rewards}.values()
         ]
 

@@ -72,8 +72,8 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
         self.loss_options()
         self.micro_batches = int(self.gradient_accumulation_steps)
         self.gradient_accumulation_steps = 1
-        self.image_threads = max(1, int(self.dataloader_num_workers))
-        self.dataloader_num_workers = 0
+        self.image_threads = max(1, self.dataloader_num_workers)
+        self.dataloader_num_workers: int = 0
         super().__post_init__()
 
     def loss_options(self) -> LossOptions:

@@ -285,7 +285,8 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         found = {f"{metric_key_prefix}_{name}": value for name, value in metrics.take().items()}
         found[f"{metric_key_prefix}_runtime"] = time.perf_counter() - started
         self.log(dict(found))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        handled = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        self.control: Any = handled
         return found
 
     def optimizer_step(self, args: Any, model: Any, parameters_list: Any = None) -> None:
@@ -299,13 +300,21 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
     def _wrap_distributed_optimizer(self, optimizer: Any) -> Any:
         """The library notes the norm that stage1 clips by where only an optimizer with master
         gradients keeps its clipping; a bare one ended the run."""
-        if hasattr(optimizer, "_inner_opt"):
+        bound = self.args.max_grad_norm
+        if hasattr(optimizer, "_inner_opt") or not bound:
             return super()._wrap_distributed_optimizer(optimizer)
-        optimizer._inner_opt = optimizer
-        try:
-            return super()._wrap_distributed_optimizer(optimizer)
-        finally:
-            del optimizer._inner_opt
+        self.args.max_grad_norm = 0.0
+        made = super()._wrap_distributed_optimizer(optimizer)
+        self.args.max_grad_norm = bound
+        clip = made._inner_opt._grad_clip
+        add_up = clip._global_norm
+
+        def noted(*squares: Tensor) -> None:
+            add_up(*squares)
+            self.global_training_logs["global_norm"] = float(sum(map(float, squares)) ** 0.5)
+
+        clip._global_norm = noted
+        return made
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Log the library's numbers and ours; every process calls it."""
