@@ -50,17 +50,28 @@ class Pair:
 
 
 def compare_runs(runs: Sequence[Run]) -> list[Pair]:
-    """Each later run beside the first one, for every suite whose samples both have."""
+    """Each later run beside the first one, for every suite whose samples both have.
+
+    Two subsets of one suite are compared on the samples that are in both.
+    """
     pairs = []
     for other in runs[1:]:
-        for name, suite in runs[0].suites.items():
-            second = other.suites.get(name)
+        for suite in runs[0].suites.values():
+            second = _partner(suite, other)
             if second is None or not suite.samples or not second.samples:
                 continue
             pair = _compare(runs[0].name, suite, other.name, second)
             if pair is not None:
                 pairs.append(pair)
     return pairs
+
+
+def _partner(suite: Suite, run: Run) -> Suite | None:
+    """The same suite of another run: by its name, else the only subset of what it is of."""
+    if suite.name in run.suites:
+        return run.suites[suite.name]
+    subsets = [other for other in run.suites.values() if other.base == suite.base]
+    return subsets[0] if len(subsets) == 1 else None
 
 
 def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair | None:
@@ -88,6 +99,8 @@ def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair | None:
         for key in _HOW_MADE
         if len(set(values := [str(_value(s, key)) for s in (a, b)])) > 1
     ]
+    if a.name != b.name:
+        notes.append(f"different subsets, {a.name} and {b.name}: compared on what both have")
     other_gold = sum(rows_a[key].gold != rows_b[key].gold for key in ids)
     if other_gold:
         notes.append(f"the golds of {other_gold} samples differ: not the same data")

@@ -10,6 +10,7 @@ from typing import Any
 from vlreward.bench.run_files import SampleRow
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder, ImageSource
+from vlreward.report.categories import categories, shared_ends
 from vlreward.report.drawing import answer_shapes, gold_shapes, gold_text, known_task
 from vlreward.report.images import Found, ImageStore, Shown
 from vlreward.report.load import Run, Suite
@@ -49,7 +50,8 @@ class Finder:
                 outside = outside or "outside" in str(error)
             except (OSError, ValueError):  # a name that no file can have
                 continue
-        return Found(name, None, outside)
+        said = suite.result.image_root is not None or suite.name in self.images
+        return Found(name, None, outside, expected=said or self.root is not None)
 
     def _sources(self, run: Run, suite: Suite) -> list[ImageSource]:
         flat = suite.result.flat_images
@@ -82,7 +84,8 @@ def page_data(
     Row fields are short: `r` run, `s` suite, `ok` right or wrong, `q` question, `e` expression,
     `im` image, `sz` original size, `g` gold and `gs` its shapes, `a` answer and `as` its shapes,
     `w` the answer as written, `c` completion, `sp` span, `f` failure, `v` reward, `t` terms, `m`
-    metrics, `tr` truncated, `tk` tokens. A shape is [kind, numbers in original pixels, label].
+    metrics, `k` categories, `tr` truncated, `tk` tokens. A shape is [kind, numbers in original
+    pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
     images: list[dict[str, Any]] = []
@@ -97,13 +100,16 @@ def page_data(
         "suites": suites,
         "images": images,
         "marks": [_mark(name, runs) for name in suites],
+        "bases": [_base(name, runs) for name in suites],
+        "cuts": [_cut(name, runs) for name in suites],
+        "keys": sorted({key for run in runs for s in run.suites.values() for key in s.categories}),
     }
     rows = [
         {
             "r": run_number,
             "s": suites.index(suite.name),
             "im": None if row.image is None else numbers[finder.find(run, suite, row.image)],
-            **_row(row, suite),
+            **_row(row, suite, suite.categories),
         }
         for run_number, run in enumerate(runs)
         for suite in run.suites.values()
@@ -119,13 +125,25 @@ def _mark(name: str, runs: Sequence[Run]) -> list[str] | None:
     return next(([figure.metric, figure.title] for figure in found), None)
 
 
+def _base(name: str, runs: Sequence[Run]) -> str:
+    """What subsets of one suite have in common, so that their samples are the same."""
+    return next(run.suites[name].base for run in runs if name in run.suites)
+
+
+def _cut(name: str, runs: Sequence[Run]) -> tuple[int, int] | None:
+    """The part of the questions that is the same in all, which a list leaves out."""
+    suites = (run.suites[name] for run in runs if name in run.suites)
+    return shared_ends([row.question for suite in suites for row in suite.samples or []])
+
+
 def _image(name: str, picture: Shown, embedded: int) -> dict[str, Any]:
     where = {"i": embedded} if picture.uri else {"href": picture.href, "why": picture.why}
     return {"name": name, "size": picture.size, **where}
 
 
-def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
+def _row(row: SampleRow, suite: Suite, keys: Sequence[str]) -> dict[str, Any]:
     failure = row.failure
+    groups = categories(row) if keys else {}
     data: dict[str, Any] = {
         "id": row.id,
         "ok": int(suite.right(row)),
@@ -138,6 +156,7 @@ def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
     }
     optional = {
         "e": row.expression,
+        "k": {key: groups[key] for key in keys if key in groups} or None,
         "sz": row.image_size,
         "gs": _shapes(gold_shapes(row)),
         "a": None if row.answer is None else shown(row.answer),
