@@ -18,6 +18,7 @@ async function loadRows(onSlice) {
       row.hay = [row.id, row.q, row.e, row.c, row.a, row.w, row.g, ...Object.values(row.k || {})].filter(Boolean).join("\n")
         .toLowerCase();
       rows.push(row);
+      if (row.of !== undefined) asked.set(questionOf(row), [...(asked.get(questionOf(row)) || []), row]);
     }
     node.remove();
     if (performance.now() - start > 16) {
@@ -35,6 +36,11 @@ function pictureOf(row) {
   const src = image.i === undefined ? image.href : byId(`image-${image.i}`).textContent;
   return { name: image.name, src, why: image.why, size: image.size, linked: image.i === undefined };
 }
+
+// All answers of a run to the question of a row, by the row's question.
+const asked = new Map();
+const questionOf = (row) => `${row.r}\n${row.s}\n${row.of}`;
+const answersTo = (row) => (row.of === undefined ? [row] : asked.get(questionOf(row)));
 
 const failureCode = (row) => (row.f ? row.f[0] : null);
 

@@ -243,6 +243,21 @@ function numbers(caption, values) {
     ...entries.map(([name, value]) => el("tr", null, el("th", { scope: "row" }, ...textNodes(name)), el("td", null, shown(value))))));
 }
 
+// The other answers to the same question, and what all of them come to.
+function answersNode(row, choose) {
+  const all = answersTo(row);
+  if (all.length < 2) return null;
+  const right = all.filter((one) => one.ok).length;
+  const said = Object.entries(row.pk).map(([name, value]) => `${name} ${round(value)}`).join(", ");
+  return el("nav", { class: "answers", "aria-label": "Answers to this question" },
+    el("span", null, `${right} of ${all.length} answers right`, el("small", null, ` ${said}`)),
+    ...all.map((one) => {
+      const node = el("button", { type: "button", class: `verdict ${one.ok ? "right" : "wrong"}`, "aria-current": one === row ? "true" : null }, `${one.ok ? "✓" : "✗"} `, ...line(one.a === undefined ? "no answer" : one.a.slice(0, 30)));
+      if (choose) node.addEventListener("click", () => choose(one));
+      return node;
+    }));
+}
+
 // Everything that one run says about the sample.
 function answerNode(row, label, printed) {
   const facts = [fact("Answer", row.a === undefined ? "none" : row.a)];
@@ -258,7 +273,7 @@ function answerNode(row, label, printed) {
     el("div", { class: "tables" }, numbers("Metrics", row.m), numbers("Reward terms", row.t)));
 }
 
-function detailNodes(entry, runs, printed = false) {
+function detailNodes(entry, runs, { printed = false, choose = null } = {}) {
   const row = entry.a || entry.b;
   const label = (kind) => (runs ? { kind, name: runs[kind] } : null);
   const sides = ["a", "b"].filter((kind) => entry[kind]).map((kind) => answerNode(entry[kind], label(kind), printed));
@@ -272,6 +287,7 @@ function detailNodes(entry, runs, printed = false) {
   if (!row.gs || row.gs.length > LISTED) facts.push(fact("Gold", row.g));
   for (const [key, value] of Object.entries(row.k || {})) facts.push(fact(key, value));
   return [
+    answersNode(row, choose) || "",
     figureNode(entry, printed),
     el("p", { class: "question" }, ...textNodes(row.q || "(no question)")),
     facts.length ? el("dl", { class: "facts" }, ...facts) : "",

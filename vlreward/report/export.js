@@ -3,7 +3,7 @@
 function wholeRow(row) {
   const picture = row.im === null || row.im === undefined ? null : index.images[row.im].name;
   return {
-    run: index.runs[row.r], suite: index.suites[row.s], id: row.id, right: Boolean(row.ok), question: row.q, expression: row.e,
+    run: index.runs[row.r], suite: index.suites[row.s], id: row.of === undefined ? row.id : row.of, attempt: row.of === undefined ? undefined : Number(row.id.slice(row.of.length + 1)), right: Boolean(row.ok), question: row.q, expression: row.e,
     image: picture, image_size: row.sz, categories: row.k, gold: row.g, completion: row.c, answer: row.a, raw_answer: row.w,
     failure: row.f && { code: row.f[0], detail: row.f[1] }, value: row.v, terms: row.t, metrics: row.m,
     truncated: Boolean(row.tr), token_count: row.tk, frame: row.fr,
@@ -63,7 +63,7 @@ const PRINTED = 50;
 function layOut(entries, runs) {
   const pages = entries.slice(0, PRINTED).map((entry) => {
     const row = entry.a || entry.b;
-    return el("article", { class: "sheet" }, el("h3", null, ...textNodes(row.id), " ", el("small", null, ...textNodes(index.suites[row.s]))), ...detailNodes(entry, runs, true));
+    return el("article", { class: "sheet" }, el("h3", null, ...textNodes(row.id), " ", el("small", null, ...textNodes(index.suites[row.s]))), ...detailNodes(entry, runs, { printed: true }));
   });
   const said = entries.length > PRINTED ? `The first ${PRINTED} of ${entries.length.toLocaleString("en")} samples; filters choose others.` : `${entries.length} samples.`;
   return [el("p", { class: "muted" }, said), ...pages];

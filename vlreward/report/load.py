@@ -35,7 +35,7 @@ class Suite:
     def base(self) -> str:
         """What the samples are of: the suite and its blind control, whatever the subset."""
         result = self.result
-        return " ".join(filter(None, (result.suite or self.name, result.control)))
+        return " ".join(filter(None, (result.suite or self.name.partition("[")[0], result.control)))
 
     @cached_property
     def categories(self) -> list[str]:

@@ -34,7 +34,7 @@ function passes(entry, words) {
 
 // What a row is put in order by; undefined comes last either way.
 function rank(row) {
-  if (state.sort.startsWith("m:")) return row.m[state.sort.slice(2)];
+  if (state.sort.startsWith("m:")) return { ...row.m, ...row.pk }[state.sort.slice(2)];
   return { reward: row.v, tokens: row.tk, length: row.c.length, id: row.id }[state.sort];
 }
 
@@ -113,7 +113,7 @@ function fillControls() {
   fillSelect("suite", [[-1, "all"], ...index.suites.map((name, i) => [i, name])]);
   fillSelect("run", index.runs.map((name, i) => [i, name]));
   fillSelect("compare", [[-1, "no other run"], ...index.runs.map((name, i) => [i, name]).filter(([i]) => i !== state.run)]);
-  const metrics = new Set(entries.flatMap((entry) => Object.keys((entry.a || entry.b).m)));
+  const metrics = new Set(entries.flatMap((entry) => Object.keys({ ...(entry.a || entry.b).m, ...(entry.a || entry.b).pk })));
   fillSelect("sort", [["file", "as in the file"], ["reward", "by reward"], ...[...metrics].map((name) => [`m:${name}`, `by ${name}`]),
     ...(entries.some((entry) => (entry.a || entry.b).tk !== undefined) ? [["tokens", "by tokens"]] : []), ["length", "by length of the completion"], ["id", "by id"]]);
   const turn = byId("dir");
@@ -185,10 +185,23 @@ function show(at) {
   detail.replaceChildren(
     el("div", { class: "bar" }, back, el("span", { class: "muted" }, `${(at + 1).toLocaleString("en")} of ${view.length.toLocaleString("en")}`), button("←", "Previous sample", -1), button("→", "Next sample", 1), exportButton("Link", "Copy the address of this sample", () => { linked = true; remember(); return location.href; }), exportButton("JSON", "Copy this sample as JSON", () => asJsonl(rowsOf(entry)))),
     el("h3", null, ...textNodes(row.id), " ", el("small", null, ...textNodes(index.suites[row.s])), kind ? " " : null, kind),
-    ...detailNodes(entry, runs));
+    ...detailNodes(entry, runs, { choose }));
   detail.scrollTop = 0;
   if (narrow.matches && browser.dataset.pane === "detail") browser.scrollIntoView();
   remember();
+}
+
+// Show one row, whatever the filters leave.
+function choose(row) {
+  let at = view.findIndex((entry) => rowsOf(entry).includes(row));
+  if (at < 0) {
+    for (const key of [...FILTERS, "value"]) state[key] = DEFAULTS[key];
+    chosen = row.key;
+    update();
+    at = view.findIndex((entry) => rowsOf(entry).includes(row));
+  }
+  linked = true;
+  show(at);
 }
 
 const narrow = matchMedia("(max-width: 860px)");

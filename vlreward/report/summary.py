@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from vlreward.report.load import Run, Suite
 from vlreward.report.svg import Figure
-from vlreward.report.text import shown
+from vlreward.report.text import percent, shown
 from vlreward.suite import Reference
 
 __all__ = ["Line", "Source", "overview", "plots", "provenance", "scale"]
@@ -24,7 +24,7 @@ _HOW = (
 _ELSEWHERE = {
     "suite", "acc", "acc_ci", "acc_ci_method", "acc_ci_clustered", "n", "parse_rate", "failures",
     "metrics", "metrics_n", "reward", "terms", "notes", "by_task", "image_root", "flat_images",
-    "references",
+    "references", "attempts",
 }  # fmt: skip
 
 
@@ -44,7 +44,15 @@ class Line:
         """The other metrics: name, mean, and the number of samples where not all have it."""
         result = self.suite.result
         counts = {name: result.metrics_n.get(name, result.n) for name in result.metrics}
-        return [
+        several = [
+            (f"{what}@{k}", f"{percent(share)}{_between(ends.get(k))}", None)
+            for what, shares, ends in (
+                ("pass", result.attempts.pass_at, result.attempts.pass_at_ci),
+                ("maj", result.attempts.majority_at, result.attempts.majority_at_ci),
+            )
+            for k, share in shares.items()
+        ] if result.attempts else []  # fmt: skip
+        return several + [
             (name, f"{value:.4g}", counts[name] if counts[name] < result.n else None)
             for name, value in result.metrics.items()
             if name != result.primary and counts[name]
@@ -69,6 +77,10 @@ class Line:
     def remarks(self) -> list[str]:
         """The other notes of the run."""
         return [note for note in self.suite.result.notes if not note.startswith(_WARNING)]
+
+
+def _between(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f" ({percent(ends[0])} – {percent(ends[1])})"
 
 
 @dataclass(frozen=True, slots=True)
