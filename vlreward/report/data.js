@@ -15,7 +15,9 @@ async function loadRows(onSlice) {
   for (const node of document.querySelectorAll("script.rows")) {
     for (const row of JSON.parse(node.textContent)) {
       row.key = `${index.bases[row.s]}\n${row.id}`;
-      row.hay = [row.id, row.q, row.e, row.c, row.a, row.w, row.g, ...Object.values(row.k || {})].filter(Boolean).join("\n")
+      const said = [row.id, row.q, row.e, row.c, row.a, row.w, row.g];
+      if (row.k) said.push(...Object.values(row.k));
+      row.hay = said.filter(Boolean).join("\n")
         .toLowerCase();
       rows.push(row);
       if (row.of !== undefined) asked.set(questionOf(row), [...(asked.get(questionOf(row)) || []), row]);

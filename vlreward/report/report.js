@@ -34,7 +34,7 @@ function passes(entry, words) {
 
 // What a row is put in order by; undefined comes last either way.
 function rank(row) {
-  if (state.sort.startsWith("m:")) return { ...row.m, ...row.pk }[state.sort.slice(2)];
+  if (state.sort.startsWith("m:")) return (row.pk && row.pk[state.sort.slice(2)]) ?? row.m[state.sort.slice(2)];
   return { reward: row.v, tokens: row.tk, length: row.c.length, id: row.id }[state.sort];
 }
 
@@ -62,7 +62,7 @@ function update() {
   list.setItems(view.length, state.view === "grid");
   const at = view.findIndex(wanted ? (entry) => rowsOf(entry).some(isWanted) : (entry) => keyOf(entry) === chosen);
   const found = at >= 0 && wanted !== null;
-  if (at >= 0 || loaded) wanted = null;
+  if (loaded) wanted = null;
   show(at >= 0 ? at : view.length ? 0 : -1);
   return found;
 }
@@ -113,9 +113,8 @@ function fillControls() {
   fillSelect("suite", [[-1, "all"], ...index.suites.map((name, i) => [i, name])]);
   fillSelect("run", index.runs.map((name, i) => [i, name]));
   fillSelect("compare", [[-1, "no other run"], ...index.runs.map((name, i) => [i, name]).filter(([i]) => i !== state.run)]);
-  const metrics = new Set(entries.flatMap((entry) => Object.keys({ ...(entry.a || entry.b).m, ...(entry.a || entry.b).pk })));
-  fillSelect("sort", [["file", "as in the file"], ["reward", "by reward"], ...[...metrics].map((name) => [`m:${name}`, `by ${name}`]),
-    ...(entries.some((entry) => (entry.a || entry.b).tk !== undefined) ? [["tokens", "by tokens"]] : []), ["length", "by length of the completion"], ["id", "by id"]]);
+  fillSelect("sort", [["file", "as in the file"], ["reward", "by reward"], ...index.metrics.map((name) => [`m:${name}`, `by ${name}`]),
+    ["tokens", "by tokens"], ["length", "by length of the completion"], ["id", "by id"]]);
   const turn = byId("dir");
   turn.hidden = state.sort === "file";
   turn.textContent = state.dir === "up" ? "↑" : "↓";
@@ -243,7 +242,7 @@ function address() {
     parts.push(`id=${encoded(row.id)}`);
     if (state.suite < 0 && index.suites.length > 1) parts.push(`of=${encoded(index.suites[row.s])}`);
   }
-  return parts.length ? `#s:${parts.join("&")}` : location.hash.startsWith("#s:") ? "#samples" : location.hash;
+  return parts.length ? `#s:${parts.join("&")}` : location.hash.startsWith("#s:") ? "" : location.hash;
 }
 
 function remember() {
@@ -282,7 +281,7 @@ function recall() {
 }
 
 const list = new VirtualList(byId("list"), drawOption, (at, opened) => {
-  linked = true;
+  linked = !single(); // where it opens as a place of its own, that place names it
   show(at);
   if (opened && single()) open();
 });
@@ -358,6 +357,7 @@ byId("csv").addEventListener("click", () => save("samples.csv", "text/csv", asCs
 
 window.addEventListener("popstate", (event) => {
   const open = event.state && event.state.pane === "detail" && single();
+  linked = Boolean(open);
   if (open || browser.dataset.pane !== "detail") browser.dataset.pane = open ? "detail" : "list";
   else showList();
 });

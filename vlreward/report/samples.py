@@ -124,6 +124,9 @@ def page_data(
         for suite in run.suites.values()
         for row in suite.samples or []
     ]
+    index["metrics"] = list(
+        dict.fromkeys(key for row in rows for key in (*row["m"], *row.get("pk", ())))
+    )
     return index, rows
 
 
