@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,33 +10,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlreward._text import first_problem, short
+from vlreward.bench.questions import Questions, Recorded
 from vlreward.bench.recorded_files import recorded_rows
 from vlreward.bench.recorded_keys import field_of, gold_of, question_of, replies_of, verdict_of
-from vlreward.bench.replies import Reply
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.rows import RawRow
 from vlreward.frames import AxisOrder, Frame, ModelFamily
 from vlreward.geometry import Size
 from vlreward.golds import unpack
-from vlreward.types import Completion, Sample
+from vlreward.types import Sample
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]
 
 _NAMES = ("completion", "gold", "question", "image", "id", "correct")
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One recorded completion with the sample that it answers."""
-
-    sample: Sample
-    """The sample, with its gold."""
-    completion: Completion
-    """What the model wrote."""
-    correct: bool | None = None
-    """The verdict of whoever recorded it, if the file has one."""
-    attempt: int = 0
-    """Which completion of its question this is, from 0; the samples of one question have one id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +43,11 @@ class RecordedFile:
     """The accuracy that the file itself records, as a fraction; None if it records none."""
     notes: tuple[str, ...] = ()
     """What a reader of the number should know."""
+
+    @property
+    def questions(self) -> int:
+        """Number of different questions."""
+        return sum(row.attempt == 0 for row in self.rows)
 
 
 def read_recorded(
@@ -102,7 +92,7 @@ def read_recorded(
     by_option = "option"
     if frame is None and family is not None:
         frame, by_option = family.frame, "model family"
-    questions = _Questions()
+    questions = Questions()
     frames: set[tuple[Frame, str]] = set()
     for raw in file.rows:
         try:
@@ -112,7 +102,8 @@ def read_recorded(
             declared_in_file = sample.frame is not None
             if sample.gold.located:
                 sample = _with_frame(sample, frame, family, axis_order)
-            questions.add(raw, sample, replies, verdict_of(row, columns), row)
+            named = field_of(row, "id", columns) is not None
+            questions.add(raw, sample, replies, verdict_of(row, columns), row, named=named)
         except ValidationError as error:
             raise _row_error(path, raw, first_problem(error)) from None
         except ValueError as error:
@@ -134,74 +125,6 @@ def read_recorded(
 
 def _row_error(path: Path, raw: RawRow, message: str) -> DataError:
     return DataError(str(RowProblem(raw.number, message, raw.line)), path=path)
-
-
-class _Questions:
-    """The rows so far, and which of them answer one question."""
-
-    def __init__(self) -> None:
-        self.rows: list[Recorded] = []
-        self._first: dict[str, tuple[int, Sample]] = {}
-        self._attempts: Counter[str] = Counter()
-        self._filters: dict[str, tuple[str, int]] = {}
-        self._missing = 0
-        self._filtered = 0
-
-    def add(
-        self,
-        raw: RawRow,
-        sample: Sample,
-        replies: Sequence[Reply],
-        correct: bool | None,
-        row: Mapping[str, Any],
-    ) -> None:
-        """Take the completions of a row.
-
-        Raises:
-            ValueError: If its id is that of another question.
-        """
-        number, first = self._first.setdefault(sample.id, (raw.line or raw.number, sample))
-        if first is not sample and _asked(first) != _asked(sample):
-            what = next(k for k, v in _asked(first).items() if v != _asked(sample)[k])
-            raise ValueError(
-                f"expected ids that differ, or further answers to one question, got {sample.id!r} "
-                f"as in {'row' if raw.line is None else 'line'} {number} with another {what}; "
-                "--columns id=KEY names the key whose values tell questions apart"
-            )
-        # lm-eval writes the same completions again for each of its filters.
-        name = str(row.get("filter"))
-        if self._filters.setdefault(sample.id, (name, len(self.rows)))[0] != name:
-            place = self._filters[sample.id][1]
-            if [r.text for r in replies] == [
-                r.completion.text for r in self.rows[place : place + len(replies)]
-            ]:
-                self._filtered += 1
-                return
-        for reply in replies:
-            tokens = reply.tokens if reply.tokens is not None else row.get("token_count")
-            cut = row.get("truncated") is True or row.get("finish_reason") == "length"
-            completion = Completion(
-                reply.text, reply.truncated or cut, tokens if type(tokens) is int else None
-            )
-            verdict = correct if len(replies) == 1 else None
-            self.rows.append(Recorded(sample, completion, verdict, self._attempts[sample.id]))
-            self._attempts[sample.id] += 1
-            self._missing += reply.missing
-
-    def notes(self) -> list[str]:
-        """What to say of them."""
-        found = []
-        if self._missing:
-            found.append(
-                f"{self._missing} of {len(self.rows)} completions are null: they count as empty"
-            )
-        if self._filtered:
-            found.append(f"{self._filtered} rows repeat others for another filter: counted once")
-        return found
-
-
-def _asked(sample: Sample) -> dict[str, Any]:
-    return {"gold": sample.gold, "question": sample.question, "image": sample.image}
 
 
 def _object(value: Any) -> dict[str, Any]:

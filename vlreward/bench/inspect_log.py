@@ -66,12 +66,13 @@ def _zipfile() -> tuple[Any, type[Exception]]:
 
     try:
         if sys.version_info >= (3, 14):
-            from compression.zstd import ZstdError
+            from compression import zstd
         else:
-            from backports.zstd import ZstdError, zipfile
+            from backports import zstd
+            from backports.zstd import zipfile as reading
     except ImportError:
         return zipfile, zipfile.BadZipFile
-    return zipfile, ZstdError
+    return (zipfile if sys.version_info >= (3, 14) else reading), zstd.ZstdError
 
 
 def _is_sample(name: str) -> bool:

@@ -44,7 +44,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     ),
     "image": ("image", "image_path", "image_name", "images", "doc.image_path"),
     "id": (
-        *("id", "question_id", "doc_id", "custom_id", "uid", "pid", "qid"),
+        *("custom_id", "id", "question_id", "doc_id", "uid", "pid", "qid"),
         *("sample_score.group_id", "group_id", "index", "sample_id"),
     ),
     "correct": ("correct", "is_correct", "true_false", "hit", "sample_score.score", "scores"),
@@ -52,7 +52,6 @@ PLACES: Mapping[str, tuple[str, ...]] = {
 """Keys by what is read from them, the first that has a value counts; `a.b` is `b` of `a`."""
 
 _VERDICTS = {"C": True, "I": False}  # of inspect
-_NUMBERS = (int, float)
 
 
 def field_of(row: Mapping[str, Any], field: str, columns: Mapping[str, str] | None = None) -> Any:
@@ -95,7 +94,8 @@ def replies_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None)
     if held:
         return replies_in(None)
     raise ValueError(
-        f"expected a completion in one of {', '.join(PLACES['completion'][:12])}; {suggestion(row)}"
+        f"expected a completion in one of {', '.join(PLACES['completion'][:8])} ..., got none; "
+        f"{suggestion(row)}"
     )
 
 
@@ -122,7 +122,7 @@ def gold_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) ->
     gold = field_of(row, "gold", columns)
     if gold is None:
         raise ValueError(
-            f"expected a gold in one of {', '.join(PLACES['gold'][:7])}, got none; "
+            f"expected a gold in one of {', '.join(PLACES['gold'][:7])} ..., got none; "
             f"{suggestion(row)}; or name the data file with --data"
         )
     listed = literal(gold) if isinstance(gold, str) and gold.startswith(("['", '["')) else gold
@@ -164,7 +164,7 @@ def verdict_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None)
         value = only.get("value") if isinstance(only, Mapping) else only
     if isinstance(value, str):
         return _VERDICTS.get(value)
-    return bool(value) if isinstance(value, (bool, *_NUMBERS)) and value in (0, 1) else None
+    return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else None
 
 
 def plain_rows(rows: Iterable[RawRow]) -> Iterator[RawRow]:
@@ -187,7 +187,7 @@ def _unfolded(row: Any) -> list[Any]:
         or any(len(v) != len(asked) for v in lists.values())
     ):
         return [row]
-    return [row | {k: v[i] for k, v in lists.items()} for i in range(len(asked))]
+    return [{**row, **{k: v[i] for k, v in lists.items()}} for i in range(len(asked))]
 
 
 def suggestion(row: Mapping[str, Any]) -> str:
@@ -197,7 +197,7 @@ def suggestion(row: Mapping[str, Any]) -> str:
         >>> suggestion({"said": "x" * 30, "truth": "3"})
         "the keys are ['said', 'truth']; name them with --columns completion=said,gold=truth"
     """
-    names = {}
+    names: dict[str, str | None] = {}
     for field in ("completion", "gold"):
         known = field_of(row, field)
         if known is None:

@@ -30,12 +30,13 @@ def table_rows(path: Path) -> Iterator[RawRow]:
 def _separated(path: Path) -> Iterator[RawRow]:
     csv.field_size_limit(_MAX_CELL)
     mark = "\t" if path.suffix.lower() == ".tsv" else ","
-    line = 1
+    line = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter=mark, strict=True)
             header = list(reader.fieldnames or [])
             _check_header(path, header)
+            line = reader.line_num
             for number, row in enumerate(reader, 1):
                 if None in row or None in row.values():
                     message = f"expected {len(header)} columns as in the header, got another number"
@@ -48,10 +49,10 @@ def _separated(path: Path) -> Iterator[RawRow]:
                 line = reader.line_num
                 yield RawRow(number, _cells(row), line)
     except (UnicodeDecodeError, csv.Error) as error:
-        where = f"line {line + 1}: " if "unexpected end" in str(error) else ""
+        quote = "; a quote that opens there is not closed in its cell"
         raise DataError(
-            f"{where}expected a table of {'tab' if mark != ',' else 'comma'}-separated UTF-8 text: "
-            f"{error}{'; a quote that opens there is never closed' if where else ''}",
+            f"line {line + 1}: expected a table of {'tab' if mark != ',' else 'comma'}-separated "
+            f"UTF-8 text: {error}{quote if isinstance(error, csv.Error) else ''}",
             path=path,
         ) from None
 
@@ -63,18 +64,19 @@ _OPEN_QUOTE = (
 
 
 def _holds_rows(cell: str, header: list[str], mark: str) -> bool:
-    """Whether a cell of several lines holds lines that are rows: a quote was left open.
+    """Whether a cell of several lines is what a quote swallows that was left open: whole rows.
 
-    A text may well have line breaks and commas, but hardly a line with every tab of a row; with
-    commas the row must also begin with a number where the header has one.
+    From a place in one row to the same place in a later one, each line break comes with the marks
+    of one row. With commas, of which texts are full, each line must also begin with a number where
+    the header has one.
     """
-    for text in cell.split("\n")[1:]:
-        if text.count(mark) < len(header) - 1 or len(header) < 2:
-            continue
-        first = text.split(mark, 1)[0].strip('"')
-        if mark == "\t" or (header[0].lower() in _NUMBERED and first.isdigit()):
-            return True
-    return False
+    _, *after = cell.splitlines()
+    of_rows = len(after) * (len(header) - 1)
+    if not of_rows or mark == "\t":
+        return 0 < of_rows == cell.count(mark)
+    firsts = (line.split(mark, 1)[0].strip('"') for line in after)
+    numbered = header[0].lower() in _NUMBERED and all(first.isdigit() for first in firsts)
+    return numbered and cell.count(mark) >= of_rows
 
 
 def _sheet(path: Path) -> Iterator[RawRow]:

@@ -1,4 +1,4 @@
-"""What a model said, in whatever shape it was recorded: texts, messages, choices, lists of these."""
+"""What a model said, as it was recorded: texts, messages, choices, lists of these."""
 
 from __future__ import annotations
 
