@@ -82,9 +82,7 @@ class _Chunked(PyLayer):  # type: ignore[misc]
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, ids: Tensor, asked: TokenLogProbs
-    ) -> Any:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, ids: Tensor, asked: TokenLogProbs) -> Any:
         ctx.save_for_backward(hidden, weight)
         ctx.ids, ctx.asked = ids, asked
         found = [

@@ -81,7 +81,7 @@ class Cache:
     def spread(self, rows: Tensor) -> None:
         """Take row `rows[i]` (B,) as the i-th."""
         assert self.held is not None
-        self.held = tuple(paddle.index_select(held, rows) for held in self.held)  # type: ignore[assignment]
+        self.held = tuple(paddle.index_select(held, rows) for held in self.held)
 
 
 def attend(layer: Any, x: Tensor, turn: Turn, visible: Any, cache: Cache | None) -> Tensor:
@@ -108,7 +108,9 @@ def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + swapped * sin
 
 
-def _dense(layer: Any, mix: Tensor, turn: Turn, added: Tensor | None, cache: Cache | None) -> Tensor:
+def _dense(
+    layer: Any, mix: Tensor, turn: Turn, added: Tensor | None, cache: Cache | None
+) -> Tensor:
     """Scores, softmax and sums as products of dense matrices (B, H, S, D)."""
     rows, length, _ = mix.shape
     groups, queries, width = layer.num_key_value_heads, layer.num_key_value_groups, layer.head_dim
@@ -135,9 +137,7 @@ def _dense(layer: Any, mix: Tensor, turn: Turn, added: Tensor | None, cache: Cac
     return found.reshape([rows, 1, -1]) if length == 1 else _Merge.apply(found)
 
 
-def _kernel(
-    layer: Any, mix: Tensor, turn: Turn, visible: Visible, cache: Cache | None
-) -> Tensor:
+def _kernel(layer: Any, mix: Tensor, turn: Turn, visible: Visible, cache: Cache | None) -> Tensor:
     """Paddle's own attention, on (B, S, H, D)."""
     rows, length, _ = mix.shape
     groups, queries, width = layer.num_key_value_heads, layer.num_key_value_groups, layer.head_dim

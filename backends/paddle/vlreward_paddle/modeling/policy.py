@@ -136,9 +136,9 @@ class PolicyMixin:
             asked,
         )
         if kept.all():
-            return tuple(part.reshape(wanted.shape) for part in found)  # type: ignore[return-value]
+            return tuple(part.reshape(wanted.shape) for part in found)
         target = paddle.to_tensor(np.flatnonzero(kept))
-        return tuple(  # type: ignore[return-value]
+        return tuple(
             paddle.scatter(paddle.zeros([kept.size]), target, part).reshape(kept.shape)
             for part in found
         )
