@@ -127,7 +127,7 @@ def _image(name: str, picture: Shown, embedded: int) -> dict[str, Any]:
 def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
     failure = row.failure
     data: dict[str, Any] = {
-        "id": row.id,
+        "id": row.label,
         "ok": int(suite.right(row)),
         "q": row.question,
         "g": gold_text(row),
