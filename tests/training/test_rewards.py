@@ -204,6 +204,7 @@ def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:
     rec, counting = map(json.loads, text.splitlines())
     assert rec == {
         "step": 4,
+        "mode": "train",
         "id": "rec/1",
         "task": "rec",
         "completion": "<think>so</think><answer>[0, 0, 10, 10]</answer>",

@@ -40,6 +40,9 @@ class SharedScores:
         reward: The task with its terms, weights and protocol.
         stop_ids: Token ids that end a completion; one that ends otherwise was truncated.
         traces: Where each completion is written, if anywhere.
+
+    Attributes:
+        mode: What the traces say that completions are for, `train` or `eval`.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class SharedScores:
         self.reward = reward
         self.stop_ids = frozenset(stop_ids)
         self.traces = traces
+        self.mode = "train"
         self._local = threading.local()
 
     def __reduce__(self) -> tuple[type[SharedScores], tuple[Any, ...]]:
@@ -81,7 +85,7 @@ class SharedScores:
             columns["truncated"] = [not c or c[-1] not in self.stop_ids for c in ids]
         scores = self.reward.scores(completions, solution, **columns)
         if self.traces is not None:
-            self.traces.write(self.reward.spec.name, completions, scores, columns)
+            self.traces.write(self.reward.spec.name, completions, scores, columns, self.mode)
         _log(self.reward.spec.name, scores, columns, perf_counter() - started)
         return scores
 
