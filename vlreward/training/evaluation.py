@@ -27,9 +27,13 @@ class Evaluation:
 
     def __init__(self, rewards: Sequence[TermReward]) -> None:
         self.shared = [
-            SharedScores(replace(shared.reward, metrics=True), sorted(shared.stop_ids))
+            SharedScores(
+                replace(shared.reward, metrics=True), sorted(shared.stop_ids), shared.traces
+            )
             for shared in {id(function.shared): function.shared for function in rewards}.values()
         ]
+        for shared in self.shared:
+            shared.mode = "eval"
 
     def __call__(
         self,

@@ -10,8 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from vlreward.errors import OptionError
-from vlreward.training.arguments import Arguments, Options, first_task, usage
-from vlreward.training.evaluation import ACCURACY
+from vlreward.training.arguments import Arguments, Options, first_task, read_config, usage
 from vlreward.training.recipes import defaults
 from vlreward_paddle.lora import AdapterOptions
 from vlreward_paddle.original import ALIASES, refuse_old_names
@@ -60,18 +59,10 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     task, rest = first_task(parser, argv)
     refuse_old_names(rest)
     words = vars(parser.parse_args(rest))
-    config = _config(words.pop("config", None), {action.dest for action in parser._actions})
-    given = {ALIASES.get(k, k): v for k, v in {**_defaults(task), **config, **words}.items()}
+    chosen = {**_config(words.pop("config", None), parser), **words}
+    given = {ALIASES.get(k, k): v for k, v in {**_defaults(task, chosen), **chosen}.items()}
     if given.get("recompute") is not None:
         given["gradient_checkpointing"] = given.pop("recompute")
-    if given.get("eval_data") is not None:
-        given = {
-            "evaluation_strategy": "steps",
-            "eval_steps": given["save_steps"],
-            "metric_for_best_model": ACCURACY,
-            "greater_is_better": True,
-            **given,
-        }
     if given.get("sharding") == "auto":
         given["sharding"] = "stage2" if _has_gpu() else ""
     if not given.get("sharding"):
@@ -92,8 +83,8 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
         made = GRPOConfig(**training)
     except (ValueError, AssertionError) as error:
         raise OptionError(str(error)) from error
-    chosen = AdapterOptions(**{k: v for k, v in given.items() if k in adapter})
-    return PaddleOptions(task, arguments, made, training, attn, chosen)
+    lora = AdapterOptions(**{k: v for k, v in given.items() if k in adapter})
+    return PaddleOptions(task, arguments, made, training, attn, lora)
 
 
 def _has_gpu() -> bool:
@@ -102,7 +93,7 @@ def _has_gpu() -> bool:
     return bool(paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count())
 
 
-def _defaults(task: str) -> dict[str, Any]:
+def _defaults(task: str, chosen: dict[str, Any]) -> dict[str, Any]:
     import paddle
 
     gpu = _has_gpu()
@@ -112,6 +103,7 @@ def _defaults(task: str) -> dict[str, Any]:
         accelerator=gpu,
         bf16=gpu and bool(paddle.amp.is_bfloat16_supported()),
         workers=min(8, os.cpu_count() or 1),
+        chosen=chosen,
     )
     return {
         **{name: value for name, value in found.items() if name not in _TRL_ONLY},
@@ -128,6 +120,7 @@ def _parser(config: type) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = HfArgumentParser(
         (Arguments, config, AdapterOptions),
         prog="vlreward-train-paddle",
+        conflict_handler="resolve",  # the library has an --overwrite_output_dir of its own
         usage=usage("DIR"),
         description="GRPO on a vision-language model with verifiable rewards, on PaddlePaddle.",
     )
@@ -153,17 +146,10 @@ def _spelled(name: str) -> list[str]:
     return sorted({f"--{name}", f"--{name.replace('_', '-')}"})
 
 
-def _config(path: str | None, known: set[str]) -> dict[str, Any]:
+def _config(path: str | None, parser: argparse.ArgumentParser) -> dict[str, Any]:
     """The options of a YAML file."""
-    if path is None:
-        return {}
-    import yaml
-
-    with open(path, encoding="utf-8") as file:
-        content = yaml.safe_load(file) or {}
-    if not isinstance(content, dict):
-        raise OptionError(f"--config: expected a mapping in {path!r}")
-    found = {str(name).replace("-", "_"): value for name, value in content.items()}
+    found = read_config(path)
+    known = {action.dest for action in parser._actions} | ALIASES.keys()
     for name in found:
         if name not in known:
             raise OptionError(f"--config: expected names of options, got {name!r}")

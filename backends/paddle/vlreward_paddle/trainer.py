@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -20,16 +21,15 @@ from vlreward_paddle.logprobs import completion_logprobs
 from vlreward_paddle.lora import adapter_layers, without_adapter
 from vlreward_paddle.loss import group_advantages, grpo_loss
 from vlreward_paddle.parallel import Metrics, gradient_norm, sum_all
-from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_images
+from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_prompts
 from vlreward_paddle.sampler import GroupSampler
 from vlreward_paddle.shim import Trainer
 
 __all__ = ["Evaluator", "GRPOTrainer", "RowNumbers"]
 
-Evaluator = Callable[
-    [Sequence[dict[str, Any]], Sequence[str], Sequence[list[int]]], Sequence[dict[str, float]]
-]
-"""Rows, completions and their tokens to the numbers of each completion, by name."""
+Evaluator = Callable[..., Sequence[dict[str, float]]]
+"""Rows, completions, their tokens and `trainer_state` to the numbers of each completion, by name;
+see `vlreward.training.evaluation`."""
 
 
 class RowNumbers(paddle.io.Dataset):  # type: ignore[misc]
@@ -140,7 +140,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         )
         # One pass of the library over the sampler is the whole run.
         if args.max_steps <= 0:
-            args.max_steps = max(1, int(args.num_train_epochs * sampler.steps_per_pass))
+            args.max_steps = max(1, math.ceil(args.num_train_epochs * sampler.steps_per_pass))
         sampler.steps = args.max_steps
         self.sampler = sampler
         self._coming: Any = None
@@ -164,7 +164,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
             with waits:
                 with self.autocast_smart_context_manager():
                     loss = self.compute_loss(model, batch) / count
-                loss.backward()
+                (self.scaler.scale(loss) if self.do_grad_scaling else loss).backward()
             total += loss.detach()
         self.metrics.add("step_time", time.perf_counter() - started)
         return total
@@ -223,7 +223,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
                 banned_ids=tuple(getattr(self.model, "banned_ids", ())),
                 chunk_size=args.logprob_chunk_size,
                 keep=keep[part],
-                share_images=shares_images(self.model),
+                share_prompts=shares_prompts(self.model),
             )
             for part in (slice(i, i + size) for i in range(0, len(indices), size))
         ]
@@ -277,7 +277,8 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
             rows = [self.eval_rows[index] for index in mine[first : first + size]]
             tokens = generate(self.model, [self.codec.encode(row) for row in rows], greedy)
             texts = [self.codec.decode(ids) for ids in tokens]
-            for ids, numbers in zip(tokens, self.evaluator(rows, texts, tokens), strict=True):
+            measured = self.evaluator(rows, texts, tokens, trainer_state=self.state)
+            for ids, numbers in zip(tokens, measured, strict=True):
                 metrics.add("completions/mean_length", len(ids))
                 metrics.add("completions/clipped_ratio", ids[-1] not in self.codec.eos_ids)
                 for name, value in numbers.items():
