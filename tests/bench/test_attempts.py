@@ -100,8 +100,7 @@ def test_each_question_gets_k_answers_of_its_own(
     assert several["pass_at"]["1"] == pytest.approx(found["acc"])
     assert list(several["pass_at"].values()) == sorted(several["pass_at"].values())
     right = [
-        sum(row["metrics"]["acc"] for row in written[i : i + 6])
-        for i in range(0, len(written), 6)
+        sum(row["metrics"]["acc"] for row in written[i : i + 6]) for i in range(0, len(written), 6)
     ]
     assert several["always_right"] == right.count(6)
     assert several["never_right"] == right.count(0)
