@@ -119,11 +119,11 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             family=family,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
         )
-        notes = []
+        notes = list(file.notes)
         if file.accuracy is not None:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
-        if suite.n is not None and len(file.rows) != suite.n:
-            notes.append(f"{len(file.rows)} samples; the whole split has {suite.n}")
+        if suite.n is not None and file.questions != suite.n:
+            notes.append(f"{file.questions} samples; the whole split has {suite.n}")
         evaluation = evaluate(
             suite,
             rule.spec,
@@ -138,6 +138,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             },
             notes=notes,
             images=dataset.images if dataset is not None else image_source(suite, options, None),
+            attempts=[row.attempt for row in file.rows],
         )
         primary = rule.spec.primary
         verdicts = [row.correct for row in file.rows]
