@@ -174,11 +174,11 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
 
 def _prompts(codec: QwenCodec) -> list[Prompt]:
     """Two questions of different lengths, so that one is padded."""
-    from vlreward.scenes import make_scene
+    from vlreward.scenes import TASKS, make_scene
 
     found = []
-    for index, more in enumerate(("", " Look at all of the picture, and count with care.")):
-        scene = make_scene("counting", "train", index, level="easy")
+    for index, more in enumerate(("", " Look at all of the picture, with care.")):
+        scene = make_scene(TASKS[0], "train", index, level="easy")
         parts = [{"type": "image"}, {"type": "text", "text": scene.question + more}]
         found.append(codec.prompt([{"role": "user", "content": parts}], scene.image))
     return found

@@ -46,12 +46,12 @@ class Runs:
         return self._weights[name]
 
     def _train(self, name: str, options: tuple[str, ...], processes: int) -> None:
-        from vlreward.scenes import export_scenes
+        from vlreward.scenes import TASKS, export_scenes
 
         output = self.directory / name
-        rows = export_scenes("counting", self.directory, 16, level="easy")
+        rows = export_scenes(TASKS[0], self.directory, 16, level="easy")
         words = [
-            *("counting", "--model", str(self.model), "--data", str(rows)),
+            *(TASKS[0], "--model", str(self.model), "--data", str(rows)),
             *("--image_root", str(self.directory), "--output_dir", str(output)),
             *("--num_generations", "4", "--per_device_train_batch_size", "4"),
             *("--gradient_accumulation_steps", "2", "--max_completion_length", "24"),
