@@ -31,6 +31,10 @@ class _Paddle(cli.Backend):
 
             logging.disable(logging.NOTSET)
         quiet()
+        if {"--self-test", "--self_test"} & set(argv):
+            from vlreward_paddle.self_test import main as self_test
+
+            raise SystemExit(self_test(argv))
         from vlreward_paddle.arguments import parse
         from vlreward_paddle.preparing import prepare
 
