@@ -72,17 +72,12 @@ def _partner(suite: Suite, other: Run) -> Suite | None:
     shared = {
         found.name: len(mine.intersection(row.id for row in found.samples or ()))
         for found in other.suites.values()
-        if found.name == suite.name or _whole(found) == _whole(suite)
+        if found.name == suite.name or found.base == suite.base
     }
     if shared.get(suite.name):
         return other.suites[suite.name]
     best = max(shared, key=lambda name: shared[name], default=None)
     return None if best is None or not shared[best] else other.suites[best]
-
-
-def _whole(suite: Suite) -> tuple[str, str | None]:
-    """What a subset is of."""
-    return suite.result.suite or suite.name.partition("[")[0], suite.result.control
 
 
 def by_question(suite: Suite) -> dict[str, list[SampleRow]]:

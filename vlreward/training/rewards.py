@@ -20,11 +20,9 @@ from vlreward._text import one_line
 from vlreward.errors import OptionError
 from vlreward.rewards import REWARDS, TaskReward
 from vlreward.training.traces import TraceFile
-from vlreward.types import FailureCode, Score
+from vlreward.types import Score
 
 __all__ = ["SharedScores", "TermReward", "UserReward", "term_rewards", "user_rewards"]
-
-_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
 
 @dataclass
@@ -170,12 +168,8 @@ class TermReward:
         """
         scores = self.shared.scores(self.term, completions, solution, **columns)
         if self.on_timeout == "none":
-            return [None if score is None else self._settled(score) for score in scores]
+            scores = [None if score is None or score.unsettled else score for score in scores]
         return [None if score is None else score.terms.get(self.term) for score in scores]
-
-    def _settled(self, score: Score) -> float | None:
-        unsettled = score.failure is not None and score.failure.code in _UNSETTLED
-        return None if unsettled else score.terms.get(self.term)
 
 
 def term_rewards(

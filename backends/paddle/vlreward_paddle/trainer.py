@@ -145,7 +145,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
             with waits:
                 with self.autocast_smart_context_manager():
                     loss = self.compute_loss(model, batch) / count
-                loss.backward()
+                (self.scaler.scale(loss) if self.do_grad_scaling else loss).backward()
             total += loss.detach()
         self.metrics.add("step_time", time.perf_counter() - started)
         return total

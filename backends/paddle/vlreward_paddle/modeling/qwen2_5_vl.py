@@ -13,8 +13,9 @@ from paddleformers.transformers.qwen2_5_vl.modeling import (
     Qwen2_5_VLPretrainedModel,
 )
 
+from vlreward_paddle.modeling.parts import replace_parts
 from vlreward_paddle.modeling.policy import InnerMixin, PolicyMixin
-from vlreward_paddle.modeling.text import TextModel, quick_norms
+from vlreward_paddle.modeling.text import TextModel
 
 __all__ = ["Qwen2_5_VLPolicy", "build"]
 
@@ -26,7 +27,7 @@ class _Inner(InnerMixin, Qwen2_5_VLModel):  # type: ignore[misc]
         Qwen2_5_VLPretrainedModel.__init__(self, config)
         self.visual = Qwen2_5_VisionTransformerPretrainedModel._from_config(config.vision_config)
         self.language_model = TextModel._from_config(config.text_config)
-        quick_norms(self.visual)
+        replace_parts(self.visual)
 
 
 class Qwen2_5_VLPolicy(PolicyMixin, Qwen2_5_VLForConditionalGeneration):  # type: ignore[misc]

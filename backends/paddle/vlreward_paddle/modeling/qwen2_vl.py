@@ -18,6 +18,7 @@ from paddleformers.transformers.qwen2_5_vl.modeling import (
 )
 
 from vlreward_paddle.modeling.config import Qwen2VLConfig
+from vlreward_paddle.modeling.parts import replace_parts
 from vlreward_paddle.modeling.policy import InnerMixin, PolicyMixin
 from vlreward_paddle.modeling.qwen2_5_vl import build
 from vlreward_paddle.modeling.text import TextModel
@@ -69,6 +70,7 @@ class _Inner(InnerMixin, Qwen2_5_VLModel):  # type: ignore[misc]
     def __init__(self, config: Any) -> None:
         Qwen2_5_VLPretrainedModel.__init__(self, config)
         self.visual = _VisionTower._from_config(config.vision_config)
+        replace_parts(self.visual)
         self.language_model = TextModel._from_config(config.text_config)
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import paddle
 from paddle import Tensor
 from paddle.distributed.fleet.utils import recompute
-from paddleformers.nn.norm import RMSNorm
 from paddleformers.transformers.qwen2_5_vl.modeling import Qwen2_5_VLTextModel
 
 from vlreward_paddle.modeling.attention import Cache, Turn, Visible, attend
+from vlreward_paddle.modeling.parts import replace_parts
 
-__all__ = ["TextModel", "quick_norms"]
+__all__ = ["TextModel"]
 
 
 class TextModel(Qwen2_5_VLTextModel):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class TextModel(Qwen2_5_VLTextModel):  # type: ignore[misc]
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        quick_norms(self)
+        replace_parts(self)
 
     def new_cache(self) -> list[Cache]:
         """An empty cache for each layer."""
@@ -86,29 +86,3 @@ class TextModel(Qwen2_5_VLTextModel):  # type: ignore[misc]
 def _layer(layer: Any, x: Tensor, turn: Turn, visible: Any, cache: Cache | None) -> Tensor:
     x = x + attend(layer.self_attn, layer.input_layernorm(x), turn, visible, cache)
     return x + layer.mlp(layer.post_attention_layernorm(x))
-
-
-class _Norm(RMSNorm):  # type: ignore[misc]
-    """Squares by a product; `pow` costs a CPU a hundred times as much."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.config.get("fuse_rms_norm", True):
-            return super().forward(x)
-        if self.weight.dtype == paddle.float32:  # Entering the guard costs as much as the rest.
-            return self._scaled(x)
-        with paddle.amp.auto_cast(False):
-            return self._scaled(x)
-
-    def _scaled(self, x: Tensor) -> Tensor:
-        wide = x.astype("float32")
-        scale = paddle.rsqrt((wide * wide).mean(-1, keepdim=True) + self.variance_epsilon)
-        return (wide * scale).astype(self.weight.dtype) * self.weight
-
-
-def quick_norms(model: Any) -> None:
-    """Replace paddleformers' RMSNorms by faster ones, before weights are loaded."""
-    for parent in model.sublayers(include_self=True):
-        for name, norm in list(parent.named_children()):
-            if type(norm) is RMSNorm:
-                made = _Norm(norm.config, norm.hidden_size, norm_eps=norm.variance_epsilon)
-                setattr(parent, name, made)
