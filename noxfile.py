@@ -27,7 +27,7 @@ TORCH = "torch==2.13.0"
 @nox.session
 def core(session: nox.Session) -> None:
     """The core's tests and doctests, without torch or any other framework."""
-    session.install("-e", ".", *CORE_TOOLS)
+    session.install("-e", ".[xlsx,inspect]", *CORE_TOOLS)
     session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
     # The server and the plug-in for ms-swift import what only their own sessions have.
     apart = [f"--ignore=vlreward/integrations/{name}" for name in ("server", "plugins")]
@@ -75,7 +75,8 @@ def gmpy2(session: nox.Session) -> None:
 def serve(session: nox.Session) -> None:
     """The reward server, its faults included, and Parquet files."""
     session.install("-e", ".[serve,data]", *TEST_TOOLS)
-    session.run("pytest", "tests/integrations/server", "tests/test_packing.py", *session.posargs)
+    files = ("tests/test_packing.py", "tests/bench/test_completions_file.py")
+    session.run("pytest", "tests/integrations/server", *files, *session.posargs)
 
 
 @nox.session

@@ -29,7 +29,7 @@ class Report(BaseModel):
     """Mean of the primary metric, failures counted as 0; in [0, 1]."""
     acc_ci: Interval
     """Interval of `acc` for samples that are independent: Wilson's, or where the primary metric is
-    a fraction such as F1 a bootstrap."""
+    a fraction such as F1 a bootstrap; of whole questions where each has several scores."""
     acc_ci_clustered: Interval | None
     """Bootstrap interval of `acc` that resamples whole images; None where images are not named, or
     none or all samples share one."""
@@ -50,7 +50,10 @@ class Report(BaseModel):
 
 
 def aggregate(
-    task: TaskSpec, scores: Sequence[Score], groups: Sequence[str | None] | None = None
+    task: TaskSpec,
+    scores: Sequence[Score],
+    groups: Sequence[str | None] | None = None,
+    questions: Sequence[str] | None = None,
 ) -> Report:
     """Summarise scores.
 
@@ -59,19 +62,22 @@ def aggregate(
         scores: At least one score.
         groups: What each score's sample shares with others, normally its image; None, or a None
             among them, leaves out the clustered interval.
+        questions: Which question each score is of, where some have several; they share a group.
 
     Raises:
-        ValueError: If there are no scores, or not as many groups.
+        ValueError: If there are no scores, or not as many groups or questions.
     """
     if not scores:
         raise ValueError("expected at least one score, got none: an empty mean has no value")
-    if groups is not None and len(groups) != len(scores):
-        raise ValueError(f"expected {len(scores)} groups, got {len(groups)}")
+    for name, given in (("groups", groups), ("questions", questions)):
+        if given is not None and len(given) != len(scores):
+            raise ValueError(f"expected {len(scores)} {name}, got {len(given)}")
     n = len(scores)
+    independent = n if questions is None else len(set(questions))
     primary = [score.metrics[task.primary] for score in scores]
     failed = Counter(score.failure.code.value for score in scores if score.failure is not None)
     clustered = None
-    if groups is not None and None not in groups and 1 < len(set(groups)) < n:
+    if groups is not None and None not in groups and 1 < len(set(groups)) < independent:
         clustered = bootstrap_mean(primary, groups=[str(group) for group in groups])
     measured = {
         m.name: [s.metrics[m.name] for s in scores if m.name in s.metrics] for m in task.metrics
@@ -81,7 +87,7 @@ def aggregate(
         task=task.name,
         primary=task.primary,
         acc=sum(primary) / n,
-        acc_ci=_interval(primary),
+        acc_ci=_interval(primary, questions if 1 < independent < n else None),
         acc_ci_clustered=clustered,
         n=n,
         parse_rate=1 - sum(failed.values()) / n,
@@ -93,8 +99,10 @@ def aggregate(
     )
 
 
-def _interval(values: Sequence[float]) -> Interval:
+def _interval(values: Sequence[float], questions: Sequence[str] | None) -> Interval:
     """Wilson's where every value is 0 or 1; of fractions, such as F1, by resampling them."""
+    if questions is not None:
+        return bootstrap_mean(values, groups=questions)
     if len(values) > 1 and any(value not in (0, 1) for value in values):
         return bootstrap_mean(values)
     return wilson_interval(round(sum(values)), len(values))

@@ -9,6 +9,7 @@ import typer
 
 from vlreward.attack.cli import attack
 from vlreward.command_line import AxisOrderOption, Family, FrameOption, Group, Version
+from vlreward.data.cli import app as data
 from vlreward.doctor.cli import doctor
 from vlreward.families_cli import families
 from vlreward.integrations import cli as integrations
@@ -26,8 +27,7 @@ app = typer.Typer(
     help="Verifiable rewards for vision-language models: reports, comparisons, data. "
     "The benchmark itself is [bold]vlreward-bench[/bold].",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Get the data sets of the tasks.")
-app.add_typer(data_app, name="data")
+app.add_typer(data, name="data")
 
 Run = Annotated[Path, typer.Argument(help="Directory that vlreward-bench wrote.")]
 
@@ -107,45 +107,6 @@ def rescore(
 
     again = score_again(run, protocol=protocol, method=method, frame=frame)
     finish(again, out, overwrite=overwrite)
-
-
-@data_app.command()
-def fetch(
-    name: Annotated[
-        str, typer.Argument(help="Data set, e.g. rec; a wrong name lists all that are known.")
-    ],
-    source: Annotated[
-        Literal["hf", "paddlemix"],
-        typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives."),
-    ] = "hf",
-    dest: Annotated[Path, typer.Option(help="Directory to unpack into.")] = Path("data"),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be downloaded.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is there already.")
-    ] = False,
-    keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep archives after unpacking.")
-    ] = False,
-) -> None:
-    """Download a task's data: resumed after a cut, checked, safely unpacked.
-
-    What was downloaded, with its SHA-256, is written to DEST/fetch-receipt.json.
-    """
-    from vlreward.data.fetch import fetch as download
-    from vlreward.data.sources import SOURCES, fetch_plan
-    from vlreward.registry import unknown_name
-
-    if name not in SOURCES.names():
-        raise unknown_name("data set", name, SOURCES.names())
-    if dry_run:
-        for item in fetch_plan(name, source):
-            size = f"{item.size / 1e6:,.0f} MB" if item.size else "size unknown"
-            typer.echo(f"{item.url} ({size}) -> {dest / item.to}: {item.about}")
-        return
-    for done in download(name, source, dest, overwrite=overwrite, keep_archives=keep_archives):
-        typer.echo(f"done: {done.url}")
 
 
 @app.command()

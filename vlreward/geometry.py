@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from vlreward.metrics.polygons import Polygon
@@ -97,6 +97,10 @@ class Box(_Corners):
     """
 
     __slots__ = ()
+
+    axes: ClassVar[str] = "written"
+    """Whether the order of its numbers is as `written`, or the text tells more or less of it: see
+    `vlreward.frames.x_first`."""
 
     def __new__(cls, x1: float, y1: float, x2: float, y2: float) -> Box:
         # One chained comparison each also refuses NaN and infinities.

@@ -20,6 +20,7 @@ from vlreward.training.preparing import (
     columns_for,
     load_samples,
     reward_functions,
+    reweighted,
     task_rewards,
     tasks_of,
 )
@@ -33,7 +34,7 @@ def _arguments(data: Path, **more: Any) -> Arguments:
 
 
 def _functions(arguments: Arguments, tasks: list[str], **more: Any) -> list[TermReward]:
-    options = {"output_dir": "out", "rank": 3, "weights": None, **more}
+    options = {"output_dir": "out", "rank": 3, **more}
     return reward_functions(task_rewards(arguments, tasks), arguments, **options)
 
 
@@ -99,10 +100,17 @@ def test_options_that_do_not_fit_name_themselves(
         task_rewards(Arguments(data="d", **options), ["rec"])
 
 
-def test_there_is_one_weight_for_each_function() -> None:
+def test_there_is_one_weight_for_each_function_from_one_option() -> None:
+    arguments = Arguments(data="d")
+    rewards = task_rewards(arguments, ["rec"])
     message = r"--reward_weights: expected 2 numbers, for rec_iou, rec_format; got \[1\]"
     with pytest.raises(OptionError, match=message):
-        _functions(Arguments(data="d"), ["rec"], weights=[1])
+        reweighted(rewards, arguments, [1])
+    both = Arguments(data="d", weights=["iou=2"])
+    with pytest.raises(OptionError, match="--weights and --reward_weights both say what terms"):
+        reweighted(task_rewards(both, ["rec"]), both, [1, 1])
+    (reward,) = reweighted(rewards, arguments, [2, 0])
+    assert [term.weight for term in reward.spec.terms] == [2, 0]
 
 
 def test_columns_take_the_prompt_and_frame_of_the_options(scenes_data: Path) -> None:

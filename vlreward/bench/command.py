@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -66,9 +66,12 @@ class _Rules:
     suite: Suite
     spec: TaskSpec
     prompt: PromptTemplate
+    prompts: Mapping[str, PromptTemplate]
+    """Of further tasks of the suite, by task."""
 
 
 def _rules(suite: Suite, options: RunOptions) -> _Rules:
+    from vlreward.bench.mixed import rules_of
     from vlreward.prompts import get_prompt
     from vlreward.tasks import get_task
 
@@ -83,7 +86,11 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
         )
     if preset is None:
         preset = get_prompt(suite.prompts[method]) if method in suite.prompts else spec.prompt
-    return _Rules(suite, spec.configured(clip=options.clip), preset)
+    more: dict[str, PromptTemplate] = {}
+    if options.prompt is None:
+        rules = rules_of(suite, spec)
+        more = {name: one.prompt for name, one in rules.items() if name != spec.name}
+    return _Rules(suite, spec.configured(clip=options.clip), preset, more)
 
 
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
@@ -109,11 +116,11 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             family=family,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
         )
-        notes = []
+        notes = list(file.notes)
         if file.accuracy is not None:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
-        if suite.n is not None and len(file.rows) != suite.n:
-            notes.append(f"{len(file.rows)} samples; the whole split has {suite.n}")
+        if suite.n is not None and file.questions != suite.n:
+            notes.append(f"{file.questions} samples; the whole split has {suite.n}")
         evaluation = evaluate(
             suite,
             rule.spec,
@@ -128,6 +135,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             },
             notes=notes,
             images=dataset.images if dataset is not None else image_source(suite, options, None),
+            attempts=[row.attempt for row in file.rows],
         )
         primary = rule.spec.primary
         verdicts = [row.correct for row in file.rows]
@@ -167,9 +175,11 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             options.max_error_rate,
             options.overwrite,
             axis_order=options.axis_order,
+            attempts=options.samples,
         )
         for rule, dataset in zip(rules, datasets):
-            evaluation = live.evaluate(rule.suite, dataset, rule.spec, rule.prompt)
+            asked = (rule.spec, rule.prompt)
+            evaluation = live.evaluate(rule.suite, dataset, *asked, prompts=rule.prompts)
             evaluations += with_controls(evaluation) if options.controls else [evaluation]
             if engine.rank == 0:
                 Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
@@ -177,7 +187,11 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
                 shuffled = shuffle_images(dataset)
                 evaluations.append(
                     live.evaluate(
-                        rule.suite, shuffled, rule.spec, rule.prompt, control="shuffled-images"
+                        rule.suite,
+                        shuffled,
+                        *asked,
+                        prompts=rule.prompts,
+                        control="shuffled-images",
                     )
                 )
     finally:

@@ -28,10 +28,11 @@ def with_controls(evaluation: Evaluation) -> list[Evaluation]:
     several tasks, a control answers each row with the first one of its task. The evaluation says
     so in a note if there is none.
     """
-    answers = _blind(evaluation.samples)
+    samples = list({sample.id: sample for sample in evaluation.samples}.values())
+    answers = _blind(samples)
     if not answers:
         return [replace(evaluation, notes=(*evaluation.notes, _NONE))]
-    return [evaluation, *(_control(evaluation, *control) for control in answers.items())]
+    return [evaluation, *(_control(evaluation, samples, *control) for control in answers.items())]
 
 
 def _blind(samples: Sequence[Sample]) -> dict[str, list[str]]:
@@ -76,13 +77,15 @@ def shuffle_images(dataset: Dataset) -> Dataset:
     return Dataset(f"{dataset.name}@shuffled-images", shifted, dataset.provenance, dataset.images)
 
 
-def _control(evaluation: Evaluation, name: str, answers: Sequence[str]) -> Evaluation:
+def _control(
+    evaluation: Evaluation, asked: Sequence[Sample], name: str, answers: Sequence[str]
+) -> Evaluation:
     suite = evaluation.suite
     samples = [
         sample.model_copy(update={"frame": Frame.ORIGINAL_PX, "axis_order": "xy"})
         if sample.gold.located
         else sample
-        for sample in evaluation.samples
+        for sample in asked
     ]
     frame = Frame.ORIGINAL_PX if any(sample.gold.located for sample in samples) else None
     safe = "".join(c if c.isalnum() or c in "-._+" else "_" for c in name)[:_LONGEST_NAME]

@@ -6,14 +6,17 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from vlreward.aggregate import Report, aggregate
+from vlreward.bench.attempts import summarise
 from vlreward.bench.mixed import joined, rules_of, score_rows
-from vlreward.bench.run_files import FailureRow, SampleRow, SuiteResult, TaskPart
+from vlreward.bench.run_files import Attempts, FailureRow, SampleRow, SuiteResult, TaskPart
 from vlreward.data.images import ImageFolder, ImageSource
 from vlreward.frames import Frame
 from vlreward.prompts import PromptTemplate
@@ -22,7 +25,7 @@ from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
 from vlreward.verify import Verdict
 
-__all__ = ["Evaluation", "evaluate", "file_fields"]
+__all__ = ["Evaluation", "evaluate", "file_fields", "sample_row"]
 
 _OUTSIDE_WARNING = 0.05
 
@@ -60,6 +63,16 @@ class Evaluation:
     """Where the images of the samples are, if known."""
     parts: Mapping[str, Report] = field(default_factory=dict)
     """Where rows belong to several tasks: the report of each."""
+    attempts: Sequence[int] | None = None
+    """Which of several answers to its question each completion is, from 0; None where each
+    question has one. The samples of one question have one id."""
+
+    @cached_property
+    def several(self) -> Attempts | None:
+        """What several answers to each question come to; None where each has one."""
+        if self.attempts is None:
+            return None
+        return summarise(self.samples, self.scores, self.report.primary)
 
     def summary(self, directory: Path | None = None) -> SuiteResult:
         """The entry of this suite in `results.json`.
@@ -82,6 +95,7 @@ class Evaluation:
             acc_ci_method=report.acc_ci.method,
             acc_ci_clustered=(clustered.low, clustered.high) if clustered else None,
             n=report.n,
+            attempts=self.several,
             parse_rate=report.parse_rate,
             failures=report.failures,
             primary=report.primary,
@@ -112,24 +126,32 @@ class Evaluation:
 
     def sample_rows(self) -> Iterator[SampleRow]:
         """The rows of `samples_<suite>.jsonl`."""
-        for sample, completion, score in zip(self.samples, self.completions, self.scores):
-            judged = score.answer if isinstance(score.judged, Verdict | None) else score.judged
-            failure = score.failure
-            yield SampleRow(
-                **sample.model_dump(mode="json"),
-                task=sample.task,
-                completion=completion.text,
-                truncated=completion.truncated,
-                token_count=completion.token_count,
-                answer=_plain(judged),
-                raw_answer=_plain(score.answer),
-                span=score.span,
-                failure=failure
-                and FailureRow(code=failure.code.value, detail=failure.detail, span=failure.span),
-                value=score.value,
-                terms=score.terms,
-                metrics=score.metrics,
-            )
+        attempts = repeat(None) if self.attempts is None else self.attempts
+        return map(sample_row, self.samples, self.completions, self.scores, attempts)
+
+
+def sample_row(
+    sample: Sample, completion: Completion, score: Score, attempt: int | None = None
+) -> SampleRow:
+    """One row of `samples_<suite>.jsonl`."""
+    judged = score.answer if isinstance(score.judged, Verdict | None) else score.judged
+    failure = score.failure
+    return SampleRow(
+        **sample.model_dump(mode="json"),
+        attempt=attempt,
+        task=sample.task,
+        completion=completion.text,
+        truncated=completion.truncated,
+        token_count=completion.token_count,
+        answer=_plain(judged),
+        raw_answer=_plain(score.answer),
+        span=score.span,
+        failure=failure
+        and FailureRow(code=failure.code.value, detail=failure.detail, span=failure.span),
+        value=score.value,
+        terms=score.terms,
+        metrics=score.metrics,
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -158,6 +180,7 @@ def evaluate(
     notes: Sequence[str] = (),
     images: ImageSource | None = None,
     scores: Sequence[Score] | None = None,
+    attempts: Sequence[int] | None = None,
 ) -> Evaluation:
     """Score the completions of one suite.
 
@@ -175,6 +198,7 @@ def evaluate(
         notes: Remarks on the inputs; remarks on the frame are added.
         images: Where the images of the samples are, if known.
         scores: Their scores, where they are known already.
+        attempts: See `Evaluation`; None, or all 0, where each question has one answer.
 
     Raises:
         ValueError: If there are no samples, or the numbers differ.
@@ -187,7 +211,10 @@ def evaluate(
     if len(specs) > 1:
         whole, scores, parts = joined(specs, samples, scores)
     names = [sample.image for sample in samples]
-    report = aggregate(whole, scores, names if any(names) else None)
+    if attempts is not None and not any(attempts):
+        attempts = None
+    questions = None if attempts is None else [sample.id for sample in samples]
+    report = aggregate(whole, scores, names if any(names) else None, questions)
     return Evaluation(
         suite=suite,
         name=name or suite.name,
@@ -203,6 +230,7 @@ def evaluate(
         notes=(*notes, *_frame_notes(scores, samples, frame, frame_declared_by)),
         images=images,
         parts=parts,
+        attempts=attempts,
     )
 
 

@@ -42,6 +42,8 @@ class LiveRun:
     """False to show none."""
     axis_order: AxisOrder | None = None
     """Which coordinate of a predicted pair comes first, in place of the model family's."""
+    attempts: int = 1
+    """How many answers each sample gets."""
 
     def evaluate(
         self,
@@ -50,6 +52,7 @@ class LiveRun:
         spec: TaskSpec,
         prompt: PromptTemplate,
         *,
+        prompts: Mapping[str, PromptTemplate] | None = None,
         control: str | None = None,
     ) -> Evaluation:
         """Run and score one suite, resuming an earlier run of it.
@@ -59,6 +62,7 @@ class LiveRun:
             dataset: Its samples, or those of a control.
             spec: Task, protocol and method.
             prompt: How samples are put to the model.
+            prompts: By task, where rows of some tasks are put otherwise.
             control: Name of the control that the data set is, if it is one.
 
         Raises:
@@ -81,6 +85,8 @@ class LiveRun:
                 self.engine,
                 self.out / f"run_{name}.jsonl",
                 prompt=prompt,
+                prompts=prompts,
+                attempts=self.attempts,
                 images=dataset.images,
                 judge=live.add,
                 max_error_rate=self.max_error_rate,
@@ -92,14 +98,16 @@ class LiveRun:
             answered = [item for item in completed if item.completion is not None]
             samples = [seen(item) for item in answered]
             completions = [item.completion for item in answered if item.completion is not None]
-            scores = live.of(samples, completions)
+            attempts = [item.attempt for item in answered]
+            scores = live.of(samples, completions, attempts)
         origin = dataset.provenance
         notes = [*origin.remarks]
         if origin.skipped:
             notes.append(f"{len(origin.skipped)} rows of the data were skipped")
+        asked = "samples" if self.attempts == 1 else "answers wanted"
         if len(answered) < len(completed):
             notes.append(
-                f"WARNING: {len(completed) - len(answered)} of {len(completed)} samples have no "
+                f"WARNING: {len(completed) - len(answered)} of {len(completed)} {asked} have no "
                 "answer and are left out; run the same command again to try them again"
             )
         references = suite.references if control is None else ()
@@ -109,6 +117,7 @@ class LiveRun:
             samples,
             completions,
             scores=scores,
+            attempts=attempts,
             prompt=prompt,
             name=dataset.name,
             frame=frame,

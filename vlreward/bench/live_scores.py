@@ -29,8 +29,8 @@ class LiveScores:
 
     def __init__(self, specs: Mapping[str, TaskSpec], seen: Callable[[Completed], Sample]) -> None:
         self._specs, self._seen = specs, seen
-        self._known: dict[str, Score] = {}
-        self._pending: dict[str, Future[Score]] = {}
+        self._known: dict[tuple[str, int], Score] = {}
+        self._pending: dict[tuple[str, int], Future[Score]] = {}
         self._unshown: deque[tuple[str, Future[Score]]] = deque()
         # As many as the verifier has workers: who waits for one must not run into its deadline.
         workers = max(1, min(8, (os.cpu_count() or 2) // 2))
@@ -56,23 +56,34 @@ class LiveScores:
             quick = score_quickly(spec, item.completion, sample)
             if quick is None:
                 future = self._pool.submit(score, spec, item.completion, sample)
-                self._pending[sample.id] = future
+                self._pending[sample.id, item.attempt] = future
                 self._unshown.append((spec.primary, future))
             else:
-                self._known[sample.id] = quick
+                self._known[sample.id, item.attempt] = quick
                 found.append(quick.metrics[spec.primary])
         while self._unshown and self._unshown[0][1].done():
             primary, future = self._unshown.popleft()
             found.append(future.result().metrics[primary])
         return found
 
-    def of(self, samples: Sequence[Sample], completions: Sequence[Completion]) -> list[Score]:
+    def of(
+        self,
+        samples: Sequence[Sample],
+        completions: Sequence[Completion],
+        attempts: Sequence[int] | None = None,
+    ) -> list[Score]:
         """The score of each sample, in order; waits for those that are not known yet.
 
         What was never added, since another process answered it, is scored now.
+
+        Args:
+            samples: The samples as the engine saw them.
+            completions: What it wrote.
+            attempts: Which answer to its sample each is; None if all are the first.
         """
         self._known.update((key, future.result()) for key, future in self._pending.items())
-        rest = [i for i, sample in enumerate(samples) if sample.id not in self._known]
+        keys = [(s.id, n) for s, n in zip(samples, attempts or [0] * len(samples))]
+        rest = [i for i, key in enumerate(keys) if key not in self._known]
         late = score_rows(self._specs, [samples[i] for i in rest], [completions[i] for i in rest])
-        self._known.update((samples[i].id, found) for i, found in zip(rest, late))
-        return [self._known[sample.id] for sample in samples]
+        self._known.update((keys[i], found) for i, found in zip(rest, late))
+        return [self._known[key] for key in keys]

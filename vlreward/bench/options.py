@@ -95,6 +95,16 @@ class RunOptions(EngineConfig):
             "FastDeploy, transformers serve), paddle, or a plug-in's.",
         ),
     ] = "hf"
+    samples: Annotated[
+        int,
+        _option(
+            "Engine",
+            help="Answers to each question, drawn at --temperature: pass@k, maj@k and the spread "
+            "stand beside the accuracy.",
+            min=1,
+            max=10_000,
+        ),
+    ] = 1
     max_error_rate: Annotated[
         float,
         _option(
@@ -176,13 +186,13 @@ class RunOptions(EngineConfig):
                 "(--completions FILE)"
             )
         if self.temperature == 0:
-            self.refuse("greedy decoding (--temperature 0)", {"top_p"})
+            self.refuse("greedy decoding (--temperature 0)", {"top_p", "samples"})
 
 
 ASKING_FIELDS = frozenset(
     {
         *(field.name for field in dataclasses.fields(EngineConfig) if field.name != "family"),
-        *("sample_num", "draw", "limit", "on_missing", "engine", "max_error_rate"),
+        *("sample_num", "draw", "limit", "on_missing", "engine", "samples", "max_error_rate"),
     }
 )
 """What matters only where a model is asked."""

@@ -75,4 +75,5 @@ def _rescored(
             "rescored_from": run.path.resolve().name,
         },
         images=scored.images,
+        attempts=None if result.attempts is None else [row.attempt or 0 for row in rows],
     )

@@ -22,6 +22,7 @@ from vlreward.types import AxisOrder, Completion, Sample
 __all__ = [
     "RESULTS_FILE",
     "RESULTS_SCHEMA",
+    "Attempts",
     "FailureRow",
     "Results",
     "SampleRow",
@@ -81,6 +82,35 @@ class TaskPart(BaseModel):
     """Mean of each metric."""
 
 
+class Attempts(BaseModel):
+    """What several answers to each question come to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    questions: Count
+    """Number of questions."""
+    most: Count
+    """Most answers to one question: the K of `--samples`."""
+    fewest: Count
+    """Fewest; below `most` where some have no answer."""
+    pass_at: dict[str, Share]
+    """By k: the chance that one of k answers is right, unbiased; the expected best of k where
+    the primary metric is a fraction."""
+    pass_at_ci: dict[str, tuple[Number, Number]] = Field(default_factory=dict)
+    """Their 95 % intervals, by image where images are named, else by question."""
+    majority_at: dict[str, Share] = Field(default_factory=dict)
+    """By k: the share of right majority votes of k answers; empty where answers lie in the image,
+    as no two agree there."""
+    majority_at_ci: dict[str, tuple[Number, Number]] = Field(default_factory=dict)
+    """Their 95 % intervals."""
+    spread: Number
+    """Mean over the questions of the standard deviation of what their answers earned."""
+    always_right: Count
+    """Number of questions whose answers are all right."""
+    never_right: Count
+    """Number of questions without a right answer."""
+
+
 class SuiteResult(BaseModel):
     """What `results.json` says of one suite; keys that are not listed here are kept."""
 
@@ -102,7 +132,9 @@ class SuiteResult(BaseModel):
     acc_ci_clustered: tuple[Number, Number] | None = None
     """Interval that allows for several samples of one image."""
     n: Annotated[int, Field(gt=0, strict=True)]
-    """Number of samples."""
+    """Number of samples: of answers, where each question has several."""
+    attempts: Attempts | None = None
+    """What several answers to each question come to; None where each has one."""
     parse_rate: Share
     """Share of completions with a usable answer."""
     failures: dict[str, Count] = Field(default_factory=dict)
@@ -166,7 +198,9 @@ class SampleRow(BaseModel):
     """One row of `samples_<suite>.jsonl`."""
 
     id: Text
-    """Unique within the suite."""
+    """Of the question; with `attempt` unique within the suite."""
+    attempt: Count | None = None
+    """Which of several answers to the question this is, from 0; None where it is the only one."""
     task: str
     """Task of the gold."""
     question: Text = ""
@@ -207,6 +241,16 @@ class SampleRow(BaseModel):
     """Metrics."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """What else the data say of the sample."""
+
+    @property
+    def label(self) -> str:
+        """Unique within the suite: the id, and which answer to the question where it has several.
+
+        Example:
+            >>> SampleRow.model_construct(id="17", attempt=2).label
+            '17#2'
+        """
+        return self.id if self.attempt is None else f"{self.id}#{self.attempt}"
 
     @cached_property
     def sample(self) -> Sample:

@@ -55,15 +55,15 @@ def read_samples(path: Path, check: Callable[[SampleRow], None]) -> list[SampleR
         DataError: If the file is no JSON Lines, or rows are wrong or have an id twice: the first
             ten and their number.
     """
-    rows: dict[str, SampleRow] = {}
+    rows: dict[tuple[str, int | None], SampleRow] = {}
     problems: list[RowProblem] = []
     for raw in RowFile(path):
         try:
             row = SampleRow.model_validate(raw.value)
             check(row)
-            if row.id in rows:
-                raise ValueError(f"expected ids that differ, got {row.id!r} again")
-            rows[row.id] = row
+            if (row.id, row.attempt) in rows:
+                raise ValueError(f"expected ids that differ, got {row.label!r} again")
+            rows[row.id, row.attempt] = row
         except ValidationError as error:
             problems.append(RowProblem(raw.number, first_problem(error), raw.line))
         except ValueError as error:

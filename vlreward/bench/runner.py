@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.bench import _shards
+from vlreward.bench.asking import Asker, share
 from vlreward.bench.progress import RunProgress
-from vlreward.bench.run_store import request_key
 from vlreward.data.errors import DataError
-from vlreward.data.images import ImageSource, image_sha256
+from vlreward.data.images import ImageSource
 from vlreward.engines.base import Engine, EngineError, Generation, GenerationError, Request
 from vlreward.errors import OptionError
 from vlreward.prompts import PromptTemplate
@@ -36,6 +36,8 @@ class Completed:
     """Why there is no answer; None if there is one."""
     recorded: bool = False
     """True if the answer was in the run file already."""
+    attempt: int = 0
+    """Which of several answers to the sample this is, from 0."""
 
     @property
     def completion(self) -> Completion | None:
@@ -58,6 +60,8 @@ def run_suite(
     path: str | os.PathLike[str],
     *,
     prompt: PromptTemplate,
+    prompts: Mapping[str, PromptTemplate] | None = None,
+    attempts: int = 1,
     images: ImageSource | None = None,
     judge: Callable[[Completed], Sequence[float]] | None = None,
     max_error_rate: float = 0.01,
@@ -69,14 +73,17 @@ def run_suite(
     """Have the engine answer every sample, and record each answer at once.
 
     Answers that `path` holds already are not generated again. Samples with the same messages and
-    image share one answer when decoding is greedy; otherwise each is a draw of its own. With an
-    engine of several processes each takes its share, and all return the whole.
+    image share one answer when decoding is greedy; otherwise each is a draw of its own. Samples
+    that share an image are asked one after the other, so that it is encoded once. With an engine
+    of several processes each takes its share, and all return the whole.
 
     Args:
         samples: The samples.
         engine: Generates the answers; not closed here.
         path: Run file, see `RunStore`.
         prompt: How samples are put to the model.
+        prompts: By task, where samples of some tasks are put otherwise.
+        attempts: How many answers each sample gets.
         images: Gives the image that a sample names; None to take its name as a path.
         judge: Called with each item; the accuracies from 0 to 1 that are known since the last
             call, for the display. It must not wait: the engine stands still meanwhile.
@@ -87,7 +94,7 @@ def run_suite(
         progress: False to show none.
 
     Returns:
-        One item per sample, in the order of `samples`.
+        One item per sample and attempt, in the order of `samples`, the attempts of one together.
 
     Raises:
         TooManyFailuresError: As soon as more than `max_error_rate` of the samples have no answer.
@@ -95,13 +102,16 @@ def run_suite(
         RunMismatchError: If `path` holds answers of another model, prompt or sampling.
         LockedError: If another process writes to `path`.
     """
-    failures = _Failures(len(samples), max_error_rate, Path(path))
-    identity = {**engine.describe(), "prompt": prompt.hash}
+    ask = Asker(engine, prompt, dict(prompts or {}), images)
+    wanted = len(samples) * attempts
+    failures = _Failures(wanted, max_error_rate, Path(path))
+    hashes = sorted({template.hash for template in ask.prompts.values()} - {prompt.hash})
+    identity = {**engine.describe(), "prompt": "+".join([prompt.hash, *hashes])}
     header = {"suite": title, "prompt_name": prompt.name, **dict(about or {})}
     shards = _shards.Shards(Path(path), engine, identity, header, overwrite)
     try:
-        run = _Run(samples, engine, shards, prompt, images, judge, failures)
-        mine = range(engine.rank, len(samples), engine.world_size)
+        run = _Run(samples, attempts, ask, shards, judge, failures)
+        mine = share(samples, attempts, engine)
         shown = False if engine.rank else progress
         with RunProgress(len(mine), title, shown=shown) as display:
             run.work(mine, display)
@@ -114,7 +124,7 @@ def run_suite(
         ) from None
     finally:
         shards.close()
-    completed = [run.results[index] for index in range(len(samples))]
+    completed = [run.results[index] for index in range(wanted)]
     failures.check(completed)
     return completed
 
@@ -125,96 +135,86 @@ class _Run:
     def __init__(
         self,
         samples: Sequence[Sample],
-        engine: Engine,
+        attempts: int,
+        ask: Asker,
         shards: _shards.Shards,
-        prompt: PromptTemplate,
-        images: ImageSource | None,
         judge: Callable[[Completed], Sequence[float]] | None,
         failures: _Failures,
     ) -> None:
         self.results: dict[int, Completed] = {}
-        self._failures = failures
-        self._samples, self._engine, self._shards = samples, engine, shards
-        self._prompt, self._images, self._judge = prompt, images, judge
-        self._identity = engine.describe()
+        self._samples, self._attempts, self._ask = samples, attempts, ask
+        self._shards, self._judge, self._failures = shards, judge, failures
         self._waiting: dict[str, list[int]] = {}
-        self._drawn: Counter[str] = Counter()
 
     def work(self, indices: Sequence[int], display: RunProgress) -> None:
-        """Settle the samples at `indices`."""
+        """Settle what has these numbers."""
 
-        def settle(index: int, item: Completed) -> None:
+        def settle(
+            index: int,
+            key: str | None,
+            outcome: Generation | GenerationError | None,
+            recorded: bool = False,
+        ) -> None:
+            item = self._completed(index, key, outcome, recorded)
             self.results[index] = item
             display.advance(
                 accuracies=() if self._judge is None else self._judge(item),
                 failed=item.error is not None,
-                recorded=item.recorded,
+                recorded=recorded,
             )
             if item.error is not None:
                 self._failures.check(self.results.values())
 
         def requests() -> Iterator[Request]:
             for index in indices:
-                sample = self._samples[index]
+                sample = self._samples[index // self._attempts]
                 try:
-                    request = self._request(sample)
+                    request = self._ask.request(sample)
                 except (DataError, OSError) as error:
                     problem = GenerationError("image", f"{error} (sample {sample.id!r})")
-                    settle(index, Completed(sample, None, error=problem))
+                    settle(index, None, problem)
                     continue
                 recorded = self._shards.get(request.key)
                 if recorded is not None:
-                    settle(index, Completed(sample, request.key, recorded, recorded=True))
+                    settle(index, request.key, recorded, True)
                 elif request.key in self._waiting:
                     self._waiting[request.key].append(index)
                 else:
                     self._waiting[request.key] = [index]
                     yield request
 
-        for key, outcome in self._engine.generate(requests()):
+        engine = self._ask.engine
+        for key, outcome in engine.generate(requests()):
             waiting = self._waiting.pop(key)
             if isinstance(outcome, Generation):
-                first = self._samples[waiting[0]].id
+                first = self._samples[waiting[0] // self._attempts].id
                 self._shards.append(key, outcome, sample_id=first)
             for index in waiting:
-                sample = self._samples[index]
-                if isinstance(outcome, Generation):
-                    settle(index, Completed(sample, key, outcome))
-                else:
-                    settle(index, Completed(sample, key, error=outcome))
+                settle(index, key, outcome)
         if self._waiting:
             raise EngineError(
-                f"the engine {self._engine.name!r} left {len(self._waiting)} requests unanswered"
+                f"the engine {engine.name!r} left {len(self._waiting)} requests unanswered"
             )
 
     def exchange(self) -> None:
         """Add what the other processes settled."""
         mine = {i: (item.key, item.error, item.recorded) for i, item in self.results.items()}
-        shared = self._shards.exchange(mine)
-        for share in shared:
-            for index, (key, error, recorded) in share.items():
-                generation = None if error is not None else self._shards.get(key)
-                self.results[index] = Completed(
-                    self._samples[index], key, generation, error, recorded
-                )
+        for theirs in self._shards.exchange(mine):
+            for index, (key, error, recorded) in theirs.items():
+                outcome = error if error is not None else self._shards.get(key)
+                self.results[index] = self._completed(index, key, outcome, recorded)
 
-    def _request(self, sample: Sample) -> Request:
-        messages = self._prompt.render(sample)
-        image = self._image(sample.image)
-        digest = None if image is None else image_sha256(image)
-        key = request_key(messages, digest, self._identity)
-        if not self._engine.sampling.greedy:
-            repeat = self._drawn[key]
-            self._drawn[key] += 1
-            key = request_key(messages, digest, self._identity, repeat=repeat)
-        return Request(key, messages, image, {"id": sample.id})
-
-    def _image(self, name: str | None) -> Path | bytes | None:
-        if name is None:
-            return None
-        if self._images is None:
-            return Path(name)
-        return self._images.source(name)
+    def _completed(
+        self,
+        index: int,
+        key: str | None,
+        outcome: Generation | GenerationError | None,
+        recorded: bool,
+    ) -> Completed:
+        at, attempt = divmod(index, self._attempts)
+        if isinstance(outcome, GenerationError):
+            return Completed(self._samples[at], key, None, outcome, recorded, attempt)
+        return Completed(self._samples[at], key, outcome, None, recorded, attempt)
 
 
 class _Failures:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vlreward.aggregate import Report
 from vlreward.bench.evaluate import Evaluation
+from vlreward.bench.run_files import Attempts
 from vlreward.metrics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
         parts = sorted(evaluation.parts.items())
         if parts:
             lines.append("  " + ", ".join(f"{t} {p.acc:.2%} of {p.n}" for t, p in parts))
+        if evaluation.several is not None:
+            lines.append("  " + _several(evaluation.several))
         if rest:
             lines.append("  " + ", ".join(rest))
         lines.append("  " + ", ".join(how))
@@ -64,6 +67,17 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
         ]
         lines += [f"  note: {note}" for note in evaluation.notes]
         console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _several(found: Attempts) -> str:
+    """pass@k, maj@k and how far answers to one question differ, in a line."""
+    answers = f"{found.most}" if found.fewest == found.most else f"{found.fewest}-{found.most}"
+    parts = [f"{found.questions} questions with {answers} answers each"]
+    parts += [f"pass@{k} {value:.2%}" for k, value in found.pass_at.items()]
+    parts += [f"maj@{k} {value:.2%}" for k, value in found.majority_at.items() if k != "1"]
+    parts.append(f"spread {found.spread:.3f}")
+    parts.append(f"all right {found.always_right}, none right {found.never_right}")
+    return ", ".join(parts)
 
 
 def _shown(report: Report) -> Interval:

@@ -71,8 +71,9 @@ def read_observations(
     """Read a trace, the directory of a run, or a file of recorded completions.
 
     Args:
-        path: A directory with `rank-*.jsonl` (a trace) or `samples_*.jsonl` (a benchmark run), one
-            of those files, or any file that `vlreward-bench --completions` reads.
+        path: A directory with `rank-*.jsonl` (a trace, of which the training is read) or
+            `samples_*.jsonl` (a benchmark run), one of those files, or any file that
+            `vlreward-bench --completions` reads.
         task: Task of recorded completions, which must be scored first.
         protocol: Rules to score recorded completions by.
         method: Where the answers of recorded completions stand; by default as the protocol has it.
@@ -124,6 +125,8 @@ def _scored_rows(file: Path, frame: Frame | None) -> Iterator[Observation]:
             if _is_last_line_torn(file):  # the writer was killed, or is writing now
                 return
             raise
+        if isinstance(raw.value, dict) and raw.value.get("mode") == "eval":
+            continue  # answers to rows of the evaluation, which have no groups
         try:
             yield _observation(file, raw, frame)
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -57,7 +57,8 @@ class Sampling:
     def batch_seed(self, key: str) -> int | None:
         """The seed of a batch whose first request is `key`; None where nothing is to be seeded.
 
-        Each batch has its own, so that answers do not depend on what was generated before.
+        Each batch has its own, so that answers do not depend on what was generated before, and
+        several draws of one request differ.
         """
         if self.seed is None or self.greedy:
             return None
@@ -82,6 +83,11 @@ class Request:
     """The image that the image entry stands for: its file, or the encoded image itself."""
     meta: dict[str, Any] = field(default_factory=dict)
     """Anything else that an engine may want to know, e.g. the sample's id. Never sent."""
+    group: str | None = None
+    """What it shares with the requests beside it that have the same messages and image, each a
+    draw of its own: an engine may answer them together. None where it stands alone."""
+    image_sha256: str | None = None
+    """Hash of the image's bytes, where known."""
 
 
 @dataclass(frozen=True, slots=True)

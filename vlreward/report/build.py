@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "build_report", "write_report"]
 
-_SCRIPTS = ("data.js", "list.js", "detail.js", "report.js")
+_SCRIPTS = ("data.js", "list.js", "detail.js", "zoom.js", "export.js", "report.js")
 _CHUNK = 250_000
 
 
@@ -122,7 +122,9 @@ def build_report(
         runs=runs,
         pairs=compare_runs(runs),
         notes=notes,
+        remarks=store.remarks,
         samples=len(rows),
+        keys=index["keys"],
         index=embed_json(index),
         chunks=_chunks([embed_json(row) for row in rows]),
         uris=uris,

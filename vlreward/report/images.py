@@ -38,6 +38,8 @@ class Found:
     """Its file, or its bytes where it is no file of its own; None if there is none."""
     outside: bool = False
     """Whether the name lies outside the directories of the images."""
+    expected: bool = True
+    """Whether the run or an option says where the image should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class ImageStore:
     """How each image is shown."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know."""
+    remarks: list[str] = field(default_factory=list)
+    """What may be of use; nothing is wrong."""
     embedded: int = 0
     """Number of images embedded."""
     embedded_bytes: int = 0
@@ -86,8 +90,14 @@ def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> Ima
         why = "lies outside the image root" if image.outside else "file not found"
         store.shown[image] = Shown(why=f"image {why}: {image.name}")
     outside = [image.name for image in missing if image.outside]
-    gone = [image.name for image in missing if not image.outside]
+    gone = [image.name for image in missing if image.expected and not image.outside]
+    unshipped = sum(not image.expected and not image.outside for image in missing)
     _list(store.notes, gone, "image not found", "give the right --image-root")
+    if unshipped:
+        store.remarks.append(
+            f"The samples name {unshipped:,} images that did not come with them: what lies in an "
+            "image is drawn to scale. With --image-root DIR, vlreward report shows the images."
+        )
     remedy = "give an --image-root that holds them, or --absolute-images for absolute names"
     _list(store.notes, outside, "image outside the image root", remedy)
     limit = int(max_embed_mb * 1e6)

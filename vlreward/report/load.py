@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
 from vlreward.bench.run_reader import read_results, read_samples
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
+from vlreward.report.categories import category_keys
 from vlreward.report.drawing import answer_shapes, gold_shapes
 
 __all__ = ["Run", "Suite", "load_runs"]
 
 
-@dataclass(slots=True)
+@dataclass
 class Suite:
     """One suite of a run."""
 
@@ -28,6 +30,17 @@ class Suite:
     """Rows in file order, None if the run directory has no sample file for the suite."""
     images: ImageFolder | None = None
     """Where the run found the images, if the summary says."""
+
+    @property
+    def base(self) -> str:
+        """What the samples are of: the suite and its blind control, whatever the subset."""
+        result = self.result
+        return " ".join(filter(None, (result.suite or self.name.partition("[")[0], result.control)))
+
+    @cached_property
+    def categories(self) -> list[str]:
+        """The metadata by which the samples fall into groups."""
+        return category_keys(self.samples or [])
 
     def rows(self) -> list[SampleRow]:
         """The samples.

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vlreward.bench.run_files import SampleRow
 from vlreward.report.load import Run, Suite
 
-__all__ = ["Pair", "compare_runs"]
+__all__ = ["Pair", "by_question", "compare_runs", "mostly_right"]
 
 _HOW_MADE = ("protocol", "method", "prompt_hash", "frame", "task_version", "primary", "data_sha256")
 
@@ -18,15 +19,17 @@ class Pair:
     """One suite of two runs, paired by sample id."""
 
     suite: str
-    """Name of the suite."""
+    """Name of the suite in the first run."""
+    suite_b: str
+    """Name in the second; another where one of the two is a subset."""
     a: str
     """Name of the first run."""
     b: str
     """Name of the second run."""
     n: int
-    """Number of samples that both have."""
+    """Number of samples that both have; each counts once, however many answers it has."""
     fixed: int
-    """Wrong in `a`, right in `b`."""
+    """Wrong in `a`, right in `b`; with several answers by the majority of them."""
     broken: int
     """Right in `a`, wrong in `b`."""
     both: int
@@ -50,32 +53,51 @@ class Pair:
 
 
 def compare_runs(runs: Sequence[Run]) -> list[Pair]:
-    """Each later run beside the first one, for every suite whose samples both have."""
+    """Each later run beside the first one, for every suite whose samples both have.
+
+    Subsets of one suite are compared over the samples that both have.
+    """
     pairs = []
     for other in runs[1:]:
-        for name, suite in runs[0].suites.items():
-            second = other.suites.get(name)
-            if second is None or not suite.samples or not second.samples:
-                continue
-            pair = _compare(runs[0].name, suite, other.name, second)
-            if pair is not None:
-                pairs.append(pair)
+        for suite in runs[0].suites.values():
+            second = _partner(suite, other)
+            if second is not None:
+                pairs.append(_compare(runs[0].name, suite, other.name, second))
     return pairs
 
 
-def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair | None:
+def _partner(suite: Suite, other: Run) -> Suite | None:
+    """The suite of that name, else the subset of it with the most of its samples."""
+    mine = {row.id for row in suite.samples or ()}
+    shared = {
+        found.name: len(mine.intersection(row.id for row in found.samples or ()))
+        for found in other.suites.values()
+        if found.name == suite.name or found.base == suite.base
+    }
+    if shared.get(suite.name):
+        return other.suites[suite.name]
+    best = max(shared, key=lambda name: shared[name], default=None)
+    return None if best is None or not shared[best] else other.suites[best]
+
+
+def by_question(suite: Suite) -> dict[str, list[SampleRow]]:
+    """The answers to each question, by its id."""
+    found: dict[str, list[SampleRow]] = {}
+    for row in suite.samples or ():
+        found.setdefault(row.id, []).append(row)
+    return found
+
+
+def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair:
     from vlreward.metrics.intervals import bootstrap_difference, mcnemar_exact
 
-    rows_a = {row.id: row for row in a.samples or []}
-    rows_b = {row.id: row for row in b.samples or []}
+    rows_a, rows_b = by_question(a), by_question(b)
     ids = [key for key in rows_a if key in rows_b]
-    if not ids:
-        return None
-    outcomes = [(a.right(rows_a[key]), b.right(rows_b[key])) for key in ids]
-    values_a = [rows_a[key].metrics[a.result.primary] for key in ids]
-    values_b = [rows_b[key].metrics[b.result.primary] for key in ids]
+    outcomes = [(mostly_right(a, rows_a[key]), mostly_right(b, rows_b[key])) for key in ids]
+    values_a = [_mean(a, rows_a[key]) for key in ids]
+    values_b = [_mean(b, rows_b[key]) for key in ids]
     fixed, broken = outcomes.count((False, True)), outcomes.count((True, False))
-    images = [rows_a[key].image for key in ids]
+    images = [rows_a[key][0].image for key in ids]
     groups = images if None not in images and len(set(images)) > 1 else None
     difference = (math.fsum(values_b) - math.fsum(values_a)) / len(ids)
     low = high = difference
@@ -88,16 +110,31 @@ def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair | None:
         for key in _HOW_MADE
         if len(set(values := [str(_value(s, key)) for s in (a, b)])) > 1
     ]
-    other_gold = sum(rows_a[key].gold != rows_b[key].gold for key in ids)
+    other_gold = sum(rows_a[key][0].gold != rows_b[key][0].gold for key in ids)
     if other_gold:
         notes.append(f"the golds of {other_gold} samples differ: not the same data")
+    most = [max(len(rows[key]) for key in ids) for rows in (rows_a, rows_b)]
+    if max(most) > 1:
+        notes.append(
+            f"{most[0]} and {most[1]} answers to a sample: the difference is of their means, fixed "
+            "and broken go by the majority"
+        )
     return Pair(
-        suite=a.name, a=a_name, b=b_name, n=len(ids), fixed=fixed, broken=broken,
+        suite=a.name, suite_b=b.name, a=a_name, b=b_name, n=len(ids), fixed=fixed, broken=broken,
         both=outcomes.count((True, True)), neither=outcomes.count((False, False)),
         unpaired=len(rows_a) + len(rows_b) - 2 * len(ids),
         difference=difference, low=low, high=high, method=method,
         p=mcnemar_exact(broken, fixed), notes=notes,
     )  # fmt: skip
+
+
+def mostly_right(suite: Suite, rows: Sequence[SampleRow]) -> bool:
+    """Whether more than half of the answers to one question are right."""
+    return 2 * sum(map(suite.right, rows)) > len(rows)
+
+
+def _mean(suite: Suite, rows: Sequence[SampleRow]) -> float:
+    return math.fsum(row.metrics[suite.result.primary] for row in rows) / len(rows)
 
 
 def _value(suite: Suite, key: str) -> object:

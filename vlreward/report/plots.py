@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from urllib.parse import quote, urlencode
 
 from vlreward.bench.run_files import SampleRow
+from vlreward.report.categories import categories
 from vlreward.report.drawing import area, gold_shapes, known_sample, known_task
 from vlreward.report.load import Suite
 from vlreward.report.svg import Bar, Figure, bar_chart, grid_chart, row_chart
@@ -18,6 +20,7 @@ __all__ = ["figures"]
 _BINS = 10
 _SIDES = (0, 32, 64, 96, 128, 192, 256, 384)
 _SHOWN_COUNTS = 14
+_SHOWN_GROUPS = 12
 _NO_ANSWER = "none"
 
 
@@ -43,6 +46,7 @@ def figures(suite: Suite, peers: Sequence[Suite] = ()) -> list[Figure]:
                 made.append(_accuracy_by_size(suite, rows))
             elif isinstance(figure, Confusion):
                 made.append(_confusion(rows, [row for other in others for row in other]))
+    made += [_accuracy_by_category(suite, suite.samples, key) for key in suite.categories]
     return [figure for figure in made if figure is not None]
 
 
@@ -157,6 +161,46 @@ def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure | None:
         "Side of a square as large as the gold, in pixels of the original image; whiskers are "
         "95 % Wilson intervals, – is a size without samples.",
     )
+
+
+def _accuracy_by_category(suite: Suite, rows: list[SampleRow], key: str) -> Figure | None:
+    from vlreward.metrics.intervals import wilson_interval
+
+    groups: dict[str, list[bool]] = {}
+    for row in rows:
+        value = categories(row).get(key)
+        if value is not None:
+            groups.setdefault(value, []).append(suite.right(row))
+    if len(groups) < 2:
+        return None
+    shown = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    bars: list[Bar] = []
+    table: list[tuple[str, ...]] = []
+    for value, hits in shown:
+        share, ends = sum(hits) / len(hits), wilson_interval(sum(hits), len(hits))
+        link = {"suite": suite.name, "key": key, "value": value}
+        if len(bars) < _SHOWN_GROUPS:
+            bars.append(
+                Bar(
+                    value, share, "right", f"{percent(share)} of {len(hits)}", ends.low, ends.high,
+                    "#s:" + urlencode(link, quote_via=quote, errors="replace"),
+                )
+            )  # fmt: skip
+        between = f"{percent(ends.low)} to {percent(ends.high)}"
+        table.append((value, str(len(hits)), percent(share), between))
+    rest = len(shown) - len(bars)
+    return Figure(
+        f"Accuracy by {key}",
+        row_chart(
+            bars,
+            label=f"Accuracy by {key}: " + ", ".join(f"{b.label} {b.note}" for b in bars),
+            most=1,
+        ),
+        (key, "Samples", "Accuracy", "95 % Wilson"),
+        table,
+        "Largest groups first" + (f", {rest} more in the table" if rest else "")
+        + "; whiskers are 95 % Wilson intervals. A bar leads to its samples.",
+    )  # fmt: skip
 
 
 def _confusion(rows: list[SampleRow], peers: list[SampleRow]) -> Figure | None:

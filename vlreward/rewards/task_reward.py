@@ -17,7 +17,6 @@ from vlreward.types import AxisOrder, FailureCode, ParseFailure, Row, Score
 __all__ = ["TaskReward"]
 
 _CHUNK = 1024  # enough for a judge to work in parallel, little enough for flat memory
-_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,9 @@ class TaskReward:
             ValueError: If a gold is bad or a frame or size is missing; names the row and remedy.
         """
         scores = self._scores(completions, solution, columns)
-        return [None if score is None else self._worth(score) for score in scores]
+        if self.on_timeout == "none":
+            return [None if score is None or score.unsettled else score.value for score in scores]
+        return [None if score is None else score.value for score in scores]
 
     def scores(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
@@ -166,11 +167,6 @@ class TaskReward:
             ValueError: As calls do, but names no row.
         """
         return self._reader.row(gold, given)
-
-    def _worth(self, score: Score) -> float | None:
-        if self.on_timeout == "none" and score.failure and score.failure.code in _UNSETTLED:
-            return None
-        return score.value
 
 
 @lru_cache

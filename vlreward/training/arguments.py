@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vlreward._text import one_line
+from vlreward.errors import OptionError
 from vlreward.training.recipes import task_names
 
-__all__ = ["CHECKS", "Arguments", "Options", "first_task", "usage"]
+__all__ = ["CHECKS", "Arguments", "Options", "first_task", "read_config", "usage"]
 
 CHECKS = ("all", "headers", "sample", "none")
 """How images are checked before the first step; see `vlreward.training.checks`."""
@@ -71,7 +73,15 @@ class Arguments:
     )
     min_pixels: int | None = _option(None, "Smallest area in pixels of the image as seen.")
     max_pixels: int | None = _option(None, "Largest area in pixels of the image as seen.")
-    freeze_vision: bool | None = _option(None, "Train the language model alone.")
+    freeze_vision: bool = _option(False, "Train the language model alone.")
+    resume: str = _option(
+        "auto",
+        "Where to go on: auto, at the last checkpoint in --output_dir, or at the beginning where "
+        "there is none; or the directory of a checkpoint.",
+    )
+    overwrite_output_dir: bool = _option(
+        False, "Begin anew; what --output_dir holds is put aside in OUTPUT_DIR/earlier-N."
+    )
     traces: bool = _option(True, "Write one JSON line per completion to OUTPUT_DIR/traces.")
     dry_run: bool = _option(
         False, "Print what would be trained, one prompt, its rewards, and the memory; then stop."
@@ -97,6 +107,26 @@ def usage(model: str) -> str:
         f"%(prog)s {{{tasks}}} --model {model} --data DATA [--image-root DIR] [--config YAML] "
         "[--dry-run] [option ...]"
     )
+
+
+def read_config(path: str | None) -> dict[str, Any]:
+    """The options of a YAML file, by their names with underscores; none without a file.
+
+    Raises:
+        OptionError: If there is no such file, or it holds something else.
+    """
+    if path is None:
+        return {}
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.safe_load(file) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise OptionError(f"--config {path}: {one_line(error)}") from None
+    if not isinstance(content, dict):
+        raise OptionError(f"--config: expected a mapping in {path!r}, got {content!r:.80}")
+    return {str(name).replace("-", "_"): value for name, value in content.items()}
 
 
 def first_task(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[str, list[str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -14,7 +16,10 @@ from vlreward.errors import UserError
 if TYPE_CHECKING:
     from vlreward.training.preparing import Run
 
-__all__ = ["Backend", "main"]
+__all__ = ["Backend", "main", "opening"]
+
+_FIRST_SPEAKS = 5.0
+"""Seconds that other processes leave the first one for its message."""
 
 
 class Backend(ABC):
@@ -61,12 +66,25 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
                 )
         run = _prepared(backend, given)
         if not run.options.arguments.dry_run:
+            if run.rank == 0:
+                print(opening(run), file=sys.stderr, flush=True)
             backend.train(run)
         elif run.rank == 0:
             print(backend.describe(run))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", os.environ.get("PADDLE_RANK_IN_NODE", "0")) != "0":
+            # Nearly always the first process has the same to say, and the launcher then ends this.
+            time.sleep(_FIRST_SPEAKS)
+        print(f"error: {error}", file=sys.stderr, flush=True)
         backend.leave(error.exit_code)
+
+
+def opening(run: Run) -> str:
+    """What a run says before it starts: its data, what is suspicious about them, its length, and
+    where it begins."""
+    from vlreward.training.dry_run import data_text
+
+    return "\n".join([data_text(run.samples), run.schedule.text(), run.start.text()])
 
 
 def _prepared(backend: Backend, argv: Sequence[str]) -> Run:

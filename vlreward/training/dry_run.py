@@ -50,6 +50,7 @@ def describe(
     parts = {
         "configuration": f"{chosen}({others})",
         "data": data_text(run.samples),
+        "steps": f"{run.schedule.text()}\n{run.start.text()}",
         f"prompt of {row['id']}": prompt,
         "frame": frame_text(row),
         "rewards": rewards_text(run),
@@ -63,6 +64,7 @@ def data_text(samples: Dataset) -> str:
     origin = samples.provenance
     lines = [f"{len(samples)} rows of {origin.path} ({origin.schema}, {origin.task})"]
     lines += [f"  {part.path}: {part.rows} rows, {part.task}" for part in origin.parts]
+    lines += origin.remarks
     if origin.skipped:
         lines.append(f"{len(origin.skipped)} rows skipped, first: {origin.skipped[0]}")
     if origin.notes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vlreward.data import DataError, Dataset, Provenance, load
@@ -17,7 +17,9 @@ from vlreward.training.checks import check_images
 from vlreward.training.columns import Columns, Rows
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import MIXTURE
+from vlreward.training.resuming import RunStart, decide
 from vlreward.training.rewards import TermReward, term_rewards
+from vlreward.training.schedule import Schedule
 from vlreward.training.traces import TraceFile
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "load_samples",
     "prepare_run",
     "reward_functions",
+    "reweighted",
     "task_rewards",
     "tasks_of",
 ]
@@ -53,6 +56,10 @@ class Run:
     """One reward function for each term of each task."""
     rank: int
     """Number of the process."""
+    schedule: Schedule
+    """How many steps it has."""
+    start: RunStart
+    """Where it begins."""
 
 
 def prepare_run(
@@ -64,6 +71,9 @@ def prepare_run(
     model_type: str,
     rank: int,
     local_rank: int,
+    questions: int,
+    steps_per_batch: float = 1,
+    settings: Mapping[str, Any] | None = None,
     stop_ids: Sequence[int] = (),
 ) -> Run:
     """Load the data, check them, and make rows and rewards of them.
@@ -76,34 +86,74 @@ def prepare_run(
         model_type: The `model_type` of the configuration, which names the model's family.
         rank: Number of the process.
         local_rank: Its number on its machine, of which the first one looks at the images.
+        questions: Questions for which completions are sampled together, over all processes.
+        steps_per_batch: Optimizer steps that are made with them.
+        settings: Options of the backend that shape the result; a run goes on with these alone.
         stop_ids: Token ids that end a completion, where they are known already.
 
     Raises:
         DataError: If rows or images are bad; names file and row.
-        OptionError: If an option does not fit the data or the model.
+        OptionError: If an option does not fit the data, the model, or what `--output_dir` holds;
+            if there are fewer rows than one step takes.
         UnknownNameError: If a prompt, protocol or term is unknown.
         FileNotFoundError: If there is no such data file.
     """
-    arguments = options.arguments
+    arguments, training = options.arguments, options.training
     samples = load_samples(arguments.data, options.task, arguments)
+    schedule = Schedule(
+        samples.provenance.path,
+        len(samples),
+        questions,
+        steps_per_batch,
+        training.max_steps,
+        training.num_train_epochs,
+    )
     loaded = [samples]
     if arguments.eval_data is not None:
         loaded.append(load_samples(arguments.eval_data, options.task, arguments))
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
-    rewards = task_rewards(arguments, sorted(tasks))
+    rewards = reweighted(task_rewards(arguments, sorted(tasks)), arguments, training.reward_weights)
+    start = decide(
+        training.output_dir,
+        resume=str(training.resume_from_checkpoint or arguments.resume),
+        overwrite=arguments.overwrite_output_dir,
+        settings=_identity(options, samples, rewards, questions) | dict(settings or {}),
+        total_steps=schedule.total,
+    )
     rows = [Rows(d, columns_for(d, arguments, rewards, resizing, model_type)) for d in loaded]
     for data in loaded if local_rank == 0 else ():
         check_images(data, resizing, arguments.check_images)
     functions = reward_functions(
-        rewards,
-        arguments,
-        output_dir=options.training.output_dir,
-        rank=rank,
-        weights=options.training.reward_weights,
-        stop_ids=stop_ids,
+        rewards, arguments, output_dir=training.output_dir, rank=rank, stop_ids=stop_ids
     )
     evaluated = rows[1] if len(rows) > 1 else None
-    return Run(options, config, processor, resizing, samples, rows[0], evaluated, functions, rank)
+    return Run(
+        options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
+        schedule, start,
+    )  # fmt: skip
+
+
+def _identity(
+    options: Options, samples: Dataset, rewards: Sequence[TaskReward], questions: int
+) -> dict[str, Any]:
+    """What makes a run this one and no other, in every backend."""
+    arguments, training = options.arguments, options.training
+    shared = ("protocol", "prompt", "frame", "axis_order", "min_pixels", "max_pixels", "clip")
+    numbers = ("num_generations", "max_completion_length", "beta", "loss_type", "learning_rate")
+    return {
+        "task": options.task,
+        "model": arguments.model,
+        "data": samples.provenance.sha256,
+        "rows": len(samples),
+        "questions_per_step": questions,
+        "weights": {
+            f"{reward.spec.name}.{term.name}": term.weight
+            for reward in rewards
+            for term in reward.spec.terms
+        },
+        **{name: getattr(arguments, name) for name in (*shared, "freeze_vision")},
+        **{name: getattr(training, name, None) for name in (*numbers, "seed")},
+    }
 
 
 def load_samples(path: str, task: str, arguments: Arguments) -> Dataset:
@@ -237,7 +287,6 @@ def reward_functions(
     *,
     output_dir: str,
     rank: int,
-    weights: Sequence[float] | None,
     stop_ids: Sequence[int] = (),
 ) -> list[TermReward]:
     """One reward function for each term of each task, with traces if they are asked for.
@@ -247,20 +296,43 @@ def reward_functions(
         arguments: The options.
         output_dir: Directory of the run.
         rank: Number of the process.
-        weights: What `--reward_weights` gave, if anything; only checked here.
         stop_ids: Token ids that end a completion, where they are known already.
-
-    Raises:
-        OptionError: If there is not one weight for each function.
     """
     traces = TraceFile(f"{output_dir}/traces", rank) if arguments.traces else None
-    functions = term_rewards(rewards, stop_ids=stop_ids, traces=traces)
-    if weights is not None and len(weights) != len(functions):
+    return term_rewards(rewards, stop_ids=stop_ids, traces=traces)
+
+
+def reweighted(
+    rewards: Sequence[TaskReward], arguments: Arguments, weights: Sequence[float] | None
+) -> list[TaskReward]:
+    """The rewards with the weights of `--reward_weights`, so that dry run, traces and training
+    have the same.
+
+    Args:
+        rewards: One reward for each task.
+        arguments: The options.
+        weights: One for each term of each task, in their order; None leaves them as they are.
+
+    Raises:
+        OptionError: If there is another number of them, or `--weights` is given too.
+    """
+    if weights is None:
+        return list(rewards)
+    names = [f.__name__ for f in term_rewards(rewards)]
+    if len(weights) != len(names):
         raise OptionError(
-            f"--reward_weights: expected {len(functions)} numbers, for "
-            f"{', '.join(f.__name__ for f in functions)}; got {weights!r}"
+            f"--reward_weights: expected {len(names)} numbers, for {', '.join(names)}; got "
+            f"{weights!r}"
         )
-    return functions
+    if arguments.weights:
+        raise OptionError(
+            "--weights and --reward_weights both say what terms weigh: leave out one of them"
+        )
+    left = iter(weights)
+    return [
+        replace(reward, weights={term.name: next(left) for term in reward.spec.terms})
+        for reward in rewards
+    ]
 
 
 def _pairs(names: Iterable[str], tasks: list[str], option: str) -> list[tuple[str, str]]:

@@ -15,11 +15,9 @@ from typing import Any, Literal
 
 from vlreward.rewards import TaskReward
 from vlreward.training.traces import TraceFile
-from vlreward.types import FailureCode, Score
+from vlreward.types import Score
 
 __all__ = ["SharedScores", "TermReward", "term_rewards"]
-
-_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
 
 @dataclass
@@ -42,6 +40,9 @@ class SharedScores:
         reward: The task with its terms, weights and protocol.
         stop_ids: Token ids that end a completion; one that ends otherwise was truncated.
         traces: Where each completion is written, if anywhere.
+
+    Attributes:
+        mode: What the traces say that completions are for, `train` or `eval`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class SharedScores:
         self.reward = reward
         self.stop_ids = frozenset(stop_ids)
         self.traces = traces
+        self.mode = "train"
         self._local = threading.local()
 
     def __reduce__(self) -> tuple[type[SharedScores], tuple[Any, ...]]:
@@ -83,7 +85,7 @@ class SharedScores:
             columns["truncated"] = [not c or c[-1] not in self.stop_ids for c in ids]
         scores = self.reward.scores(completions, solution, **columns)
         if self.traces is not None:
-            self.traces.write(self.reward.spec.name, completions, scores, columns)
+            self.traces.write(self.reward.spec.name, completions, scores, columns, self.mode)
         _log(self.reward.spec.name, scores, columns, perf_counter() - started)
         return scores
 
@@ -161,12 +163,8 @@ class TermReward:
         """
         scores = self.shared.scores(self.term, completions, solution, **columns)
         if self.on_timeout == "none":
-            return [None if score is None else self._settled(score) for score in scores]
+            scores = [None if score is None or score.unsettled else score for score in scores]
         return [None if score is None else score.terms.get(self.term) for score in scores]
-
-    def _settled(self, score: Score) -> float | None:
-        unsettled = score.failure is not None and score.failure.code in _UNSETTLED
-        return None if unsettled else score.terms.get(self.term)
 
 
 def term_rewards(

@@ -21,8 +21,9 @@ class TraceFile:
     """The traces of one process, appended to as they come, so that a killed run keeps them.
 
     A line holds: `step` (optimizer steps before this batch; null where the trainer does not say),
-    `id` of the question, `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value`
-    (their weighted sum), `failure` (code, or null), its `detail`, and the extracted `answer`.
+    `mode` (`train`, or `eval` for an answer to a row of the evaluation), `id` of the question,
+    `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value` (their weighted sum),
+    `failure` (code, or null), its `detail`, and the extracted `answer`.
     """
 
     directory: str
@@ -41,6 +42,7 @@ class TraceFile:
         completions: Sequence[Any],
         scores: Sequence[Score | None],
         columns: dict[str, Any],
+        mode: str = "train",
     ) -> None:
         """Append the completions of one task.
 
@@ -50,6 +52,7 @@ class TraceFile:
             scores: A score for each; None for rows of other tasks, which are left out.
             columns: What the trainer passes: `trainer_state`, `id`, `completion_ids`,
                 `truncated`, `frame`, `image_size`, `input_size`, where it does.
+            mode: `train` or `eval`.
         """
         state = columns.get("trainer_state")
         step = None if state is None else state.global_step
@@ -60,6 +63,7 @@ class TraceFile:
             ids = columns.get("completion_ids")
             row = {
                 "step": step,
+                "mode": mode,
                 "id": _at(columns, "id", i),
                 "task": task,
                 "completion": _text(completion),
@@ -86,17 +90,19 @@ class TraceFile:
     def rewind(self, step: int) -> None:
         """Drop the lines from `step` on, which a run that resumes there writes again.
 
-        A last line that was cut off by a kill is dropped too.
+        The evaluation at `step` was made before the checkpoint, and is not made again. A last
+        line that was cut off by a kill is dropped too.
         """
         if not self.path.is_file():
             return
         with self.path.open("rb") as old, replacing(self.path, "wb") as new:
             for line in old:
                 try:
-                    before = json.loads(line)["step"]
+                    row = json.loads(line)
                 except ValueError:
                     continue
-                if before is not None and before < step:
+                before, evaluated = row["step"], row.get("mode") == "eval"
+                if before is not None and (before < step or (evaluated and before == step)):
                     new.write(line)
 
     def resume(self, step: int, world_size: int) -> None:
@@ -117,7 +123,7 @@ class TraceFile:
 
 
 class RewindTraces:
-    """Drops the traces that a resumed run writes again, and those of an earlier run.
+    """Drops the traces that a resumed run writes again.
 
     To be mixed into the `TrainerCallback` of a trainer.
     """

@@ -97,6 +97,7 @@ def _parser(config: type) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = HfArgumentParser(
         (Arguments, config),
         prog="vlreward-train-paddle",
+        conflict_handler="resolve",  # the library has an --overwrite_output_dir of its own
         usage=usage("DIR"),
         description="GRPO on a vision-language model with verifiable rewards, on PaddlePaddle.",
     )

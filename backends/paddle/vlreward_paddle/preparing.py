@@ -38,6 +38,10 @@ def prepare(options: PaddleOptions) -> Run:
         model_type=config["model_type"],
         rank=paddle.distributed.get_rank(),
         local_rank=max(0, options.training.local_rank),
+        questions=options.training.completions_per_device
+        * paddle.distributed.get_world_size()
+        // options.training.num_generations,
+        steps_per_batch=options.training.num_iterations,
         stop_ids=codec.eos_ids,
     )
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")

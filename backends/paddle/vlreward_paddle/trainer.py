@@ -17,7 +17,7 @@ from vlreward_paddle.experience import Codec, MicroBatch, RewardFunction, micro_
 from vlreward_paddle.logprobs import completion_logprobs
 from vlreward_paddle.loss import group_advantages, grpo_loss
 from vlreward_paddle.parallel import Metrics, sum_all
-from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_images
+from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_prompts
 from vlreward_paddle.sampler import GroupSampler
 from vlreward_paddle.shim import Trainer
 
@@ -145,7 +145,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
             with waits:
                 with self.autocast_smart_context_manager():
                     loss = self.compute_loss(model, batch) / count
-                loss.backward()
+                (self.scaler.scale(loss) if self.do_grad_scaling else loss).backward()
             total += loss.detach()
         self.metrics.add("step_time", time.perf_counter() - started)
         return total
@@ -204,7 +204,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
                 banned_ids=tuple(getattr(self.model, "banned_ids", ())),
                 chunk_size=args.logprob_chunk_size,
                 keep=keep[part],
-                share_images=shares_images(self.model),
+                share_prompts=shares_prompts(self.model),
             )
             for part in (slice(i, i + size) for i in range(0, len(indices), size))
         ]

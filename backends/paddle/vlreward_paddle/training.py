@@ -7,7 +7,6 @@ from typing import Any
 
 import paddle
 
-from vlreward.errors import OptionError
 from vlreward.training.preparing import Run
 from vlreward.training.traces import RewindTraces
 from vlreward_paddle.modeling import freeze_vision, load_model
@@ -42,13 +41,20 @@ def export(model: Any, codec: QwenCodec, directory: Path) -> None:
         codec.save(directory)
 
 
+def weights_dtype(args: Any) -> str:
+    """The type that weights are loaded in. Level O1 computes in half precision on float32 weights;
+    only O2 keeps float32 copies of half ones, without which small steps vanish in them."""
+    if args.fp16_opt_level != "O2":
+        return "float32"
+    return "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
+
+
 def build_trainer(run: Run) -> GRPOTrainer:
     """The trainer of a run. The model is loaded here, and at beta 0 no reference model."""
     args, arguments = run.options.training, run.options.arguments
-    dtype = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
     assert arguments.model is not None
     options: dict[str, Any] = {
-        "dtype": dtype,
+        "dtype": weights_dtype(args),
         "attn_implementation": run.options.attn_implementation,
     }
     recompute = bool(getattr(args, "recompute_granularity", None) or getattr(args, "recompute", 0))
@@ -72,31 +78,22 @@ def build_trainer(run: Run) -> GRPOTrainer:
     )
 
 
-def train(run: Run) -> GRPOTrainer:
+def train(run: Run) -> GRPOTrainer | None:
     """Train, save the model with its tokenizer to `output_dir`, and return the trainer.
 
-    `--resume_from_checkpoint` takes a checkpoint's directory, or `last` for the latest one in
-    `output_dir`.
+    Where the run begins, and what it puts aside first, is `run.start`'s; None is returned if it
+    was finished already.
     """
-    args = run.options.training
-    resume = args.resume_from_checkpoint
-    if resume == "last":
-        resume = str(_last_checkpoint(Path(args.output_dir)))
+    args, start = run.options.training, run.start
+    if start.finished:
+        return None
+    if max(0, args.local_rank) == 0:
+        start.make()
+    if paddle.distributed.is_initialized():
+        paddle.distributed.barrier()
     trainer = build_trainer(run)
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint=start.checkpoint)
     export(trainer.model, run.processor, Path(args.output_dir))
+    if run.rank == 0:
+        start.finish(trainer.state.global_step)
     return trainer
-
-
-def _last_checkpoint(output_dir: Path) -> Path:
-    found = {
-        int(path.name[11:]): path
-        for path in output_dir.glob("checkpoint-*")
-        if path.name[11:].isdigit() and any(path.glob("trainer_state.*"))
-    }
-    if not found:
-        raise OptionError(
-            f"--resume_from_checkpoint last: expected checkpoints in {str(output_dir)!r}, found "
-            "none"
-        )
-    return found[max(found)]

@@ -62,18 +62,22 @@ def train(run: Run) -> Any:
     """Train, and return the trainer.
 
     The model and its processor are saved to `output_dir`, and what was logged beside them, in
-    `trainer_state.json`.
+    `trainer_state.json`. Where the run begins, and what it puts aside first, is `run.start`'s.
 
-    `--resume_from_checkpoint` takes a checkpoint's directory, or `last` for the latest one in
-    `output_dir`.
+    Returns:
+        The trainer; None if the run was finished already.
     """
-    training = run.options.training
+    training, start = run.options.training, run.start
+    if start.finished:
+        return None
+    if training.local_process_index == 0:
+        start.make()
+    training.distributed_state.wait_for_everyone()
     trainer = build_trainer(run)
-    resume = training.resume_from_checkpoint
-    if isinstance(resume, str) and resume.lower() in ("last", "true"):
-        resume = True
-    trainer.train(resume_from_checkpoint=resume or None)
+    trainer.train(resume_from_checkpoint=start.checkpoint)
     save(trainer)
+    if run.rank == 0:
+        start.finish(trainer.state.global_step)
     return trainer
 
 

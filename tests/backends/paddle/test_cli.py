@@ -93,6 +93,7 @@ def test_training_writes_a_model_traces_and_checkpoints_that_resume(
     traced = (out / "traces/rank-00000.jsonl").read_bytes()
 
     shutil.rmtree(out / "checkpoint-6")
+    (out / "run.json").unlink()  # which says that it is finished
     main(["counting", *argv, "--resume_from_checkpoint", "last"])
     again = load_file(out / "model.safetensors")
     for name, value in whole.items():
@@ -178,7 +179,7 @@ def test_a_bad_gold_is_named_with_file_and_row(model: Path, tmp_path: Path, caps
         ({"frame": "feet"}, "--frame: expected one of original_px"),
         ({"reward_weights": 1.0}, "--reward_weights: expected 2 numbers, for counting_exact"),
         ({"terms": "iou"}, "iou"),
-        ({"resume_from_checkpoint": "last"}, "expected checkpoints in"),
+        ({"resume_from_checkpoint": "none"}, "expected auto or the directory of a checkpoint"),
     ],
 )
 def test_bad_options_end_in_one_message(

@@ -1,0 +1,82 @@
+"""How the samples of a run become requests: in what order, in which words, under which keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vlreward.bench.run_store import request_key
+from vlreward.data.images import ImageSource, image_sha256
+from vlreward.engines.base import Engine, Request
+from vlreward.prompts import PromptTemplate
+from vlreward.types import Sample
+
+__all__ = ["Asker", "share"]
+
+
+def share(samples: Sequence[Sample], attempts: int, engine: Engine) -> list[int]:
+    """What this process settles, numbered as `run_suite` returns it, images together.
+
+    Where answers are drawn, what is asked alike stays in one process: it numbers the draws.
+    """
+    firsts: dict[Any, int] = {}
+    if engine.sampling.greedy:
+        mine = list(range(engine.rank, len(samples) * attempts, engine.world_size))
+    else:
+        turn = [
+            firsts.setdefault((s.image, s.question, s.expression), len(firsts)) for s in samples
+        ]
+        mine = [
+            index
+            for index in range(len(samples) * attempts)
+            if turn[index // attempts] % engine.world_size == engine.rank
+        ]
+    shown: dict[Any, int] = {}
+    for index in mine:
+        shown.setdefault(samples[index // attempts].image or index, index)
+    return sorted(mine, key=lambda i: (shown[samples[i // attempts].image or i], i))
+
+
+@dataclass(slots=True)
+class Asker:
+    """Puts samples to the model."""
+
+    engine: Engine
+    prompt: PromptTemplate
+    prompts: Mapping[str, PromptTemplate]
+    images: ImageSource | None
+    _identity: dict[str, Any] = field(init=False)
+    _drawn: Counter[str] = field(default_factory=Counter)
+    _last: tuple[Sample, Request] | None = None
+    _hashed: tuple[Path | bytes | None, str | None] = (None, None)
+
+    def __post_init__(self) -> None:
+        self._identity = self.engine.describe()
+
+    def request(self, sample: Sample) -> Request:
+        """The next request for a sample; each is a draw of its own unless decoding is greedy."""
+        if self._last is None or self._last[0] is not sample:
+            messages = self.prompts.get(sample.task, self.prompt).render(sample)
+            image = self._image(sample.image)
+            if image != self._hashed[0]:
+                self._hashed = image, None if image is None else image_sha256(image)
+            digest = self._hashed[1]
+            key = request_key(messages, digest, self._identity)
+            group = None if self.engine.sampling.greedy else key
+            first = Request(key, messages, image, {"id": sample.id}, group, digest)
+            self._last = sample, first
+        first = self._last[1]
+        if first.group is None:
+            return first
+        repeat = self._drawn[first.key]
+        self._drawn[first.key] += 1
+        key = request_key(first.messages, first.image_sha256, self._identity, repeat=repeat)
+        return replace(first, key=key)
+
+    def _image(self, name: str | None) -> Path | bytes | None:
+        if name is None:
+            return None
+        return Path(name) if self.images is None else self.images.source(name)
