@@ -42,7 +42,6 @@ class TaskReward:
         on_timeout: What a verification that did not finish is worth: `"zero"` for the answer term,
             or `"none"` to leave the row out.
         name: Name that logs show, in place of one made of task and terms.
-        metrics: Compute the task's metrics too, for `scores`; an evaluation wants them.
 
     Raises:
         UnknownNameError: If the task, protocol or a term is unknown.
@@ -65,7 +64,6 @@ class TaskReward:
     clip: bool = False
     on_timeout: Literal["zero", "none"] = "zero"
     name: str | None = None
-    metrics: bool = False
 
     def __post_init__(self) -> None:
         if self.on_timeout not in ("zero", "none"):
@@ -82,15 +80,14 @@ class TaskReward:
 
     @cached_property
     def spec(self) -> TaskSpec:
-        """The task with the terms and weights of this reward; with metrics only if asked for."""
+        """The task with the terms and weights of this reward, and without metrics."""
         from vlreward.tasks import get_task
 
         spec = self.task
         if isinstance(spec, str):
             spec = get_task(spec, protocol=self.protocol, method=self.method)
         spec = spec.with_terms(self.terms, weights=self.weights).configured(clip=self.clip)
-        left_out = {"variants": ()} if self.metrics else {"variants": (), "metrics": ()}
-        return spec.model_copy(update=left_out)
+        return spec.model_copy(update={"metrics": (), "variants": ()})
 
     @property
     def __name__(self) -> str:

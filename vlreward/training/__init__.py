@@ -9,7 +9,6 @@
 | `checks` | images, before the first step |
 | `rewards` | one reward function for each term of each task |
 | `traces` | one JSON line for each completion |
-| `progress` | a line for each step, and how the reward moved |
 | `models`, `memory` | frame and size of a model; the memory of a run on each GPU |
 | `dry_run` | what a run would do, as text |
 | `cli` | the command line that runs it |

@@ -1,120 +1,137 @@
-"""What a person sees of a run: a line that keeps its place, and at the end what came of it."""
+"""What a person sees of a run: a line for each step that is logged, and the end."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from vlreward._text import duration
 from vlreward.suite import SUITES
+from vlreward.training.preparing import Run
 
-__all__ = ["ProgressLine", "closing"]
+__all__ = ["Progress", "closing", "eval_line", "reward_change", "step_line"]
+
+_SHARES = ("acc", "answered")
 
 
-class ProgressLine:
-    """Writes a line for each step that is logged, over the last one where a terminal shows it.
+class Progress:
+    """Prints a line for each step that is logged, and one for each evaluation.
 
     To be mixed into the `TrainerCallback` of a trainer.
-
-    Args:
-        stream: Where to; by default the standard error.
-        clock: Seconds that only grow.
     """
 
-    def __init__(
-        self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.stream = sys.stderr if stream is None else stream
-        self.clock = clock
-        self.rewards: list[float] = []
-        self._begun = (0, 0.0)
-        self._width = 0
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._first = 0
+        self._evaluating = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Time is counted from here; a resumed run has steps that cost none."""
-        self._begun = (state.global_step, self.clock())
+        """Note where and when the steps begin."""
+        self._began, self._first = time.monotonic(), state.global_step
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Show a step, or what an evaluation found."""
-        if not state.is_world_process_zero or not logs:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Print what was logged, in the first process."""
+        if not logs or not state.is_world_process_zero:
             return
-        if "reward" in logs:
-            self.rewards.append(float(logs["reward"]))
-            self._show(self._line(state, logs))
-        elif found := [f"{k[5:]} {v:.4g}" for k, v in logs.items() if _is_result(k, v)]:
-            self._show(f"evaluation at step {state.global_step}: " + "  ".join(found))
-            self._end()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the last line where it is."""
-        self._end()
-
-    def change(self) -> str:
-        """How the reward moved, from the first tenth of the steps to the last; empty without."""
-        part = max(1, len(self.rewards) // 10)
-        if len(self.rewards) < 2:
-            return ""
-        first, last = (sum(x) / part for x in (self.rewards[:part], self.rewards[-part:]))
-        return f"reward {first:.3f} -> {last:.3f} (means of {part} steps at both ends)"
-
-    def _line(self, state: Any, logs: Mapping[str, Any]) -> str:
-        first, started = self._begun
-        each = (self.clock() - started) / max(1, state.global_step - first)
-        parts = [f"step {state.global_step}/{state.max_steps}", f"reward {logs['reward']:.3f}"]
-        for name, value in logs.items():
-            if name.startswith("rewards/") and name.endswith("/mean"):
-                parts.append(f"{name[8:-5]} {value:.3f}")
-        for name, shown in (
-            ("completions/mean_length", "tokens {:.0f}"),
-            ("completions/clipped_ratio", "cut {:.0%}"),
-            ("kl", "kl {:.3g}"),
-            ("grad_norm", "gradient {:.3g}"),
-        ):
-            if name in logs:
-                parts.append(shown.format(float(logs[name])))
-        left = max(0, state.max_steps - state.global_step) * each
-        return "  ".join([*parts, f"{each:.1f} s a step", f"{duration(left)} left"])
-
-    def _show(self, line: str) -> None:
-        if self.stream.isatty():
-            self.stream.write("\r" + line.ljust(self._width))
-            self._width = len(line)
-        else:
-            self.stream.write(line + "\n")
-        self.stream.flush()
-
-    def _end(self) -> None:
-        if self._width:
-            self.stream.write("\n")
-            self._width = 0
+        if "eval_acc" in logs:
+            print(eval_line(state.global_step, logs), flush=True)
+        elif "reward" in logs:
+            done = state.global_step - self._first
+            spent = time.monotonic() - self._began
+            left = spent / done * (state.max_steps - state.global_step) if done else None
+            print(step_line(state.global_step, state.max_steps, logs, left), flush=True)
 
 
-def _is_result(name: str, value: Any) -> bool:
-    hidden = ("runtime", "per_second")
-    return name.startswith("eval_") and not name.endswith(hidden) and isinstance(value, float)
-
-
-def closing(task: str, output_dir: str, *, change: str = "", engine: str = "hf") -> str:
-    """Where the model is, how the reward moved, and the command that measures it.
+def step_line(step: int, total: int, logs: Mapping[str, Any], seconds_left: float | None) -> str:
+    """One line of a training step.
 
     Args:
-        task: The task that it was trained on.
-        output_dir: Directory of the model.
-        change: What `ProgressLine.change` says.
-        engine: Name of the engine that runs it.
-
-    Example:
-        >>> print(closing("mixture", "out", change="reward 1.100 -> 1.400"))
-        model in out; reward 1.100 -> 1.400
-        measure it: vlreward-bench SUITE --engine hf --model out
+        step: The step.
+        total: Steps of the run.
+        logs: What the trainer logged of it.
+        seconds_left: Estimated time to the end, if known.
     """
-    suites = [name for name in SUITES if SUITES.get(name).task == task]
-    # Scenes are drawn, every other suite has files that must be fetched first.
-    drawn = [name for name in suites if name.startswith("scenes_")]
-    suite = (drawn or suites or ["SUITE"])[0]
-    return (
-        f"model in {output_dir}{'; ' if change else ''}{change}\n"
-        f"measure it: vlreward-bench {suite} --engine {engine} --model {output_dir}"
-    )
+    terms = {
+        name[8:-5]: value
+        for name, value in logs.items()
+        if name.startswith("rewards/") and name.endswith("/mean") and value is not None
+    }
+    parts = [f"step {step:>{len(str(total))}}/{total}", f"reward {_number(logs['reward'])}"]
+    parts += [f"{name} {_number(value)}" for name, value in terms.items()]
+    if logs.get("frac_reward_zero_std"):
+        parts.append(f"groups without spread {logs['frac_reward_zero_std']:.0%}")
+    if logs.get("completions/mean_length") is not None:
+        parts.append(f"{logs['completions/mean_length']:.0f} tokens")
+    if seconds_left is not None:
+        parts.append(f"left {duration(seconds_left)}")
+    return "  ".join(parts)
+
+
+def eval_line(step: int, logs: Mapping[str, Any]) -> str:
+    """One line of an evaluation, from what the trainer logged of it."""
+    shown = {
+        name[5:]: value
+        for name, value in logs.items()
+        if name.startswith("eval_") and isinstance(value, (int, float))
+    }
+    named = [f"acc {shown['acc']:.1%}"]
+    named += [f"{n} {v:.3g}" for n, v in shown.items() if "/" in n and not n.startswith("seconds")]
+    return f"evaluation at step {step}: " + "  ".join(named)
+
+
+def reward_change(history: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    """The mean reward of the first and of the last tenth of the logged steps; None without any."""
+    rewards = [row["reward"] for row in history if row.get("reward") is not None]
+    if not rewards:
+        return None
+    window = max(1, len(rewards) // 10)
+    return sum(rewards[:window]) / window, sum(rewards[-window:]) / window
+
+
+def closing(run: Run, state: Any, *, engine: str | None = None) -> str:
+    """What a run says at its end: what changed, where the model is, and how to measure it.
+
+    Args:
+        run: The run.
+        state: The trainer's state at the end.
+        engine: The benchmark's engine for the model; None for its default.
+    """
+    out = run.start.output_dir
+    lines = [f"done: {state.global_step} steps, the model is in {out}"]
+    change = reward_change(state.log_history)
+    if change is not None:
+        lines.append(f"reward {_number(change[0])} -> {_number(change[1])} while sampling")
+    accuracies = [(row["eval_acc"], row["step"]) for row in state.log_history if "eval_acc" in row]
+    if accuracies:
+        text = f"held out, greedy: {accuracies[0][0]:.1%} -> {accuracies[-1][0]:.1%}"
+        trained = [pair for pair in accuracies if pair[1] > 0]
+        if trained:
+            best, step = max(trained, key=lambda pair: (pair[0], -pair[1]))
+            kept = getattr(state, "best_model_checkpoint", None)
+            text += f", best {best:.1%} at step {step}" + (f" ({kept})" if kept else "")
+        lines.append(text)
+    if run.rewards[0].shared.traces is not None:
+        lines.append(f"what the rewards saw: vlreward doctor {out}/traces")
+    lines += [f"measure it: {command}" for command in bench_commands(run, out, engine)]
+    return "\n".join(lines)
+
+
+def bench_commands(run: Run, model: Path, engine: str | None = None) -> list[str]:
+    """A command for each task that measures a model, on scenes that need no data where the task
+    has them."""
+    every = [SUITES.get(name) for name in SUITES]
+    found = []
+    for task in dict.fromkeys(f.shared.reward.spec.name for f in run.rewards):
+        suites = sorted((s for s in every if s.task == task), key=lambda s: s.file is not None)
+        if suites:
+            chosen = "" if engine is None else f" --engine {engine}"
+            found.append(f"vlreward-bench {suites[0].name}{chosen} --model {model}")
+    return found
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"

@@ -49,6 +49,7 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
     reward_weights: Optional[list[float]] = field(  # noqa: UP045
         default=None, metadata={"help": "Weights in place of the terms' own."}
     )
+    eval_on_start: bool = _option(False, "Evaluate before the first step too.")
     shuffle_dataset: bool = _option(True, "Draw questions in random order.")
     logprob_chunk_size: int = _option(512, "Tokens whose logits are held at a time.")
 
@@ -86,6 +87,11 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
             use_bias_correction_kl=self.use_bias_correction_kl,
             max_completion_length=self.max_completion_length,
         )
+
+    @property
+    def eval_strategy(self) -> Any:
+        """The library's `evaluation_strategy` by transformers' name."""
+        return self.evaluation_strategy
 
     @property
     def completions_per_device(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import paddle
 
-from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_paddle.arguments import PaddleOptions
 from vlreward_paddle.modeling.checkpoint import read_config
@@ -24,7 +23,6 @@ def prepare(options: PaddleOptions) -> Run:
 
     Raises:
         CheckpointError: If the model is no Qwen-VL checkpoint.
-        OptionError: If there are no rows to evaluate on.
     """
     arguments, training = options.arguments, options.training
     assert arguments.model is not None
@@ -48,7 +46,5 @@ def prepare(options: PaddleOptions) -> Run:
         | ({"lora_r": options.adapter.lora_r} if options.adapter.use_peft else {}),
         stop_ids=codec.eos_ids,
     )
-    if run.eval_rows is None and training.evaluation_strategy.value != "no":
-        raise OptionError("--evaluation_strategy needs the rows of --eval-data to evaluate on")
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")
     return run

@@ -14,6 +14,7 @@ from vlreward.errors import OptionError
 
 __all__ = [
     "LIBRARY",
+    "EarlyStoppingCallback",
     "PrinterCallback",
     "Trainer",
     "TrainerCallback",
@@ -45,9 +46,21 @@ LIBRARY = _library()
 """`paddleformers` or `paddlenlp`; the variable VLREWARD_PADDLE_TRAINER chooses where both are."""
 
 if LIBRARY == "paddleformers":
-    from paddleformers.trainer import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+    from paddleformers.trainer import (
+        EarlyStoppingCallback,
+        PrinterCallback,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
 else:
-    from paddlenlp.trainer import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+    from paddlenlp.trainer import (
+        EarlyStoppingCallback,
+        PrinterCallback,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
 
 _NAMES = {
     "paddleformers": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
@@ -14,22 +14,19 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
+from vlreward.training.evaluation import Evaluation, Scored
 from vlreward_paddle.ahead import Ahead
 from vlreward_paddle.config import GRPOConfig
 from vlreward_paddle.experience import Codec, MicroBatch, RewardFunction, micro_batch, score
 from vlreward_paddle.logprobs import completion_logprobs
 from vlreward_paddle.lora import adapter_layers, without_adapter
 from vlreward_paddle.loss import group_advantages, grpo_loss
-from vlreward_paddle.parallel import Metrics, gradient_norm, sum_all
+from vlreward_paddle.parallel import Metrics, gather_objects, gradient_norm, sum_all
 from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_prompts
 from vlreward_paddle.sampler import GroupSampler
 from vlreward_paddle.shim import Trainer
 
-__all__ = ["Evaluator", "GRPOTrainer", "RowNumbers"]
-
-Evaluator = Callable[..., Sequence[dict[str, float]]]
-"""Rows, completions, their tokens and `trainer_state` to the numbers of each completion, by name;
-see `vlreward.training.evaluation`."""
+__all__ = ["GRPOTrainer", "RowNumbers"]
 
 
 class RowNumbers(paddle.io.Dataset):  # type: ignore[misc]
@@ -61,8 +58,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         reward_weights: One for each; by default 1, or `args.reward_weights`.
         ref_model: The reference model, if `args.beta` is not 0; a model with an adapter
             (`vlreward_paddle.lora`) is its own, without the adapter.
-        eval_rows: Rows of the evaluation.
-        evaluator: What measures greedy answers to them.
+        evaluation: Held-out rows, and what scores greedy answers to them.
         callbacks: As for the library's Trainer.
 
     Raises:
@@ -79,8 +75,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         *,
         reward_weights: Sequence[float] | None = None,
         ref_model: Any = None,
-        eval_rows: Sequence[dict[str, Any]] = (),
-        evaluator: Evaluator | None = None,
+        evaluation: Evaluation | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         if args.beta and ref_model is None and not adapter_layers(model):
@@ -97,7 +92,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
             model=model,
             args=args,
             train_dataset=numbers,
-            eval_dataset=RowNumbers(len(eval_rows)),
+            eval_dataset=None if evaluation is None else RowNumbers(len(evaluation.rows)),
             data_collator=np.asarray,  # Of plain numbers, the loader hands on nothing.
             callbacks=list(callbacks),
         )
@@ -106,8 +101,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         self.reward_funcs = list(reward_funcs)
         self.reward_weights = [float(weight) for weight in weights]
         self.ref_model = ref_model
-        self.eval_rows = eval_rows
-        self.evaluator = evaluator
+        self.evaluation = evaluation
         self.ahead = Ahead(self._encoded, args.image_threads)
         self.sampling = Sampling(
             max_tokens=args.max_completion_length,
@@ -263,32 +257,34 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Answer the rows of the evaluation greedily; the means of what the evaluator says.
+        """One greedy answer to each held-out row, scored by the tasks' metrics.
 
-        The processes share the rows. Every process must call it.
+        The processes share the rows; every process must call it.
         """
-        assert self.evaluator is not None
+        assert self.evaluation is not None
         started = time.perf_counter()
-        greedy = replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0)
-        rank, processes = paddle.distributed.get_rank(), paddle.distributed.get_world_size()
-        mine, size = range(rank, len(self.eval_rows), processes), self.args.eval_batch_size
-        metrics = Metrics()
-        for first in range(0, len(mine), size):
-            rows = [self.eval_rows[index] for index in mine[first : first + size]]
-            tokens = generate(self.model, [self.codec.encode(row) for row in rows], greedy)
-            texts = [self.codec.decode(ids) for ids in tokens]
-            measured = self.evaluator(rows, texts, tokens, trainer_state=self.state)
-            for ids, numbers in zip(tokens, measured, strict=True):
-                metrics.add("completions/mean_length", len(ids))
-                metrics.add("completions/clipped_ratio", ids[-1] not in self.codec.eos_ids)
-                for name, value in numbers.items():
-                    metrics.add(name, value)
-        found = {f"{metric_key_prefix}_{name}": value for name, value in metrics.take().items()}
+        ranks = paddle.distributed.get_rank(), paddle.distributed.get_world_size()
+        scored = [
+            entry
+            for indices in self.evaluation.batches(*ranks, self.args.eval_batch_size)
+            for entry in self._answered(self.evaluation, indices)
+        ]
+        everyone = [entry for part in gather_objects(scored) for entry in part]
+        metrics = self.evaluation.metrics(everyone).items()
+        found = {f"{metric_key_prefix}_{name}": value for name, value in metrics}
         found[f"{metric_key_prefix}_runtime"] = time.perf_counter() - started
         self.log(dict(found))
         handled = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         self.control: Any = handled
         return found
+
+    def _answered(self, evaluation: Evaluation, indices: list[int]) -> list[Scored]:
+        rows = [evaluation.rows[index] for index in indices]
+        greedy = replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0)
+        tokens = generate(self.model, [self.codec.encode(row) for row in rows], greedy)
+        texts = [self.codec.decode(ids) for ids in tokens]
+        cut = [ids[-1] not in self.codec.eos_ids for ids in tokens]
+        return evaluation.score(indices, rows, texts, tokens, cut, self.state)
 
     def optimizer_step(self, args: Any, model: Any, parameters_list: Any = None) -> None:
         """Note the norm of the gradient, as it is before it is clipped, and step."""

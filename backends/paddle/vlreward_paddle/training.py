@@ -7,21 +7,26 @@ from typing import Any
 
 import paddle
 
-from vlreward.training.evaluation import Evaluation
+from vlreward.files import replacing
+from vlreward.training.card import model_card
 from vlreward.training.preparing import Run
-from vlreward.training.progress import closing
+from vlreward.training.progress import Progress, closing
 from vlreward.training.traces import RewindTraces
 from vlreward_paddle.lora import adapter_layers, add_adapter, save_adapter
 from vlreward_paddle.modeling import freeze_vision, load_model
 from vlreward_paddle.processing import QwenCodec
-from vlreward_paddle.shim import PrinterCallback, TrainerCallback
+from vlreward_paddle.shim import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from vlreward_paddle.trainer import GRPOTrainer
-from vlreward_paddle.watching import KeepState, Progress
+from vlreward_paddle.watching import KeepState
 
 __all__ = ["build_trainer", "export", "train"]
 
 
 class _Rewind(RewindTraces, TrainerCallback):  # type: ignore[misc]
+    pass
+
+
+class _Progress(Progress, TrainerCallback):  # type: ignore[misc]
     pass
 
 
@@ -65,8 +70,10 @@ def build_trainer(run: Run) -> GRPOTrainer:
         freeze_vision(model)
     own = args.beta and not run.options.adapter.use_peft
     reference = load_model(arguments.model, **options) if own else None
-    progress = Progress()
-    callbacks: list[Any] = [ExportModel(model, run.processor), KeepState(), progress]
+    kept = KeepState()
+    callbacks: list[Any] = [ExportModel(model, run.processor), kept, _Progress()]
+    if arguments.early_stopping_patience is not None:
+        callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
     traces = run.rewards[0].shared.traces
     if traces is not None:
         callbacks.append(_Rewind(traces))
@@ -75,15 +82,14 @@ def build_trainer(run: Run) -> GRPOTrainer:
         args,
         run.rows,
         run.processor,
-        run.rewards,
-        reward_weights=[reward.weight for reward in run.rewards],
+        run.functions,
+        reward_weights=run.weights,
         ref_model=reference,
-        eval_rows=run.eval_rows or (),
-        evaluator=Evaluation(run.rewards),
+        evaluation=run.evaluation,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.progress = progress
+    trainer.kept = kept
     return trainer
 
 
@@ -101,10 +107,14 @@ def train(run: Run) -> GRPOTrainer | None:
     if paddle.distributed.is_initialized():
         paddle.distributed.barrier()
     trainer = build_trainer(run)
+    if args.eval_on_start and not start.step:
+        trainer.evaluate()
     trainer.train(resume_from_checkpoint=start.checkpoint)
     export(trainer.model, run.processor, Path(args.output_dir))
     if run.rank == 0:
-        start.finish(trainer.state.global_step)
-        change = trainer.progress.change()
-        print(closing(run.options.task, args.output_dir, change=change, engine="paddle"))
+        start.finish(trainer.state.max_steps)
+        state = trainer.kept.as_state(trainer.state)
+        with replacing(Path(args.output_dir) / "README.md") as file:
+            file.write(model_card(run, state, library="transformers"))
+        print(closing(run, state, engine="paddle"), flush=True)
     return trainer

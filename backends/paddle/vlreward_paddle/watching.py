@@ -7,20 +7,16 @@ import logging
 import os
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from vlreward.files import replacing
-from vlreward.training.progress import ProgressLine
 from vlreward_paddle.shim import LIBRARY, TrainerCallback
 
-__all__ = ["STATE_FILE", "KeepState", "Progress", "quiet"]
+__all__ = ["STATE_FILE", "KeepState", "quiet"]
 
 STATE_FILE = "trainer_state.json"
 """What was logged, in the form of transformers' file of that name; the library's is a pickle."""
-
-
-class Progress(ProgressLine, TrainerCallback):  # type: ignore[misc]
-    """See `vlreward.training.progress`."""
 
 
 class KeepState(TrainerCallback):  # type: ignore[misc]
@@ -51,14 +47,17 @@ class KeepState(TrainerCallback):  # type: ignore[misc]
         """Called by every process; the first one writes."""
         self._write(args, state)
 
-    def _write(self, args: Any, state: Any) -> None:
-        if not state.is_world_process_zero:
-            return
+    def as_state(self, state: Any) -> SimpleNamespace:
+        """The trainer's state with all that was logged, which the library's own forgets."""
         names = ("global_step", "max_steps", "best_metric", "best_model_checkpoint")
         content = {name: getattr(state, name) for name in names}
-        with replacing(Path(args.output_dir) / STATE_FILE) as file:
-            json.dump({**content, "log_history": self.history}, file, indent=1)
-            file.write("\n")
+        return SimpleNamespace(**content, log_history=self.history)
+
+    def _write(self, args: Any, state: Any) -> None:
+        if state.is_world_process_zero:
+            with replacing(Path(args.output_dir) / STATE_FILE) as file:
+                json.dump(vars(self.as_state(state)), file, indent=1)
+                file.write("\n")
 
 
 _MACHINE = ("cpu_used_memory", "cpu_available_memory", "progress_or_epoch", "global_step")
