@@ -183,6 +183,7 @@ SHAPES: list[tuple[Any, list[str]]] = [
     ([{"type": "reasoning", "reasoning": "r"}, {"type": "text", "text": "a"}], ["a"]),
     ({"choices": [{"message": {"content": "a"}}, {"message": {"content": None}}]}, ["a", ""]),
     ({"outputs": [{"text": "a", "finish_reason": "length"}]}, ["a"]),
+    ({"text": ["a", "b"], "input": "?"}, ["a", "b"]),
     ({"status_code": 200, "body": {"choices": [{"text": "a"}]}}, ["a"]),
 ]
 
@@ -229,6 +230,20 @@ def test_options_of_a_question_are_no_completions(tmp_path: Path) -> None:
 def test_the_raw_completion_comes_before_what_was_taken_from_it(tmp_path: Path) -> None:
     row = {"response": "I say <answer>3</answer>", "prediction": "3", "answer": "3"}
     assert said(count(lines(tmp_path / "x.jsonl", row)))[0][2] == "I say <answer>3</answer>"
+
+
+def test_the_answer_in_a_trace_of_training_is_no_gold(tmp_path: Path) -> None:
+    trace = {"id": "1", "completion": "<answer>3</answer>", "answer": 3, "value": 1, "terms": {}}
+    with pytest.raises(DataError, match="expected a gold in one of"):
+        count(lines(tmp_path / "x.jsonl", trace))
+
+
+def test_a_run_reads_as_it_was_written(cases: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    args = ["superclevr_test200", "-c", str(cases / "messages_groups.jsonl"), "-o", str(out)]
+    assert CliRunner().invoke(app, args, catch_exceptions=False).exit_code == 0
+    again = count(out / "samples_superclevr_test200.jsonl")
+    assert again.rows == count(cases / "messages_groups.jsonl").rows
 
 
 def test_keys_of_nobody_are_read_as_the_message_proposes(cases: Path) -> None:

@@ -18,7 +18,7 @@ __all__ = ["SUFFIXES", "RecordedRows", "recorded_rows"]
 SUFFIXES = (".json", *JSONL_SUFFIXES, ".tsv", ".csv", ".xlsx", ".eval", ".parquet")
 """What `recorded_rows` reads, by the ending of the name."""
 
-_LISTS = ("results", "samples", "predictions", "rows", "data", "records", "completions")
+_LISTS = ("results", "samples", "predictions", "rows", "data", "records", "completions", "logs")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Where rows of recorded completions keep what, in the files of the tools that write them.
 
 verl (rollout dumps, generation), lm-eval, lmms-eval, inspect, EvalScope, ms-swift, VLMEvalKit,
-OpenAI batches, VLM-R1, R1-V, MathVista, TRL, and runs of `vlreward-bench` itself. A row is read
-key by key, not tool by tool: what no tool writes together does no harm together.
+LLaMA-Factory, OpenAI batches, VLM-R1, R1-V, MathVista, TRL, and runs of `vlreward-bench` itself. A
+row is read key by key, not tool by tool: what no tool writes together does no harm together.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "completion": (
         *("completion", "completions", "model_output", "response", "responses", "output"),
         *("outputs", "prediction", "predictions", "resps", "filtered_resps", "generated_text"),
-        *("generation", "generations", "model_response", "sample_score.score.prediction"),
+        *("generation", "generations", "model_response", "predict"),
+        "sample_score.score.prediction",
         *("choices", "messages"),
     ),
     "gold": (
@@ -120,6 +121,8 @@ def gold_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) ->
         ValueError: If it has none, or accepts several answers.
     """
     gold = field_of(row, "gold", columns)
+    if gold is row.get("answer") and {"terms", "value"} <= row.keys():
+        gold = None  # a trace of a training run, whose answer is the model's
     if gold is None:
         raise ValueError(
             f"expected a gold in one of {', '.join(PLACES['gold'][:7])} ..., got none; "

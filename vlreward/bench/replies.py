@@ -95,6 +95,8 @@ def _in_object(value: Mapping[str, Any], depth: int) -> list[Reply]:
         return [_told(r, value) for c in choices or (None,) for r in replies_in(c, depth + 1)]
     if not any(name in value for name in _TEXTS):
         raise ValueError(f"expected a completion, got an object with the keys {sorted(value)[:12]}")
+    if isinstance(value.get("text"), list):  # several, as lighteval has them
+        return [_told(reply, value) for reply in replies_in(value["text"], depth + 1)]
     text = said(value)
     empty = all(value.get(name) is None for name in _TEXTS)
     return [_told(Reply(text, missing=empty), value)]

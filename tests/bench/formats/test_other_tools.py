@@ -51,7 +51,8 @@ def _documents(folder: Path) -> tuple[dict[str, Any], dict[str, list[dict[str, A
     for name in utils.get_sample_results_filenames(names):
         lines = Path(name).read_text(encoding="utf-8").splitlines()
         samples[utils.get_file_task_name(Path(name).name)] = [json.loads(line) for line in lines]
-    assert list(samples) and set(samples) == set(results["configs"])
+    assert samples
+    assert set(samples) == set(results["configs"])
     return results, samples
 
 
