@@ -29,7 +29,7 @@ def _run(out: Path, style: Any, *, repeat: int = 1) -> Path:
             completions.append(out.parent / f"{suite}.jsonl")
             completions[-1].write_text("\n".join(lines) + "\n", encoding="utf-8")
         run_command(RunOptions(suites=list(SUITES), out=out, completions=completions, format=style))
-    return out / style
+    return Path(out, style)
 
 
 @pytest.fixture(scope="module")
