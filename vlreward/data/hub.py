@@ -11,22 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.errors import DataError
+from vlreward.data.errors import DataError, MissingImagesError
+from vlreward.data.image_values import KEPT
 from vlreward.data.rows import RawRow
 
 __all__ = ["HubRows", "open_hub"]
 
 _BATCH = 1000
-_EMBEDDED = "row:"
 
 
-def open_hub(path: str | Path, *, split: str | None = None) -> HubRows:
+def open_hub(path: str | Path, *, split: str | None = None, config: str | None = None) -> HubRows:
     """Open a data set with the `datasets` library.
 
     Args:
         path: A directory written by `save_to_disk`, a `.parquet` file, a directory of Parquet
             files as `hf download` leaves it, or `hf:OWNER/NAME` for the hub (or its cache).
         split: Name of the split; needed if there are several.
+        config: Name of the configuration, of a data set that has several.
 
     Raises:
         ImportError: If `datasets` is not installed; names the extra.
@@ -41,14 +42,18 @@ def open_hub(path: str | Path, *, split: str | None = None) -> HubRows:
         ) from error
     try:
         if isinstance(path, str):
-            found = datasets.load_dataset(path.removeprefix("hf:"))
+            found = datasets.load_dataset(path.removeprefix("hf:"), config)
         elif path.is_file() and path.suffix.lower() == ".parquet":
-            found = datasets.load_dataset("parquet", data_files=str(path))
-            split = "train"  # what `datasets` calls the only one
+            found = datasets.load_dataset("parquet", data_files=str(path))["train"]
+            if split not in (None, "train"):  # what `datasets` calls the only one
+                raise DataError(
+                    f"expected a data set with splits for --split {split}, got a single file",
+                    path=path,
+                )
         elif (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
             found = datasets.load_from_disk(str(path))
         elif path.is_dir() and any(path.rglob("*.parquet")):
-            found = datasets.load_dataset(str(path))
+            found = datasets.load_dataset(str(path), config)
         else:
             raise DataError(
                 "expected a .json, .jsonl, .yaml or .parquet file, or a directory saved by "
@@ -63,11 +68,12 @@ def open_hub(path: str | Path, *, split: str | None = None) -> HubRows:
     if isinstance(found, datasets.DatasetDict):
         if split is None and len(found) > 1:
             raise DataError(
-                f"expected one split, got {sorted(found)}: name one with split=...", path=path
+                f"expected one split, got {', '.join(sorted(found))}: name one with --split",
+                path=path,
             )
         name = split if split is not None else next(iter(found))
         if name not in found:
-            raise DataError(f"no split {name!r}; there are {sorted(found)}", path=path)
+            raise DataError(f"no split {name!r}; there are {', '.join(sorted(found))}", path=path)
         found = found[name]
     return HubRows(path, found)
 
@@ -84,71 +90,84 @@ class HubRows:
 
         self._path = path
         self.sha256 = ""
-        self._images = [k for k, v in table.features.items() if isinstance(v, datasets.Image)]
-        binary = [k for k, v in table.features.items() if "binary" in str(getattr(v, "dtype", ""))]
-        table = table.remove_columns(binary)
-        for column in self._images:
-            table = table.cast_column(column, datasets.Image(decode=False))
-        # A column of lists of images, as EasyR1 and verl have it.
-        self._lists = [
-            name
-            for name, kind in table.features.items()
-            if isinstance(getattr(kind, "feature", None), datasets.Image)
-        ]
-        for column in self._lists:
-            plain = type(table.features[column])(datasets.Image(decode=False))
-            table = table.cast_column(column, plain)
+        for column, kind in list(table.features.items()):
+            plain = datasets.Image(decode=False)
+            if isinstance(kind, datasets.Image):
+                table = table.cast_column(column, plain)
+            elif isinstance(getattr(kind, "feature", None), datasets.Image):
+                # A column of lists of images, as EasyR1 and verl have it.
+                table = table.cast_column(column, type(kind)(plain))
         self._table = table
-
-    @property
-    def images(self) -> HubRows | None:
-        """This, if images are embedded; None if rows name files."""
-        return self if self._images or self._lists else None
+        types = {field.name: field.type for field in table.features.arrow_schema}
+        self._embedded = {name: kind for name, kind in types.items() if "binary" in str(kind)}
 
     def __iter__(self) -> Iterator[RawRow]:
         digest = hashlib.sha256()
         number = 0
         for batch in self._table.with_format("arrow").iter(batch_size=_BATCH):
-            plain = batch.drop_columns([*self._images, *self._lists]).to_pylist()
-            lengths = {
-                column: batch[column].combine_chunks().value_lengths() for column in self._lists
-            }
-            names = {column: _names(batch[column]) for column in self._images}
+            plain = batch.drop_columns(list(self._embedded)).to_pylist()
+            embedded = {name: _cells(batch[name]) for name in self._embedded}
             for index, row in enumerate(plain):
                 digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-                # The name of the file, if there is one, tells rows apart for people.
-                for column in self._images:
-                    name = names[column][index]
-                    row[column] = f"{_EMBEDDED}{number}:{column}:{name or ''}"
-                for column in self._lists:
-                    n = lengths[column][index].as_py() or 0
-                    row[column] = [f"{_EMBEDDED}{number}:{column}:{i}" for i in range(n)]
+                for column, cells in embedded.items():
+                    row[column] = _named(cells[index], f"{KEPT}{number}:{column}")
                 number += 1
                 yield RawRow(number, row)
         self.sha256 = digest.hexdigest()
 
+    def hold(self, raw: RawRow) -> None:
+        """Nothing: the table is at hand."""
+
+    def row(self, number: int) -> dict[str, Any]:
+        """A row again, with the bytes of its images."""
+        return dict(self._table[number - 1])
+
     def source(self, name: str) -> Path | bytes:
-        """The encoded image, or its file if it is stored as a path.
-
-        Raises:
-            DataError: If the row has none.
-        """
-        value = self._cell(name)
-        return Path(value["path"]) if value["bytes"] is None else bytes(value["bytes"])
-
-    def _cell(self, name: str) -> dict[str, Any]:
-        row, column, place = name.removeprefix(_EMBEDDED).split(":", 2)
+        """The encoded image that a row keeps."""
+        row, column, place = name.removeprefix(KEPT).split(":", 2)
         value = self._table[int(row)][column]
-        if column in self._lists:
-            value = value[int(place)]
-        if value is None or (value["bytes"] is None and not value["path"]):
-            raise DataError(f"row {int(row) + 1} has no image in {column!r}", path=self._path)
-        return dict(value)
+        if isinstance(value, list):
+            value = value[int(place.partition(":")[0])]
+        if isinstance(value, dict):
+            value = value["bytes"]
+        if value is None:
+            raise MissingImagesError(
+                f"row {int(row) + 1} has no image in {column!r}", path=self._path
+            )
+        return bytes(value)
 
 
-def _names(column: Any) -> list[str | None]:
-    """The file names in a column of embedded images, without touching the bytes."""
-    names: list[str | None] = []
+def _cells(column: Any) -> list[Any]:
+    """What tells the images of each row apart, without touching the bytes.
+
+    A cell is (has bytes, path) for an image, and None or a list of such in a column of lists.
+    """
+    import pyarrow as pa
+
+    cells: list[Any] = []
     for chunk in column.chunks:
-        names += chunk.field("path").to_pylist()
-    return names
+        if pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type):
+            inner = _cells(pa.chunked_array([chunk.flatten()]))
+            ends = chunk.value_lengths().to_pylist()
+            start = 0
+            for length in ends:
+                cells.append(None if length is None else inner[start : start + length])
+                start += length or 0
+        elif pa.types.is_struct(chunk.type):
+            names = [field.name for field in chunk.type]
+            there = chunk.field("bytes").is_valid().to_pylist() if "bytes" in names else []
+            paths = chunk.field("path").to_pylist() if "path" in names else [None] * len(chunk)
+            cells += zip(there or [False] * len(chunk), paths)
+        else:
+            cells += [(True, None)] * len(chunk)
+    return cells
+
+
+def _named(cell: Any, name: str) -> Any:
+    """What a row has in place of a cell with bytes: a name for each image, or its path."""
+    if isinstance(cell, list):
+        return [_named(one, f"{name}:{place}") for place, one in enumerate(cell)]
+    if cell is None:
+        return None
+    kept, path = cell
+    return path if path and not kept else f"{name}:{path or ''}"
