@@ -48,7 +48,8 @@ def _section(one: Checked) -> str:
         for name, rows in one.lists.items()
     )
     samples = "".join(_sample(one, sample) for sample in one.samples)
-    return f"<section><h2>{escape(one.path)}</h2>{problems}{_listed(one.facts)}{lists}{samples}</section>"
+    facts = _listed(one.facts)
+    return f"<section><h2>{escape(one.path)}</h2>{problems}{facts}{lists}{samples}</section>"
 
 
 def _listed(facts: dict[str, str]) -> str:

@@ -9,26 +9,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from vlreward.data.errors import DataError, MissingImagesError
+from vlreward.data.embedded import Records, cells_of, image_columns, kept_image, named
+from vlreward.data.errors import DataError
 from vlreward.data.image_values import KEPT
 from vlreward.data.rows import RawRow
 
-__all__ = ["ParquetRows", "Records", "cells_of", "kept_bytes", "named"]
+__all__ = ["ParquetRows"]
 
 _BATCH = 1_000
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 4 << 20
 _FAR = 64 << 20  # bytes that are decoded to reach a row; beyond that a table is quicker
 _KEPT_BATCHES = 4
-
-
-class Records(Protocol):
-    """Rows in any order, with the bytes of their images."""
-
-    def record(self, index: int) -> dict[str, Any]:
-        """A row, counted from 0."""
-        ...
 
 
 @dataclass
@@ -54,6 +47,7 @@ class ParquetRows:
 
     Attributes:
         sha256: Hex digest of the rows as JSON without the pixels, once all have been read.
+        lacking: Names of images of the rows read so far that have neither bytes nor a path.
 
     Raises:
         DataError: If it is no Parquet file.
@@ -61,6 +55,7 @@ class ParquetRows:
 
     def __init__(self, path: Path, table: Callable[[], Records]) -> None:
         self.sha256 = ""
+        self.lacking: set[str] = set()
         self._path = path
         self._make_table = table
         self._table: Records | None = None
@@ -68,8 +63,7 @@ class ParquetRows:
         self._cursors: dict[str, _Cursor] = {}
         self._batches: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._file = _opened(path)
-        types = {field.name: field.type for field in self._file.schema_arrow}
-        self._embedded = [name for name, kind in types.items() if "binary" in str(kind)]
+        self._embedded = image_columns(self._file.schema_arrow)
         groups = [self._file.metadata.row_group(g) for g in range(self._file.num_row_groups)]
         self._starts = [0]
         for group in groups:
@@ -103,7 +97,7 @@ class ParquetRows:
                 for index, row in enumerate(plain.to_pylist()):
                     digest.update(json.dumps(row, sort_keys=True, default=str).encode())
                     for column, found in cells.items():
-                        row[column] = named(found[index], f"{KEPT}{number}:{column}")
+                        row[column] = named(found[index], f"{KEPT}{number}:{column}", self.lacking)
                     number += 1
                     yield RawRow(number, row)
         self.sha256 = digest.hexdigest()
@@ -121,11 +115,7 @@ class ParquetRows:
         Raises:
             MissingImagesError: If it has none.
         """
-        index, column, place = name.removeprefix(KEPT).split(":", 2)
-        value = self.record(int(index), column)[column]
-        return kept_bytes(
-            value, place, f"row {int(index) + 1} has no image in {column!r}", self._path
-        )
+        return kept_image(self, name, self._path)
 
     def record(self, index: int, column: str = "") -> dict[str, Any]:
         """A row, counted from 0, or one column of it."""
@@ -135,7 +125,7 @@ class ParquetRows:
                 if found is not None:
                     return found
                 self._table = self._make_table()
-        return self._table.record(index)
+        return self._table.record(index, column)
 
     def _reached(self, index: int, column: str) -> dict[str, Any] | None:
         """The row, if it is near the last ones that were read; None if it is far."""
@@ -201,7 +191,7 @@ class ParquetRows:
         about = self._file.metadata.row_group(group)
         leaves = (about.column(i) for i in range(about.num_columns))
         size = sum(x.total_uncompressed_size for x in leaves if not column or _top(x) == column)
-        return max(1.0, size / max(1, about.num_rows))
+        return float(max(1, size / max(1, about.num_rows)))
 
 
 def _top(leaf: Any) -> str:
