@@ -12,8 +12,8 @@ from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.loaders import load
 from vlreward.data.missing import check_images
+from vlreward.data.schemas import all_schemas
 from vlreward.data.suspicious import refuse_suspicious
-from vlreward.errors import UserError
 from vlreward.families import ModelFamily
 from vlreward.frames import AxisOrder, Frame
 from vlreward.resizing import Resizing
@@ -144,6 +144,10 @@ def _facts(
     facts = {"schema": origin.schema}
     if origin.columns:
         facts["columns"] = ", ".join(f"{name}={column}" for name, column in origin.columns.items())
+    elif origin.schema in all_schemas():
+        facts["columns"] = ", ".join(all_schemas()[origin.schema].keys) + ", as the schema has them"
+    for part in origin.parts:
+        facts[f"part {part.path}"] = f"{part.schema}, {part.task}, {part.rows} rows"
     if origin.unread:
         facts["kept as metadata"] = ", ".join(origin.unread)
     facts["task"] = ", ".join(f"{name} ({count})" for name, count in tasks.items())
@@ -156,7 +160,7 @@ def _facts(
     )
     if located:
         declared = None if gold_frame is None else str(gold_frame)
-        facts["frame of golds"] = declared or "original_px where nothing beside a gold says another"
+        facts["frame of golds"] = declared or "original_px, or as a row says beside its gold"
         facts["frame of answers"] = _answers(family, frame, axis_order, frames)
     if origin.remarks:
         facts["remarkable"] = "; ".join(origin.remarks)
@@ -208,6 +212,6 @@ def _bad_images(
 def _raised(action: Any, *, tell: bool = True) -> list[str]:
     try:
         action()
-    except (DataError, UserError) as error:
+    except DataError as error:
         return [str(error)] if tell else []
     return []
