@@ -157,6 +157,18 @@ class Resizing:
             f"pixels with sides that are multiples of {self.factor}, got {tuple(size)}"
         )
 
+    def rounded(self, size: Size) -> Size | None:
+        """(width, height) where rounding to the factor alone gives it, None where a limit binds.
+
+        Then every processor of the family comes to the same size from the original image, as long
+        as its own limits let pass an image of that size.
+        """
+        if min(size) < self.factor or max(size) > 200 * min(size):
+            return None
+        width, height = (round(side / self.factor) * self.factor for side in size)
+        fits = self.min_pixels <= width * height <= self.max_pixels
+        return Size(width, height) if fits else None
+
     def apply(self, image: Image) -> Image:
         """The image at that size, by bicubic interpolation as the processors do it."""
         from PIL import Image as PILImage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 from vlreward.errors import OptionError, UserError
 
 if TYPE_CHECKING:
+    from vlreward.bench.asked import Asked
     from vlreward.bench.evaluate import Evaluation
     from vlreward.bench.options import RunOptions
+    from vlreward.data.dataset import Dataset
     from vlreward.prompts import PromptTemplate
     from vlreward.suite import Suite
     from vlreward.task import TaskSpec
@@ -177,23 +180,29 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             axis_order=options.axis_order,
             attempts=options.samples,
         )
-        for rule, dataset in zip(rules, datasets):
-            asked = (rule.spec, rule.prompt)
-            evaluation = live.evaluate(rule.suite, dataset, *asked, prompts=rule.prompts)
-            evaluations += with_controls(evaluation) if options.controls else [evaluation]
-            if engine.rank == 0:
-                Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
-            if options.controls and len(dataset) > 1:
-                shuffled = shuffle_images(dataset)
-                evaluations.append(
-                    live.evaluate(
+        with ExitStack() as stack:
+            asked: list[Asked] = []
+            for rule, dataset in zip(rules, datasets):
+                runs: list[tuple[Dataset, str | None]] = [(dataset, None)]
+                if options.controls and len(dataset) > 1:
+                    runs.append((shuffle_images(dataset), "shuffled-images"))
+                for data, control in runs:
+                    # The engine goes on to what is next while the last scores are computed.
+                    one = live.ask(
                         rule.suite,
-                        shuffled,
-                        *asked,
+                        data,
+                        rule.spec,
+                        rule.prompt,
                         prompts=rule.prompts,
-                        control="shuffled-images",
+                        control=control,
                     )
-                )
+                    asked.append(stack.enter_context(one))
+                if engine.rank == 0:
+                    Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
+            for one in asked:
+                evaluation = one.evaluation()
+                plain = options.controls and "control" not in evaluation.provenance
+                evaluations += with_controls(evaluation) if plain else [evaluation]
     finally:
         engine.close()
     return evaluations if engine.rank == 0 else []
@@ -217,11 +226,14 @@ def finish(
     from vlreward.bench.occupied import occupy
     from vlreward.bench.output import write_results
     from vlreward.bench.table import print_evaluations
+    from vlreward.bench.unfinished import clear
 
     if not evaluations:  # not the first process of several
         return
     occupy(out, [{"suite": e.suite.name, **e.provenance} for e in evaluations], overwrite)
     written = write_results(evaluations, out)
+    for evaluation in evaluations:
+        clear(out, evaluation.name)
     if lm_eval:
         from vlreward.bench.lm_eval import write_lm_eval
 

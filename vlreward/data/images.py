@@ -160,7 +160,10 @@ def open_image(source: Path | bytes, *, where: str = "", max_pixels: int = MAX_P
     from PIL import ImageOps
 
     with opened_image(source, where=where, max_pixels=max_pixels) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
+        ImageOps.exif_transpose(image, in_place=True)  # each copy costs as much as decoding
+        whole = image.mode == "RGB" and "transparency" not in image.info
+        image.load()
+        return image if whole else image.convert("RGB")
 
 
 def image_sha256(source: Path | bytes) -> str:

@@ -84,7 +84,8 @@ def read_observations(
         DataError: If there is nothing to read, or a row is bad; names the file and the line.
     """
     if path.is_dir():
-        files = sorted(path.glob("rank-*.jsonl")) or sorted(path.glob("samples_*.jsonl"))
+        kinds = ("rank-*.jsonl", "samples_*.jsonl", "unfinished_*.jsonl")
+        files = next((there for kind in kinds if (there := sorted(path.glob(kind)))), [])
         if not files:
             raise DataError(
                 "expected files rank-*.jsonl (a trace) or samples_*.jsonl (a run), found none",

@@ -90,6 +90,14 @@ class EngineConfig:
     tries: Annotated[
         int, _option(help="openai: how often to send before a request counts as failed.", min=1)
     ] = 6
+    always_resize: Annotated[
+        bool,
+        _option(
+            "--always-resize",
+            help="openai: resize every image here; for a server that does not resize as the "
+            "model's own processor does.",
+        ),
+    ] = False
     options: Annotated[
         dict[str, Any] | None,
         _option(

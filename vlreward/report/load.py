@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
+from vlreward.bench.run_files import RESULTS_FILE, SampleRow, SuiteResult, samples_file
 from vlreward.bench.run_reader import read_results, read_samples
+from vlreward.bench.unfinished import read_unfinished
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.report.categories import category_keys
@@ -104,17 +105,33 @@ def _names(paths: list[Path]) -> list[str]:
 
 
 def _load_run(path: Path, name: str) -> Run:
-    data = read_results(path)
-    run = Run(name=name, path=path, created=data.created, versions=data.versions)
-    for suite_name, result in data.results.items():
-        run.suites[suite_name] = _load_suite(run, suite_name, result)
+    unfinished = read_unfinished(path) if path.is_dir() else {}
+    run = Run(name=name, path=path, created=None, versions={})
+    if (path / RESULTS_FILE).is_file() or not unfinished:
+        data = read_results(path)
+        run.created, run.versions = data.created, data.versions
+        for suite_name, result in data.results.items():
+            run.suites[suite_name] = _load_suite(run, suite_name, result)
+    for suite_name, (result, rows) in unfinished.items():
+        said = f"{run.name}: {suite_name!r} is not finished: {result.n} of {result.wanted} so far"
+        if suite_name in run.suites:
+            said += "; shown is what it came to before"
+        else:
+            run.suites[suite_name] = suite = Suite(suite_name, result, rows, _images(run, result))
+            for row in rows:
+                _check_row(row, suite)
+        run.notes.append(said)
     return run
 
 
+def _images(run: Run, result: SuiteResult) -> ImageFolder | None:
+    if result.image_root is None:
+        return None
+    return ImageFolder(run.path / result.image_root, result.flat_images)
+
+
 def _load_suite(run: Run, name: str, result: SuiteResult) -> Suite:
-    suite = Suite(name, result, None)
-    if result.image_root is not None:
-        suite.images = ImageFolder(run.path / result.image_root, result.flat_images)
+    suite = Suite(name, result, None, _images(run, result))
     path = run.path / samples_file(name)
     if not path.is_file():
         run.notes.append(

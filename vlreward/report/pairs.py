@@ -113,6 +113,11 @@ def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair:
     other_gold = sum(rows_a[key][0].gold != rows_b[key][0].gold for key in ids)
     if other_gold:
         notes.append(f"the golds of {other_gold} samples differ: not the same data")
+    notes += [
+        f"{name} is not finished: {suite.result.n} of {suite.result.wanted} so far"
+        for name, suite in ((a_name, a), (b_name, b))
+        if suite.result.wanted is not None
+    ]
     most = [max(len(rows[key]) for key in ids) for rows in (rows_a, rows_b)]
     if max(most) > 1:
         notes.append(

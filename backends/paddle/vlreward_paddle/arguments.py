@@ -102,6 +102,11 @@ def _parser(config: type) -> argparse.ArgumentParser:
         description="GRPO on a vision-language model with verifiable rewards, on PaddlePaddle.",
     )
     parser.add_argument("--config", help="YAML file with options.")
+    parser.add_argument(
+        *_spelled("self_test"),
+        action="store_true",
+        help="Check what this machine computes instead, and show a table; see --self-test --help.",
+    )
     kinds = ["sdpa", "eager", "flashmask"]
     parser.add_argument(*_spelled("attn_implementation"), choices=kinds, help="Default sdpa.")
     for name, kind in _LAUNCH.items():

@@ -21,6 +21,10 @@ class _Paddle(cli.Backend):
     packages = ("paddle", "paddleformers")
 
     def prepare(self, argv: Sequence[str]) -> Run:
+        if {"--self-test", "--self_test"} & set(argv):
+            from vlreward_paddle.self_test import main as self_test
+
+            raise SystemExit(self_test(argv))
         from vlreward_paddle.arguments import parse
         from vlreward_paddle.preparing import prepare
 

@@ -41,20 +41,13 @@ def export(model: Any, codec: QwenCodec, directory: Path) -> None:
         codec.save(directory)
 
 
-def weights_dtype(args: Any) -> str:
-    """The type that weights are loaded in. Level O1 computes in half precision on float32 weights;
-    only O2 keeps float32 copies of half ones, without which small steps vanish in them."""
-    if args.fp16_opt_level != "O2":
-        return "float32"
-    return "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
-
-
 def build_trainer(run: Run) -> GRPOTrainer:
     """The trainer of a run. The model is loaded here, and at beta 0 no reference model."""
     args, arguments = run.options.training, run.options.arguments
+    dtype = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
     assert arguments.model is not None
     options: dict[str, Any] = {
-        "dtype": weights_dtype(args),
+        "dtype": dtype,
         "attn_implementation": run.options.attn_implementation,
     }
     recompute = bool(getattr(args, "recompute_granularity", None) or getattr(args, "recompute", 0))
@@ -95,5 +88,5 @@ def train(run: Run) -> GRPOTrainer | None:
     trainer.train(resume_from_checkpoint=start.checkpoint)
     export(trainer.model, run.processor, Path(args.output_dir))
     if run.rank == 0:
-        start.finish(trainer.state.global_step)
+        start.finish(trainer.state.max_steps)
     return trainer
