@@ -147,6 +147,10 @@ samples; with golds drawn on their images in a page.
     if task is not None:
         TASKS.get(task)
     known = resolve_family(family)
+    for name, value in (("--split", split), ("--config", config)):
+        alone = [f for f in files if Path(f).is_file() and not f.endswith(".parquet")]
+        if value is not None and alone:
+            raise OptionError(f"{name}: expected a data set that has some, got the file {alone[0]}")
     try:
         checked = [
             check_data(
