@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlreward.data import DataError, Dataset, Provenance, load
-from vlreward.errors import OptionError
+from vlreward.errors import OptionError, UserError
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
@@ -140,6 +140,8 @@ def prepare_run(
     rows = [Rows(d, columns_for(d, arguments, rewards, resizing, model_type)) for d in loaded]
     for data in loaded if local_rank == 0 else ():
         check_images(data, resizing, arguments.check_images)
+    if local_rank == 0:
+        _check_workers(rewards)
     functions = reward_functions(
         rewards, arguments, output_dir=training.output_dir, rank=rank, stop_ids=stop_ids
     )
@@ -151,6 +153,23 @@ def prepare_run(
         options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
         schedule, start, user_rewards(arguments.rewards or ()), evaluation,
     )  # fmt: skip
+
+
+def _check_workers(rewards: Sequence[TaskReward]) -> None:
+    """Start what compares answers that cannot be settled at once; the first of them, which may come
+    after hours, would end the run otherwise."""
+    waiting = [reward.spec.name for reward in rewards if hasattr(reward.spec.judge, "quick")]
+    if not waiting:
+        return
+    from vlreward.verify import warm_up
+
+    try:
+        warm_up()
+    except RuntimeError as error:
+        raise UserError(
+            f"answers of the task {waiting[0]!r} cannot be compared, as the verifier's worker "
+            f"process does not start: {str(error).splitlines()[-1]}"
+        ) from error
 
 
 def _check_evaluation(options: Options) -> None:
