@@ -37,6 +37,8 @@ class Provenance:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Columns by what is read from them (`gold`, `question`, `image` ...); empty where a schema
     decides it row by row."""
+    gold_at: str = "ground_truth"
+    """Column in which the trainer that reads such rows hands the gold to its rewards."""
     unread: tuple[str, ...] = ()
     """Keys of rows that nothing is read from; samples carry them as `metadata`."""
     filtered: int = 0
