@@ -165,7 +165,8 @@ class TestWithoutTheLibrary:
     def test_the_error_names_the_extra(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
-        monkeypatch.setitem(sys.modules, "datasets", None)
+        for library in ("datasets", "pyarrow"):
+            monkeypatch.setitem(sys.modules, library, None)
         path = tmp_path / name
         path.write_bytes(b"") if path.suffix else path.mkdir()
         with pytest.raises(ImportError, match=r"pip install 'vlreward\[data\]'"):

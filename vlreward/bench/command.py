@@ -57,7 +57,7 @@ def run_command(options: RunOptions) -> list[Evaluation]:
         evaluations,
         options.out,
         overwrite=options.overwrite,
-        lm_eval=options.format == "lm-eval",
+        log_format=options.format,
         html=options.html,
     )
     _check(evaluations, expectations)
@@ -213,7 +213,7 @@ def finish(
     out: Path,
     *,
     overwrite: bool = False,
-    lm_eval: bool = False,
+    log_format: str | None = None,
     html: bool = False,
 ) -> None:
     """Write all files of a run, then print the table and where the files are.
@@ -234,7 +234,11 @@ def finish(
     written = write_results(evaluations, out)
     for evaluation in evaluations:
         clear(out, evaluation.name)
-    if lm_eval:
+    if log_format == "inspect":
+        from vlreward.bench.inspect_format import write_inspect
+
+        written += write_inspect(evaluations, out / "inspect")
+    if log_format == "lm-eval":
         from vlreward.bench.lm_eval import write_lm_eval
 
         written += write_lm_eval(evaluations, out / "lm-eval")

@@ -163,7 +163,8 @@ class RunOptions(EngineConfig):
         ),
     ] = None
     format: Annotated[
-        Literal["lm-eval"] | None, _option("Output", help="Also write lm-eval's files.")
+        Literal["lm-eval", "inspect"] | None,
+        _option("Output", help="Also write lm-eval's files, or logs that `inspect view` opens."),
     ] = None
     html: Annotated[bool, _option("Output", "--html", help="Also write report.html.")] = False
 

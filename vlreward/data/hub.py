@@ -8,11 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.errors import DataError, MissingImagesError
+from vlreward.data.embedded import cells_of, image_columns, kept_image, named
+from vlreward.data.errors import DataError
 from vlreward.data.image_values import KEPT
+from vlreward.data.parquet import ParquetRows
 from vlreward.data.rows import RawRow
 
 __all__ = ["HubRows", "open_hub"]
@@ -20,8 +24,10 @@ __all__ = ["HubRows", "open_hub"]
 _BATCH = 1000
 
 
-def open_hub(path: str | Path, *, split: str | None = None, config: str | None = None) -> HubRows:
-    """Open a data set with the `datasets` library.
+def open_hub(
+    path: str | Path, *, split: str | None = None, config: str | None = None
+) -> HubRows | ParquetRows:
+    """Open a data set with the `datasets` library, or a Parquet file as it is.
 
     Args:
         path: A directory written by `save_to_disk`, a `.parquet` file, a directory of Parquet
@@ -33,23 +39,18 @@ def open_hub(path: str | Path, *, split: str | None = None, config: str | None =
         ImportError: If `datasets` is not installed; names the extra.
         DataError: If it is no such data set, or the split is missing or ambiguous.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise ImportError(
-            f"reading {str(path)!r} needs the library 'datasets', which is not installed: "
-            "pip install 'vlreward[data]'"
-        ) from error
+    if isinstance(path, Path) and path.is_file() and path.suffix.lower() == ".parquet":
+        if split not in (None, "train"):  # what `datasets` calls the only one
+            raise DataError(
+                f"expected a data set with splits for --split {split}, got a single file",
+                path=path,
+            )
+        _needed("pyarrow", path)
+        return ParquetRows(path, partial(_in_any_order, path))
+    datasets = _needed("datasets", path)
     try:
         if isinstance(path, str):
             found = datasets.load_dataset(path.removeprefix("hf:"), config)
-        elif path.is_file() and path.suffix.lower() == ".parquet":
-            found = datasets.load_dataset("parquet", data_files=str(path))["train"]
-            if split not in (None, "train"):  # what `datasets` calls the only one
-                raise DataError(
-                    f"expected a data set with splits for --split {split}, got a single file",
-                    path=path,
-                )
         elif (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
             found = datasets.load_from_disk(str(path))
         elif path.is_dir() and any(path.rglob("*.parquet")):
@@ -78,11 +79,28 @@ def open_hub(path: str | Path, *, split: str | None = None, config: str | None =
     return HubRows(path, found)
 
 
+def _needed(name: str, path: str | Path) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"reading {str(path)!r} needs the library {name!r}, which is not installed: "
+            "pip install 'vlreward[data]'"
+        ) from error
+
+
+def _in_any_order(path: Path) -> HubRows:
+    """The rows of a Parquet file from the copy that `datasets` makes, once for each file."""
+    datasets = _needed("datasets", path)
+    return HubRows(path, datasets.load_dataset("parquet", data_files=str(path))["train"])
+
+
 class HubRows:
     """Rows of a `datasets.Dataset`, and its embedded images.
 
     Attributes:
         sha256: Hex digest of the rows as JSON without the pixels, once all have been read.
+        lacking: Names of images of the rows read so far that have neither bytes nor a path.
     """
 
     def __init__(self, path: str | Path, table: Any) -> None:
@@ -90,6 +108,7 @@ class HubRows:
 
         self._path = path
         self.sha256 = ""
+        self.lacking: set[str] = set()
         for column, kind in list(table.features.items()):
             plain = datasets.Image(decode=False)
             if isinstance(kind, datasets.Image):
@@ -98,19 +117,18 @@ class HubRows:
                 # A column of lists of images, as EasyR1 and verl have it.
                 table = table.cast_column(column, type(kind)(plain))
         self._table = table
-        types = {field.name: field.type for field in table.features.arrow_schema}
-        self._embedded = {name: kind for name, kind in types.items() if "binary" in str(kind)}
+        self._embedded = image_columns(table.features.arrow_schema)
 
     def __iter__(self) -> Iterator[RawRow]:
         digest = hashlib.sha256()
         number = 0
         for batch in self._table.with_format("arrow").iter(batch_size=_BATCH):
-            plain = batch.drop_columns(list(self._embedded)).to_pylist()
-            embedded = {name: _cells(batch[name]) for name in self._embedded}
+            plain = batch.drop_columns(self._embedded).to_pylist()
+            embedded = {name: cells_of(batch[name].combine_chunks()) for name in self._embedded}
             for index, row in enumerate(plain):
                 digest.update(json.dumps(row, sort_keys=True, default=str).encode())
                 for column, cells in embedded.items():
-                    row[column] = _named(cells[index], f"{KEPT}{number}:{column}")
+                    row[column] = named(cells[index], f"{KEPT}{number}:{column}", self.lacking)
                 number += 1
                 yield RawRow(number, row)
         self.sha256 = digest.hexdigest()
@@ -120,54 +138,13 @@ class HubRows:
 
     def row(self, number: int) -> dict[str, Any]:
         """A row again, with the bytes of its images."""
-        return dict(self._table[number - 1])
+        return self.record(number - 1)
+
+    def record(self, index: int, column: str = "") -> dict[str, Any]:
+        """A row, counted from 0, with the bytes of its images; or one column of it."""
+        table = self._table.select_columns(column) if column else self._table
+        return dict(table[index])
 
     def source(self, name: str) -> Path | bytes:
         """The encoded image that a row keeps."""
-        row, column, place = name.removeprefix(KEPT).split(":", 2)
-        value = self._table[int(row)][column]
-        if isinstance(value, list):
-            value = value[int(place.partition(":")[0])]
-        if isinstance(value, dict):
-            value = value["bytes"]
-        if value is None:
-            raise MissingImagesError(
-                f"row {int(row) + 1} has no image in {column!r}", path=self._path
-            )
-        return bytes(value)
-
-
-def _cells(column: Any) -> list[Any]:
-    """What tells the images of each row apart, without touching the bytes.
-
-    A cell is (has bytes, path) for an image, and None or a list of such in a column of lists.
-    """
-    import pyarrow as pa
-
-    cells: list[Any] = []
-    for chunk in column.chunks:
-        if pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type):
-            inner = _cells(pa.chunked_array([chunk.flatten()]))
-            ends = chunk.value_lengths().to_pylist()
-            start = 0
-            for length in ends:
-                cells.append(None if length is None else inner[start : start + length])
-                start += length or 0
-        elif pa.types.is_struct(chunk.type):
-            names = [field.name for field in chunk.type]
-            there = chunk.field("bytes").is_valid().to_pylist() if "bytes" in names else []
-            paths = chunk.field("path").to_pylist() if "path" in names else [None] * len(chunk)
-            cells += zip(there or [False] * len(chunk), paths)
-        else:
-            cells += [(True, None)] * len(chunk)
-    return cells
-
-
-def _named(cell: Any, name: str) -> Any:
-    """What a row has in place of a cell with bytes: a name for each image, or its path."""
-    if isinstance(cell, list):
-        return [_named(one, f"{name}:{place}") for place, one in enumerate(cell)]
-    if cell is None:
-        return None
-    kept, path = cell
-    return path if path and not kept else f"{name}:{path or ''}"
+        return kept_image(self, name, self._path)

@@ -84,6 +84,11 @@ class RowImages:
             raise DataError(f"no image root is known for the image {name!r}: give --image-root")
         return Path(name)
 
+    def is_there(self, name: str) -> bool:
+        """Whether an image is known to be kept by the rows, without reading it."""
+        lacking: set[str] | None = getattr(self.rows, "lacking", None)
+        return lacking is not None and name.startswith(KEPT) and name not in lacking
+
     def prefetch(self, names: Iterable[str]) -> None:
         """Download those that are addresses, several at once."""
         if self.urls is not None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError, FetchError, MissingImagesError, RowProblem
+from vlreward.data.image_values import RowImages
 from vlreward.data.images import MAX_PIXELS, ImageFolder, ImageSource, image_size
 from vlreward.resizing import MAX_RATIO
 from vlreward.types import Sample
@@ -102,6 +103,8 @@ def _looked_at(source: ImageSource, name: str, row: int, headers: bool) -> RowPr
     Raises:
         DataError: If there can be no such image.
     """
+    if not headers and isinstance(source, RowImages) and source.is_there(name):
+        return None
     try:
         image = source.source(name)
     except (FetchError, MissingImagesError) as error:

@@ -88,5 +88,5 @@ def train(run: Run) -> GRPOTrainer | None:
     trainer.train(resume_from_checkpoint=start.checkpoint)
     export(trainer.model, run.processor, Path(args.output_dir))
     if run.rank == 0:
-        start.finish(trainer.state.global_step)
+        start.finish(trainer.state.max_steps)
     return trainer
