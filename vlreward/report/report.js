@@ -384,5 +384,6 @@ loadRows(() => { if (!shownOnce) { shownOnce = true; update(); } }).then(() => {
   const found = update();
   if (found && single()) browser.dataset.pane = "detail";
   if (jumped) (found && narrow.matches ? browser : byId("samples")).scrollIntoView();
+  takePlace();
   document.documentElement.dataset.ready = "true";
 });
