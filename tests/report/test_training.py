@@ -17,8 +17,9 @@ def _state(directory: Path, steps: int, of: int = 40, **more: Any) -> Path:
     """As transformers writes it: one entry at each step, others at evaluations and at the end."""
     log: list[dict[str, Any]] = []
     for step in range(1, steps + 1):
-        log.append({"loss": 0.1, "grad_norm": float("nan") if step == 2 else 1.0, "epoch": step / of,
-                    "reward": step / of, "rewards/iou/mean": 0.5, "rewards/iou/std": 0.1,
+        norm = float("nan") if step == 2 else 1.0
+        log.append({"loss": 0.1, "grad_norm": norm, "epoch": step / of, "reward": step / of,
+                    "rewards/iou/mean": 0.5, "rewards/iou/std": 0.1,
                     "custom": 3, "step": step})  # fmt: skip
         if step % 10 == 0:
             log.append({"eval_accuracy": step / 50, "eval_runtime": 2.0, "step": step})
