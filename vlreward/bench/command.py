@@ -48,7 +48,8 @@ def run_command(options: RunOptions) -> list[Evaluation]:
 
     suites = [get_suite(name) for name in options.suites]
     if not any(suite.file for suite in suites):
-        unread = ("data", "data_root", "image_root", "flat_images", "on_missing")
+        unread = {"data", "data_root", "image_root", "flat_images", "on_missing"}
+        unread |= set() if options.completions else {"columns", "gold_frame"}
         options.refuse("a suite that is generated", unread)
     expectations = [_expectation(text, options.suites) for text in options.expect or ()]
     rules = [_rules(suite, options) for suite in suites]
@@ -118,6 +119,8 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             axis_order=options.axis_order,
             family=family,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
+            columns=options.columns,
+            gold_frame=options.gold_frame,
         )
         notes = list(file.notes)
         if file.accuracy is not None:

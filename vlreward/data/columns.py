@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +21,14 @@ READ_AS = (
 """What a column can be read as."""
 
 
-def parse_columns(columns: str | Mapping[str, str] | None) -> dict[str, str]:
+def parse_columns(
+    columns: str | Mapping[str, str] | None, fields: Sequence[str] = READ_AS
+) -> dict[str, str]:
     """What is read from which column: `gold=answer,image=images,question=problem`.
+
+    Args:
+        columns: The text, or what it says.
+        fields: What a column can be read as.
 
     Raises:
         OptionError: If it is no such list, or names something that nothing is read as.
@@ -41,8 +47,8 @@ def parse_columns(columns: str | Mapping[str, str] | None) -> dict[str, str]:
             raise OptionError(f"--columns: expected FIELD=COLUMN,FIELD=COLUMN ..., got {columns!r}")
         pairs = [(name.strip(), column.strip()) for name, _, column in named]
     for name, _ in pairs:
-        if name not in READ_AS:
-            raise OptionError(f"--columns: {unknown_name('field', name, READ_AS)}")
+        if name not in fields:
+            raise OptionError(f"--columns: {unknown_name('field', name, fields)}")
     if len(dict(pairs)) < len(pairs):
         raise OptionError(f"--columns: expected each field once, got {columns!r}")
     return dict(pairs)

@@ -130,7 +130,7 @@ def _threshold(primary: str) -> float | None:
 
 
 def _share(suite: Suite, rows: Sequence[SampleRow]) -> tuple[float, float, float]:
-    """Share of right rows with its 95 % interval: Wilson's, or over questions by resampling them."""
+    """Share of right rows and its 95 % interval: Wilson's, or by resampling questions."""
     from vlreward.metrics.intervals import bootstrap_mean, wilson_interval
 
     hits = [suite.right(row) for row in rows]

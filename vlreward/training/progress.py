@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vlreward._text import duration
 from vlreward.suite import SUITES
 from vlreward.training.preparing import Run
 
@@ -66,7 +67,7 @@ def step_line(step: int, total: int, logs: Mapping[str, Any], seconds_left: floa
     if logs.get("completions/mean_length") is not None:
         parts.append(f"{logs['completions/mean_length']:.0f} tokens")
     if seconds_left is not None:
-        parts.append(f"left {_span(seconds_left)}")
+        parts.append(f"left {duration(seconds_left)}")
     return "  ".join(parts)
 
 
@@ -91,12 +92,13 @@ def reward_change(history: Sequence[Mapping[str, Any]]) -> tuple[float, float] |
     return sum(rewards[:window]) / window, sum(rewards[-window:]) / window
 
 
-def closing(run: Run, state: Any) -> str:
+def closing(run: Run, state: Any, *, engine: str | None = None) -> str:
     """What a run says at its end: what changed, where the model is, and how to measure it.
 
     Args:
         run: The run.
         state: The trainer's state at the end.
+        engine: The benchmark's engine for the model; None for its default.
     """
     out = run.start.output_dir
     lines = [f"done: {state.global_step} steps, the model is in {out}"]
@@ -114,11 +116,11 @@ def closing(run: Run, state: Any) -> str:
         lines.append(text)
     if run.rewards[0].shared.traces is not None:
         lines.append(f"what the rewards saw: vlreward doctor {out}/traces")
-    lines += [f"measure it: {command}" for command in bench_commands(run, out)]
+    lines += [f"measure it: {command}" for command in bench_commands(run, out, engine)]
     return "\n".join(lines)
 
 
-def bench_commands(run: Run, model: Path) -> list[str]:
+def bench_commands(run: Run, model: Path, engine: str | None = None) -> list[str]:
     """A command for each task that measures a model, on scenes that need no data where the task
     has them."""
     every = [SUITES.get(name) for name in SUITES]
@@ -126,17 +128,10 @@ def bench_commands(run: Run, model: Path) -> list[str]:
     for task in dict.fromkeys(f.shared.reward.spec.name for f in run.rewards):
         suites = sorted((s for s in every if s.task == task), key=lambda s: s.file is not None)
         if suites:
-            found.append(f"vlreward-bench {suites[0].name} --model {model}")
+            chosen = "" if engine is None else f" --engine {engine}"
+            found.append(f"vlreward-bench {suites[0].name}{chosen} --model {model}")
     return found
 
 
 def _number(value: float) -> str:
     return f"{value:.3f}"
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

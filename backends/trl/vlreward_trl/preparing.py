@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoConfig
 
+from vlreward.engines.checkpoint import check_directory
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
@@ -30,6 +31,7 @@ def prepare(options: TRLOptions) -> Run:
     arguments, training, model = options.arguments, options.training, options.model
     _check_processes(training)
     _check_reference(training, model)
+    check_directory(model.model_name_or_path)
     config = AutoConfig.from_pretrained(
         model.model_name_or_path,
         revision=model.model_revision,
