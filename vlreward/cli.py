@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import contextlib
-=======
 from collections import Counter
->>>>>>> main
 from pathlib import Path
 from typing import Annotated, Literal
 
