@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
@@ -52,7 +53,13 @@ def main(version: Version = False) -> None:
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Directories that vlreward-bench wrote.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Directories that vlreward-bench wrote, finished or not; directories of "
+            "training runs, for their curves."
+        ),
+    ],
     html: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
     image_root: Annotated[
         Path | None,
@@ -68,8 +75,26 @@ def report(
     max_embed_mb: Annotated[
         float, typer.Option(help="Embed images up to this size in all; link the rest.")
     ] = 20,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve",
+            help="Write no file: show the page at 127.0.0.1, to be read only, and anew while the "
+            "runs go on.",
+        ),
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of --serve.", min=0, max=65535)] = 8017,
 ) -> None:
     """Write one self-contained page: tables, plots, samples with their boxes, comparison."""
+    if serve:
+        from vlreward.report.serve import LiveReport, make_server
+
+        live = LiveReport(runs, image_root=image_root, absolute_images=absolute_images)
+        with make_server(live, port) as server:
+            typer.echo(f"http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)")
+            with contextlib.suppress(KeyboardInterrupt):
+                server.serve_forever()
+        return
     from vlreward.report import write_report
 
     path = write_report(
