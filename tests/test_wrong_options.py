@@ -47,6 +47,7 @@ WRONG: dict[str, list[str]] = {
     "--base-url": ["", "localhost:8000/v1", "ftp://x/v1", "http://"],
     "--batch-size": ["0", "-1", "x", "1.5"],
     "--column": [""],
+    "--config": [BENEATH_A_FILE],
     "--completions": [BENEATH_A_FILE],
     "--concurrency": ["0", "-1", "x", "1000000"],
     "--data": [BENEATH_A_FILE],

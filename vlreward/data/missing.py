@@ -90,6 +90,9 @@ def _remedy(dataset: Dataset, names: list[str]) -> str:
         if all(flat.source(name).is_file() for name in names):
             return (
                 "Files of these base names lie directly in the image root: if they are the same "
-                "images, say flat_images=True"
+                "images, say --flat-images (in Python flat_images=True)"
             )
-    return "Give the right image root, or leave these rows out with on_missing='skip'"
+    return (
+        "Give the right image root, or leave these rows out with --on-missing skip (in Python "
+        "on_missing='skip'):"
+    )
