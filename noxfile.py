@@ -13,7 +13,7 @@ nox.options.reuse_venv = "yes"
 # The rest, verl, swift, verifiers and deepspeed, install gigabytes for a few tests each, and newest
 # is core in an environment that is new anyway.
 nox.options.sessions = [
-    "core", "lowest", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "hf", "trl",
+    "core", "lowest", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "formats", "hf", "trl",
     "paddle", "paddlenlp",
 ]  # fmt: skip
 
@@ -175,6 +175,13 @@ def browser(session: nox.Session) -> None:
     """The report in a real Chromium; skips, and says so, where there is none."""
     session.install("-e", ".", "playwright>=1.45", *TEST_TOOLS)
     session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
+def formats(session: nox.Session) -> None:
+    """The files of `--format` through lm-evaluation-harness, Weights & Biases and inspect_ai."""
+    session.install("-e", ".", "lm-eval==0.4.13", "inspect_ai==0.3.285", "wandb", *TEST_TOOLS)
+    session.run("pytest", "tests/bench/formats", *session.posargs)
 
 
 @nox.session

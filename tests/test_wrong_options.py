@@ -24,6 +24,7 @@ APPS = {"vlreward": cli.app, "vlreward-bench": bench_cli.app, "vlreward-train-de
 BASE = {
     "vlreward attack": ["DATA", "--samples", "3"],
     "vlreward compare": ["RUN", "RUN2"],
+    "vlreward data check": ["DATA", "--task", "counting", "--html", "OUT.html"],
     "vlreward data fetch": ["rec"],
     "vlreward data scenes": ["counting", "--out", "OUT"],
     "vlreward doctor": ["ROWS", "--task", "counting"],
@@ -46,10 +47,12 @@ WRONG: dict[str, list[str]] = {
     "--attn-implementation": ["sdpa"],  # the engine of ASKING has no use for it
     "--base-url": ["", "localhost:8000/v1", "ftp://x/v1", "http://"],
     "--batch-size": ["0", "-1", "x", "1.5"],
+    "--check-images": ["", "some"],
     "--column": [""],
-    "--config": [BENEATH_A_FILE],
+    "--columns": ["gold", "gold=", "golds=answer"],
     "--completions": [BENEATH_A_FILE],
     "--concurrency": ["0", "-1", "x", "1000000"],
+    "--config": [BENEATH_A_FILE],
     "--data": [BENEATH_A_FILE],
     "--data-root": [BENEATH_A_FILE],
     "--deadline": ["0", "-1", "x", "nan", "inf"],
@@ -67,6 +70,7 @@ WRONG: dict[str, list[str]] = {
     "--frame": ["", "pixels"],
     "--generations": ["1", "x"],
     "--host": ["", "no such host"],
+    "--gold-frame": ["", "pixels", "norm1:xyz"],
     "--html": [BENEATH_A_FILE],
     "--image-root": [BENEATH_A_FILE],
     "--learning-rate": ["0", "-1", "x", "nan", "inf"],
@@ -118,6 +122,7 @@ WRONG: dict[str, list[str]] = {
     "--tries": ["0", "-1", "x"],
     "--weights": ["x", "iou=x", "=1", "exact=nan"],
     "--workers": ["0", "-1", "x"],
+    "--where": ["", "difficulty"],
 }
 ANY = {"--model"}
 """Options of which any value may be right: only the endpoint can tell, and its no is a 3."""

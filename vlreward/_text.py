@@ -1,4 +1,4 @@
-"""Values and errors from outside as one line of bounded length, for messages."""
+"""Times, values and errors from outside as one line of bounded length, for messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["first_problem", "one_line", "short"]
+__all__ = ["duration", "first_problem", "one_line", "short"]
+
+
+def duration(seconds: float) -> str:
+    """A time for people.
+
+    Example:
+        >>> duration(8), duration(130), duration(3700)
+        ('8 s', '2 min 10 s', '1 h 01 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def short(value: object, n: int = 200) -> str:

@@ -86,6 +86,24 @@ named), McNemar's exact test, and the samples on which they differ.
 
 
 @app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="Directory of a LoRA adapter.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the model.")],
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="What it adapts, where that is no longer where the adapter says."),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Type of the weights, e.g. bfloat16; default: the base's.")
+    ] = None,
+) -> None:
+    """Merge a LoRA adapter into its base: a model for transformers, vLLM and the Paddle backend."""
+    from vlreward.engines.adapters import save_merged
+
+    typer.echo(f"written: {save_merged(str(adapter), out, base_model=base_model, dtype=dtype)}")
+
+
+@app.command()
 def rescore(
     run: Run,
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the new results.")],

@@ -278,6 +278,9 @@ class Sample(BaseModel):
     """What a correct answer equals."""
     image: str | None = None
     """Path or name of the image, as the data set gives it; resolved against an image root."""
+    images: tuple[str, ...] = ()
+    """All images in the order in which the model sees them, where there are several; `image` is
+    the one that the gold lies in."""
     image_size: Size | None = None
     """(width, height) in pixels of the original image, after EXIF orientation."""
     input_size: Size | None = None

@@ -54,10 +54,14 @@ def test_rows_of_another_task_are_refused(scenes_data: Path) -> None:
     assert "start with 'mixture' instead of 'rec'" in text
 
 
-def test_images_must_have_a_place(scenes_data: Path) -> None:
+def test_images_lie_beside_their_file_unless_told_otherwise(
+    scenes_data: Path, tmp_path: Path
+) -> None:
     file = str(scenes_data / "rec.jsonl")
-    with pytest.raises(OptionError, match=r"rec\.jsonl: no image root is known: give --image-root"):
-        load_samples(file, "rec", Arguments(data=file))
+    samples = load_samples(file, "rec", Arguments(data=file))
+    assert Path(str(samples.image(samples[0]))).is_file()
+    with pytest.raises(DataError, match="expected every image to exist"):
+        load_samples(file, "rec", Arguments(data=file, image_root=str(tmp_path)))
 
 
 def test_terms_and_weights_of_the_options_reach_the_functions(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def run_command(options: RunOptions) -> list[Evaluation]:
 
     suites = [get_suite(name) for name in options.suites]
     if not any(suite.file for suite in suites) and not options.completions:
-        unread = ("data", "data_root", "image_root", "flat_images", "on_missing")
+        unread = {"data", "data_root", "image_root", "flat_images", "on_missing"}
+        unread |= {"columns", "gold_frame"}
         options.refuse("a suite that is generated", unread)
     _check_directory(options.out)
     expectations = [_expectation(text, options.suites) for text in options.expect or ()]
@@ -60,7 +61,7 @@ def run_command(options: RunOptions) -> list[Evaluation]:
         options.out,
         options=options,
         overwrite=options.overwrite,
-        lm_eval=options.format == "lm-eval",
+        log_format=options.format,
         html=options.html,
     )
     _check(evaluations, expectations)
@@ -127,6 +128,8 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             axis_order=options.axis_order,
             family=family,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
+            columns=options.columns,
+            gold_frame=options.gold_frame,
         )
         notes = list(file.notes)
         if file.accuracy is not None:
@@ -226,7 +229,7 @@ def finish(
     *,
     options: RunOptions | None = None,
     overwrite: bool = False,
-    lm_eval: bool = False,
+    log_format: str | None = None,
     html: bool = False,
 ) -> None:
     """Write all files of a run, then print the table and where the files are.
@@ -250,7 +253,11 @@ def finish(
         written.append(write_config(options, out))
     for evaluation in evaluations:
         clear(out, evaluation.name)
-    if lm_eval:
+    if log_format == "inspect":
+        from vlreward.bench.inspect_format import write_inspect
+
+        written += write_inspect(evaluations, out / "inspect")
+    if log_format == "lm-eval":
         from vlreward.bench.lm_eval import write_lm_eval
 
         written += write_lm_eval(evaluations, out / "lm-eval")

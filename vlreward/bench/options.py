@@ -55,8 +55,8 @@ class RunOptions(EngineConfig):
             "Data",
             "--completions",
             "-c",
-            help="Score these recorded completions (.json, .jsonl or .tsv) and ask no model: one "
-            "file for each suite, in order.",
+            help="Score these recorded completions (.json, .jsonl, .tsv, .csv, .xlsx, .parquet, or "
+            "inspect's .eval) and ask no model: one file for each suite, in order.",
         ),
     ] = None
     data: Annotated[
@@ -66,6 +66,18 @@ class RunOptions(EngineConfig):
             help="Data file of each suite, in order, in place of its own under --data-root; with "
             "--completions, the golds of files that come without.",
         ),
+    ] = None
+    columns: Annotated[
+        str | None,
+        _option(
+            "Data",
+            help="Which key of a row holds what, e.g. gold=answer,question=problem; of recorded "
+            "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it.",
+        ),
+    ] = None
+    gold_frame: Annotated[
+        str | None,
+        _option("Data", help="Frame of the golds, e.g. norm1000, norm1:xywh; default: pixels."),
     ] = None
     data_root: Annotated[
         Path | None, _option("Data", help="Directory of the suites' data files.")
@@ -180,7 +192,8 @@ class RunOptions(EngineConfig):
         ),
     ] = None
     format: Annotated[
-        Literal["lm-eval"] | None, _option("Output", help="Also write lm-eval's files.")
+        Literal["lm-eval", "inspect"] | None,
+        _option("Output", help="Also write lm-eval's files, or logs that `inspect view` opens."),
     ] = None
     html: Annotated[bool, _option("Output", "--html", help="Also write report.html.")] = False
 

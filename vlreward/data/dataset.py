@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -34,8 +34,17 @@ class Provenance:
     """Number of rows that were read, before skipping and sampling."""
     task: str
     """Task of the golds; `mixed` for a mixture of tasks."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Columns by what is read from them (`gold`, `question`, `image` ...); empty where a schema
+    decides it row by row."""
+    unread: tuple[str, ...] = ()
+    """Keys of rows that nothing is read from; samples carry them as `metadata`."""
+    filtered: int = 0
+    """Rows left out because they do not fit `--where`."""
     skipped: tuple[RowProblem, ...] = ()
-    """Rows left out on request: missing images, bad golds."""
+    """Rows left out on request: missing or bad images, bad golds."""
+    suspicious: tuple[RowProblem, ...] = ()
+    """Rows whose gold looks as if its frame were another one, with the option that would fit."""
     notes: tuple[RowProblem, ...] = ()
     """Rows that were kept but deserve a look, e.g. a gold box that leaves the image."""
     remarks: tuple[str, ...] = ()

@@ -68,7 +68,9 @@ SUITES = (
         "test",
         references=_published(0.212, 0.251),
     ),
-    _suite("geometry3k_test", "Geometry3K test, answers as expressions", "geometry3k", 601, "test"),
+    _suite(
+        "geometry3k_test", "Geometry3K test, answers as expressions", "geometry3k", 601, "test"
+    ).model_copy(update={"task": "geometry", "also": ()}),
 )
 
 

@@ -12,14 +12,20 @@ from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal
 from vlreward.metrics.labelled import Labelled
-from vlreward.tasks.gold_boxes import as_written, leaves_image
+from vlreward.tasks.gold_boxes import (
+    COCO_KEYS,
+    LABEL_KEYS,
+    as_written,
+    coco_corners,
+    framed,
+    leaves_image,
+    only,
+)
 from vlreward.types import Gold
 
 __all__ = ["DetectionGold", "plain_label"]
 
 _BOX_KEYS = ("bbox_2d", "bbox", "box", "Position", "position")
-_LABEL_KEYS = ("label", "Label", "category_name", "category", "name", "class", "ref")
-_COCO_KEYS = ("iscrowd", "area", "category_id")  # beside these a `bbox` is x, y, width, height
 _FENCE = "```"
 _NOTHING = ("none", "null", "no objects", "no object", "")
 
@@ -86,9 +92,8 @@ class DetectionGold(Gold):
                 if isinstance(value["objects"], dict)
                 else value["objects"]
             )
-        frame = Frame.ORIGINAL_PX
+        value, frame = framed(value)
         if isinstance(value, dict):
-            frame = value.get("frame") or _BOX_TYPES.get(str(value.get("bbox_type")), frame)
             value = list(_side_by_side(value))
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"expected a list of labelled boxes, or None, got {value!r:.120}")
@@ -101,7 +106,19 @@ class DetectionGold(Gold):
         return cls(
             boxes=[box for box, _ in pairs],
             labels=tuple(labels) if labels or not pairs else None,
-            frame=frame,
+            **frame,
+        )
+
+    @classmethod
+    def claims(cls, value: Any, *, typed: bool) -> bool:
+        """Several boxes, each an object or side by side with its label."""
+        if isinstance(value, str) and value.startswith(("[", "{")):
+            value = literal(value)
+        if isinstance(value, dict) and isinstance(value.get("objects"), (dict, list)):
+            return True
+        listed = isinstance(value, (list, tuple)) and len(value) > 1
+        return listed and all(
+            isinstance(item, dict) and set(item) & set(_BOX_KEYS) for item in value
         )
 
     def target(self, image_size: Size | None, input_size: Size | None) -> tuple[Labelled, ...]:
@@ -152,9 +169,6 @@ class DetectionGold(Gold):
         return f"```json\n{json.dumps(rows, ensure_ascii=False)}\n```" if rows else "None"
 
 
-_BOX_TYPES = {"norm1": Frame.NORM1, "real": Frame.ORIGINAL_PX}
-
-
 def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The objects of lists side by side; of one object, itself; of `{"bbox_2d": null}`, none."""
     if any(key in value and value[key] is None for key in _BOX_KEYS):
@@ -164,10 +178,11 @@ def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         raise ValueError(
             f"expected boxes under one of {', '.join(('boxes', *_BOX_KEYS))}, got {value!r:.120}"
         )
-    labels = next((value[key] for key in ("labels", *_LABEL_KEYS) if key in value), None)
+    labels = next((value[key] for key in ("labels", *LABEL_KEYS) if key in value), None)
     if isinstance(boxes, (list, tuple)) and boxes and isinstance(boxes[0], (int, float)):
         boxes, labels = [boxes], labels if labels is None else [labels]
-    coco = {key: True for key in _COCO_KEYS if key in value}
+    only(value, "boxes", "labels", "objects", *_BOX_KEYS)
+    coco = {key: True for key in COCO_KEYS if key in value}
     if labels is not None and (isinstance(labels, str) or len(labels) != len(boxes)):
         raise ValueError(f"expected a label for each box, got {value!r:.120}")
     for i, box in enumerate(boxes):
@@ -180,13 +195,9 @@ def _pair(item: Any) -> tuple[Any, str | None]:
     found = [key for key in _BOX_KEYS if key in item]
     if len(found) != 1:
         raise ValueError(f"expected a box under one of {', '.join(_BOX_KEYS)}, got {item!r:.120}")
-    box = item[found[0]]
-    if found[0] == "bbox" and any(key in item for key in _COCO_KEYS):
-        if not isinstance(box, (list, tuple)) or len(box) != 4:
-            raise ValueError(f"expected COCO's (x, y, width, height), got {box!r:.120}")
-        x, y, width, height = box
-        box = (x, y, x + width, y + height)
-    label = next((item[key] for key in (*_LABEL_KEYS, "category_id") if key in item), None)
+    only(item, *_BOX_KEYS)
+    box = coco_corners(item, found[0])
+    label = next((item[key] for key in (*LABEL_KEYS, "category_id") if key in item), None)
     return box, None if label is None else str(label)
 
 

@@ -32,7 +32,9 @@ class Arguments:
         }
     )
     model: str | None = _option(None, "Model name or path; the same as --model_name_or_path.")
-    image_root: str | None = _option(None, "Directory that the rows' image names start from.")
+    image_root: str | None = _option(
+        None, "Directory that the rows' image names start from; by default that of the data file."
+    )
     eval_data: str | None = _option(None, "Rows for evaluation during training, as --data.")
     split: str | None = _option(None, "Split of a Hugging Face data set.")
     schema: str | None = _option(None, "Schema of the rows; by default recognised.")
@@ -57,6 +59,11 @@ class Arguments:
     weights: list[str] | None = _option(  # noqa: RUF009
         None, "Weights of terms, e.g. `format=0.5`; in a mixture `TASK.format=0.5`."
     )
+    rewards: list[str] | None = _option(  # noqa: RUF009
+        None,
+        "Reward functions of your own beside the terms: MODULE:FUNCTION, or the name of an entry "
+        "point in vlreward.rewards; with a weight as `my_module:brevity=0.5`.",
+    )
     on_timeout: str = _option(
         "zero",
         "Reward of an answer whose verification did not finish: zero, or none to leave it out.",
@@ -74,6 +81,9 @@ class Arguments:
     min_pixels: int | None = _option(None, "Smallest area in pixels of the image as seen.")
     max_pixels: int | None = _option(None, "Largest area in pixels of the image as seen.")
     freeze_vision: bool = _option(False, "Train the language model alone.")
+    early_stopping_patience: int | None = _option(
+        None, "Stop after so many evaluations without a better one, and keep the best model."
+    )
     resume: str = _option(
         "auto",
         "Where to go on: auto, at the last checkpoint in --output_dir, or at the beginning where "

@@ -112,6 +112,7 @@ def rewards_text(run: Run) -> str:
             terms = ", ".join(f"{k} {v:g}" for k, v in score.terms.items())
             failure = "" if score.failure is None else f"  ({score.failure.code})"
             lines.append(f"{name}, {kind} answer: {score.value:g} = {terms}{failure}  {text}")
+    lines += [f"{f.__name__}: your own, weight {f.weight:g}, not tried here" for f in run.extra]
     return "\n".join(lines)
 
 

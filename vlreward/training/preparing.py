@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from vlreward.data import DataError, Dataset, Provenance, load
@@ -15,10 +16,11 @@ from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images
 from vlreward.training.columns import Columns, Rows
+from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import MIXTURE
 from vlreward.training.resuming import RunStart, decide
-from vlreward.training.rewards import TermReward, term_rewards
+from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
 from vlreward.training.schedule import Schedule
 from vlreward.training.traces import TraceFile
 
@@ -60,6 +62,20 @@ class Run:
     """How many steps it has."""
     start: RunStart
     """Where it begins."""
+    extra: list[UserReward]
+    """Reward functions of the user's own."""
+    evaluation: Evaluation | None
+    """How answers to the evaluation rows are scored."""
+
+    @property
+    def functions(self) -> list[Callable[..., Any]]:
+        """Every reward function, as trainers call them."""
+        return [*self.rewards, *(reward.function for reward in self.extra)]
+
+    @property
+    def weights(self) -> list[float]:
+        """The weight of each of the functions."""
+        return [f.weight for f in self.rewards] + [f.weight for f in self.extra]
 
 
 def prepare_run(
@@ -108,6 +124,7 @@ def prepare_run(
         training.max_steps,
         training.num_train_epochs,
     )
+    _check_evaluation(options)
     loaded = [samples]
     if arguments.eval_data is not None:
         loaded.append(load_samples(arguments.eval_data, options.task, arguments))
@@ -126,11 +143,28 @@ def prepare_run(
     functions = reward_functions(
         rewards, arguments, output_dir=training.output_dir, rank=rank, stop_ids=stop_ids
     )
-    evaluated = rows[1] if len(rows) > 1 else None
+    evaluated, evaluation = None, None
+    if len(rows) > 1:
+        evaluated = rows[1]
+        evaluation = Evaluation(evaluated, rewards, functions[0].shared.traces)
     return Run(
         options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
-        schedule, start,
+        schedule, start, user_rewards(arguments.rewards or ()), evaluation,
     )  # fmt: skip
+
+
+def _check_evaluation(options: Options) -> None:
+    """Options of evaluation that would do nothing, or fail when the model is loaded."""
+    arguments = options.arguments
+    strategy = getattr(options.training, "eval_strategy", "no")
+    evaluated = str(getattr(strategy, "value", strategy)) != "no"
+    given = arguments.eval_data is not None
+    if evaluated and not given:
+        raise OptionError("--eval_strategy: expected rows to evaluate on: give --eval_data too")
+    if given and not evaluated:
+        raise OptionError("--eval_data is never evaluated with --eval_strategy no: leave out one")
+    if arguments.early_stopping_patience is not None and not given:
+        raise OptionError("--early_stopping_patience: expected --eval_data to tell when to stop")
 
 
 def _identity(
@@ -146,6 +180,7 @@ def _identity(
         "data": samples.provenance.sha256,
         "rows": len(samples),
         "questions_per_step": questions,
+        "rewards": arguments.rewards,
         "weights": {
             f"{reward.spec.name}.{term.name}": term.weight
             for reward in rewards
@@ -177,7 +212,7 @@ def load_samples(path: str, task: str, arguments: Arguments) -> Dataset:
         task=None if mixed else task,
         schema=arguments.schema,
         split=arguments.split,
-        image_root=arguments.image_root,
+        image_root=arguments.image_root or _beside(path),
         flat_images=arguments.flat_images,
         on_missing=on_missing,
         on_bad_gold=on_bad_gold,
@@ -192,6 +227,14 @@ def load_samples(path: str, task: str, arguments: Arguments) -> Dataset:
             path=path,
         )
     return samples
+
+
+def _beside(path: str) -> str | None:
+    """Where the images of a local file are unless told otherwise: beside it."""
+    local = Path(path)
+    if not local.exists():
+        return None
+    return str(local if local.is_dir() else local.parent)
 
 
 def tasks_of(provenance: Provenance) -> set[str]:

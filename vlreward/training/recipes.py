@@ -81,6 +81,7 @@ def defaults(
         found |= {
             "eval_strategy": "steps",
             "eval_steps": chosen.get("save_steps", found["save_steps"]),
+            "eval_on_start": True,
             "metric_for_best_model": "acc",
             "greater_is_better": True,
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -21,6 +23,18 @@ class _Paddle(cli.Backend):
     packages = ("paddle", "paddleformers")
 
     def prepare(self, argv: Sequence[str]) -> Run:
+        # The libraries speak while they are imported: of compilers' caches, and of torch.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logging.disable(logging.WARNING)
+            from vlreward_paddle.watching import quiet
+
+            logging.disable(logging.NOTSET)
+        quiet()
+        if {"--self-test", "--self_test"} & set(argv):
+            from vlreward_paddle.self_test import main as self_test
+
+            raise SystemExit(self_test(argv))
         from vlreward_paddle.arguments import parse
         from vlreward_paddle.preparing import prepare
 

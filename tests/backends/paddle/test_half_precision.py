@@ -1,10 +1,9 @@
-"""What float16 and bfloat16 need, without the cards that have them."""
+"""What float16 needs, without the cards that have it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 import paddle
 
 from tests.backends.paddle.fixed import fixed_trainer, options
-from vlreward_paddle.training import weights_dtype
 
 
 class CountingScaler:
@@ -64,21 +62,3 @@ def test_float16_scales_its_loss(cases: Path, checkpoint: Any, tmp_path: Path) -
     assert scaler.calls == {"scale": 4, "step": 2, "update": 2}
     for name, value in weights[0].items():
         np.testing.assert_allclose(weights[1][name], value, atol=1e-5, err_msg=name)
-
-
-@pytest.mark.parametrize(
-    ("level", "half", "expected"),
-    [
-        ("O2", {"bf16": True}, "bfloat16"),
-        ("O2", {"fp16": True}, "float16"),
-        ("O1", {"bf16": True}, "float32"),
-        ("O1", {"fp16": True}, "float32"),
-        ("O1", {}, "float32"),
-        ("O2", {}, "float32"),
-    ],
-)
-def test_weights_are_half_only_where_copies_are_kept(
-    level: str, half: dict[str, bool], expected: str
-) -> None:
-    args = SimpleNamespace(fp16_opt_level=level, **{"bf16": False, "fp16": False, **half})
-    assert weights_dtype(args) == expected

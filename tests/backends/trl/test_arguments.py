@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vlreward.errors import OptionError
+from vlreward.errors import OptionError, UserError
 from vlreward_trl.arguments import parse
 
 
@@ -106,6 +106,51 @@ def test_the_packaged_option_file_parses(root: Path) -> None:
     options = parse(["rec", "--config", str(root / "backends/trl/configs/rec.yaml"), "--data", "d"])
     assert options.model.model_name_or_path == "Qwen/Qwen2.5-VL-3B-Instruct"
     assert options.training.report_to == ["tensorboard"]
+
+
+def test_loss_sampling_and_length_are_what_was_asked_for() -> None:
+    """TRL's own defaults are another loss and all tokens; a count of epochs counted for nothing."""
+    training = _parse("rec").training  # type: ignore[attr-defined]
+    assert (training.loss_type, training.top_k) == ("grpo", 50)
+    epochs = _parse("rec", "--num_train_epochs", "2").training  # type: ignore[attr-defined]
+    assert (epochs.num_train_epochs, epochs.max_steps) == (2, -1)
+    both = _parse("rec", "--num_train_epochs", "2", "--max_steps", "7")
+    assert both.training.max_steps == 7  # type: ignore[attr-defined]
+
+
+def test_a_default_that_the_library_no_longer_takes_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was passed over: the run would have had the library's default instead."""
+    from vlreward.training.recipes import defaults
+
+    def more(task: str, **options: object) -> dict[str, object]:
+        return {**defaults(task), "gone_option": 1}
+
+    monkeypatch.setattr("vlreward_trl.arguments.defaults", more)
+    with pytest.raises(OptionError, match=r"takes --gone_option, which the recipe of 'rec' sets"):
+        _parse("rec")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--eval_strategy", "steps"), "give --eval_data too"),
+        (("--eval_data", "d", "--eval_strategy", "no"), "--eval_data is never evaluated"),
+        (("--early_stopping_patience", "2"), "expected --eval_data to tell when to stop"),
+        (("--rewards", "json:nothing"), "--rewards json:nothing: module 'json' has no attribute"),
+        (("--rewards", "brevity"), "unknown reward 'brevity'"),
+        (("--per_device_train_batch_size", "64"), "expected at least 16 rows"),
+    ],
+)
+def test_what_would_do_nothing_or_fail_later_is_refused(
+    argv: Callable[..., list[str]], more: tuple[str, ...], message: str
+) -> None:
+    from vlreward_trl.preparing import prepare
+
+    with pytest.raises(Exception, match=message) as caught:
+        prepare(parse(argv("rec", "qwen2.5-vl", *more)))
+    assert isinstance(caught.value, UserError)
 
 
 def test_unknown_yaml_keys_are_named(tmp_path: Path) -> None:
