@@ -8,9 +8,10 @@ from typing import Any
 
 from vlreward._text import short
 from vlreward.errors import OptionError
+from vlreward.gold_frames import image_index
 from vlreward.registry import unknown_name
 from vlreward.schema import Fields, Schema, expression_in, row_id, row_size
-from vlreward.turns import read_chat, shown_question
+from vlreward.turns import read_chat, shown_question, with_names
 
 __all__ = ["READ_AS", "at", "fields_by", "mapped", "parse_columns", "proposal"]
 
@@ -119,7 +120,7 @@ def fields_by(
     """
     fields = read or Fields(gold=None, id=row_id(row), image_size=row_size(row))
     if read is None and "image_index" not in columns:
-        fields.image_index = row.get("image_index")
+        fields.image_index = row.get("image_index", image_index({"objects": row.get("objects")}))
     for name, column in columns.items():
         value = at(row, column)
         if name in ("gold", "image_index", "frame", "task"):
@@ -139,7 +140,8 @@ def fields_by(
         chat = read_chat(at(row, columns["question"]))
         system = chat.system
         fields.image = chat.images if fields.image is None and chat.images else fields.image
-        fields.question = shown_question(chat.question, fields.image)
+        question = shown_question(chat.question, fields.image)
+        fields.question = with_names(question, row.get("objects"))
         fields.expression = fields.expression or expression_in(fields.question)
         if not fields.question:
             raise ValueError(f"{columns['question']!r}: expected a question, got none")

@@ -126,6 +126,7 @@ class RowReader:
             sha256=source.sha256,
             rows=self._rows,
             columns=dict(schema.columns),
+            gold_at=schema.gold_at,
             unread=tuple(self._unread),
             filtered=self._filtered,
             skipped=tuple(self._skipped),
