@@ -28,6 +28,7 @@ BASE = {
     "vlreward data fetch": ["rec"],
     "vlreward data scenes": ["counting", "--out", "OUT"],
     "vlreward doctor": ["ROWS", "--task", "counting"],
+    "vlreward merge": ["RUN", "--out", "OUT"],
     "vlreward pack": ["DATA", "OUT.jsonl", "--column", "packed"],
     "vlreward path": ["verl"],
     "vlreward report": ["RUN", "--html", "OUT.html"],
@@ -45,6 +46,7 @@ ASKING += ["--data", "DATA", "--base-url", "http://127.0.0.1:9/v1", "--tries", "
 WRONG: dict[str, list[str]] = {
     "--axis-order": ["", "zz"],
     "--attn-implementation": ["sdpa"],  # the engine of ASKING has no use for it
+    "--base-model": ["m"],  # as above; and what vlreward merge is called with is no adapter
     "--base-url": ["", "localhost:8000/v1", "ftp://x/v1", "http://"],
     "--batch-size": ["0", "-1", "x", "1.5"],
     "--check-images": ["", "some"],
@@ -95,7 +97,10 @@ WRONG: dict[str, list[str]] = {
     "--method": ["", "sft"],
     "--min-pixels": ["0", "-1", "x", "1000000000"],
     "--n": ["0", "-1", "x"],
+    "--on-bad-gold": ["", "keep"],
+    "--on-bad-image": ["", "keep"],
     "--on-missing": ["", "keep"],
+    "--on-suspicious": ["", "skip"],
     "--out": [BENEATH_A_FILE],
     "--port": ["-1", "65536", "x"],
     "--processes": ["0", "-1", "x"],

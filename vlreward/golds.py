@@ -203,6 +203,9 @@ def claimant(value: Any, *, typed: bool = False) -> str | None:
     from vlreward.tasks import TASKS
 
     bare = untagged(value)
+    if is_envelope(bare):
+        gold = (literal(bare) if isinstance(bare, str) else bare).get("gold")
+        return gold.get("task") if isinstance(gold, dict) else None
     found = [task for task in TASKS if TASKS.get(task).gold.claims(bare, typed=typed)]
     return found[0] if len(found) == 1 else None
 

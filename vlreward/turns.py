@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from vlreward._text import short
 from vlreward.golds import literal
 
-__all__ = ["IMAGE_TAG", "Chat", "read_chat", "shown_question"]
+__all__ = ["IMAGE_TAG", "Chat", "read_chat", "shown_question", "with_names"]
 
 IMAGE_TAG = "<image>"
 """What stands for an image in a text."""
@@ -111,6 +111,14 @@ def shown_question(text: str, image: Any) -> str:
     if several > 1 and text.count(IMAGE_TAG) == several:
         return text.strip()
     return _without_tags(text)
+
+
+def with_names(question: str, objects: Any) -> str:
+    """A question of ms-swift's, where each `<ref-object>` stands for the next name of `objects`."""
+    names = objects.get("ref") if isinstance(objects, Mapping) else None
+    for name in dict.fromkeys(names or ()):
+        question = question.replace("<ref-object>", str(name), 1)
+    return question
 
 
 def _without_tags(text: str) -> str:

@@ -18,14 +18,13 @@ from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.preparing import (
     columns_for,
-    load_samples,
     prepare_run,
     reward_functions,
     reweighted,
     task_rewards,
-    tasks_of,
 )
 from vlreward.training.rewards import TermReward
+from vlreward.training.samples import load_samples, tasks_of
 from vlreward.verify import shutdown
 
 RESIZING = Resizing(28, 56 * 56, 401_408)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vlreward._text import short
 from vlreward.errors import OptionError
+from vlreward.gold_frames import image_index
 from vlreward.registry import unknown_name
 from vlreward.schema import Fields, Schema, expression_in, row_id, row_size
-from vlreward.turns import read_chat, shown_question
+from vlreward.turns import read_chat, shown_question, with_names
 
 __all__ = ["READ_AS", "at", "fields_by", "mapped", "parse_columns", "proposal"]
 
@@ -21,8 +22,14 @@ READ_AS = (
 """What a column can be read as."""
 
 
-def parse_columns(columns: str | Mapping[str, str] | None) -> dict[str, str]:
+def parse_columns(
+    columns: str | Mapping[str, str] | None, fields: Sequence[str] = READ_AS
+) -> dict[str, str]:
     """What is read from which column: `gold=answer,image=images,question=problem`.
+
+    Args:
+        columns: The text, or what it says.
+        fields: What a column can be read as.
 
     Raises:
         OptionError: If it is no such list, or names something that nothing is read as.
@@ -41,8 +48,8 @@ def parse_columns(columns: str | Mapping[str, str] | None) -> dict[str, str]:
             raise OptionError(f"--columns: expected FIELD=COLUMN,FIELD=COLUMN ..., got {columns!r}")
         pairs = [(name.strip(), column.strip()) for name, _, column in named]
     for name, _ in pairs:
-        if name not in READ_AS:
-            raise OptionError(f"--columns: {unknown_name('field', name, READ_AS)}")
+        if name not in fields:
+            raise OptionError(f"--columns: {unknown_name('field', name, fields)}")
     if len(dict(pairs)) < len(pairs):
         raise OptionError(f"--columns: expected each field once, got {columns!r}")
     return dict(pairs)
@@ -113,7 +120,7 @@ def fields_by(
     """
     fields = read or Fields(gold=None, id=row_id(row), image_size=row_size(row))
     if read is None and "image_index" not in columns:
-        fields.image_index = row.get("image_index")
+        fields.image_index = row.get("image_index", image_index({"objects": row.get("objects")}))
     for name, column in columns.items():
         value = at(row, column)
         if name in ("gold", "image_index", "frame", "task"):
@@ -133,7 +140,8 @@ def fields_by(
         chat = read_chat(at(row, columns["question"]))
         system = chat.system
         fields.image = chat.images if fields.image is None and chat.images else fields.image
-        fields.question = shown_question(chat.question, fields.image)
+        question = shown_question(chat.question, fields.image)
+        fields.question = with_names(question, row.get("objects"))
         fields.expression = fields.expression or expression_in(fields.question)
         if not fields.question:
             raise ValueError(f"{columns['question']!r}: expected a question, got none")

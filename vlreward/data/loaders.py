@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +35,7 @@ def load(
     split: str | None = None,
     config: str | None = None,
     where: str | Sequence[str] | None = None,
-    image_root: str | Path | None = None,
+    image_root: str | Path | ImageFolder | None = None,
     flat_images: bool = False,
     allow_urls: bool = False,
     on_missing: Literal["error", "skip", "keep"] = "error",
@@ -64,9 +65,9 @@ def load(
         split: Split of a Hugging Face data set; needed if there are several.
         config: Configuration of a Hugging Face data set that has several.
         where: Conditions on columns that rows must fit, e.g. `difficulty<0.8`.
-        image_root: Directory of the images, see `resolve_image`. Without it images are found
-            that stand in the rows or have absolute names; others are not looked for, and cannot
-            be opened through the data set.
+        image_root: Directory of the images, see `resolve_image`, or an `ImageFolder`. Without it
+            images are found that stand in the rows or have absolute names; others are not looked
+            for, and cannot be opened through the data set.
         flat_images: Look for every image directly in `image_root`, under its base name. Only for
             data whose base names differ: GeoQA's `train/0.png` and `test/0.png` would be one.
         allow_urls: Download images that rows name by their address, see `UrlImages`.
@@ -129,10 +130,12 @@ def load(
     if isinstance(path, Path) and path.suffix.lower() in (".yaml", ".yml"):
         return load_mixture(path, name=name, **options)
     folder = None
-    if image_root is not None:
+    if isinstance(image_root, ImageFolder):
+        folder = replace(image_root, flat=flat_images or image_root.flat)
+    elif image_root is not None:
         folder = ImageFolder(Path(image_root), flat_images)
-        if not folder.root.is_dir():
-            raise DataError("expected the directory of the images", path=image_root)
+    if folder is not None and not folder.root.is_dir():
+        raise DataError("expected the directory of the images", path=folder.root)
     if name is None:
         name = path.stem if isinstance(path, Path) else path.rpartition("/")[2]
     reader = RowReader(

@@ -117,4 +117,6 @@ def joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
         remarks=tuple(remark for origin in origins for remark in origin.remarks),
         parts=origins,
     )
-    return Dataset(name, samples(), provenance, images)
+    dataset = Dataset(name, samples(), provenance, images)
+    dataset.parts = [(part.provenance.sha256, part.row_numbers) for part in parts]
+    return dataset

@@ -7,6 +7,7 @@ import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from vlreward._text import first_problem, short
 from vlreward.data.columns import mapped
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaError
+from vlreward.data.framed import framed, looked_at
 from vlreward.data.image_values import RowImages, image_names, is_address, is_kept
 from vlreward.data.images import ImageFolder, ImageSource, image_size
 from vlreward.data.inference import fields_of, task_of_rows
@@ -28,10 +30,9 @@ from vlreward.data.urls import UrlImages
 from vlreward.data.where import Where
 from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.gold_frames import GoldFrame, as_corners, beside, image_index, suspicion
-from vlreward.golds import Envelope, claimant, is_envelope, literal, unpack, untagged
+from vlreward.gold_frames import GoldFrame, image_index
+from vlreward.golds import Envelope, claimant
 from vlreward.schema import Fields, Schema
-from vlreward.tasks import gold_class
 from vlreward.types import Gold, Sample
 
 __all__ = ["RowReader", "RowSource"]
@@ -125,6 +126,7 @@ class RowReader:
             sha256=source.sha256,
             rows=self._rows,
             columns=dict(schema.columns),
+            gold_at=schema.gold_at,
             unread=tuple(self._unread),
             filtered=self._filtered,
             skipped=tuple(self._skipped),
@@ -236,21 +238,9 @@ class RowReader:
 
     def _gold(self, raw: RawRow, fields: Fields, task: str) -> tuple[Envelope, Any]:
         """The gold, and how the row writes it with boxes as corners; None in an envelope."""
-        kind = gold_class(task)
-        value = fields.gold
-        frame = None
         try:
-            if kind.located and not is_envelope(value):
-                value = literal(untagged(value))
-                said = beside(value)
-                frame = said or self._declared(fields)
-                corners = value if frame is None else as_corners(value, frame)
-                value = corners if said is None else value
-                envelope = self._framed(raw, value, corners, task, frame if said is None else None)
-                value = corners
-            else:
-                envelope = unpack(value, task)
-                value = None
+            declared = self._declared(fields)
+            envelope, value = framed(fields.gold, task, declared, partial(self._suspect, raw))
         except ValueError as error:
             raise BadRow(f"gold: {error}", "bad_gold") from None
         gold = envelope.gold
@@ -262,23 +252,6 @@ class RowReader:
     def _declared(self, fields: Fields) -> GoldFrame | None:
         """What a column or the option declares of the gold's coordinates; the column wins."""
         return self.gold_frame if fields.frame is None else GoldFrame.parse(fields.frame)
-
-    def _framed(
-        self, raw: RawRow, value: Any, corners: Any, task: str, frame: GoldFrame | None
-    ) -> Envelope:
-        try:
-            envelope = unpack(value, task)
-        except ValueError as error:
-            found = suspicion(corners, frame.frame if frame else Frame.ORIGINAL_PX, None, 0)
-            if found is not None:
-                self._suspect(raw, *found)
-                raise ValueError(f"{error}; {found[0]}: {found[1]}") from None
-            raise
-        gold = envelope.gold
-        if frame is None or "frame" not in type(gold).model_fields:
-            return envelope
-        framed = gold.model_copy(update={"frame": frame.frame})
-        return envelope.model_copy(update={"gold": framed})
 
     def _suspect(self, raw: RawRow, what: str, fit: str) -> None:
         self._suspicious.append(RowProblem(raw.number, f"{what}: {fit}", raw.line, "suspicious"))
@@ -372,16 +345,12 @@ class RowReader:
         return self.read_sizes or (declared is None and _needs_size(gold))
 
     def _look_at(self, raw: RawRow, gold: Gold, value: Any, size: Size | None) -> None:
-        frame = getattr(gold, "frame", Frame.ORIGINAL_PX)
-        found = None if value is None else suspicion(value, frame, size, self.box_tolerance)
-        if found is not None:
-            self._suspect(raw, *found)
         try:
-            remark = None if size is None else gold.remark(size, self.box_tolerance)
+            suspect = partial(self._suspect, raw)
+            remark = looked_at(gold, value, size, self.box_tolerance, suspect)
         except ValueError as error:
-            hint = "" if found is None else f"; {found[1]}"
-            raise BadRow(f"gold: {error}{hint}", "bad_gold") from None
-        if remark is not None and found is None:
+            raise BadRow(f"gold: {error}", "bad_gold") from None
+        if remark is not None:
             self._note(raw, remark)
 
     def _note(self, raw: RawRow, message: str) -> None:

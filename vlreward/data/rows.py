@@ -83,12 +83,8 @@ class RowFile:
 
     path: Path
     """File to read."""
-    key: str | None = None
-    """Key that a `.json` file may have its list under, as result files do; None for none."""
     sha256: str = field(default="", init=False)
     """Hex digest of the bytes of the file; set once all rows have been read."""
-    about: dict[str, Any] = field(default_factory=dict, init=False)
-    """What stands beside the list under `key`; set with the first row."""
     _starts: array[int] = field(default_factory=lambda: array("q"), init=False, repr=False)
     _held: dict[int, Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -147,9 +143,6 @@ class RowFile:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 message = f"expected annotations in COCO's format: {error}"
                 raise DataError(message, path=self.path) from None
-        if isinstance(rows, dict) and self.key is not None and self.key in rows:
-            self.about = rows
-            rows = self.about.pop(self.key)
         if not isinstance(rows, list):
             raise DataError(self._not_a_list(rows), path=self.path)
         if not rows:
@@ -160,8 +153,7 @@ class RowFile:
         self.sha256 = digest
 
     def _not_a_list(self, value: Any) -> str:
-        beside = "" if self.key is None else f", or an object with one under {self.key!r}"
-        message = f"expected a JSON list of rows{beside}, got {type(value).__name__}"
+        message = f"expected a JSON list of rows, got {type(value).__name__}"
         if isinstance(value, dict):
             message += f" with the keys {sorted(map(str, value))[:12]}"
             if "results" in value:

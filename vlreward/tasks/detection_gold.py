@@ -111,15 +111,15 @@ class DetectionGold(Gold):
 
     @classmethod
     def claims(cls, value: Any, *, typed: bool) -> bool:
-        """Several boxes, each an object or side by side with its label."""
+        """Several boxes, each an object; ms-swift's `objects`; Visual-RFT's positions."""
         if isinstance(value, str) and value.startswith(("[", "{")):
             value = literal(value)
         if isinstance(value, dict) and isinstance(value.get("objects"), (dict, list)):
             return True
-        listed = isinstance(value, (list, tuple)) and len(value) > 1
-        return listed and all(
-            isinstance(item, dict) and set(item) & set(_BOX_KEYS) for item in value
-        )
+        if not isinstance(value, (list, tuple)) or not all(isinstance(v, dict) for v in value):
+            return False
+        boxes = [set(item) & set(_BOX_KEYS) for item in value]
+        return all(boxes) and (len(boxes) > 1 or boxes == [{"Position"}])
 
     def target(self, image_size: Size | None, input_size: Size | None) -> tuple[Labelled, ...]:
         """The boxes in pixels of the original image, each with its label, or "" without labels."""

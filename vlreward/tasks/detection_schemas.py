@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlreward.schema import Fields, Schema, rest_of, row_id, row_size
-from vlreward.turns import read_chat, shown_question
+from vlreward.turns import read_chat, shown_question, with_names
 
 __all__ = ["DETECTION_SCHEMAS"]
 
@@ -28,10 +28,7 @@ def _read_coco(row: Mapping[str, Any]) -> Fields:
 def _read_swift(row: Mapping[str, Any]) -> Fields:
     """ms-swift: the question is the user's message, where `<ref-object>` stands for a name."""
     chat, objects = read_chat(row["messages"]), row["objects"]
-    question = shown_question(chat.question, row["images"])
-    names = objects.get("ref") if isinstance(objects, dict) else None
-    for name in dict.fromkeys(names or ()):
-        question = question.replace("<ref-object>", str(name), 1)
+    question = with_names(shown_question(chat.question, row["images"]), objects)
     return Fields(
         gold={"objects": objects},
         question=question.strip(),

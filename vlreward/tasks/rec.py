@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
-from vlreward.golds import literal, untagged
+from vlreward.golds import is_envelope, literal, untagged
 from vlreward.judges import BoxJudge
 from vlreward.metrics.boxes import box_ciou, box_diou, box_giou, box_iou
 from vlreward.parsers.boxes import BoxParser
@@ -87,6 +87,9 @@ class BoxGold(Gold):
             value = literal(value)
         if isinstance(value, (list, tuple)) and len(value) != 1:
             return bool(value) and not isinstance(value[0], (dict, list, tuple))
+        if isinstance(value, (list, tuple)) and isinstance(value[0], dict):
+            # One detection of several tasks' files, unless nothing but a box stands there.
+            return len(value[0]) == 1 and "Position" not in value[0]
         return isinstance(value, (list, tuple, dict))
 
     def target(self, image_size: Size | None, input_size: Size | None) -> Box:
@@ -150,7 +153,8 @@ def _is_box_row(row: Mapping[str, Any]) -> bool:
     if "problem" not in row:
         return False
     try:
-        return BoxGold.claims(untagged(row["solution"]), typed=False)
+        value = untagged(row["solution"])
+        return not is_envelope(value) and BoxGold.claims(value, typed=False)
     except ValueError:
         return False
 

@@ -35,12 +35,45 @@ class Arguments:
     image_root: str | None = _option(
         None, "Directory that the rows' image names start from; by default that of the data file."
     )
-    eval_data: str | None = _option(None, "Rows for evaluation during training, as --data.")
-    split: str | None = _option(None, "Split of a Hugging Face data set.")
+    eval_data: str | None = _option(
+        None, "Rows for evaluation during training, as --data; never rows that are trained on."
+    )
+    split: str | None = _option(None, "Split of a data set that has several.")
+    eval_split: str | None = _option(
+        None, "Split for evaluation, of --eval_data or else of --data."
+    )
+    val_split_ratio: float | None = _option(
+        None, "Share of the rows of --data that is kept for evaluation, e.g. 0.02."
+    )
+    data_config: str | None = _option(None, "Configuration of a data set that has several.")
     schema: str | None = _option(None, "Schema of the rows; by default recognised.")
+    columns: str | None = _option(
+        None,
+        "What is read from which column, e.g. gold=answer,image=images,question=problem, for rows "
+        "of no known schema.",
+    )
+    gold_frame: str | None = _option(
+        None,
+        "Frame of the golds' coordinates, e.g. norm1000 or original_px:xywh; one in the row wins.",
+    )
+    where: list[str] | None = _option(  # noqa: RUF009
+        None, "Conditions that rows must fit, e.g. `difficulty<0.8`."
+    )
     flat_images: bool = _option(False, "Look for images by base name, directly in image_root.")
+    allow_urls: bool = _option(False, "Download images that rows name by an http(s) address.")
     on_missing: str = _option(
         "error", "What to do about rows without their image.", choices=["error", "skip"]
+    )
+    on_bad_image: str = _option(
+        "error",
+        "What to do about rows whose image is damaged, too large, or too narrow; what is looked at "
+        "says check_images.",
+        choices=["error", "skip"],
+    )
+    on_suspicious: str = _option(
+        "error",
+        "What to do where more than 1 %% of the golds look as if their frame were another one.",
+        choices=["error", "keep"],
     )
     on_bad_gold: str = _option(
         "error", "What to do about rows with a bad gold.", choices=["error", "skip"]

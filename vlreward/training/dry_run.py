@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from vlreward.data import Dataset
+from vlreward.data.suspicious import suspicious_text
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import unpack
@@ -67,6 +68,8 @@ def data_text(samples: Dataset) -> str:
     lines += origin.remarks
     if origin.skipped:
         lines.append(f"{len(origin.skipped)} rows skipped, first: {origin.skipped[0]}")
+    if (doubt := suspicious_text(origin)) is not None:
+        lines.append(doubt)
     if origin.notes:
         lines.append(f"{len(origin.notes)} rows deserve a look, first: {origin.notes[0]}")
     return "\n".join(lines)

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
-from vlreward.data import DataError, Dataset, Provenance, load
+from vlreward.data import Dataset
 from vlreward.errors import OptionError, UserError
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.checks import check_images
+from vlreward.training.checks import check_images, with_good_images
 from vlreward.training.columns import Columns, Rows
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
-from vlreward.training.recipes import MIXTURE
+from vlreward.training.recipes import EVAL_OPTIONS
 from vlreward.training.resuming import RunStart, decide
 from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
+from vlreward.training.samples import load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
 from vlreward.training.traces import TraceFile
 
 __all__ = [
     "Run",
     "columns_for",
-    "load_samples",
     "prepare_run",
     "reward_functions",
     "reweighted",
     "task_rewards",
-    "tasks_of",
 ]
 
 
@@ -115,7 +113,14 @@ def prepare_run(
         FileNotFoundError: If there is no such data file.
     """
     arguments, training = options.arguments, options.training
-    samples = load_samples(arguments.data, options.task, arguments)
+    _check_evaluation(options)
+    first_here = local_rank == 0
+    loaded = load_both(
+        options.task, arguments, seed=getattr(training, "seed", 0) or 0, read_sizes=first_here
+    )
+    if arguments.on_bad_image == "skip":  # every process leaves out the same rows
+        loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
+    samples = loaded[0]
     schedule = Schedule(
         samples.provenance.path,
         len(samples),
@@ -124,10 +129,6 @@ def prepare_run(
         training.max_steps,
         training.num_train_epochs,
     )
-    _check_evaluation(options)
-    loaded = [samples]
-    if arguments.eval_data is not None:
-        loaded.append(load_samples(arguments.eval_data, options.task, arguments))
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
     rewards = reweighted(task_rewards(arguments, sorted(tasks)), arguments, training.reward_weights)
     start = decide(
@@ -138,10 +139,13 @@ def prepare_run(
         total_steps=schedule.total,
     )
     rows = [Rows(d, columns_for(d, arguments, rewards, resizing, model_type)) for d in loaded]
-    for data in loaded if local_rank == 0 else ():
-        check_images(data, resizing, arguments.check_images)
-    if local_rank == 0:
+    if first_here and arguments.on_bad_image == "error":
+        for data in loaded:
+            check_images(data, resizing, arguments.check_images)
+    if first_here:
         _check_workers(rewards)
+    if rank == 0:
+        say_remarks(loaded)
     functions = reward_functions(
         rewards, arguments, output_dir=training.output_dir, rank=rank, stop_ids=stop_ids
     )
@@ -177,11 +181,20 @@ def _check_evaluation(options: Options) -> None:
     arguments = options.arguments
     strategy = getattr(options.training, "eval_strategy", "no")
     evaluated = str(getattr(strategy, "value", strategy)) != "no"
-    given = arguments.eval_data is not None
+    named = [n for n in sorted(EVAL_OPTIONS) if getattr(arguments, n) is not None]
+    given = bool(named)
     if evaluated and not given:
         raise OptionError("--eval_strategy: expected rows to evaluate on: give --eval_data too")
     if given and not evaluated:
-        raise OptionError("--eval_data is never evaluated with --eval_strategy no: leave out one")
+        raise OptionError(f"--{named[0]} is never evaluated with --eval_strategy no: leave out one")
+    if arguments.val_split_ratio is not None:
+        if len(named) > 1:
+            raise OptionError(f"--val_split_ratio: expected it alone, got --{named[0]} too")
+        if not 0 < arguments.val_split_ratio < 1:
+            raise OptionError(
+                f"--val_split_ratio: expected a share between 0 and 1, got "
+                f"{arguments.val_split_ratio!r}"
+            )
     if arguments.early_stopping_patience is not None and not given:
         raise OptionError("--early_stopping_patience: expected --eval_data to tell when to stop")
 
@@ -206,61 +219,9 @@ def _identity(
             for term in reward.spec.terms
         },
         **{name: getattr(arguments, name) for name in (*shared, "freeze_vision")},
+        **({} if arguments.gold_frame is None else {"gold_frame": arguments.gold_frame}),
         **{name: getattr(training, name, None) for name in (*numbers, "seed")},
     }
-
-
-def load_samples(path: str, task: str, arguments: Arguments) -> Dataset:
-    """The samples of a file or data set.
-
-    Args:
-        path: As `--data` takes it.
-        task: The task of the run; `mixture` takes rows of any.
-        arguments: The options that say how rows are read.
-
-    Raises:
-        DataError: If rows are bad, or of another task; names file and row.
-        OptionError: If it is not known where the images are.
-        FileNotFoundError: If there is no such file.
-    """
-    mixed = task == MIXTURE
-    on_missing: Any = arguments.on_missing
-    on_bad_gold: Any = arguments.on_bad_gold
-    samples = load(
-        path,
-        task=None if mixed else task,
-        schema=arguments.schema,
-        split=arguments.split,
-        image_root=arguments.image_root or _beside(path),
-        flat_images=arguments.flat_images,
-        on_missing=on_missing,
-        on_bad_gold=on_bad_gold,
-    )
-    if samples.images is None:
-        raise OptionError(f"{path}: no image root is known: give --image-root DIR")
-    found = tasks_of(samples.provenance)
-    if not mixed and found != {task}:
-        raise DataError(
-            f"expected rows of the task {task!r}, got {', '.join(sorted(found))}; to train on "
-            f"several tasks, start with {MIXTURE!r} instead of {task!r}",
-            path=path,
-        )
-    return samples
-
-
-def _beside(path: str) -> str | None:
-    """Where the images of a local file are unless told otherwise: beside it."""
-    local = Path(path)
-    if not local.exists():
-        return None
-    return str(local if local.is_dir() else local.parent)
-
-
-def tasks_of(provenance: Provenance) -> set[str]:
-    """The tasks of the golds of a data set."""
-    if provenance.parts:
-        return set().union(*(tasks_of(part) for part in provenance.parts))
-    return {provenance.task}
 
 
 def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:

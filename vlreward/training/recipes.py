@@ -14,7 +14,7 @@ MIXTURE = "mixture"
 """Name of the run that trains on several tasks at once."""
 PROMPTS_PER_STEP = 16
 """Questions of one optimizer step, over all devices."""
-EVAL_OPTIONS = frozenset({"eval_data", "eval_split"})
+EVAL_OPTIONS = frozenset({"eval_data", "eval_split", "val_split_ratio"})
 """Options that name data for evaluation during training."""
 _GENERATIONS = 8
 

@@ -36,12 +36,12 @@ def requests() -> list[Request]:
 
 def evaluation_words(directory: Path, **more: object) -> list[str]:
     """The command line of a run that evaluates the half-trained model, in both backends."""
-    rows = export_scenes("counting", directory, 24, split="test")
+    rows = export_scenes("counting", directory / "train", 24)
+    held_out = export_scenes("counting", directory / "test", 24, split="test")
     given = {
         "model": str(files("vlreward.data") / "tiny_vlm" / "half"),
         "data": rows,
-        "eval_data": rows,
-        "image_root": directory,
+        "eval_data": held_out,
         "output_dir": directory / "out",
         "max_completion_length": 48,
         "max_steps": 2,
