@@ -320,4 +320,4 @@ def test_rollouts_that_verl_recorded_have_groups(root: Path) -> None:
     path = root / "tests" / "cases" / "data" / "recorded" / "verl_rollout.jsonl"
     over = run(path, "--task", "counting", "--max-zero-std", "0.4")
     assert over.exit_code == 1
-    assert "(1 of 2)" in over.output
+    assert "50.0%" in over.output
