@@ -318,6 +318,6 @@ def test_golds_of_recorded_completions_are_looked_at(tmp_path: Path) -> None:
 
 def test_rollouts_that_verl_recorded_have_groups(root: Path) -> None:
     path = root / "tests" / "cases" / "data" / "recorded" / "verl_rollout.jsonl"
-    over = run(path, "--task", "counting", "--max-zero-std", "0.4")
+    over = run(str(path), "--task", "counting", "--max-zero-std", "0.4")
     assert over.exit_code == 1
     assert "50.0%" in over.output
