@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vlreward.engines.base import Engine, EngineConfig
+from vlreward_paddle.quiet import quiet_imports
 
 __all__ = ["make_engine"]
 
@@ -18,7 +19,8 @@ def make_engine(config: EngineConfig) -> Engine:
         EngineError: If the engine cannot start.
     """
     try:
-        from vlreward_paddle.engine import PaddleEngine
+        with quiet_imports():
+            from vlreward_paddle.engine import PaddleEngine
     except ImportError as error:
         raise ImportError(
             f"the engine 'paddle' needs {error.name!r}, which is not installed: "

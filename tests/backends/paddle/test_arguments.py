@@ -113,3 +113,22 @@ def test_the_counting_script_trains_on_two_cpus_as_it_is(checkpoint: Any, tmp_pa
     assert done.returncode == 0, (done.stdout + done.stderr + logs)[-3000:]
     assert (tmp_path / "out" / "model.safetensors").is_file()
     assert len(list((tmp_path / "out" / "traces").glob("rank-*.jsonl"))) == 2
+
+
+def test_the_help_shows_what_is_this_projects(capsys: Any) -> None:
+    """It had 1,069 lines; names of the original are said to mean the same."""
+
+    def shown(word: str) -> str:
+        with pytest.raises(SystemExit) as left:
+            parse([word])
+        assert left.value.code == 0
+        text: str = capsys.readouterr().out
+        return text
+
+    short, full = shown("--help"), shown("--help-all")
+    for option in ("--data", "--lora_r", "--num_generations", "--learning_rate", "--sharding"):
+        assert f"{option} " in short
+    assert "--model_name_or_path" in short
+    assert "--moe_router_bias_update_rate" not in short
+    assert "--moe_router_bias_update_rate" in full
+    assert len(short.splitlines()) < 420 < len(full.splitlines())
