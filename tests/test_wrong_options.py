@@ -28,6 +28,7 @@ BASE = {
     "vlreward data fetch": ["rec"],
     "vlreward data scenes": ["counting", "--out", "OUT"],
     "vlreward doctor": ["ROWS", "--task", "counting"],
+    "vlreward merge": ["RUN", "--out", "OUT"],
     "vlreward pack": ["DATA", "OUT.jsonl", "--column", "packed"],
     "vlreward path": ["verl"],
     "vlreward report": ["RUN", "--html", "OUT.html"],
@@ -45,6 +46,7 @@ ASKING += ["--data", "DATA", "--base-url", "http://127.0.0.1:9/v1", "--tries", "
 WRONG: dict[str, list[str]] = {
     "--axis-order": ["", "zz"],
     "--attn-implementation": ["sdpa"],  # the engine of ASKING has no use for it
+    "--base-model": ["m"],  # as above; and what vlreward merge is called with is no adapter
     "--base-url": ["", "localhost:8000/v1", "ftp://x/v1", "http://"],
     "--batch-size": ["0", "-1", "x", "1.5"],
     "--check-images": ["", "some"],

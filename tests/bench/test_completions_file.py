@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from vlreward.bench.cli import app
 from vlreward.bench.completions_file import RecordedFile, read_recorded
+from vlreward.bench.recorded_keys import PLACES
 from vlreward.data.errors import DataError
 from vlreward.errors import OptionError
 
@@ -427,3 +430,60 @@ def test_other_endings_and_directories_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(DataError, match=r"expected a file that ends in .json, .jsonl"):
         count(path)
+
+
+KEYS = sorted({key.split(".")[0] for names in PLACES.values() for key in names})
+KEYS += [
+    "role",
+    "content",
+    "type",
+    "text",
+    "message",
+    "body",
+    "usage",
+    "filter",
+    "metrics",
+    "frame",
+]
+KEYS += ["token_count", "truncated", "image_size", "width", "height", "metadata", "task", "frame"]
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 5), st.floats(-9, 9), st.text(max_size=5),
+    st.sampled_from(["<answer>3</answer>", "['3']", "[1, 2, 30, 40]", "norm1000"]),
+)  # fmt: skip
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+ROWS = st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=7), min_size=1, max_size=3)
+
+
+def refusal(path: Path, read: str) -> str:
+    """What is said of a file; `read` where it is read."""
+    try:
+        assert len(count(path).rows) >= 1
+    except DataError as error:
+        return str(error)
+    return read
+
+
+@given(ROWS, st.booleans())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_of_any_kind_are_read_or_refused_with_their_line(
+    tmp_path: Path, rows: list[dict[str, Any]], whole: bool
+) -> None:
+    """`whole`: beside a completion and a gold, so that all else is read too."""
+    sound = {"completion": "<answer>3</answer>", "gold": 3} if whole else {}
+    path = lines(tmp_path / "x.jsonl", *(row | sound for row in rows))
+    assert "x.jsonl: " in refusal(path, "x.jsonl: ")
+
+
+@given(st.text(alphabet='ab3"\t\n,', max_size=60), st.sampled_from([".tsv", ".csv"]))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_tables_of_any_kind_are_read_or_refused(tmp_path: Path, body: str, ending: str) -> None:
+    mark = "\t" if ending == ".tsv" else ","
+    path = tmp_path / f"x{ending}"
+    path.write_text(f"index{mark}answer{mark}prediction\n1{mark}3{mark}b\n{body}")
+    assert f"x{ending}: line " in refusal(path, f"x{ending}: line ")

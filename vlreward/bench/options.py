@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from vlreward.bench.config_file import read_config
 from vlreward.command_line import AxisOrderOption, FrameOption
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
@@ -19,6 +20,12 @@ __all__ = ["ASKING_FIELDS", "RunOptions"]
 
 def _option(panel: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, rich_help_panel=panel, **more)
+
+
+def _from_config(context: typer.Context, path: Path | None) -> Path | None:
+    if path is not None:
+        context.default_map = read_config(path, RunOptions)
+    return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,16 @@ class RunOptions(EngineConfig):
     suites: Annotated[
         list[str], typer.Argument(help="Suites; [bold]vlreward-bench list[/bold] shows them.")
     ]
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="YAML file with any of these options; those given here have precedence. Every "
+            "run writes its own into config.yaml.",
+            is_eager=True,
+            callback=_from_config,
+        ),
+    ] = None
     completions: Annotated[
         list[Path] | None,
         _option(

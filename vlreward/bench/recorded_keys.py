@@ -145,6 +145,8 @@ def question_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None
             break
         if isinstance(value, Mapping):  # lm-eval's numbered arguments, a message
             value = said(value) or next(iter(value.values()))
+        elif not isinstance(value, (list, tuple)):
+            return str(value)
         elif all(isinstance(turn, Mapping) for turn in value):
             users = [t for t in value if t.get("role", t.get("from")) in ("user", "human", None)]
             value = said((users or value)[-1])

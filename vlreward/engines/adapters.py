@@ -90,12 +90,12 @@ def save_merged(
     from vlreward.engines.hf import dtype_of
     from vlreward.engines.processor import save_with_video
 
-    torch, transformers = import_torch()
     base = base_of(adapter, base_model)
     if base is None:
         raise OptionError(f"expected a directory with {_CONFIG}, got {adapter!r}")
     if out.exists() and any(out.iterdir()):
         raise OptionError(f"--out: expected a directory that is empty or not there, got {out}")
+    torch, transformers = import_torch()
     processor = open_processor(adapter, base=base)
     own = transformers.AutoConfig.from_pretrained(base).dtype
     model = merged(open_model(base, {"dtype": torch.float32}), adapter)
