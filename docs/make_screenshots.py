@@ -29,9 +29,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("demo", type=Path, help="report.html of vlreward-bench demo")
-    parser.add_argument(
-        "training", type=Path, nargs="?", help="report.html of vlreward-train-demo"
-    )
+    parser.add_argument("training", type=Path, nargs="?", help="report.html of vlreward-train-demo")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     options = parser.parse_args()
     given = {"demo": options.demo, "training": options.training}
