@@ -26,6 +26,8 @@ class Recorded:
     """The verdict of whoever recorded it, if the file has one."""
     attempt: int = 0
     """Which completion of its question this is, from 0; the samples of one question have one id."""
+    row: int = 0
+    """Number of its row in the file, counted from 1."""
 
 
 class Questions:
@@ -93,7 +95,8 @@ class Questions:
                 reply.text, reply.truncated or cut, tokens if type(tokens) is int else None
             )
             verdict = correct if len(replies) == 1 else None
-            self.rows.append(Recorded(sample, completion, verdict, self._attempts[sample.id]))
+            attempt = self._attempts[sample.id]
+            self.rows.append(Recorded(sample, completion, verdict, attempt, raw.number))
             self._attempts[sample.id] += 1
             self._missing += reply.missing
 
