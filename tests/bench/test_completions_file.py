@@ -99,6 +99,8 @@ def test_verdicts_lengths_and_ends_are_read_where_tools_record_them(cases: Path)
     assert [row.completion.token_count for row in predictions] == [9, 9, 9]
     reviews = count(cases / "evalscope_reviews.jsonl").rows
     assert [row.correct for row in reviews] == [True, True, False, True, True, False]
+    dump = count(cases / "verl_rollout.jsonl").rows
+    assert [row.correct for row in dump] == [True, False, True, True]
     old = count(cases / "evalscope_reviews_0.jsonl").rows
     assert [row.sample.target for row in old] == [4, 2, 6]
     log = count(cases / "inspect_log.eval").rows
@@ -230,6 +232,18 @@ def test_options_of_a_question_are_no_completions(tmp_path: Path) -> None:
     assert said(count(lines(tmp_path / "x.jsonl", row)))[0][2] == "<answer>3</answer>"
     with pytest.raises(DataError, match="expected a completion in one of"):
         count(lines(tmp_path / "x.jsonl", {k: v for k, v in row.items() if k != "prediction"}))
+
+
+def test_what_filters_make_of_one_completion_is_not_several(tmp_path: Path) -> None:
+    rows = [
+        {"doc_id": 0, "target": "3", "filter": name, "filtered_resps": [text]}
+        for name, text in (("strict", "[invalid]"), ("flexible", "3"))
+    ]
+    file = count(lines(tmp_path / "x.jsonl", *rows))
+    assert said(file) == [("0", 0, "[invalid]")]
+    # A `filter` of anybody else is a key like others.
+    rows = [{"id": 0, "gold": 3, "filter": n, "completion": "a"} for n in (1, 2)]
+    assert said(count(lines(tmp_path / "x.jsonl", *rows))) == [("0", 0, "a"), ("0", 1, "a")]
 
 
 def test_the_raw_completion_comes_before_what_was_taken_from_it(tmp_path: Path) -> None:

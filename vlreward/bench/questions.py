@@ -78,16 +78,14 @@ class Questions:
             alike = (sample.question, sample.gold.text(), sample.image)
             self._alike += alike in self._asked
             self._asked.add(alike)
-        # lm-eval writes the same completions again for each of its filters.
-        name = str(row.get("filter"))
-        if self._filters.setdefault(sample.id, (name, len(self.rows)))[0] != name:
-            place = self._filters[sample.id][1]
-            before = self.rows[place : place + len(replies)]
-            if [r.text for r in replies] == [r.completion.text for r in before]:
-                self._filtered += 1
-                if correct != before[0].correct:  # the filters disagree
-                    self.rows[place] = replace(before[0], correct=None)
-                return
+        # lm-eval writes a document again for each of its filters: that is no further answer.
+        name = str(row.get("filter")) if "filtered_resps" in row else ""
+        first_name, place = self._filters.setdefault(sample.id, (name, len(self.rows)))
+        if first_name != name:
+            self._filtered += 1
+            if correct != self.rows[place].correct:  # the filters disagree
+                self.rows[place] = replace(self.rows[place], correct=None)
+            return
         for reply in replies:
             tokens = reply.tokens if reply.tokens is not None else row.get("token_count")
             cut = row.get("truncated") is True or row.get("finish_reason") == "length"
