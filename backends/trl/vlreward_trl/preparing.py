@@ -7,7 +7,9 @@ from typing import Any
 
 from transformers import AutoConfig
 
+from vlreward._text import one_line
 from vlreward.engines.checkpoint import check_directory
+from vlreward.engines.values import EngineError
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
@@ -32,11 +34,17 @@ def prepare(options: TRLOptions) -> Run:
     _check_processes(training)
     _check_reference(training, model)
     check_directory(model.model_name_or_path)
-    config = AutoConfig.from_pretrained(
-        model.model_name_or_path,
-        revision=model.model_revision,
-        trust_remote_code=training.trust_remote_code,
-    )
+    try:
+        config = AutoConfig.from_pretrained(
+            model.model_name_or_path,
+            revision=model.model_revision,
+            trust_remote_code=training.trust_remote_code,
+        )
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"no model could be read at {model.model_name_or_path!r}: {one_line(error)}. Give the "
+            "directory of a checkpoint or its name on the Hub; without network, download it first"
+        ) from error
     processor, resizing = load_processor(
         model.model_name_or_path,
         min_pixels=arguments.min_pixels,
