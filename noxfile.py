@@ -13,7 +13,7 @@ nox.options.reuse_venv = "yes"
 # The rest, verl, swift, verifiers and deepspeed, install gigabytes for a few tests each, and newest
 # is core in an environment that is new anyway.
 nox.options.sessions = [
-    "core", "lowest", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "hf", "trl",
+    "core", "lowest", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "formats", "hf", "trl",
     "paddle", "paddlenlp",
 ]  # fmt: skip
 
@@ -75,7 +75,8 @@ def gmpy2(session: nox.Session) -> None:
 def serve(session: nox.Session) -> None:
     """The reward server, its faults included, and Parquet files."""
     session.install("-e", ".[serve,data]", *TEST_TOOLS)
-    files = ("tests/test_packing.py", "tests/bench/test_completions_file.py")
+    files = ["tests/test_packing.py", "tests/data/test_parquet.py"]
+    files += ["tests/bench/test_completions_file.py"]
     session.run("pytest", "tests/integrations/server", *files, *session.posargs)
 
 
@@ -175,6 +176,13 @@ def browser(session: nox.Session) -> None:
     """The report in a real Chromium; skips, and says so, where there is none."""
     session.install("-e", ".", "playwright>=1.45", *TEST_TOOLS)
     session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
+def formats(session: nox.Session) -> None:
+    """The files of `--format` through lm-evaluation-harness, Weights & Biases and inspect_ai."""
+    session.install("-e", ".", "lm-eval==0.4.13", "inspect_ai==0.3.285", "wandb", *TEST_TOOLS)
+    session.run("pytest", "tests/bench/formats", *session.posargs)
 
 
 @nox.session

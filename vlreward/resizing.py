@@ -12,7 +12,10 @@ from vlreward.geometry import Size
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Resizing", "smart_resize"]
+__all__ = ["MAX_RATIO", "Resizing", "smart_resize"]
+
+MAX_RATIO = 200
+"""Largest ratio of an image's sides that the families' processors take."""
 
 
 def smart_resize(
@@ -49,7 +52,7 @@ def smart_resize(
     width, height = size
     if width <= 0 or height <= 0:
         raise ValueError(f"expected positive sides, got width={width}, height={height}")
-    if max(width, height) > 200 * min(width, height):
+    if max(width, height) > MAX_RATIO * min(width, height):
         raise ValueError(
             f"expected an aspect ratio of at most 200, got width={width}, height={height}"
         )

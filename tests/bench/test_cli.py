@@ -73,6 +73,7 @@ def test_a_run_prints_a_table_and_writes_results_and_samples(rows: Path, tmp_pat
     assert samples[0]["answer"] == [0, 0, 10, 10]
     assert samples[2]["failure"]["code"] == "no_answer"
     assert sorted(path.name for path in out.iterdir()) == [
+        "config.yaml",
         "results.json",
         "samples_refcoco_val.jsonl",
     ]

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from vlreward.bench.cli import app
 from vlreward.bench.completions_file import RecordedFile, read_recorded
+from vlreward.bench.recorded_keys import PLACES
 from vlreward.data.errors import DataError
+from vlreward.errors import OptionError
 
 NULL = "1 of {} completions are null: they count as empty"
 ALIKE = "{} rows ask what another asks, and no id tells"
@@ -94,6 +99,8 @@ def test_verdicts_lengths_and_ends_are_read_where_tools_record_them(cases: Path)
     assert [row.completion.token_count for row in predictions] == [9, 9, 9]
     reviews = count(cases / "evalscope_reviews.jsonl").rows
     assert [row.correct for row in reviews] == [True, True, False, True, True, False]
+    dump = count(cases / "verl_rollout.jsonl").rows
+    assert [row.correct for row in dump] == [True, False, True, True]
     old = count(cases / "evalscope_reviews_0.jsonl").rows
     assert [row.sample.target for row in old] == [4, 2, 6]
     log = count(cases / "inspect_log.eval").rows
@@ -227,6 +234,18 @@ def test_options_of_a_question_are_no_completions(tmp_path: Path) -> None:
         count(lines(tmp_path / "x.jsonl", {k: v for k, v in row.items() if k != "prediction"}))
 
 
+def test_what_filters_make_of_one_completion_is_not_several(tmp_path: Path) -> None:
+    rows = [
+        {"doc_id": 0, "target": "3", "filter": name, "filtered_resps": [text]}
+        for name, text in (("strict", "[invalid]"), ("flexible", "3"))
+    ]
+    file = count(lines(tmp_path / "x.jsonl", *rows))
+    assert said(file) == [("0", 0, "[invalid]")]
+    # A `filter` of anybody else is a key like others.
+    rows = [{"id": 0, "gold": 3, "filter": n, "completion": "a"} for n in (1, 2)]
+    assert said(count(lines(tmp_path / "x.jsonl", *rows))) == [("0", 0, "a"), ("0", 1, "a")]
+
+
 def test_the_raw_completion_comes_before_what_was_taken_from_it(tmp_path: Path) -> None:
     row = {"response": "I say <answer>3</answer>", "prediction": "3", "answer": "3"}
     assert said(count(lines(tmp_path / "x.jsonl", row)))[0][2] == "I say <answer>3</answer>"
@@ -243,15 +262,20 @@ def test_a_run_reads_as_it_was_written(cases: Path, tmp_path: Path) -> None:
     args = ["superclevr_test200", "-c", str(cases / "messages_groups.jsonl"), "-o", str(out)]
     assert CliRunner().invoke(app, args, catch_exceptions=False).exit_code == 0
     again = count(out / "samples_superclevr_test200.jsonl")
-    assert again.rows == count(cases / "messages_groups.jsonl").rows
+    before = count(cases / "messages_groups.jsonl").rows
+    assert [row.row for row in before] == [1, 1, 1, 2, 3]
+    assert [replace(row, row=0) for row in again.rows] == [replace(row, row=0) for row in before]
 
 
-def test_keys_of_nobody_are_read_as_the_message_proposes(cases: Path) -> None:
+def test_keys_of_nobody_are_read_as_the_message_proposes(cases: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         count(cases / "own_keys.jsonl")
     proposed = str(error.value).rpartition("--columns ")[2]
     assert proposed == "completion=vlm_reply,gold=truth"
     columns = dict(part.split("=") for part in proposed.split(","))
+    args = ["superclevr_test200", "-c", str(cases / "own_keys.jsonl"), "--columns", proposed]
+    result = CliRunner().invoke(app, [*args, "-o", str(tmp_path / "out")], catch_exceptions=False)
+    assert "66.67%" in result.output
     file = count(cases / "own_keys.jsonl", columns=columns | {"id": "task_no", "question": "ask"})
     assert [row.sample.id for row in file.rows] == ["0", "1", "2"]
     assert file.rows[0].sample.question == "How many cups stand on the table?"
@@ -266,6 +290,33 @@ def test_a_field_within_an_object_can_be_named(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=r"expected a completion under 'out\.text'; the keys are"):
         count(tmp_path / "x.jsonl", columns=columns | {"completion": "out.text"})
+
+
+def test_a_column_that_nothing_is_read_as_is_refused(cases: Path) -> None:
+    with pytest.raises(OptionError, match="unknown field 'golds'; did you mean 'gold'"):
+        count(cases / "own_keys.jsonl", columns="golds=truth")
+
+
+def test_the_frame_of_golds_is_declared_and_what_looks_otherwise_is_said(tmp_path: Path) -> None:
+    """lmms-eval's RefCOCO boxes are fractions of the image."""
+    row = {"doc_id": 0, "target": "[0.1, 0.2, 0.5, 0.6]", "width": 640, "height": 480,
+           "filtered_resps": "<answer>[64, 96, 320, 288]</answer>"}  # fmt: skip
+    path = lines(tmp_path / "x.jsonl", row, row | {"doc_id": 1, "target": "[0.2, 0.2, 0.4, 0.4]"})
+    (note,) = read_recorded(path, "rec").notes
+    assert note == (
+        "WARNING: 2 of 2 golds look as if their frame were another one; the first: line 1: the "
+        "gold box [0.1, 0.2, 0.5, 0.6] lies within 0..1: --gold-frame norm1"
+    )
+    file = read_recorded(path, "rec", gold_frame="norm1")
+    assert file.notes == ()
+    assert tuple(file.rows[0].sample.target) == pytest.approx((64, 96, 320, 288))
+    args = ["refcoco_val", "-c", str(path), "--gold-frame", "norm1", "-o", str(tmp_path / "out")]
+    assert "50.00%" in CliRunner().invoke(app, args, catch_exceptions=False).output
+    # A frame beside the box wins.
+    beside = {"completion": "x", "width": 640, "height": 480}
+    lines(path, beside | {"gold": {"bbox": [100, 200, 500, 600], "frame": "norm1000"}})
+    sample = read_recorded(path, "rec", gold_frame="original_px").rows[0].sample
+    assert tuple(sample.target) == pytest.approx((64, 96, 320, 288))
 
 
 def test_a_group_is_several_answers_to_one_question_only_with_one_gold(tmp_path: Path) -> None:
@@ -396,3 +447,60 @@ def test_other_endings_and_directories_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(DataError, match=r"expected a file that ends in .json, .jsonl"):
         count(path)
+
+
+KEYS = sorted({key.split(".")[0] for names in PLACES.values() for key in names})
+KEYS += [
+    "role",
+    "content",
+    "type",
+    "text",
+    "message",
+    "body",
+    "usage",
+    "filter",
+    "metrics",
+    "frame",
+]
+KEYS += ["token_count", "truncated", "image_size", "width", "height", "metadata", "task", "frame"]
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 5), st.floats(-9, 9), st.text(max_size=5),
+    st.sampled_from(["<answer>3</answer>", "['3']", "[1, 2, 30, 40]", "norm1000"]),
+)  # fmt: skip
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+ROWS = st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=7), min_size=1, max_size=3)
+
+
+def refusal(path: Path, read: str) -> str:
+    """What is said of a file; `read` where it is read."""
+    try:
+        assert len(count(path).rows) >= 1
+    except DataError as error:
+        return str(error)
+    return read
+
+
+@given(ROWS, st.booleans())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_of_any_kind_are_read_or_refused_with_their_line(
+    tmp_path: Path, rows: list[dict[str, Any]], whole: bool
+) -> None:
+    """`whole`: beside a completion and a gold, so that all else is read too."""
+    sound = {"completion": "<answer>3</answer>", "gold": 3} if whole else {}
+    path = lines(tmp_path / "x.jsonl", *(row | sound for row in rows))
+    assert "x.jsonl: " in refusal(path, "x.jsonl: ")
+
+
+@given(st.text(alphabet='ab3"\t\n,', max_size=60), st.sampled_from([".tsv", ".csv"]))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_tables_of_any_kind_are_read_or_refused(tmp_path: Path, body: str, ending: str) -> None:
+    mark = "\t" if ending == ".tsv" else ","
+    path = tmp_path / f"x{ending}"
+    path.write_text(f"index{mark}answer{mark}prediction\n1{mark}3{mark}b\n{body}")
+    assert f"x{ending}: line " in refusal(path, f"x{ending}: line ")

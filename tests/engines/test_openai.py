@@ -415,8 +415,10 @@ def test_endpoint_down_names_address_and_tries(closed_port: int) -> None:
 
 def test_wrong_key_is_told_at_once(stub: Any) -> None:
     stub.models = (401, b'{"error": {"message": "bad key"}}')
-    with pytest.raises(EngineError, match=r"answered 401: bad key; .*OPENAI_API_KEY"):
+    with pytest.raises(EngineError, match=r"answered 401: bad key; give the key in .*OPENAI_API_K"):
         engine_for(stub)
+    with pytest.raises(EngineError, match=r"the key that .* OPENAI_API_KEY gives is not taken"):
+        engine_for(stub, api_key="wrong")  # 'give the key', though it was given
 
 
 @pytest.mark.parametrize(

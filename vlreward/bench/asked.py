@@ -37,6 +37,8 @@ class Asked:
     """What others read meanwhile; None in all processes but the first."""
     origin: Provenance
     """Where the samples come from."""
+    notes: list[str]
+    """What a reader of the numbers should know."""
     completed: list[Completed] = field(default_factory=list)
     """What became of each."""
 
@@ -63,7 +65,7 @@ class Asked:
         samples = [self.seen(item) for item in answered]
         completions = [item.completion for item in answered if item.completion is not None]
         attempts = [item.attempt for item in answered]
-        notes = [*self.origin.remarks]
+        notes = [*self.origin.remarks, *self.notes]
         if self.origin.skipped:
             notes.append(f"{len(self.origin.skipped)} rows of the data were skipped")
         lost = len(self.completed) - len(answered)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -47,21 +48,33 @@ def run_command(options: RunOptions) -> list[Evaluation]:
     from vlreward.suite import get_suite
 
     suites = [get_suite(name) for name in options.suites]
-    if not any(suite.file for suite in suites):
-        unread = ("data", "data_root", "image_root", "flat_images", "on_missing")
+    if not any(suite.file for suite in suites) and not options.completions:
+        unread = {"data", "data_root", "image_root", "flat_images", "on_missing"}
+        unread |= {"columns", "gold_frame"}
         options.refuse("a suite that is generated", unread)
+    _check_directory(options.out)
     expectations = [_expectation(text, options.suites) for text in options.expect or ()]
     rules = [_rules(suite, options) for suite in suites]
     evaluations = _recorded(rules, options) if options.completions else _live(rules, options)
     finish(
         evaluations,
         options.out,
+        options=options,
         overwrite=options.overwrite,
-        lm_eval=options.format == "lm-eval",
+        log_format=options.format,
         html=options.html,
     )
     _check(evaluations, expectations)
     return evaluations
+
+
+def _check_directory(out: Path) -> None:
+    """Tell before the run what would be told after it."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise OptionError(f"--out: expected a directory, got {str(out)!r}: {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OptionError(f"--out: {str(out)!r} cannot be written: no permission in {there}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,6 @@ class _Rules:
 
 
 def _rules(suite: Suite, options: RunOptions) -> _Rules:
-    from vlreward.bench.mixed import rules_of
     from vlreward.prompts import get_prompt
     from vlreward.tasks import get_task
 
@@ -89,10 +101,8 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
         )
     if preset is None:
         preset = get_prompt(suite.prompts[method]) if method in suite.prompts else spec.prompt
-    more: dict[str, PromptTemplate] = {}
-    if options.prompt is None:
-        rules = rules_of(suite, spec)
-        more = {name: one.prompt for name, one in rules.items() if name != spec.name}
+    own = {task: suite.prompts.get(f"{method} {task}") for task in suite.also}
+    more = {task: get_prompt(name) for task, name in own.items() if name and not options.prompt}
     return _Rules(suite, spec.configured(clip=options.clip), preset, more)
 
 
@@ -118,6 +128,8 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             axis_order=options.axis_order,
             family=family,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
+            columns=options.columns,
+            gold_frame=options.gold_frame,
         )
         notes = list(file.notes)
         if file.accuracy is not None:
@@ -150,6 +162,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
 
 
 def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+    from vlreward.bench.config_file import write_config
     from vlreward.bench.controls import shuffle_images, with_controls
     from vlreward.bench.live import LiveRun, shown_name
     from vlreward.bench.occupied import occupy
@@ -171,6 +184,8 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
         occupy(options.out, about, options.overwrite)
     engine = make_engine(options.engine, options)
     try:
+        if engine.rank == 0:
+            write_config(options, options.out)  # also of a run that is stopped
         live = LiveRun(
             engine,
             options.out,
@@ -212,8 +227,9 @@ def finish(
     evaluations: Sequence[Evaluation],
     out: Path,
     *,
+    options: RunOptions | None = None,
     overwrite: bool = False,
-    lm_eval: bool = False,
+    log_format: str | None = None,
     html: bool = False,
 ) -> None:
     """Write all files of a run, then print the table and where the files are.
@@ -223,6 +239,7 @@ def finish(
     """
     from rich.console import Console
 
+    from vlreward.bench.config_file import write_config
     from vlreward.bench.occupied import occupy
     from vlreward.bench.output import write_results
     from vlreward.bench.table import print_evaluations
@@ -232,9 +249,15 @@ def finish(
         return
     occupy(out, [{"suite": e.suite.name, **e.provenance} for e in evaluations], overwrite)
     written = write_results(evaluations, out)
+    if options is not None:
+        written.append(write_config(options, out))
     for evaluation in evaluations:
         clear(out, evaluation.name)
-    if lm_eval:
+    if log_format == "inspect":
+        from vlreward.bench.inspect_format import write_inspect
+
+        written += write_inspect(evaluations, out / "inspect")
+    if log_format == "lm-eval":
         from vlreward.bench.lm_eval import write_lm_eval
 
         written += write_lm_eval(evaluations, out / "lm-eval")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,26 @@ from pydantic import ValidationError
 from vlreward._text import first_problem, short
 from vlreward.bench.questions import Questions, Recorded
 from vlreward.bench.recorded_files import recorded_rows
-from vlreward.bench.recorded_keys import field_of, gold_of, question_of, replies_of, verdict_of
+from vlreward.bench.recorded_keys import (
+    PLACES,
+    field_of,
+    gold_of,
+    question_of,
+    replies_of,
+    verdict_of,
+)
+from vlreward.data.columns import parse_columns
 from vlreward.data.errors import DataError, RowProblem
+from vlreward.data.framed import framed, looked_at
 from vlreward.data.rows import RawRow
 from vlreward.frames import AxisOrder, Frame, ModelFamily
 from vlreward.geometry import Size
-from vlreward.golds import unpack
+from vlreward.gold_frames import GoldFrame
 from vlreward.types import Sample
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]
 
-_NAMES = ("completion", "gold", "question", "image", "id", "correct")
+_TOLERANCE = 2.0  # pixels, as `vlreward.data.load` has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,8 @@ def read_recorded(
     family: ModelFamily | None = None,
     axis_order: AxisOrder | None = None,
     golds: Mapping[str, Sample] | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: str | Mapping[str, str] | None = None,
+    gold_frame: str | GoldFrame | None = None,
 ) -> RecordedFile:
     """Read a file of recorded completions.
 
@@ -79,26 +89,36 @@ def read_recorded(
         golds: Samples by id, for files that hold no golds.
         columns: Keys by what is read from them, in place of the usual ones: `completion`, `gold`,
             `question`, `image`, `id`, `correct`; `a.b` is the field `b` of the object `a`.
+        gold_frame: Frame of the golds' coordinates; a frame beside a box wins. Pixels of the
+            original image by default; golds that look otherwise are said in the notes.
 
     Raises:
         DataError: If the file is missing, empty or of another format, or a row lacks something;
             names the row, what was expected and what was found.
         ImportError: If the format needs an extra that is missing.
+        OptionError: If `columns` or `gold_frame` say what there is not.
     """
-    unknown = sorted(set(columns or ()) - set(_NAMES))
-    if unknown:
-        raise DataError(f"columns: expected {', '.join(_NAMES)}, got {unknown}", path=path)
+    columns = parse_columns(columns, tuple(PLACES))
+    declared = None if gold_frame is None else GoldFrame.parse(gold_frame)
     file = recorded_rows(path)
     by_option = "option"
     if frame is None and family is not None:
         frame, by_option = family.frame, "model family"
     questions = Questions()
     frames: set[tuple[Frame, str]] = set()
+    suspicious: list[RowProblem] = []
     for raw in file.rows:
+
+        def suspect(what: str, fit: str, raw: RawRow = raw) -> None:
+            suspicious.append(RowProblem(raw.number, f"{what}: {fit}", raw.line))
+
         try:
             row = _object(raw.value)
             replies = replies_of(row, columns)
-            sample = _sample(row, raw.number, (task, *also), golds, columns)
+            if golds is not None:
+                sample = _known(row, golds, columns)
+            else:
+                sample = _sample(row, raw.number, (task, *also), columns, declared, suspect)
             declared_in_file = sample.frame is not None
             if sample.gold.located:
                 sample = _with_frame(sample, frame, family, axis_order)
@@ -119,7 +139,7 @@ def read_recorded(
     used, declared_by = frames.pop() if frames else (None, None)
     return RecordedFile(
         *(path, file.sha256, tuple(questions.rows), used, declared_by, file.accuracy),
-        notes=tuple(questions.notes()),
+        notes=(*questions.notes(), *_frame_notes(suspicious, len(file.rows))),
     )
 
 
@@ -138,26 +158,33 @@ def _object(value: Any) -> dict[str, Any]:
     )
 
 
+def _known(
+    row: Mapping[str, Any], golds: Mapping[str, Sample], columns: Mapping[str, str]
+) -> Sample:
+    named = field_of(row, "id", columns)
+    found = golds.get(str(named).strip())
+    if found is None:
+        got = f"none; the keys are {sorted(map(str, row))}" if named is None else repr(named)
+        raise ValueError(
+            f"expected the id of a sample of the data file, such as {next(iter(golds))!r}, got "
+            f"{got}; --columns id=KEY names the key that has it"
+        )
+    return found
+
+
 def _sample(
     row: Mapping[str, Any],
     number: int,
     tasks: tuple[str, ...],
-    golds: Mapping[str, Sample] | None,
-    columns: Mapping[str, str] | None,
+    columns: Mapping[str, str],
+    declared: GoldFrame | None,
+    suspect: Callable[[str, str], object],
 ) -> Sample:
     given_id = field_of(row, "id", columns)
-    sample_id = str(number if given_id is None else given_id).strip()
-    if golds is not None:
-        if sample_id not in golds:
-            raise ValueError(
-                f"expected the id of a sample of the data file, such as {next(iter(golds))!r}, got "
-                f"{sample_id!r}; --columns id=KEY names the key that has it"
-            )
-        return golds[sample_id]
     gold = gold_of(row, columns)
     if isinstance(gold, dict) and isinstance(gold.get("task"), str):
         gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
-    envelope = unpack(gold, _task(row, tasks))
+    envelope, value = framed(gold, _task(row, tasks), declared, suspect)
     if envelope.gold.task not in tasks:
         expected = " or ".join(map(repr, tasks))
         raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
@@ -170,8 +197,8 @@ def _sample(
             sides = short((row["width"], row["height"]))
             raise ValueError(f"expected numbers as width and height, got {sides}") from None
     more = row.get("metadata")
-    return Sample(
-        id=sample_id,
+    sample = Sample(
+        id=str(number if given_id is None else given_id).strip(),
         question=question_of(row, columns),
         expression=row.get("expression") or row.get("normal_caption"),
         gold=envelope.gold,
@@ -182,9 +209,20 @@ def _sample(
         axis_order=row.get("axis_order") or envelope.axis_order,
         metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
+    looked_at(sample.gold, value, sample.image_size, _TOLERANCE, suspect)
+    return sample
 
 
-def _image(row: Mapping[str, Any], columns: Mapping[str, str] | None) -> str | None:
+def _frame_notes(suspicious: Sequence[RowProblem], rows: int) -> list[str]:
+    if not suspicious:
+        return []
+    return [
+        f"WARNING: {len(suspicious)} of {rows} golds look as if their frame were another one; the "
+        f"first: {suspicious[0]}"
+    ]
+
+
+def _image(row: Mapping[str, Any], columns: Mapping[str, str]) -> str | None:
     """The name of the row's image; None if it has none, or several, or only their bytes."""
     image = field_of(row, "image", columns)
     if isinstance(image, list) and len(image) == 1:

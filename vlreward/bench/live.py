@@ -17,7 +17,7 @@ from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource, image_size
 from vlreward.engines.base import Engine
-from vlreward.frames import AxisOrder, Frame
+from vlreward.frames import FAMILIES, AxisOrder, Frame
 from vlreward.prompts import PromptTemplate
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
@@ -117,7 +117,7 @@ class LiveRun:
         if self.engine.rank == 0:
             open_file = Unfinished(self.out, suite, spec, wanted, self.attempts > 1, made)
         live = LiveScores(specs, seen, None if open_file is None else open_file.add)
-        asked = Asked(suite, spec, made, live, seen, open_file, origin)
+        asked = Asked(suite, spec, made, live, seen, open_file, origin, _foreign(prompt, frame))
         try:
             asked.completed = run_suite(
                 dataset,
@@ -175,6 +175,18 @@ class LiveRun:
             f"the family of model {self.engine.model!r} is not known, so the frame of its "
             "answers is not either: declare it with --frame or --family"
         )
+
+
+def _foreign(prompt: PromptTemplate, frame: Frame | None) -> list[str]:
+    """A note where the prompt is that of families which write in other frames."""
+    theirs = {family.frame for family in FAMILIES.values() if family.prompt == prompt.name}
+    if frame is None or not theirs or frame in theirs:
+        return []
+    names = " or ".join(sorted(other.value for other in theirs))
+    return [
+        f"WARNING: the prompt {prompt.name!r} is that of families that write {names}; answers were "
+        f"read as {frame.value}"
+    ]
 
 
 def shown_name(model: str) -> str:

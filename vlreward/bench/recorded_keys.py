@@ -48,7 +48,15 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         *("custom_id", "id", "question_id", "doc_id", "uid", "pid", "qid"),
         *("sample_score.group_id", "group_id", "index", "sample_id"),
     ),
-    "correct": ("correct", "is_correct", "true_false", "hit", "sample_score.score", "scores"),
+    "correct": (
+        "correct",
+        "is_correct",
+        "true_false",
+        "hit",
+        "sample_score.score",
+        "scores",
+        "acc",
+    ),
 }
 """Keys by what is read from them, the first that has a value counts; `a.b` is `b` of `a`."""
 
@@ -145,6 +153,8 @@ def question_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None
             break
         if isinstance(value, Mapping):  # lm-eval's numbered arguments, a message
             value = said(value) or next(iter(value.values()))
+        elif not isinstance(value, (list, tuple)):
+            return str(value)
         elif all(isinstance(turn, Mapping) for turn in value):
             users = [t for t in value if t.get("role", t.get("from")) in ("user", "human", None)]
             value = said((users or value)[-1])

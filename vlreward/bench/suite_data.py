@@ -76,6 +76,8 @@ def read_data(suite: Suite, options: RunOptions, path: Path, name: str | None = 
     return load(
         path,
         task=suite.task,
+        columns=None if options.completions else options.columns,
+        gold_frame=options.gold_frame,
         split=suite.split if path.is_dir() else None,
         image_root=None if images is None else images.root,
         flat_images=options.flat_images,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "MAX_PIXELS",
     "ImageFolder",
     "ImageSource",
     "image_sha256",
@@ -74,7 +75,8 @@ class ImageFolder:
         """
         if self.anywhere and os.path.isabs(name) and "\0" not in name:
             return Path(name)
-        return resolve_image(name.rpartition("/")[2] if self.flat else name, self.root)
+        base = name.replace("\\", "/").rpartition("/")[2]
+        return resolve_image(base if self.flat else name, self.root)
 
 
 def resolve_image(name: str, root: str | os.PathLike[str]) -> Path:
@@ -113,6 +115,8 @@ def resolve_image(name: str, root: str | os.PathLike[str]) -> Path:
     expected = root / inside
     if expected.is_file():
         return expected
+    if "\\" in name and os.sep == "/":  # written on Windows
+        return resolve_image(name.replace("\\", "/"), root)
     parts = PurePosixPath(inside).parts
     above = Path(os.path.abspath(root)).parts
     for length in range(min(len(parts) - 1, len(above) - 1), 0, -1):

@@ -84,9 +84,7 @@ class Endpoint:
                     if len(content) > _MAX_REPLY:
                         return self._too_long()
                 if response.status_code != 200:
-                    return refused(
-                        response.status_code, response.headers, bytes(content), self.shown_url
-                    )
+                    return self._refused(response, bytes(content))
                 return read(bytes(content), self.shown_url)
 
         try:
@@ -129,7 +127,7 @@ class Endpoint:
                     status = response.status_code
                     if status == 200:
                         return model_names(bytes(content))
-                    refusal = refused(status, response.headers, bytes(content), self.shown_url)
+                    refusal = self._refused(response, bytes(content))
                     if status in (401, 403):
                         raise EngineError(refusal.detail)
                     if status not in (502, 503, 504):
@@ -141,6 +139,11 @@ class Endpoint:
             f"{problem} (gave up after {tries} tries in {time.monotonic() - started:.1f} s). Is "
             "the server running, has it finished loading, and is --base-url right?"
         )
+
+    def _refused(self, response: httpx.Response, content: bytes) -> Refusal:
+        keyed = "Authorization" in self._options["headers"]
+        status, headers = response.status_code, response.headers
+        return refused(status, headers, content, self.shown_url, keyed=keyed)
 
     def _too_long(self) -> Refusal:
         text = f"{self.shown_url} sends more than {_MAX_REPLY >> 20} MiB, or without an end"

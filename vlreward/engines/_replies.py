@@ -13,6 +13,7 @@ from vlreward._text import one_line
 __all__ = ["Answer", "Refusal", "model_names", "read", "refused"]
 
 _NO_KEY = "give the key in the environment variable OPENAI_API_KEY"
+_WRONG_KEY = "the key that the environment variable OPENAI_API_KEY gives is not taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ class Refusal:
     retry_after: float | None = None
 
 
-def refused(status: int, headers: Mapping[str, str], content: bytes, url: str) -> Refusal:
-    """Why a reply with another status than 200 holds no completion."""
+def refused(
+    status: int, headers: Mapping[str, str], content: bytes, url: str, *, keyed: bool
+) -> Refusal:
+    """Why a reply with another status than 200 holds no completion; `keyed` if a key was sent."""
     detail = f"{url} answered {status}: {_server_message(content)}"
     if status in (401, 403):
-        detail += f"; {_NO_KEY}"
+        detail += f"; {_WRONG_KEY if keyed else _NO_KEY}"
     elif status == 404:
         detail += "; check --base-url (it ends in /v1) and the model's name"
     return Refusal(

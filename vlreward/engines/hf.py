@@ -6,6 +6,7 @@ import copy
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from vlreward.engines.adapters import base_of
 from vlreward.engines.base import EngineConfig, EngineError, resolve_family
 from vlreward.engines.batched import BatchedEngine, is_out_of_memory
 from vlreward.engines.checkpoint import fingerprint, import_torch, open_model, open_processor
@@ -17,7 +18,7 @@ from vlreward.resizing import Resizing
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["HFEngine"]
+__all__ = ["HFEngine", "dtype_of"]
 
 
 class HFEngine(BatchedEngine):
@@ -40,6 +41,7 @@ class HFEngine(BatchedEngine):
     takes = frozenset(
         {
             "attn_implementation",
+            "base_model",
             "batch_size",
             "device_map",
             "dtype",
@@ -53,7 +55,8 @@ class HFEngine(BatchedEngine):
         super().__init__(config)
         self._torch, self._transformers = import_torch()
         trusted = {"trust_remote_code": True} if config.trust_remote_code else {}
-        self._processor = open_processor(self.model, **trusted)
+        base = base_of(self.model, config.base_model)
+        self._processor = open_processor(self.model, base, **trusted)
         self._tokenizer = self._processor.tokenizer
         self.resizing = self._limited(config.min_pixels, config.max_pixels)
         self._world = World()
@@ -64,18 +67,18 @@ class HFEngine(BatchedEngine):
                 f"process, but {self.world_size} processes were started: leave out one of the two"
             )
         options = {
-            "dtype": _dtype(self._torch, config.dtype),
+            "dtype": dtype_of(self._torch, config.dtype),
             "device_map": config.device_map or {"": self._device()},
             **trusted,
         }
         if config.attn_implementation is not None:
             options["attn_implementation"] = config.attn_implementation
-        self._model = open_model(self.model, options)
+        self._model = open_model(self.model, options, base)
         self.family = resolve_family(config.family, self._model.config.model_type, self.model)
         self._config = self._generation_config()
         # Otherwise what is None here would be filled in from the checkpoint's own.
         self._model.generation_config = self._config
-        self._fingerprint = fingerprint(self.model, self._model)
+        self._fingerprint = fingerprint(self.model, self._model, base)
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the batch size or the devices."""
@@ -201,7 +204,12 @@ class HFEngine(BatchedEngine):
         return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _dtype(torch: Any, name: str) -> Any:
+def dtype_of(torch: Any, name: str) -> Any:
+    """The type that `--dtype` names, or `auto`.
+
+    Raises:
+        OptionError: If torch has no such type.
+    """
     if name == "auto":
         return "auto"
     dtype = getattr(torch, name, None)

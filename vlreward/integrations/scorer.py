@@ -135,6 +135,8 @@ class Scorer:
                 spec,
                 frame=settings.frame,
                 family=settings.family,
+                min_pixels=settings.min_pixels,
+                max_pixels=settings.max_pixels,
                 axis_order=settings.axis_order,
             ),
             spec.metrics[0].name if spec.metrics else None,

@@ -6,7 +6,7 @@ import base64
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +72,12 @@ class ImageStore:
     """Characters of all data URIs together."""
 
 
-def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> ImageStore:
+def embed_images(
+    wanted: Sequence[Found],
+    out: Path,
+    max_embed_mb: float,
+    show: Callable[[Found], Shown] | None = None,
+) -> ImageStore:
     """Embed images in the given order until the limit is reached; link or leave out the rest.
 
     The longest side is 640 pixels, or 448 or 320 if not all images would fit otherwise. Nothing
@@ -82,6 +87,7 @@ def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> Ima
         wanted: Images, most wanted first, without duplicates.
         out: The page, for relative links.
         max_embed_mb: Limit of all data URIs together, in millions of bytes.
+        show: How each image that is there is shown, in place of all this.
     """
     store = ImageStore()
     there = {image: image.source for image in wanted if image.source is not None}
@@ -89,9 +95,9 @@ def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> Ima
     for image in missing:
         why = "lies outside the image root" if image.outside else "file not found"
         store.shown[image] = Shown(why=f"image {why}: {image.name}")
-    outside = [image.name for image in missing if image.outside]
+    outside = [image.name for image in missing if image.expected and image.outside]
     gone = [image.name for image in missing if image.expected and not image.outside]
-    unshipped = sum(not image.expected and not image.outside for image in missing)
+    unshipped = sum(not image.expected for image in missing)
     _list(store.notes, gone, "image not found", "give the right --image-root")
     if unshipped:
         store.remarks.append(
@@ -100,6 +106,9 @@ def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> Ima
         )
     remedy = "give an --image-root that holds them, or --absolute-images for absolute names"
     _list(store.notes, outside, "image outside the image root", remedy)
+    if show is not None:
+        store.shown |= {image: show(image) for image in there}
+        return store
     limit = int(max_embed_mb * 1e6)
     side = _side_that_fits(list(there.values()), limit)
     unreadable: list[str] = []

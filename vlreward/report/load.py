@@ -16,7 +16,7 @@ from vlreward.data.images import ImageFolder
 from vlreward.report.categories import category_keys
 from vlreward.report.drawing import answer_shapes, gold_shapes
 
-__all__ = ["Run", "Suite", "load_runs"]
+__all__ = ["Run", "Suite", "is_run", "load_runs"]
 
 
 @dataclass
@@ -74,6 +74,11 @@ class Run:
     """Suites by name, in file order."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know that is no error."""
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory holds a benchmark run, finished or not."""
+    return (path / RESULTS_FILE).is_file() or any(path.glob("unfinished_*.json"))
 
 
 def load_runs(run_dirs: Sequence[Path]) -> list[Run]:

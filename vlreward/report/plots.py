@@ -129,78 +129,83 @@ def _threshold(primary: str) -> float | None:
         return None
 
 
-def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure | None:
-    from vlreward.metrics.intervals import wilson_interval
+def _share(suite: Suite, rows: Sequence[SampleRow]) -> tuple[float, float, float]:
+    """Share of right rows and its 95 % interval: Wilson's, or by resampling questions."""
+    from vlreward.metrics.intervals import bootstrap_mean, wilson_interval
 
-    hits: list[list[bool]] = [[] for _ in _SIDES]
+    hits = [suite.right(row) for row in rows]
+    questions = [row.id for row in rows]
+    if 1 < len(set(questions)) < len(rows):
+        ends = bootstrap_mean([float(hit) for hit in hits], questions)
+    else:
+        ends = wilson_interval(sum(hits), len(hits))
+    return sum(hits) / len(hits), ends.low, ends.high
+
+
+def _intervals(suite: Suite) -> str:
+    return "95 % Wilson" if suite.result.attempts is None else "95 % bootstrap over questions"
+
+
+def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure | None:
+    groups: list[list[SampleRow]] = [[] for _ in _SIDES]
     for row in rows:
         for shape in gold_shapes(row)[:1]:
             side = math.sqrt(area(shape))
-            hits[sum(side >= low for low in _SIDES) - 1].append(suite.right(row))
-    if not any(hits):
+            groups[sum(side >= low for low in _SIDES) - 1].append(row)
+    if not any(groups):
         return None
     bars: list[Bar] = []
     table: list[tuple[str, ...]] = []
-    for i, group in enumerate(hits):
+    for i, group in enumerate(groups):
         name = f"{_SIDES[i]}–{_SIDES[i + 1]}" if i + 1 < len(_SIDES) else f"≥ {_SIDES[i]}"
         if not group:
             bars.append(Bar(f"{_SIDES[i]}", None, "right", ""))
             table.append((name, "0", "–", "–"))
             continue
-        share, ends = sum(group) / len(group), wilson_interval(sum(group), len(group))
-        between = f"{percent(ends.low)} to {percent(ends.high)}"
+        share, low, high = _share(suite, group)
+        between = f"{percent(low)} to {percent(high)}"
         note = f"{name} px: {percent(share)} of {len(group)}, {between}"
-        bars.append(Bar(f"{_SIDES[i]}", share, "right", note, ends.low, ends.high))
+        bars.append(Bar(f"{_SIDES[i]}", share, "right", note, low, high))
         table.append((name, str(len(group)), percent(share), between))
     said = ", ".join(f"{row[0]} px {row[2]} of {row[1]}" for row in table if row[1] != "0")
     return Figure(
         "Accuracy by size of the gold",
         bar_chart(bars, label=f"Accuracy by size: {said}", x_title="√area from … px"),
-        ("√area, px", "Samples", "Accuracy", "95 % Wilson"),
+        ("√area, px", "Samples", "Accuracy", _intervals(suite)),
         table,
         "Side of a square as large as the gold, in pixels of the original image; whiskers are "
-        "95 % Wilson intervals, – is a size without samples.",
+        f"{_intervals(suite)} intervals, – is a size without samples.",
     )
 
 
 def _accuracy_by_category(suite: Suite, rows: list[SampleRow], key: str) -> Figure | None:
-    from vlreward.metrics.intervals import wilson_interval
-
-    groups: dict[str, list[bool]] = {}
+    groups: dict[str, list[SampleRow]] = {}
     for row in rows:
         value = categories(row).get(key)
         if value is not None:
-            groups.setdefault(value, []).append(suite.right(row))
-    if len(groups) < 2:
-        return None
-    shown = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+            groups.setdefault(value, []).append(row)
     bars: list[Bar] = []
     table: list[tuple[str, ...]] = []
-    for value, hits in shown:
-        share, ends = sum(hits) / len(hits), wilson_interval(sum(hits), len(hits))
-        link = {"suite": suite.name, "key": key, "value": value}
-        if len(bars) < _SHOWN_GROUPS:
-            bars.append(
-                Bar(
-                    value, share, "right", f"{percent(share)} of {len(hits)}", ends.low, ends.high,
-                    "#s:" + urlencode(link, quote_via=quote, errors="replace"),
-                )
-            )  # fmt: skip
-        between = f"{percent(ends.low)} to {percent(ends.high)}"
-        table.append((value, str(len(hits)), percent(share), between))
-    rest = len(shown) - len(bars)
+    for value, group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
+        share, low, high = _share(suite, group)
+        note = f"{percent(share)} of {len(group)}"
+        link = urlencode(
+            {"suite": suite.name, "key": key, "value": value}, quote_via=quote, errors="replace"
+        )
+        bars.append(Bar(value, share, "right", note, low, high, f"#s:{link}"))
+        table.append((value, str(len(group)), percent(share), f"{percent(low)} to {percent(high)}"))
+    if len(bars) < 2:
+        return None
+    shown, rest = bars[:_SHOWN_GROUPS], len(bars[_SHOWN_GROUPS:])
+    said = ", ".join(f"{bar.label} {bar.note}" for bar in shown)
     return Figure(
         f"Accuracy by {key}",
-        row_chart(
-            bars,
-            label=f"Accuracy by {key}: " + ", ".join(f"{b.label} {b.note}" for b in bars),
-            most=1,
-        ),
-        (key, "Samples", "Accuracy", "95 % Wilson"),
+        row_chart(shown, label=f"Accuracy by {key}: {said}", most=1),
+        (key, "Samples", "Accuracy", _intervals(suite)),
         table,
-        "Largest groups first" + (f", {rest} more in the table" if rest else "")
-        + "; whiskers are 95 % Wilson intervals. A bar leads to its samples.",
-    )  # fmt: skip
+        f"Largest groups first{f', {rest} more in the table' if rest else ''}; whiskers are "
+        f"{_intervals(suite)} intervals. A bar leads to its samples.",
+    )
 
 
 def _confusion(rows: list[SampleRow], peers: list[SampleRow]) -> Figure | None:

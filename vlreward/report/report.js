@@ -149,7 +149,7 @@ function drawOption(at) {
   const result = row.gs || marked ? named : `gold ${row.g} → ${answers}`;
   const node = el("div", null, frame || "",
     el("div", { class: "words" },
-      el("div", { class: "line" }, ...marks, el("span", { class: "id" }, ...line(row.id)), ...codes.map((code) => el("span", { class: "chip plain" }, ...line(code)))),
+      el("div", { class: "line" }, ...marks, el("span", { class: "id" }, ...line(row.id)), ...(row.of === undefined ? [] : [el("span", { class: "chip plain", title: "right answers to this question" }, `${answersTo(row).filter((one) => one.ok).length} of ${answersTo(row).length}`)]), ...codes.map((code) => el("span", { class: "chip plain" }, ...line(code)))),
       el("div", { class: "q" }, ...line(gist(row))),
       el("div", { class: "result" }, ...line(result))));
   const spoken = rowsOf(entry).map((one) => (one.ok ? "right" : "wrong")).join(", ");
@@ -384,5 +384,6 @@ loadRows(() => { if (!shownOnce) { shownOnce = true; update(); } }).then(() => {
   const found = update();
   if (found && single()) browser.dataset.pane = "detail";
   if (jumped) (found && narrow.matches ? browser : byId("samples")).scrollIntoView();
+  takePlace();
   document.documentElement.dataset.ready = "true";
 });

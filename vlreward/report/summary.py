@@ -24,7 +24,7 @@ _HOW = (
 _ELSEWHERE = {
     "suite", "acc", "acc_ci", "acc_ci_method", "acc_ci_clustered", "n", "parse_rate", "failures",
     "metrics", "metrics_n", "reward", "terms", "notes", "by_task", "image_root", "flat_images",
-    "references", "attempts",
+    "references", "attempts", "wanted",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ MIXTURE = "mixture"
 """Name of the run that trains on several tasks at once."""
 PROMPTS_PER_STEP = 16
 """Questions of one optimizer step, over all devices."""
-EVAL_OPTIONS = frozenset({"eval_data", "eval_split"})
+EVAL_OPTIONS = frozenset({"eval_data", "eval_split", "val_split_ratio"})
 """Options that name data for evaluation during training."""
 _GENERATIONS = 8
 
@@ -81,6 +81,7 @@ def defaults(
         found |= {
             "eval_strategy": "steps",
             "eval_steps": chosen.get("save_steps", found["save_steps"]),
+            "eval_on_start": True,
             "metric_for_best_model": "acc",
             "greater_is_better": True,
         }

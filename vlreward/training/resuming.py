@@ -62,9 +62,9 @@ class RunStart:
                     path.rename(target / path.name)
         self._note(None)
 
-    def finish(self, step: int) -> None:
-        """Note that all is done and the model saved."""
-        self._note(step)
+    def finish(self, steps: int) -> None:
+        """Note that the model is saved and so many steps are done with, early stops included."""
+        self._note(steps)
 
     def _note(self, finished: int | None) -> None:
         self.output_dir.mkdir(parents=True, exist_ok=True)

@@ -6,18 +6,23 @@ they have in common, parsing and judging, so that a batch is scored once.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from time import perf_counter
 from typing import Any, Literal
 
-from vlreward.rewards import TaskReward
+from vlreward._text import one_line
+from vlreward.errors import OptionError
+from vlreward.rewards import REWARDS, TaskReward
 from vlreward.training.traces import TraceFile
 from vlreward.types import Score
 
-__all__ = ["SharedScores", "TermReward", "term_rewards"]
+__all__ = ["SharedScores", "TermReward", "UserReward", "term_rewards", "user_rewards"]
 
 
 @dataclass
@@ -197,3 +202,52 @@ def term_rewards(
             for term in reward.spec.terms
         ]
     return found
+
+
+@dataclass(frozen=True)
+class UserReward:
+    """A reward function beside the terms of the tasks."""
+
+    function: Callable[..., Any]
+    """Called as TRL calls rewards: `f(completions=, **columns)`, one number or None for each."""
+    weight: float = 1.0
+    """Its weight in the reward."""
+
+    @property
+    def __name__(self) -> str:
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+
+def user_rewards(names: Sequence[str]) -> list[UserReward]:
+    """The reward functions of `--rewards`.
+
+    Args:
+        names: Each `MODULE:FUNCTION`, or a name of the entry points `vlreward.rewards`; either may
+            end in `=WEIGHT`. Modules are also found in the current directory.
+
+    Raises:
+        OptionError: If there is no such function, or a weight is no number.
+        UnknownNameError: If there is no such entry point.
+    """
+    found = []
+    for text in names:
+        name, _, weight = text.partition("=")
+        try:
+            number = float(weight or 1)
+        except ValueError:
+            raise OptionError(f"--rewards: expected NAME=NUMBER, got {text!r}") from None
+        function = _imported(name) if ":" in name else REWARDS.get(name)
+        if not callable(function):
+            raise OptionError(f"--rewards: expected a function, got {name!r}, {type(function)}")
+        found.append(UserReward(function, number))
+    return found
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)  # which a console script does not have there
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise OptionError(f"--rewards {name}: {one_line(error)}") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -20,8 +22,18 @@ __all__ = ["end_on_error", "main"]
 class _Paddle(cli.Backend):
     extra = "paddle"
     packages = ("paddle", "paddleformers")
+    prog = "vlreward-train-paddle"
+    model = "DIR"
 
     def prepare(self, argv: Sequence[str]) -> Run:
+        # The libraries speak while they are imported: of compilers' caches, and of torch.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logging.disable(logging.WARNING)
+            from vlreward_paddle.watching import quiet
+
+            logging.disable(logging.NOTSET)
+        quiet()
         if {"--self-test", "--self_test"} & set(argv):
             from vlreward_paddle.self_test import main as self_test
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from transformers import AutoConfig
-
+from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
@@ -30,7 +29,7 @@ def prepare(options: TRLOptions) -> Run:
     arguments, training, model = options.arguments, options.training, options.model
     _check_processes(training)
     _check_reference(training, model)
-    config = AutoConfig.from_pretrained(
+    config = open_config(
         model.model_name_or_path,
         revision=model.model_revision,
         trust_remote_code=training.trust_remote_code,
@@ -61,7 +60,11 @@ def prepare(options: TRLOptions) -> Run:
     )
     training.distributed_state.wait_for_everyone()
     resizing.check(processor.image_processor, run.rows[0]["image"], tensors="pt")
-    training.reward_weights = [function.weight for function in run.rewards]
+    training.reward_weights = run.weights
+    if training.ddp_find_unused_parameters is None:
+        # Every row has an image, so that each step uses what is trained; TRL looks for what is not
+        # used, in vain, at each step, and every process warns of it.
+        training.ddp_find_unused_parameters = False
     return run
 
 

@@ -14,6 +14,7 @@ from paddleformers.transformers.qwen2_5_vl.modeling import Qwen2_5_VLCausalLMOut
 
 from vlreward.files import replacing
 from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
+from vlreward_paddle.lora import merged
 from vlreward_paddle.modeling.attention import Visible
 from vlreward_paddle.modeling.decoding import Decoding, hidden_padding
 from vlreward_paddle.modeling.packing import ImageTokens, image_positions, pack
@@ -152,8 +153,9 @@ class PolicyMixin:
         return Decoding(self, input_ids, attention_mask, owners, **images)
 
     def save_pretrained(self, save_dir: str | Path, *args: Any, **kwargs: Any) -> None:
-        """Write safetensors and `config.json` as transformers writes and reads them, from the
-        first process; other arguments are for paddleformers' own formats and have no effect."""
+        """Write safetensors and `config.json` as transformers writes and reads them, an adapter
+        merged, from the first process; other arguments are for paddleformers' own formats and have
+        no effect."""
         if paddle.distributed.get_rank() != 0:
             return
         directory = Path(save_dir)
@@ -190,7 +192,7 @@ class PolicyMixin:
     def _as_numpy(self) -> Iterator[tuple[str, np.ndarray]]:
         import ml_dtypes
 
-        for name, value in self.state_dict().items():  # type: ignore[attr-defined]
+        for name, value in merged(self):
             array = value.numpy()
             if value.dtype == paddle.bfloat16:
                 array = array.view(ml_dtypes.bfloat16)
