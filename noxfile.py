@@ -75,7 +75,8 @@ def gmpy2(session: nox.Session) -> None:
 def serve(session: nox.Session) -> None:
     """The reward server, its faults included, and Parquet files."""
     session.install("-e", ".[serve,data]", *TEST_TOOLS)
-    files = ("tests/test_packing.py", "tests/bench/test_completions_file.py")
+    files = ["tests/test_packing.py", "tests/data/test_parquet.py"]
+    files += ["tests/bench/test_completions_file.py"]
     session.run("pytest", "tests/integrations/server", *files, *session.posargs)
 
 

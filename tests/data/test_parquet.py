@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ def never() -> Any:
     raise AssertionError("no copy is needed")
 
 
+no_copy = partial(never)  # a function of a test module cannot be pickled by its name
+
+
 def copy(path: Path) -> HubRows:
     found = datasets.load_dataset(
         "parquet", data_files=str(path), cache_dir=str(path.parent / "cache")
@@ -90,12 +94,13 @@ def source(rows: Any, name: str) -> bytes | None:
 @pytest.mark.parametrize("group", [7, N])
 def test_rows_and_images_are_those_of_datasets(kind: str, group: int, tmp_path: Path) -> None:
     path = file(tmp_path / "x.parquet", kind, group)
-    ours, theirs = ParquetRows(path, never), copy(path)
+    ours, theirs = ParquetRows(path, [path], never), copy(path)
     read = list(ours)
     assert read == list(theirs)
     assert len(ours.sha256) == 64
     assert ours.sha256 == theirs.sha256
     assert ours.lacking == theirs.lacking
+    ours._passed_over = -1e9  # no copy here
     places = [name for row in read for name in names_in(row.value["images"])]
     random.Random(0).shuffle(places)
     for name in places:
@@ -109,7 +114,8 @@ def test_rows_and_images_are_those_of_datasets(kind: str, group: int, tmp_path: 
 def test_bytes_are_read_for_no_row_whose_image_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = ParquetRows(file(tmp_path / "x.parquet", "lists with bytes", 20), never)
+    path = file(tmp_path / "x.parquet", "lists with bytes", 20)
+    rows = ParquetRows(path, [path], never)
     asked: list[Any] = []
     read = ParquetRows._read
 
@@ -137,7 +143,7 @@ def test_a_row_far_into_a_group_comes_from_one_copy(
         made.append(copy(path))
         return made[-1]
 
-    rows = ParquetRows(path, table)
+    rows = ParquetRows(path, [path], table)
     names = [row.value["images"] for row in rows]
     for n in range(N):  # in order no row is far
         assert rows.source(names[n]) == picture(n)
@@ -147,12 +153,38 @@ def test_a_row_far_into_a_group_comes_from_one_copy(
     assert len(made) == 1
 
 
+def test_rows_in_any_order_come_from_one_copy_once_that_costs_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 2_000)
+    monkeypatch.setattr(parquet, "_KEPT_BATCHES", 1)
+    path = file(tmp_path / "x.parquet", "bytes", 10)
+    made: list[HubRows] = []
+
+    def table() -> HubRows:
+        made.append(copy(path))
+        return made[-1]
+
+    rows = ParquetRows(path, [path], table)
+    names = [row.value["images"] for row in rows]
+    for _ in range(5):
+        assert [rows.source(name) for name in names] == [picture(n) for n in range(N)]
+    assert not made
+    order = random.Random(2).sample(range(N), N)
+    for count, n in enumerate(order):
+        assert rows.source(names[n]) == picture(n)
+        assert count > 5 or not made  # not at once
+    assert len(made) == 1
+
+
 def test_many_threads_and_another_process_may_open_images(tmp_path: Path) -> None:
-    rows = ParquetRows(file(tmp_path / "x.parquet", "bytes", 7), never)
+    path = file(tmp_path / "x.parquet", "bytes", 7)
+    rows = ParquetRows(path, [path], no_copy)
     names = [row.value["images"] for row in rows]
     again = pickle.loads(pickle.dumps(rows))
     order = random.Random(1).sample(range(N), N)
     for one in (rows, again):
+        one._passed_over = -1e9
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(lambda n, one=one: one.source(names[n]), order))
         assert found == [picture(n) for n in order]
@@ -166,7 +198,7 @@ def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
     content = {"empty": b"", "text": b"{}", "cut": whole[:-9], "middle": middle}[damage]
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"x\.parquet: expected a (whole )?Parquet file"):
-        list(ParquetRows(path, never))
+        list(ParquetRows(path, [path], never))
 
 
 def test_rows_of_verl_load_without_a_look_at_their_images(
@@ -192,6 +224,38 @@ def test_rows_of_verl_load_without_a_look_at_their_images(
     assert not opened
     assert data.image(data[4]) == picture(4)
     assert opened == [4]
+
+
+def test_shards_of_a_directory_are_one_table_without_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "load_dataset", never)
+    monkeypatch.setattr(parquet, "_OPEN_FILES", 1)
+    (tmp_path / "data").mkdir()
+    starts = {"train-00000-of-00002": 0, "train-00001-of-00002": 5, "test-00000-of-00001": 90}
+    for name, start in starts.items():
+        rows = [
+            {
+                "problem": "How many?",
+                "solution": str(n),
+                "image": {"bytes": picture(n), "path": None},
+            }
+            for n in range(start, start + 5)
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / f"{name}.parquet")
+    with pytest.raises(DataError, match="expected one split, got test, train: name one"):
+        load(tmp_path, task="counting")
+    with pytest.raises(DataError, match="no split 'dev'; there are test, train"):
+        load(tmp_path, task="counting", split="dev")
+    data = load(tmp_path, task="counting", split="train")
+    assert [sample.target for sample in data] == list(range(10))
+    for n in (7, 0, 9, 3):
+        assert data.image(data[n]) == picture(n)
+    assert len(load(tmp_path, task="counting", split="test")) == 5
+    other = pa.Table.from_pylist([{"problem": "?", "answer": "3"}])
+    pq.write_table(other, tmp_path / "data" / "train-00001-of-00002.parquet")
+    with pytest.raises(DataError, match=r"00001-of-00002.parquet: expected the columns .*, got"):
+        load(tmp_path, task="counting", split="train")
 
 
 def test_a_row_without_its_image_is_still_found(tmp_path: Path) -> None:
