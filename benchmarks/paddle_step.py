@@ -116,7 +116,7 @@ def generation() -> dict[str, Any]:
     shipped.set_state_dict(ours.state_dict())
     asked = requests()[:8]
     assert all(isinstance(request.image, bytes) for request in asked)
-    prompts = [codec.prompt(r.messages, open_image(r.image)) for r in asked]  # type: ignore[arg-type]
+    prompts = [codec.prompt(r.messages, [open_image(r.image)]) for r in asked]  # type: ignore[arg-type]
     # No id ends a completion, so that both write as many tokens.
     sampling = Sampling(max_tokens=32, temperature=0.0, eos_ids=(10**6,), pad_id=codec.pad_id)
     ours.ban(())
