@@ -26,15 +26,6 @@ _LAUNCH: dict[str, type] = {
     "gradient_checkpointing": bool,
 }
 """Names of the other library, and of TRL, that are understood too."""
-_SHOWN = (
-    "learning_rate", "max_steps", "num_train_epochs", "per_device_train_batch_size", "seed",
-    "max_grad_norm", "lr_scheduler_type", "warmup_steps", "warmup_ratio", "weight_decay",
-    "logging_steps", "save_steps", "save_total_limit", "save_strategy", "evaluation_strategy",
-    "eval_steps", "per_device_eval_batch_size", "metric_for_best_model",
-    "load_best_model_at_end", "sharding", "bf16", "fp16", "output_dir", "report_to",
-    "run_name", "dataloader_num_workers", "resume_from_checkpoint",
-)  # fmt: skip
-"""Options of the library that `--help` shows; `--help-all` shows every one."""
 _TRL_ONLY = ("dataloader_pin_memory", "use_cpu")
 
 
@@ -64,9 +55,8 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     from vlreward_paddle.config import GRPOConfig
     from vlreward_paddle.shim import check_options, launch_options
 
-    every = {"--help-all", "--help_all"} & set(argv)
-    argv = ["--help" if word in every else word for word in argv]
-    parser = _parser(GRPOConfig, shown=None if every else _SHOWN)
+    parser = _parser(GRPOConfig)
+    argv = ["--help" if word == "--help_all" and i else word for i, word in enumerate(argv)]
     task, rest = first_task(parser, argv)
     refuse_old_names(rest)
     words = vars(parser.parse_args(rest))
@@ -124,13 +114,8 @@ def _defaults(task: str, chosen: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _parser(config: type, *, shown: Sequence[str] | None) -> argparse.ArgumentParser:
-    """All options, none with a default: what is not given is the recipe's or the library's.
-
-    Args:
-        config: The class of the trainer's options.
-        shown: Options of the library that the help shows; None for all.
-    """
+def _parser(config: type) -> argparse.ArgumentParser:
+    """All options, none with a default: what is not given is the recipe's or the library's."""
     from transformers.hf_argparser import HfArgumentParser, string_to_bool
 
     parser: argparse.ArgumentParser = HfArgumentParser(
@@ -139,12 +124,7 @@ def _parser(config: type, *, shown: Sequence[str] | None) -> argparse.ArgumentPa
         conflict_handler="resolve",  # the library has an --overwrite_output_dir of its own
         usage=usage("DIR"),
         description="GRPO on a vision-language model with verifiable rewards, on PaddlePaddle.",
-        epilog=None if shown is None else "--help-all also shows the other options of the library.",
     )
-    library = {f.name for f in fields(config)} - vars(config)["__annotations__"].keys()
-    for action in parser._actions if shown is not None else ():
-        if action.dest in library.difference(shown or ()):
-            action.help = argparse.SUPPRESS
     parser.add_argument("--config", help="YAML file with options.")
     parser.add_argument(
         *_spelled("self_test"),

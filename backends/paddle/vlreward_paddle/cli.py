@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from vlreward.errors import UserError
 from vlreward.training import cli
 from vlreward.training.preparing import Run
+from vlreward_paddle.lora import AdapterOptions
+from vlreward_paddle.processor import use_avx2
 from vlreward_paddle.quiet import quiet_imports
 
 __all__ = ["end_on_error", "main"]
@@ -20,6 +22,9 @@ __all__ = ["end_on_error", "main"]
 class _Paddle(cli.Backend):
     extra = "paddle"
     packages = ("paddle", "paddleformers")
+    prog = "vlreward-train-paddle"
+    model = "DIR"
+    own_options = (AdapterOptions,)
 
     def prepare(self, argv: Sequence[str]) -> Run:
         with quiet_imports():
@@ -52,6 +57,7 @@ class _Paddle(cli.Backend):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; see `vlreward.training.cli.main`."""
+    use_avx2()
     cli.main(_Paddle(), argv)
 
 
