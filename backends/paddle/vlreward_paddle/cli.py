@@ -25,6 +25,7 @@ class _Paddle(cli.Backend):
     prog = "vlreward-train-paddle"
     model = "DIR"
     own_options = (AdapterOptions,)
+    more_help = ("--self-test: check what this machine computes; see --self-test --help",)
 
     def prepare(self, argv: Sequence[str]) -> Run:
         with quiet_imports():
