@@ -24,6 +24,7 @@ class _Paddle(cli.Backend):
     packages = ("paddle", "paddleformers")
     prog = "vlreward-train-paddle"
     model = "DIR"
+    more_help = ("--self-test: check what this machine computes; see --self-test --help",)
 
     def prepare(self, argv: Sequence[str]) -> Run:
         # The libraries speak while they are imported: of compilers' caches, and of torch.
