@@ -75,8 +75,7 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
                 )
         if {"-h", "--help"} & set(given) and "--self-test" not in given:
             options = short_help(backend.prog, backend.model, backend.own_options)
-            print(options, *backend.more_help, sep="
-")
+            print(options, *backend.more_help, sep="\n")
             return
         run = _prepared(backend, given)
         if not run.options.arguments.dry_run:
