@@ -10,10 +10,10 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-# The rest, verl, swift, verifiers and deepspeed, install gigabytes for a few tests each, ranks takes
-# minutes, and newest is core in an environment that is new anyway.
+# The rest, verl, swift, verifiers and deepspeed, install gigabytes for a few tests each, ranks
+# takes minutes, and newest is core in an environment that is new anyway.
 nox.options.sessions = [
-    "core", "lowest", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "hf", "trl",
+    "core", "lowest", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "formats", "hf", "trl",
     "paddle", "paddlenlp",
 ]  # fmt: skip
 
@@ -27,7 +27,7 @@ TORCH = "torch==2.13.0"
 @nox.session
 def core(session: nox.Session) -> None:
     """The core's tests and doctests, without torch or any other framework."""
-    session.install("-e", ".", *CORE_TOOLS)
+    session.install("-e", ".[xlsx,inspect]", *CORE_TOOLS)
     session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
     # The server and the plug-in for ms-swift import what only their own sessions have.
     apart = [f"--ignore=vlreward/integrations/{name}" for name in ("server", "plugins")]
@@ -75,7 +75,9 @@ def gmpy2(session: nox.Session) -> None:
 def serve(session: nox.Session) -> None:
     """The reward server, its faults included, and Parquet files."""
     session.install("-e", ".[serve,data]", *TEST_TOOLS)
-    session.run("pytest", "tests/integrations/server", "tests/test_packing.py", *session.posargs)
+    files = ["tests/test_packing.py", "tests/data/test_parquet.py"]
+    files += ["tests/bench/test_completions_file.py"]
+    session.run("pytest", "tests/integrations/server", *files, *session.posargs)
 
 
 @nox.session
@@ -167,6 +169,7 @@ def deepspeed(session: nox.Session) -> None:
 def paddle(session: nox.Session) -> None:
     """The Paddle backend, one, two and eight processes on the CPU."""
     session.install("-e", ".[paddle]", "tensorboardX", *TEST_TOOLS)
+    session.run("pip", "check")
     session.run("pytest", "tests/backends/paddle", "-m", "not slow", *session.posargs)
 
 
@@ -182,6 +185,13 @@ def browser(session: nox.Session) -> None:
     """The report in a real Chromium; skips, and says so, where there is none."""
     session.install("-e", ".", "playwright>=1.45", *TEST_TOOLS)
     session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
+def formats(session: nox.Session) -> None:
+    """The files of `--format` through lm-evaluation-harness, Weights & Biases and inspect_ai."""
+    session.install("-e", ".", "lm-eval==0.4.13", "inspect_ai==0.3.285", "wandb", *TEST_TOOLS)
+    session.run("pytest", "tests/bench/formats", *session.posargs)
 
 
 @nox.session

@@ -8,18 +8,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from vlreward import cli
+from vlreward import __version__, cli
 from vlreward.bench import cli as bench_cli
 from vlreward.bench.command import ExpectationError
 from vlreward.bench.run_store import LockedError, RunMismatchError
 from vlreward.bench.runner import TooManyFailuresError
 from vlreward.command_line import BUG, Command
-from vlreward.data.errors import DataError
+from vlreward.data.errors import DataError, RowProblem
 from vlreward.engines.base import EngineError
 from vlreward.errors import OptionError, UserError
 from vlreward.registry import UnknownNameError
@@ -81,6 +82,37 @@ def test_every_command_says_its_version(app: typer.Typer) -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert result.exit_code == 0
     assert result.stdout.startswith("vlreward 0.")
+
+
+def _commands(app: typer.Typer) -> list[list[str]]:
+    found: list[list[str]] = []
+
+    def walk(command: Any, path: list[str]) -> None:
+        found.append(path)
+        for name, child in getattr(command, "commands", {}).items():
+            walk(child, [*path, name])
+
+    walk(typer.main.get_command(app), [])
+    return found
+
+
+@pytest.mark.parametrize("app", [cli.app, bench_cli.app], ids=["vlreward", "vlreward-bench"])
+def test_every_subcommand_says_its_version_and_names_the_option(app: typer.Typer) -> None:
+    """`vlreward-bench run --version`: 'No such option'."""
+    assert len(_commands(app)) > 3
+    for path in _commands(app):
+        result = CliRunner().invoke(app, [*path, "--version"])
+        assert (result.exit_code, result.output) == (0, f"vlreward {__version__}\n"), path
+        assert "--version" in CliRunner().invoke(app, [*path, "--help"]).output, path
+
+
+def test_what_stood_in_lines_of_its_own_is_told_apart() -> None:
+    """Rows at fault ran into each other: 'no image 'a.png' row 2: no image 'b.png''."""
+    rows = [RowProblem(1, "no image 'a.png'"), RowProblem(2, "no image 'b.png'")]
+    result = failing(DataError("expected images:", path="d.json", problems=rows))
+    assert result.stderr == (
+        "error: d.json: expected images: row 1: no image 'a.png'; row 2: no image 'b.png'\n"
+    )
 
 
 @pytest.mark.parametrize("main", [trl_cli.main, paddle_cli.main], ids=["trl", "paddle"])

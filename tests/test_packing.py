@@ -90,7 +90,11 @@ BAD: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
         {"frame": Frame.INPUT_PX},
         r"expected input_size=.* in frame 'input_px', got None.*--family",
     ),
-    (ROWS["counting"], {}, r"expected a new column.*\n  row 1: 'ground_truth' is there already"),
+    (
+        ROWS["counting"],
+        {"column": "ground_truth"},
+        r"expected a new column.*\n  row 1: 'ground_truth' is there already",
+    ),
     (ROWS["counting"], {"column": "question.gold"}, r"row 1: 'question': expected an object"),
 ]
 
@@ -124,7 +128,7 @@ def test_an_old_target_survives_a_failure(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", ROWS["counting"])
     (tmp_path / "out.jsonl").write_text("old")
     with pytest.raises(DataError):
-        pack_file(source, tmp_path / "out.jsonl")
+        pack_file(source, tmp_path / "out.jsonl", column="ground_truth")
     assert (tmp_path / "out.jsonl").read_text() == "old"
 
 
@@ -160,7 +164,7 @@ def test_command(tmp_path: Path) -> None:
     run = CliRunner().invoke
     done = run(app, ["pack", str(source), str(tmp_path / "o.jsonl"), "--family", "qwen3-vl"])
     assert done.exit_code == 0, done.output
-    assert "3 rows (3 rec), column 'ground_truth'" in done.output
+    assert "3 rows (3 rec) of schema rec, column 'ground_truth'" in done.output
     failed = run(app, ["pack", str(source), str(tmp_path / "p.jsonl")])
     assert failed.exit_code == 2
     assert "row 1: nothing says in which frame" in failed.output

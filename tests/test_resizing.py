@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import random
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +15,7 @@ import pytest
 from PIL import Image
 
 from vlreward.data.images import open_image
+from vlreward.engines._pictures import encode
 from vlreward.errors import OptionError
 from vlreward.frames import FAMILIES, ModelFamily
 from vlreward.geometry import Size
@@ -126,3 +131,55 @@ def test_the_processor_of_transformers_sees_the_same_pixels(shared_data: Path, f
         theirs, ours = (processor(i, return_tensors="np") for i in (image, resizing.apply(image)))
         assert (theirs["image_grid_thw"] == ours["image_grid_thw"]).all()
         assert (theirs["pixel_values"] == ours["pixel_values"]).all()
+
+
+def _sides(number: int) -> list[Size]:
+    """Sizes of every kind: around the factors and the limits below, and as images come."""
+    draw = random.Random(number)
+    found = [Size(28, 28), Size(27, 400), Size(56, 56), Size(640, 480), Size(640, 428)]
+    found += [Size(3000, 20), Size(20, 3000), Size(400, 392), Size(399, 393), Size(10, 10)]
+    for _ in range(30):
+        found.append(Size(draw.randint(20, 900), draw.randint(20, 900)))
+    return found
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("wider", [1, 4], ids=["the same limits", "wider limits"])
+@pytest.mark.parametrize(
+    ("family", "module", "name"),
+    [
+        ("qwen2-vl", "qwen2_vl.image_processing_pil_qwen2_vl", "Qwen2VLImageProcessorPil"),
+        ("qwen2.5-vl", "qwen2_vl.image_processing_pil_qwen2_vl", "Qwen2VLImageProcessorPil"),
+        ("qwen3-vl", "qwen2_vl.image_processing_pil_qwen2_vl", "Qwen2VLImageProcessorPil"),
+        ("glm-v", "glm4v.image_processing_pil_glm4v", "Glm4vImageProcessorPil"),
+    ],
+)
+def test_a_server_comes_to_the_size_of_the_frame_whichever_way_an_image_is_sent(
+    family: str, module: str, name: str, wider: int
+) -> None:
+    found = pytest.importorskip(
+        f"transformers.models.{module}", reason="transformers is not installed"
+    )
+    known = FAMILIES[family]
+    assert known.factor is not None
+    resizing = Resizing(known.factor, 4 * known.factor**2, 200 * known.factor**2)
+    frames = 2 if family == "glm-v" else 1  # its processor counts an image as two frames
+    processor = getattr(found, name)(
+        size={
+            "shortest_edge": frames * resizing.min_pixels // wider,
+            "longest_edge": frames * resizing.max_pixels * wider,
+        },
+        patch_size=known.factor // 2,
+        merge_size=2,
+    )
+    sent = Counter[bool]()
+    for number, size in enumerate(_sides(known.factor)):
+        file = io.BytesIO()
+        Image.effect_noise(size, 50).convert("RGB").save(file, "JPEG")
+        picture = encode(file.getvalue(), resizing)
+        with Image.open(io.BytesIO(base64.b64decode(picture.base64))) as image:
+            grid = processor(images=[image], return_tensors="np")["image_grid_thw"][0]
+        seen = Size(int(grid[2]) * known.factor // 2, int(grid[1]) * known.factor // 2)
+        assert seen == picture.input_size == resizing.size(size), (number, size)
+        sent[picture.kind == "image/jpeg"] += 1
+    assert min(sent[True], sent[False]) > 5, "both ways are taken"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlreward.scoring import parse, score, score_batch, score_quickly
-from vlreward.task import AnswerTerm, TaskSpec
+from vlreward.task import FORMAT, AnswerTerm, TaskSpec
 from vlreward.tasks import every_task, get_task
 from vlreward.tasks.counting import CountGold
 from vlreward.tasks.geometry import MathGold
-from vlreward.types import Completion, FailureCode, Sample, Score
+from vlreward.types import Completion, FailureCode, Sample
 
 REC = Sample.model_validate(
     {
@@ -108,9 +109,12 @@ def test_the_callers_mistakes_raise() -> None:
         score(get_task("rec"), Completion("<answer>[1, 2, 3, 4]</answer>"), no_frame)
 
 
-def test_a_score_is_finite() -> None:
-    with pytest.raises(ValueError, match="expected a finite score"):
-        Score(math.nan, {})
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_score_is_finite(number: float) -> None:
+    mine = replace(FORMAT, name="mine", function=lambda completion, outcome: number)
+    spec = get_task("rec").model_copy(update={"terms": (mine,)})
+    with pytest.raises(ValueError, match=r"expected a finite score, got .* from {'mine': .*}"):
+        score(spec, Completion("<answer>[1, 2, 3, 4]</answer>"), REC)
 
 
 def test_terms_are_chosen_and_weighted_by_name() -> None:

@@ -187,9 +187,3 @@ def test_values_are_frozen_and_travel_between_processes(value: Any, name: str) -
     assert pickle.loads(pickle.dumps(value)) == value
     with pytest.raises(AttributeError):
         setattr(value, name, None)
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_score_is_finite(value: float) -> None:
-    with pytest.raises(ValueError, match=r"expected a finite score, got .* from {'iou': 1.0}"):
-        Score(value, {"iou": 1.0})

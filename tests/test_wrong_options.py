@@ -24,8 +24,11 @@ APPS = {"vlreward": cli.app, "vlreward-bench": bench_cli.app, "vlreward-train-de
 BASE = {
     "vlreward attack": ["DATA", "--samples", "3"],
     "vlreward compare": ["RUN", "RUN2"],
+    "vlreward data check": ["DATA", "--task", "counting", "--html", "OUT.html"],
     "vlreward data fetch": ["rec"],
+    "vlreward data scenes": ["counting", "--out", "OUT"],
     "vlreward doctor": ["ROWS", "--task", "counting"],
+    "vlreward merge": ["RUN", "--out", "OUT"],
     "vlreward pack": ["DATA", "OUT.jsonl", "--column", "packed"],
     "vlreward path": ["verl"],
     "vlreward report": ["RUN", "--html", "OUT.html"],
@@ -43,11 +46,15 @@ ASKING += ["--data", "DATA", "--base-url", "http://127.0.0.1:9/v1", "--tries", "
 WRONG: dict[str, list[str]] = {
     "--axis-order": ["", "zz"],
     "--attn-implementation": ["sdpa"],  # the engine of ASKING has no use for it
+    "--base-model": ["m"],  # as above; and what vlreward merge is called with is no adapter
     "--base-url": ["", "localhost:8000/v1", "ftp://x/v1", "http://"],
     "--batch-size": ["0", "-1", "x", "1.5"],
+    "--check-images": ["", "some"],
     "--column": [""],
+    "--columns": ["gold", "gold=", "golds=answer"],
     "--completions": [BENEATH_A_FILE],
     "--concurrency": ["0", "-1", "x", "1000000"],
+    "--config": [BENEATH_A_FILE],
     "--data": [BENEATH_A_FILE],
     "--data-root": [BENEATH_A_FILE],
     "--deadline": ["0", "-1", "x", "nan", "inf"],
@@ -65,9 +72,11 @@ WRONG: dict[str, list[str]] = {
     "--frame": ["", "pixels"],
     "--generations": ["1", "x"],
     "--host": ["", "no such host"],
+    "--gold-frame": ["", "pixels", "norm1:xyz"],
     "--html": [BENEATH_A_FILE],
     "--image-root": [BENEATH_A_FILE],
     "--learning-rate": ["0", "-1", "x", "nan", "inf"],
+    "--level": ["", "harder"],
     "--limit": ["0", "-1", "x"],
     "--margin": ["-1", "x", "nan"],
     "--max-disagreement": ["-1", "2", "x", "nan"],
@@ -87,7 +96,11 @@ WRONG: dict[str, list[str]] = {
     "--max-zero-std": ["-1", "2", "x", "nan"],
     "--method": ["", "sft"],
     "--min-pixels": ["0", "-1", "x", "1000000000"],
+    "--n": ["0", "-1", "x"],
+    "--on-bad-gold": ["", "keep"],
+    "--on-bad-image": ["", "keep"],
     "--on-missing": ["", "keep"],
+    "--on-suspicious": ["", "skip"],
     "--out": [BENEATH_A_FILE],
     "--port": ["-1", "65536", "x"],
     "--processes": ["0", "-1", "x"],
@@ -103,6 +116,7 @@ WRONG: dict[str, list[str]] = {
     "--seed": ["x", "1.5"],
     "--show": ["-1", "x"],
     "--source": ["", "gopher"],
+    "--split": ["no such split"],
     "--steps": ["0", "x"],
     "--task": ["", "ocr"],
     "--terms": ["", "nothing"],
@@ -113,6 +127,7 @@ WRONG: dict[str, list[str]] = {
     "--tries": ["0", "-1", "x"],
     "--weights": ["x", "iou=x", "=1", "exact=nan"],
     "--workers": ["0", "-1", "x"],
+    "--where": ["", "difficulty"],
 }
 ANY = {"--model"}
 """Options of which any value may be right: only the endpoint can tell, and its no is a 3."""

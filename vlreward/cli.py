@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,8 +11,21 @@ import typer
 
 from vlreward.attack.cli import attack
 from vlreward.command_line import AxisOrderOption, Family, FrameOption, Group, Version
+from vlreward.data.cli import app as data
+from vlreward.data.options import (
+    AllowUrls,
+    Columns,
+    GoldFrameOption,
+    OnBadGold,
+    OnBadImage,
+    OnMissing,
+    OnSuspicious,
+    SchemaOption,
+    WhereOption,
+)
 from vlreward.doctor.cli import doctor
 from vlreward.families_cli import families
+from vlreward.frames import Frame
 from vlreward.integrations import cli as integrations
 
 __all__ = ["app"]
@@ -26,8 +41,7 @@ app = typer.Typer(
     help="Verifiable rewards for vision-language models: reports, comparisons, data. "
     "The benchmark itself is [bold]vlreward-bench[/bold].",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Get the data sets of the tasks.")
-app.add_typer(data_app, name="data")
+app.add_typer(data, name="data")
 
 Run = Annotated[Path, typer.Argument(help="Directory that vlreward-bench wrote.")]
 
@@ -39,7 +53,13 @@ def main(version: Version = False) -> None:
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Directories that vlreward-bench wrote.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Directories that vlreward-bench wrote, finished or not; directories of "
+            "training runs, for their curves."
+        ),
+    ],
     html: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
     image_root: Annotated[
         Path | None,
@@ -55,8 +75,26 @@ def report(
     max_embed_mb: Annotated[
         float, typer.Option(help="Embed images up to this size in all; link the rest.")
     ] = 20,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve",
+            help="Write no file: show the page at 127.0.0.1, to be read only, and anew while the "
+            "runs go on.",
+        ),
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of --serve.", min=0, max=65535)] = 8017,
 ) -> None:
     """Write one self-contained page: tables, plots, samples with their boxes, comparison."""
+    if serve:
+        from vlreward.report.serve import LiveReport, make_server
+
+        live = LiveReport(runs, image_root=image_root, absolute_images=absolute_images)
+        with make_server(live, port) as server:
+            typer.echo(f"http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)")
+            with contextlib.suppress(KeyboardInterrupt):
+                server.serve_forever()
+        return
     from vlreward.report import write_report
 
     path = write_report(
@@ -86,6 +124,24 @@ named), McNemar's exact test, and the samples on which they differ.
 
 
 @app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="Directory of a LoRA adapter.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the model.")],
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="What it adapts, where that is no longer where the adapter says."),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Type of the weights, e.g. bfloat16; default: the base's.")
+    ] = None,
+) -> None:
+    """Merge a LoRA adapter into its base: a model for transformers, vLLM and the Paddle backend."""
+    from vlreward.engines.adapters import save_merged
+
+    typer.echo(f"written: {save_merged(str(adapter), out, base_model=base_model, dtype=dtype)}")
+
+
+@app.command()
 def rescore(
     run: Run,
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the new results.")],
@@ -109,53 +165,18 @@ def rescore(
     finish(again, out, overwrite=overwrite)
 
 
-@data_app.command()
-def fetch(
-    name: Annotated[
-        str, typer.Argument(help="Data set, e.g. rec; a wrong name lists all that are known.")
-    ],
-    source: Annotated[
-        Literal["hf", "paddlemix"],
-        typer.Option(help="hf: the original data sets; paddlemix: PaddleMIX's archives."),
-    ] = "hf",
-    dest: Annotated[Path, typer.Option(help="Directory to unpack into.")] = Path("data"),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be downloaded.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is there already.")
-    ] = False,
-    keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep archives after unpacking.")
-    ] = False,
-) -> None:
-    """Download a task's data: resumed after a cut, checked, safely unpacked.
-
-    What was downloaded, with its SHA-256, is written to DEST/fetch-receipt.json.
-    """
-    from vlreward.data.fetch import fetch as download
-    from vlreward.data.sources import SOURCES, fetch_plan
-    from vlreward.registry import unknown_name
-
-    if name not in SOURCES.names():
-        raise unknown_name("data set", name, SOURCES.names())
-    if dry_run:
-        for item in fetch_plan(name, source):
-            size = f"{item.size / 1e6:,.0f} MB" if item.size else "size unknown"
-            typer.echo(f"{item.url} ({size}) -> {dest / item.to}: {item.about}")
-        return
-    for done in download(name, source, dest, overwrite=overwrite, keep_archives=keep_archives):
-        typer.echo(f"done: {done.url}")
-
-
 @app.command()
 def pack(
     source: Annotated[Path, typer.Argument(help="Data set: .json, .jsonl or .parquet.")],
     target: Annotated[Path, typer.Argument(help="File to write: .jsonl or .parquet.")],
     column: Annotated[
-        str,
-        typer.Option(help="Column to add; verl reads reward_model.ground_truth."),
-    ] = "ground_truth",
+        str | None,
+        typer.Option(
+            help="Column for the envelopes. Default: where the trainer of such rows looks: "
+            "reward_model.ground_truth (verl), answer (EasyR1), solution (ms-swift, TRL), else "
+            "ground_truth."
+        ),
+    ] = None,
     overwrite_column: Annotated[
         bool, typer.Option("--overwrite-column", help="Replace a column of that name.")
     ] = False,
@@ -163,10 +184,17 @@ def pack(
         str | None,
         typer.Option(help="Name of the task, where the data does not tell."),
     ] = None,
-    schema: Annotated[
-        str | None, typer.Option(help="Schema of the rows, where the keys do not tell.")
+    schema: SchemaOption = None,
+    columns: Columns = None,
+    gold_frame: GoldFrameOption = None,
+    where: WhereOption = None,
+    frame: Annotated[
+        Frame | None,
+        typer.Option(
+            help="Coordinate frame that the model writes; golds that lie in the image need it, or "
+            "--family."
+        ),
     ] = None,
-    frame: FrameOption = None,
     axis_order: AxisOrderOption = None,
     family: Family = None,
     min_pixels: Annotated[
@@ -182,13 +210,20 @@ def pack(
     flat_images: Annotated[
         bool, typer.Option("--flat-images", help="All images lie directly in --image-root.")
     ] = False,
+    allow_urls: AllowUrls = False,
+    on_missing: OnMissing = "error",
+    on_bad_image: OnBadImage = "error",
+    on_bad_gold: OnBadGold = "error",
+    on_suspicious: OnSuspicious = "error",
 ) -> None:
-    """Add each row's gold as one string that also says the task, the sizes and the frame.
+    """Write each row's gold as one string that also says the task, the sizes and the frame.
 
     For trainers that hand a reward one ground truth and nothing else: EasyR1, OpenRLHF, verl, \
-PaddleNLP. Golds that lie in the image need --family or --frame.
+ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image need --family or \
+--frame.
     """
     from vlreward.data.errors import DataError
+    from vlreward.data.suspicious import suspicious_text
     from vlreward.engines.base import resolve_family
     from vlreward.errors import OptionError
     from vlreward.packing import pack_file
@@ -196,7 +231,7 @@ PaddleNLP. Golds that lie in the image need --family or --frame.
 
     if task is not None:
         TASKS.get(task)
-    if not column.strip("."):
+    if column is not None and not column.strip("."):
         raise OptionError(f"--column: expected the name of a column, got {column!r}")
     known = resolve_family(family)
     if (min_pixels is not None or max_pixels is not None) and (
@@ -212,6 +247,9 @@ PaddleNLP. Golds that lie in the image need --family or --frame.
             overwrite_column=overwrite_column,
             task=task,
             schema=schema,
+            columns=columns,
+            gold_frame=gold_frame,
+            where=where,
             frame=frame,
             axis_order=axis_order,
             family=known,
@@ -219,16 +257,30 @@ PaddleNLP. Golds that lie in the image need --family or --frame.
             max_pixels=max_pixels,
             image_root=image_root,
             flat_images=flat_images,
+            allow_urls=allow_urls,
+            on_missing=on_missing,
+            on_bad_image=on_bad_image,
+            on_bad_gold=on_bad_gold,
+            on_suspicious=on_suspicious,
         )
     except DataError as error:
         if error.problems:  # a row for each line
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
         raise
+    except OptionError:
+        raise
     except ValueError as error:
         raise OptionError(str(error)) from None
     counted = ", ".join(f"{n} {name}" for name, n in packed.tasks.items())
-    typer.echo(f"written: {packed.path}, {packed.rows} rows ({counted}), column {column!r}")
+    typer.echo(
+        f"written: {packed.path}, {packed.rows} rows ({counted}) of schema {packed.read.schema}, "
+        f"column {packed.column!r}"
+    )
+    for kind, n in Counter(problem.kind for problem in packed.read.skipped).items():
+        typer.echo(f"skipped: {n} rows, {kind.replace('_', ' ')}", err=True)
+    if (doubt := suspicious_text(packed.read)) is not None:
+        typer.echo(f"warning: {doubt}", err=True)
     typer.echo(f"the first: {packed.example}")
 
 

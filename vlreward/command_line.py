@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -103,8 +104,13 @@ def fail_in_one_line() -> Iterator[None]:
                 raise
             traceback.print_exc()
             raise typer.Exit(BUG) from error
-        typer.echo("error: " + " ".join(message.split()), err=True)
+        typer.echo("error: " + _joined(message), err=True)
         raise typer.Exit(code) from error
+
+
+def _joined(message: str) -> str:
+    """A message in one line; rows at fault, which stand indented, are told apart by semicolons."""
+    return " ".join(re.sub(r"([^:,;.({\[\s])\n  (?=\S)", r"\1; ", message).split())
 
 
 def _finite(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,14 +140,31 @@ class Command(_OneLine, TyperCommand):
     """A command that fails in one line."""
 
 
+@functools.cache
+def _version_option() -> Any:
+    """`--version` for commands whose functions do not ask for it."""
+    app = typer.Typer(add_completion=False)
+
+    @app.command()
+    def shown(version: Version = False) -> None:
+        pass
+
+    option = next(p for p in typer.main.get_command(app).params if p.name == "version")
+    option.expose_value = False
+    return option
+
+
 class Group(_OneLine, TyperGroup):
-    """Commands that fail in one line, and take no number that is none (NaN, infinity)."""
+    """Commands that fail in one line, say their version, and take no number that is none (NaN,
+    infinity)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for command in self.commands.values():
             if not isinstance(command, TyperGroup) and command.callback is not None:
                 command.callback = _finite(command.callback)
+            if not any(param.name == "version" for param in command.params):
+                command.params.append(_version_option())
 
 
 class DefaultGroup(Group):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from vlreward._text import short
 
 if TYPE_CHECKING:
     from vlreward.metrics.polygons import Polygon
@@ -39,7 +41,7 @@ class Size(NamedTuple):
         """
         if len(value) != 2 or not all(_is_positive_whole(v) for v in value):
             raise ValueError(
-                f"expected (width, height) as two positive whole numbers, got {value!r}"
+                f"expected (width, height) as two positive whole numbers, got {short(value)}"
             )
         return cls(int(value[0]), int(value[1]))
 
@@ -98,6 +100,10 @@ class Box(_Corners):
 
     __slots__ = ()
 
+    axes: ClassVar[str] = "written"
+    """Whether the order of its numbers is as `written`, or the text tells more or less of it: see
+    `vlreward.frames.x_first`."""
+
     def __new__(cls, x1: float, y1: float, x2: float, y2: float) -> Box:
         # One chained comparison each also refuses NaN and infinities.
         if -_MAX <= x1 < x2 <= _MAX and -_MAX <= y1 < y2 <= _MAX:
@@ -120,7 +126,7 @@ class Box(_Corners):
         if len(value) != 4 or not (
             _NUMBERS.issuperset(map(type, value)) or all(map(_is_number, value))
         ):
-            raise ValueError(f"expected four numbers (x1, y1, x2, y2), got {value!r}")
+            raise ValueError(f"expected four numbers (x1, y1, x2, y2), got {short(value)}")
         return cls(*value)
 
     @classmethod

@@ -20,7 +20,16 @@ from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.types import AnyGold, AxisOrder, Gold, Sample
 
-__all__ = ["Envelope", "claimant", "literal", "pack", "read_gold", "unpack", "untagged"]
+__all__ = [
+    "Envelope",
+    "claimant",
+    "is_envelope",
+    "literal",
+    "pack",
+    "read_gold",
+    "unpack",
+    "untagged",
+]
 
 _MAX_CHARS = 20_000
 _SPECIAL = r"(?:<\|[^|<>]{1,64}\|>|</?s>|<pad>|<eos>)"
@@ -29,6 +38,8 @@ _LAST_TOKEN = re.compile(rf"{_SPECIAL}\Z")
 _LONGEST_TOKEN = 68
 _TAG = re.compile(r"</?answer>")
 _OPEN, _CLOSE = "<answer>", "</answer>"
+_THINK = "<think>"
+_FENCE = re.compile(r"```(?:json)?\s*([\[{].*)```\Z", re.DOTALL)
 
 
 class Envelope(BaseModel):
@@ -109,9 +120,9 @@ def read_gold(value: Any, task: str, kind: type[Gold]) -> Gold | Envelope:
     bare = untagged(value)
     if isinstance(bare, str) and bare.startswith("{") and "gold" in bare:
         fields = literal(bare)
-        bare = fields if _is_envelope(fields) else bare
+        bare = fields if is_envelope(fields) else bare
     try:
-        if not _is_envelope(bare):
+        if not is_envelope(bare):
             return kind.read(bare, task)
         fields = bare.get("gold")
         if isinstance(fields, dict) and fields.get("task") == task:
@@ -147,13 +158,17 @@ def untagged(value: Any) -> Any:
     while match := _LAST_TOKEN.search(text, max(start, end - _LONGEST_TOKEN), end):
         end = len(text[: match.start()].rstrip())
     text = text[start:end]
+    if text.startswith(_THINK):  # a worked solution before the answer
+        _, closed, after = text.partition("</think>")
+        text = after.strip() if closed and after.strip().startswith(_OPEN) else text
     if text.startswith(_OPEN) and text.endswith(_CLOSE):
         text = text[len(_OPEN) : -len(_CLOSE)].strip()
     if _TAG.search(text):
         raise ValueError(
             f"expected '<answer>...</answer>' around the whole gold, got {short(value, 120)}"
         )
-    return text
+    fenced = _FENCE.match(text)
+    return fenced[1].strip() if fenced else text
 
 
 def literal(value: Any) -> Any:
@@ -188,9 +203,15 @@ def claimant(value: Any, *, typed: bool = False) -> str | None:
     from vlreward.tasks import TASKS
 
     bare = untagged(value)
+    if is_envelope(bare):
+        gold = (literal(bare) if isinstance(bare, str) else bare).get("gold")
+        return gold.get("task") if isinstance(gold, dict) else None
     found = [task for task in TASKS if TASKS.get(task).gold.claims(bare, typed=typed)]
     return found[0] if len(found) == 1 else None
 
 
-def _is_envelope(value: Any) -> bool:
+def is_envelope(value: Any) -> bool:
+    """Whether a value is an envelope, as an object or as the text that `pack` makes."""
+    if isinstance(value, str):
+        value = literal(value) if value.startswith("{") and "gold" in value else None
     return isinstance(value, dict) and ("vlreward" in value or "gold" in value)

@@ -53,27 +53,26 @@ class BoxJudge:
         box = x_first(answer, sample.axis_order)
         if box is None:
             return ambiguous_axes()
-        frame = sample.frame or declared_frame(sample)
-        extent = frame.extent(sample.image_size, sample.input_size)
-        if extent is None or sample.image_size is None:
+        frame, size = sample.frame or declared_frame(sample), sample.image_size
+        extent = frame.extent(size, sample.input_size)
+        if extent is None or size is None:
             declared_frame(sample)  # raises unless the frame does without
         # Original pixels of an image of unknown size: only the origin bounds them.
         right, bottom = extent or (float("inf"), float("inf"))
-        if box.x1 < 0 or box.y1 < 0 or box.x2 > right or box.y2 > bottom:
+        x1, y1, x2, y2 = box
+        if x1 < 0 or y1 < 0 or x2 > right or y2 > bottom:
             inside = box.clipped(right, bottom) if self.clip else None
             if inside is None:
                 return ParseFailure(
                     FailureCode.OUT_OF_FRAME,
                     f"expected a box within {frame.value} (0, 0, {right:g}, {bottom:g}), got "
-                    f"({box.x1:g}, {box.y1:g}, {box.x2:g}, {box.y2:g})",
+                    f"({x1:g}, {y1:g}, {x2:g}, {y2:g})",
                 )
             box = inside
         if frame is Frame.ORIGINAL_PX:
             return box
         try:
-            return to_original(
-                box, frame, image_size=sample.image_size, input_size=sample.input_size
-            )
+            return to_original(box, frame, image_size=size, input_size=sample.input_size)
         except ValueError as error:  # a box so thin that it vanishes when scaled
             return ParseFailure(FailureCode.INVALID_BOX, str(error)[:200])
 

@@ -17,14 +17,31 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from vlreward.errors import OptionError
 
-__all__ = ["as_command", "check", "flag"]
+__all__ = ["as_command", "check", "declared", "flag"]
 
 T = TypeVar("T")
 
 
+def declared(options: type) -> list[tuple[str, Any, Any]]:
+    """Name, annotation and default of each field that is an option or an argument."""
+    hints = get_type_hints(options, include_extras=True)
+    return [
+        (
+            field.name,
+            hints[field.name],
+            inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
+        )
+        for field in dataclasses.fields(options)
+        if any(
+            isinstance(entry, (ArgumentInfo, OptionInfo))
+            for entry in getattr(hints[field.name], "__metadata__", ())
+        )
+    ]
+
+
 def flag(options: type, name: str) -> str:
     """How the field `name` of the dataclass `options` is written on a command line."""
-    for field, annotation, _ in _declared(options):
+    for field, annotation, _ in declared(options):
         if field == name:
             given = get_args(annotation)[1].param_decls or ()
             return next((text for text in given if text.startswith("--")), _spelled(name))
@@ -44,7 +61,7 @@ def as_command(options: type[T], run: Callable[[T], object]) -> Callable[..., No
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
         )
-        for name, annotation, default in _declared(options)
+        for name, annotation, default in declared(options)
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -62,7 +79,7 @@ def check(options: Any) -> None:
         OptionError: If a number is out of its range or not finite, or a name is not among the
             choices; says which and what is allowed.
     """
-    for name, annotation, _ in _declared(type(options)):
+    for name, annotation, _ in declared(type(options)):
         value = getattr(options, name)
         kind, info = get_args(annotation)[:2]
         problem = None if value is None else _problem(value, kind, info)
@@ -72,23 +89,6 @@ def check(options: Any) -> None:
 
 def _spelled(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _declared(options: type) -> list[tuple[str, Any, Any]]:
-    """Name, annotation and default of each field that is an option or an argument."""
-    hints = get_type_hints(options, include_extras=True)
-    return [
-        (
-            field.name,
-            hints[field.name],
-            inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
-        )
-        for field in dataclasses.fields(options)
-        if any(
-            isinstance(entry, (ArgumentInfo, OptionInfo))
-            for entry in getattr(hints[field.name], "__metadata__", ())
-        )
-    ]
 
 
 def _problem(value: Any, kind: Any, info: Any) -> str | None:

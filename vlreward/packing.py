@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from vlreward.data.dataset import Provenance
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.files import replacing
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
+from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.types import Sample
 
 __all__ = ["Packed", "pack_file"]
 
 _JSONL = (".jsonl", ".ndjson")
+_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,45 +28,47 @@ class Packed:
 
     path: Path
     """The file."""
+    column: str
+    """The column that holds the envelopes."""
     rows: int
-    """Rows written: as many as were read."""
+    """Rows written."""
     tasks: dict[str, int]
     """Rows of each task."""
     example: str
     """The first envelope."""
+    read: Provenance
+    """How the source was read: its schema, the rows left out on request, what looks suspicious."""
 
 
 def pack_file(
     source: Path,
     target: Path,
     *,
-    column: str = "ground_truth",
+    column: str | None = None,
     overwrite_column: bool = False,
-    task: str | None = None,
-    schema: str | None = None,
     frame: Frame | None = None,
     axis_order: AxisOrder | None = None,
     family: ModelFamily | None = None,
     min_pixels: int | None = None,
     max_pixels: int | None = None,
     image_root: Path | None = None,
-    flat_images: bool = False,
-    check_gold: Callable[[str], object] | None = None,
+    on_bad_image: Literal["error", "skip"] = "error",
+    **options: Any,
 ) -> Packed:
     """Add gold envelopes to a data set, for trainers that hand a reward nothing else.
 
-    The rows, their order and their other columns stay as they are. The target appears only when it
-    is complete.
+    The rows, their order and their other columns stay as they are, but for rows that `options`
+    leave out. The target appears only when it is complete.
 
     Args:
         source: A `.json` list, `.jsonl` or `.parquet`, in any schema that `vlreward.data.load`
             reads. Parquet needs the extra `data`.
         target: `.jsonl` or `.parquet`.
-        column: Name of the column; `a.b` is the field `b` of the object `a`, such as verl's
-            `reward_model.ground_truth`.
-        overwrite_column: Replace a column of that name.
-        task: Task of the golds, where the data does not tell.
-        schema: Name of the schema, where the keys do not tell.
+        column: Name of the column; `a.b` is the field `b` of the object `a`. By default where the
+            trainer that reads such rows looks: `reward_model.ground_truth` for verl, `answer` for
+            EasyR1, `solution` for ms-swift and TRL, else `ground_truth`. The gold that is read
+            from there is replaced.
+        overwrite_column: Replace another column of that name.
         frame: Frame of the coordinates that the model writes; needed for golds that lie in the
             image, unless `family` says.
         axis_order: Which coordinate of a pair the model writes first, if not as `family` says.
@@ -71,8 +76,8 @@ def pack_file(
         min_pixels: Smallest area in pixels of the resized image, if not the family's default.
         max_pixels: Largest area in pixels of the resized image, if not the family's default.
         image_root: Directory of the images; sizes that rows lack are read from them.
-        flat_images: Look for every image directly in `image_root`.
-        check_gold: As in `vlreward.data.load`.
+        on_bad_image: `error`, or `skip` for rows whose image the family refuses, and as in `load`.
+        **options: Passed on to `vlreward.data.load`.
 
     Raises:
         DataError: If a row is bad or lacks a size, or nothing says in which frame coordinates
@@ -86,34 +91,40 @@ def pack_file(
     order = axis_order or (family.axis_order if family else None)
     dataset = load(
         source,
-        task=task,
-        schema=schema,
         image_root=image_root,
-        flat_images=flat_images,
-        read_sizes=image_root is not None,
-        check_gold=check_gold,
+        read_sizes=True if image_root is not None else None,
+        on_bad_image=on_bad_image,
+        **options,
     )
-    if len(dataset) != dataset.provenance.rows:
-        raise DataError(
-            f"expected every row as a sample, got {len(dataset)} of {dataset.provenance.rows}",
-            path=source,
-        )
-    envelopes: list[str] = []
+    envelopes: dict[int, str] = {}
     tasks: dict[str, int] = {}
     problems: list[RowProblem] = []
+    refused: list[RowProblem] = []
     for row, sample in zip(dataset.row_numbers, dataset):
-        tasks[sample.task] = tasks.get(sample.task, 0) + 1
         try:
-            envelopes.append(pack(_declared(sample, used, order, family, min_pixels, max_pixels)))
+            seen = _seen(sample, family, min_pixels, max_pixels)
+        except ValueError as error:
+            bad = refused if on_bad_image == "skip" else problems
+            bad.append(RowProblem(row, str(error), kind="bad_image"))
+            continue
+        try:
+            envelopes[row] = pack(_declared(sample, used, order, seen))
         except ValueError as error:
             problems.append(RowProblem(row, str(error)))
-    if problems:
-        raise DataError(f"{len(problems)} rows cannot be packed", path=source, problems=problems)
-    if source.suffix.lower() == ".parquet":
-        _write_parquet(source, target, column, envelopes, overwrite_column)
-    else:
-        _write_rows(source, target, column, envelopes, overwrite_column)
-    return Packed(target, len(envelopes), tasks, envelopes[0])
+        tasks[sample.task] = tasks.get(sample.task, 0) + 1
+    if problems or not envelopes:
+        raise DataError(
+            f"{len(problems or refused)} rows cannot be packed",
+            path=source,
+            problems=problems or refused,
+        )
+    origin = dataset.provenance
+    origin = replace(origin, skipped=(*origin.skipped, *refused))
+    place = column or origin.gold_at
+    overwrite = overwrite_column or (column is None and place == origin.columns.get("gold"))
+    write = _write_parquet if source.suffix.lower() == ".parquet" else _write_rows
+    write(source, target, place, envelopes, overwrite)
+    return Packed(target, place, len(envelopes), tasks, next(iter(envelopes.values())), origin)
 
 
 def _check_names(source: Path, target: Path) -> None:
@@ -129,13 +140,21 @@ def _check_names(source: Path, target: Path) -> None:
         raise DataError("expected a directory to write into", path=target.parent)
 
 
+def _seen(
+    sample: Sample, family: ModelFamily | None, min_pixels: int | None, max_pixels: int | None
+) -> Size | None:
+    """The size that the model sees, if it is known.
+
+    Raises:
+        ValueError: If the family takes no such image.
+    """
+    if not sample.gold.located or sample.input_size or family is None or sample.image_size is None:
+        return sample.input_size
+    return family.input_size(sample.image_size, min_pixels=min_pixels, max_pixels=max_pixels)
+
+
 def _declared(
-    sample: Sample,
-    frame: Frame | None,
-    order: AxisOrder | None,
-    family: ModelFamily | None,
-    min_pixels: int | None,
-    max_pixels: int | None,
+    sample: Sample, frame: Frame | None, order: AxisOrder | None, seen: Size | None
 ) -> Sample:
     """The sample with the frame of predicted coordinates, and the sizes that it needs."""
     if not sample.gold.located:
@@ -146,17 +165,12 @@ def _declared(
             "nothing says in which frame the model writes coordinates: declare it with --frame or "
             f"--family (frames: {', '.join(f.value for f in Frame)})"
         )
-    input_size = sample.input_size
-    if input_size is None and family is not None and sample.image_size is not None:
-        input_size = family.input_size(
-            sample.image_size, min_pixels=min_pixels, max_pixels=max_pixels
-        )
     try:
-        used.check_sizes(sample.image_size, input_size)
+        used.check_sizes(sample.image_size, seen)
     except MissingSizeError as error:
         remedy = "--image-root" if error.missing == "image_size" else "--family"
         raise ValueError(f"{error}: the row does not say it, give {remedy}") from None
-    needed = input_size if used is Frame.INPUT_PX else sample.input_size
+    needed = seen if used is Frame.INPUT_PX else sample.input_size
     return sample.model_copy(
         update={"frame": used, "input_size": needed, "axis_order": order or sample.axis_order}
     )
@@ -174,7 +188,7 @@ def _placed(
         problem = RowProblem(number, f"{outer!r}: expected an object, got {type(parent).__name__}")
         raise DataError(f"cannot write {column!r}", path=source, problems=[problem])
     name = inner if dot else column
-    if name in parent and not overwrite:
+    if parent.get(name) is not None and not overwrite:
         problem = RowProblem(number, f"{column!r} is there already")
         raise DataError(
             "expected a new column: choose another with --column, or replace it with "
@@ -187,13 +201,14 @@ def _placed(
 
 
 def _write_rows(
-    source: Path, target: Path, column: str, envelopes: list[str], overwrite: bool
+    source: Path, target: Path, column: str, envelopes: dict[int, str], overwrite: bool
 ) -> None:
     from vlreward.data.rows import RowFile
 
     def rows() -> Iterator[dict[str, Any]]:
-        for raw, envelope in zip(RowFile(source), envelopes, strict=True):
-            yield _placed(raw.value, column, envelope, raw.number, overwrite, source)
+        for raw in RowFile(source):
+            if (envelope := envelopes.get(raw.number)) is not None:
+                yield _placed(raw.value, column, envelope, raw.number, overwrite, source)
 
     if target.suffix.lower() == ".parquet":
         pa, pq = _pyarrow()
@@ -213,24 +228,46 @@ def _write_rows(
 
 
 def _write_parquet(
-    source: Path, target: Path, column: str, envelopes: list[str], overwrite: bool
+    source: Path, target: Path, column: str, envelopes: dict[int, str], overwrite: bool
 ) -> None:
+    """Batch by batch: the pixels of a whole file need not fit into memory."""
     pa, pq = _pyarrow()
-    table = pq.read_table(source)
     if target.suffix.lower() != ".parquet":
         raise DataError("expected a name that ends in .parquet, as the source does", path=target)
+    writer = None
+    before = 0
+    with pq.ParquetFile(source) as file, replacing(target, "wb") as out:
+        for batch in file.iter_batches(_BATCH):
+            numbers = range(before + 1, before + 1 + batch.num_rows)
+            before += batch.num_rows
+            kept = [number for number in numbers if number in envelopes]
+            table = pa.Table.from_batches([batch]).take([n - numbers[0] for n in kept])
+            values = pa.array([envelopes[number] for number in kept], pa.string())
+            table = _with_column(table, column, values, overwrite, source)
+            if writer is None:
+                writer = pq.ParquetWriter(out, table.schema)
+            if kept:
+                writer.write_table(table)
+        if writer is not None:
+            writer.close()
+
+
+def _with_column(table: Any, column: str, values: Any, overwrite: bool, source: Path) -> Any:
+    pa, _ = _pyarrow()
     outer, dot, inner = column.partition(".")
-    values = pa.array(envelopes, pa.string())
     exists = outer in table.column_names
+    if exists and not overwrite:
+        exists = table.column(outer).null_count < table.num_rows
     if dot:
         fields = {}
-        if exists:
+        if outer in table.column_names:
             kind = table.schema.field(outer).type
             if not pa.types.is_struct(kind):
                 raise DataError(f"{outer!r}: expected objects, got {kind}", path=source)
             whole = table.column(outer).combine_chunks()
+            whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
             fields = {f.name: whole.field(i) for i, f in enumerate(kind)}
-        exists = inner in fields
+        exists = inner in fields and fields[inner].null_count < len(fields[inner])
         fields[inner] = values
         values = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
     if exists and not overwrite:
@@ -248,9 +285,7 @@ def _write_parquet(
     features = (table.schema.metadata or {}).get(b"huggingface")
     if features is not None:
         kept[b"huggingface"] = _with_feature(features, outer, inner)
-    table = table.replace_schema_metadata(kept)
-    with replacing(target, "wb") as file:
-        pq.write_table(table, file)
+    return table.replace_schema_metadata(kept)
 
 
 def _with_feature(metadata: bytes, outer: str, inner: str) -> bytes:

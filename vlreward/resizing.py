@@ -12,7 +12,10 @@ from vlreward.geometry import Size
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Resizing", "smart_resize"]
+__all__ = ["MAX_RATIO", "Resizing", "smart_resize"]
+
+MAX_RATIO = 200
+"""Largest ratio of an image's sides that the families' processors take."""
 
 
 def smart_resize(
@@ -49,7 +52,7 @@ def smart_resize(
     width, height = size
     if width <= 0 or height <= 0:
         raise ValueError(f"expected positive sides, got width={width}, height={height}")
-    if max(width, height) > 200 * min(width, height):
+    if max(width, height) > MAX_RATIO * min(width, height):
         raise ValueError(
             f"expected an aspect ratio of at most 200, got width={width}, height={height}"
         )
@@ -153,6 +156,18 @@ class Resizing:
             f"expected an image that can be resized to {self.min_pixels} to {self.max_pixels} "
             f"pixels with sides that are multiples of {self.factor}, got {tuple(size)}"
         )
+
+    def rounded(self, size: Size) -> Size | None:
+        """(width, height) where rounding to the factor alone gives it, None where a limit binds.
+
+        Then every processor of the family comes to the same size from the original image, as long
+        as its own limits let pass an image of that size.
+        """
+        if min(size) < self.factor or max(size) > 200 * min(size):
+            return None
+        width, height = (round(side / self.factor) * self.factor for side in size)
+        fits = self.min_pixels <= width * height <= self.max_pixels
+        return Size(width, height) if fits else None
 
     def apply(self, image: Image) -> Image:
         """The image at that size, by bicubic interpolation as the processors do it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vlreward._text import short
@@ -35,7 +35,12 @@ class Fields:
     expression: str | None = None
     """The bare referring expression, if the row has or implies one."""
     image: Any = None
-    """Path or name of the image, or the column value of an embedded image."""
+    """The image as the row has it: a path, bytes, base64, a data URI, an address, an object with
+    `bytes` or `path`, or a list of these where a row has several."""
+    image_index: Any = None
+    """Which of several images the gold lies in, from 0, if the row says."""
+    frame: Any = None
+    """Frame of the gold, if a column of its own says it."""
     id: str | None = None
     """The row's own id, if it has one."""
     image_size: tuple[Any, Any] | None = None
@@ -64,6 +69,11 @@ class Schema:
     """Whether a row that has the keys is of this schema; no row fits two."""
     typed: bool = False
     """Whether numbers are written as numbers, so that a text of digits is a text."""
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Columns by what is read from them (`gold`, `question`, `image` ...), as far as that is not
+    decided row by row; `a.b` is the field `b` of the object `a`."""
+    gold_at: str = "ground_truth"
+    """Column in which the trainer that reads such rows hands the gold to its rewards."""
 
 
 def text_at(row: Mapping[str, Any], key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 from vlreward.task import TaskSpec, TextTerm
@@ -51,8 +52,9 @@ def score_batch(
         samples: As many samples; their golds must belong to `task`.
 
     Raises:
-        ValueError: If the lengths differ, or a sample belongs to another task or lacks the frame
-            or size that its answers need: errors of the caller. No completion text raises.
+        ValueError: If the lengths differ, a sample belongs to another task or lacks the frame or
+            size that its answers need, or a term gives no finite number: errors of the caller. No
+            completion text raises.
     """
     _check(task, completions, samples)
     outcomes = [parse(task, completion) for completion in completions]
@@ -98,17 +100,18 @@ def _judged(
     samples: Sequence[Sample | Row],
 ) -> list[Any]:
     """What the judge makes of each answer; a failure to answer stays what it is."""
-    asked = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Parsed)]
-    answers = [outcome.value for outcome in outcomes if isinstance(outcome, Parsed)]
-    verdicts = many(answers, [samples[i] for i in asked])
+    asked, answers = [], []
+    for outcome, sample in zip(outcomes, samples):
+        if isinstance(outcome, Parsed):
+            asked.append(sample)
+            answers.append(outcome.value)
+    verdicts = many(answers, asked)
     if len(verdicts) != len(answers):
         raise ValueError(
             f"expected {len(answers)} verdicts from the judge of {task.name!r}, got {len(verdicts)}"
         )
-    judged: list[Any] = list(outcomes)
-    for i, verdict in zip(asked, verdicts):
-        judged[i] = verdict
-    return judged
+    following = iter(verdicts)
+    return [next(following) if isinstance(o, Parsed) else o for o in outcomes]
 
 
 def _score(
@@ -133,12 +136,8 @@ def _score(
             metrics[metric.name] = float(metric.function(judged, target))
         elif metric.on_failure is not None:
             metrics[metric.name] = metric.on_failure
-    return Score(
-        value=value,
-        terms=terms,
-        metrics=metrics,
-        failure=judged if failed else None,
-        answer=outcome.value if isinstance(outcome, Parsed) else None,
-        judged=None if failed else judged,
-        span=outcome.span,
-    )
+    if not isfinite(value):
+        raise ValueError(f"expected a finite score, got {value!r} from {terms!r}")
+    answer = outcome.value if isinstance(outcome, Parsed) else None
+    failure, judged = (judged, None) if failed else (None, judged)
+    return Score(value, terms, metrics, failure, answer, judged, outcome.span)

@@ -8,10 +8,9 @@ one. Each task defines its own class of golds, see `vlreward.tasks`.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
@@ -27,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from vlreward._text import short
 from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 
@@ -252,7 +252,7 @@ def _gold_of(value: Any) -> Any:
         return value
     task = value.get("task")
     if not isinstance(task, str):
-        raise ValueError(f"expected a gold with its 'task', got {value!r:.120}")
+        raise ValueError(f"expected a gold with its 'task', got {short(value, 120)}")
     from vlreward.tasks import gold_class  # the tasks build on this module
 
     return gold_class(task).model_validate(value)
@@ -279,6 +279,9 @@ class Sample(BaseModel):
     """What a correct answer equals."""
     image: str | None = None
     """Path or name of the image, as the data set gives it; resolved against an image root."""
+    images: tuple[str, ...] = ()
+    """All images in the order in which the model sees them, where there are several; `image` is
+    the one that the gold lies in."""
     image_size: Size | None = None
     """(width, height) in pixels of the original image, after EXIF orientation."""
     input_size: Size | None = None
@@ -337,15 +340,17 @@ class Row(NamedTuple):
     """What else the data says of the row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What one completion earned, and how."""
+_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+
+
+class Score(NamedTuple):
+    """What one completion earned, and how; `scoring` alone makes them."""
 
     value: float
     """Weighted sum of `terms` with the weights of the task; finite."""
     terms: dict[str, float]
     """Each reward term by name."""
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float]
     """Each metric by name; the task's primary metric is what accuracy is the mean of."""
     failure: ParseFailure | None = None
     """Why there was no usable answer; None if there was one (right or wrong)."""
@@ -356,9 +361,10 @@ class Score:
     span: tuple[int, int] | None = None
     """Half-open character range of the answer in the completion."""
 
-    def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
-            raise ValueError(f"expected a finite score, got {self.value!r} from {self.terms!r}")
+    @property
+    def unsettled(self) -> bool:
+        """Whether a verification did not finish: `failure` says nothing of the answer then."""
+        return self.failure is not None and self.failure.code in _UNSETTLED
 
 
 def __getattr__(name: str) -> Any:

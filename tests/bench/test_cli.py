@@ -73,6 +73,7 @@ def test_a_run_prints_a_table_and_writes_results_and_samples(rows: Path, tmp_pat
     assert samples[0]["answer"] == [0, 0, 10, 10]
     assert samples[2]["failure"]["code"] == "no_answer"
     assert sorted(path.name for path in out.iterdir()) == [
+        "config.yaml",
         "results.json",
         "samples_refcoco_val.jsonl",
     ]
@@ -211,7 +212,7 @@ BAD = {
     "no such file": (None, "no such file"),
     "not JSON": ("{", "line 1, column 2: expected JSON"),
     "empty": ("", "empty file"),
-    "no completion": ('{"ground_truth": [0, 0, 1, 1]}', "line 1: expected a completion as text"),
+    "no completion": ('{"ground_truth": [0, 0, 1, 1]}', "line 1: expected a completion in one of"),
     "no gold": ('{"completion": "x"}', "line 1: expected a gold in one of"),
     "inverted gold": (
         json.dumps(ROWS[0]) + '\n{"completion": "x", "ground_truth": [9, 0, 1, 1]}',
@@ -219,8 +220,12 @@ BAD = {
     ),
     "gold of another task": ('{"completion": "x", "ground_truth": 4}', "expected four numbers"),
     "not an object": ("[1]", "line 1: expected an object, got list"),
-    "ids twice": ((json.dumps(ROWS[0]) + "\n") * 2, "line 2: expected ids that differ, got 'a'"),
-    "completion not text": ('{"completion": 3, "gold": [0, 0, 1, 1]}', "got 3"),
+    "an id of two questions": (
+        json.dumps(ROWS[0]) + "\n" + json.dumps(ROWS[0] | {"ground_truth": [0, 0, 9, 9]}),
+        "line 2: expected ids that differ, or further answers to one question, got 'a' as in line 1"
+        " with another gold",
+    ),
+    "completion not text": ('{"completion": [3, 4], "gold": [0, 0, 1, 1]}', "got numbers: [3, 4]"),
 }
 
 

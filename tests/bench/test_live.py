@@ -247,7 +247,7 @@ def test_lm_eval_files_have_its_keys(
             ["--model", "qwen2-vl", "--sampling", "twice"],
             "'twice' is not one of 'per-dataset', 'chained'",
         ),
-        (["--model", "qwen2-vl", "--format", "csv"], "'csv' is not one of 'lm-eval'"),
+        (["--model", "qwen2-vl", "--format", "csv"], "'csv' is not one of 'lm-eval', 'inspect'"),
         (["--model", "qwen2-vl", "--temperature", "-1"], "Invalid value for '--temperature'"),
     ],
     ids=str,

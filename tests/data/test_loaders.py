@@ -163,7 +163,7 @@ class TestSchemas:
 
     def test_whole_numbers_alone_do_not_tell_the_task(self, write: Write) -> None:
         path = write("x.jsonl", [_tagged("3"), _tagged("4")])
-        with pytest.raises(DataError, match=r"task=\.\.\., one of .*counting, .*geometry, "):
+        with pytest.raises(DataError, match=r"--task, one of .*counting, .*geometry, "):
             load(path)
 
     def test_boxes_as_json_text(self, write: Write) -> None:
@@ -234,13 +234,21 @@ class TestErrors:
         with pytest.raises(UnknownSchemaError) as caught:
             load(write("x.json", [{"img": "a", "q": "b"}]))
         message = str(caught.value)
-        assert "got the keys ['img', 'q']" in message
-        for name in ("rec (image, solution)", "r1-v (image_path,", "conversations (", "schema="):
+        assert "got the keys img, q, which fit none. Name the columns: " in message
+        assert "--columns gold=q,image=img,question=COLUMN" in message
+        for name in (
+            "rec (image, solution)",
+            "r1-v (image_path,",
+            "conversations (",
+            "verl (prompt,",
+        ):
             assert name in message
 
     def test_keys_of_two_schemas(self, write: Write) -> None:
         path = write("x.json", [{**_rec(), **_r1v(3)}])
-        with pytest.raises(UnknownSchemaError, match=r"fit the schemas \['rec', 'r1-v'\]"):
+        with pytest.raises(
+            UnknownSchemaError, match=r"several fit: rec .*r1-v \(gold in ground_truth"
+        ):
             load(path)
         assert load(path, schema="r1-v")[0].target == 3
 
@@ -264,7 +272,7 @@ class TestErrors:
     def test_bad_boxes(self, write: Write, solution: Any, expected: str) -> None:
         path = write("x.json", [_rec(), _rec(solution=solution)])
         message = self._message(path)
-        assert "got 1 bad; on_bad_gold='skip'" in message
+        assert "got 1 bad; --on-bad-gold skip" in message
         assert re.search(rf"^  row 2: gold: .*{expected}", message, re.MULTILINE)
         assert message.startswith(f"{path}: ")
 
@@ -307,7 +315,7 @@ class TestErrors:
 
     def test_skipping_everything_is_an_error(self, write: Write) -> None:
         message = self._message(write("x.json", [_rec(solution=[1])]), on_bad_gold="skip")
-        assert "no row is left, all 1 were skipped" in message
+        assert "no row of 1 is left: 1 were skipped" in message
 
     def test_mixed_types_by_type(self, write: Write) -> None:
         message = self._message(write("x.jsonl", [_r1v(3), _r1v("4"), _r1v("145°")]))
@@ -328,14 +336,20 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("changes", "expected"),
         [
-            ({"image": ["a.png", "b.png"]}, "'image': expected one image per row, got 2"),
+            ({"image": ["a.png", 3]}, "expected the path of an image, got 3"),
             ({"image": 3}, "expected the path of an image, got 3"),
             ({"image": ""}, "expected the path of an image, got ''"),
             ({"id": 1.5}, "'id': expected a text or a whole number, got 1.5"),
             ({"id": "  "}, "id: .*non-empty id"),
-            ({"conversations": []}, r"a turn from 'human' and then one from 'gpt', got \[\]"),
-            ({"conversations": "x"}, "a turn from 'human' and then one from 'gpt', got 'x'"),
-            ({"conversations": [1, 2]}, r"got \[None, None\]"),
+            (
+                {"conversations": []},
+                r"'conversations': expected a text or a list of messages, got \[\]",
+            ),
+            (
+                {"conversations": "x"},
+                "'conversations': expected an answer after the question, got no",
+            ),
+            ({"conversations": [1, 2]}, r"a list of messages, got \[1, 2\]"),
             ({"width": 640}, "both width and height, got width=640, height=None"),
             ({"width": 0, "height": 2}, "width, height: expected .width, height. as two positive"),
         ],
@@ -383,7 +397,7 @@ class TestErrors:
             ("x.json", b"[" * 200_000, "nested too deeply|line 1, column"),
             ("x.json", b'[{"a": "caf\xe9"}]', "line 1, byte 12: expected UTF-8, got 0xe9"),
             ("x.jsonl", _LINE + b'"caf\xe9"', "line 2, byte 5: expected UTF-8, got 0xe9"),
-            ("x.json", b"\xef\xbb\xbf[]", "got UTF-8 with a byte order mark"),
+            ("x.json", b"\xef\xbb\xbf[]", "expected rows, got an empty list"),
             ("x.jsonl", "{}".encode("utf-16"), "got UTF-16"),
             ("x.json", "[]".encode("utf-32"), "got UTF-32"),
         ],
@@ -406,9 +420,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("option", ["on_missing", "on_bad_gold"])
     def test_unknown_option_values(self, write: Write, option: str) -> None:
-        with pytest.raises(
-            ValueError, match=f"{option}: expected 'error', .*got 'ignore'|or 'skip'"
-        ):
+        with pytest.raises(ValueError, match=f"{option}: expected error.* got 'ignore'"):
             load(write("x.json", [_rec()]), **{option: "ignore"})  # type: ignore[arg-type]
 
 
@@ -435,7 +447,7 @@ class TestImages:
             assert f"  row {i + 2}: no image '{coco}/train2014/no{i}.jpg'" in message
         assert "no10.jpg" not in message
         assert message.endswith("... and 2 more")
-        assert "on_missing='skip'" in message
+        assert "--on-missing skip" in message
 
     def test_skipping_missing_images_drops_and_reports(self, write: Write, coco: Path) -> None:
         path = write("x.json", [_rec(image="no.jpg"), _rec(), _rec(image="train2014/no.jpg")])
@@ -454,7 +466,7 @@ class TestImages:
         assert len(load(path)) == 1
 
     def test_all_missing_is_an_error_even_when_skipping(self, write: Write, coco: Path) -> None:
-        with pytest.raises(DataError, match="no sample is left: all 1 lack their image"):
+        with pytest.raises(DataError, match="no sample is left: all 1 lack a usable image"):
             load(write("x.json", [_rec(image="no")]), image_root=coco, on_missing="skip")
 
     def test_images_outside_the_root(self, write: Write, coco: Path) -> None:
@@ -465,7 +477,7 @@ class TestImages:
     def test_flat_images(self, write: Write, coco: Path) -> None:
         (coco / "train2014").rename(coco / "flat")
         path = write("x.json", [_rec()])
-        with pytest.raises(MissingImagesError, match="flat_images=True"):
+        with pytest.raises(MissingImagesError, match="--flat-images"):
             load(path, image_root=coco / "flat")
         data = load(path, image_root=coco / "flat", flat_images=True)
         assert data.image(data[0]) == coco / "flat" / "a.jpg"
@@ -478,8 +490,8 @@ class TestImages:
         row = _rec(image="train2014/turned.jpg", solution=[1, 2, 30, 40])
         del row["width"], row["height"]
         path = write("x.json", [row])
-        assert load(path, image_root=coco)[0].image_size is None
-        assert load(path, image_root=coco, read_sizes=True)[0].image_size == Size(48, 64)
+        assert load(path, image_root=coco, read_sizes=False)[0].image_size is None
+        assert load(path, image_root=coco)[0].image_size == Size(48, 64)
 
     def test_declared_sizes_are_compared(self, write: Write, coco: Path) -> None:
         row = _rec(image="train2014/turned.jpg", solution=[1, 2, 30, 40], width=64, height=48)
@@ -497,12 +509,12 @@ class TestImages:
         with pytest.raises(DataError, match="read_sizes needs the images"):
             load(write("x.json", [_rec()]), read_sizes=True)
 
-    def test_boxes_that_leave_the_image_are_noted(self, write: Write) -> None:
+    def test_boxes_that_leave_the_image_are_suspicious(self, write: Write) -> None:
         rows = [_rec(solution=[0, 0, 641.5, 428]), _rec(solution=[-3, 0, 640, 428])]
-        notes = load(write("x.json", rows)).provenance.notes
-        assert [note.row for note in notes] == [2]
-        assert "leaves the image of 640 x 428 pixels by 3" in notes[0].message
-        assert not load(write("x.json", rows), box_tolerance=3).provenance.notes
+        found = load(write("x.json", rows), on_suspicious="keep").provenance.suspicious
+        assert [problem.row for problem in found] == [2]
+        assert "leaves the image of 640 x 428 pixels by 3" in found[0].message
+        assert not load(write("x.json", rows), box_tolerance=3).provenance.suspicious
 
     def test_images_are_opened_through_the_data_set(self, write: Write, coco: Path) -> None:
         path = write(
@@ -549,7 +561,9 @@ def test_any_values_load_or_are_refused(
     path = write(f"x.{suffix}", [row, broken])
     for task in ("rec", "counting", "geometry"):
         try:
-            loaded = load(path, task=task, check_gold=_accept, on_bad_gold="skip")
+            loaded = load(
+                path, task=task, check_gold=_accept, on_bad_gold="skip", on_suspicious="keep"
+            )
         except DataError as error:
             assert str(path) in str(error)  # noqa: PT017 - both outcomes are right
         else:

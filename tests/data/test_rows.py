@@ -55,14 +55,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read_json(tmp_path / "gone")
 
 
-def test_rows_under_a_key(tmp_path: Path) -> None:
+def test_rows_under_a_key_are_results(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps({"accuracy": 50.0, "results": [{"a": 1}]}))
-    file = RowFile(path, key="results")
-    assert list(file) == [RawRow(1, {"a": 1})]
-    assert file.about == {"accuracy": 50.0}
     with pytest.raises(DataError, match="a result file of an evaluation"):
         list(RowFile(path))
-    path.write_text('{"rows": []}')
-    with pytest.raises(DataError, match="or an object with one under 'results', got dict"):
-        list(RowFile(path, key="results"))

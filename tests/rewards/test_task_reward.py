@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from vlreward.golds import pack
 from vlreward.registry import UnknownNameError
+from vlreward.resizing import Resizing
 from vlreward.rewards import REWARDS, TaskReward, giou_reward, iou50_reward, iou_reward
 from vlreward.types import FailureCode, Sample
 
 RIGHT = "<think>here</think><answer>[0, 0, 10, 10]</answer>"
 HALF = "<think>here</think><answer>[0, 0, 10, 20]</answer>"
 GOLD = [0, 0, 10, 10]
+PROCESSOR = SimpleNamespace(
+    patch_size=14, merge_size=2, size={"shortest_edge": 3136, "longest_edge": 401_408}
+)
+"""The image part of a Qwen2.5-VL processor with the limit of the published scripts."""
 
 
 def rec(**fields: Any) -> str:
@@ -58,6 +66,56 @@ def test_a_family_gives_frame_and_input_size() -> None:
     assert reward([text], [[0, 0, 640, 428]], image_size=[(640, 428)]) == [1.0]
     original = TaskReward("rec", terms=["iou"], frame="original_px")
     assert original([text], [[0, 0, 640, 428]], image_size=[(640, 428)]) == [0.0]  # out of frame
+
+
+LARGE: Any = {"completions": ["<answer>[84, 44, 420, 224]</answer>"], "image_size": [(1920, 1080)]}
+"""An answer in the pixels at which a processor with max_pixels 401,408 shows it: 840 x 448."""
+LARGE_GOLD = [192, 106, 960, 540]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"family": "qwen2.5-vl", "max_pixels": 401_408},
+        {"family": "qwen2.5-vl", "processor": SimpleNamespace(image_processor=PROCESSOR)},
+        {"frame": "input_px", "processor": PROCESSOR},
+        {"frame": "input_px", "resizing": Resizing(28, 3136, 401_408)},
+    ],
+)
+def test_the_limits_of_the_processor_are_those_of_the_reward(options: dict[str, Any]) -> None:
+    """By the family's default limit, a perfect answer earned an IoU of 0.015."""
+    reward = TaskReward("rec", terms=["iou"], **options)
+    for made in (reward, replace(reward, weights={"iou": 1.0}), pickle.loads(pickle.dumps(reward))):
+        (value,) = made(solution=[LARGE_GOLD], **LARGE)
+        assert value == pytest.approx(1, abs=0.01)
+
+
+def test_a_large_image_is_not_guessed_at() -> None:
+    reward = TaskReward("rec", terms=["iou"], family="qwen2.5-vl")
+    with pytest.raises(ValueError, match=r"row 0 .*1920 x 1080 pixels is seen as.*max_pixels="):
+        reward(solution=[LARGE_GOLD], **LARGE)
+    (value,) = reward(solution=[LARGE_GOLD], input_size=[(840, 448)], **LARGE)
+    assert value == pytest.approx(1, abs=0.01)
+    # What needs no such size goes on: other frames, and tasks without coordinates.
+    other = TaskReward("rec", terms=["iou"], family="qwen3-vl")
+    call: Any = {"solution": [LARGE_GOLD], "image_size": [(1920, 1080)]}
+    assert other(["<answer>[100, 98, 500, 500]</answer>"], **call) == [pytest.approx(1, abs=0.01)]
+    counting = TaskReward("counting", terms=["exact"], family="qwen2.5-vl")
+    assert counting(["<answer>2</answer>"], [2], image_size=[(1920, 1080)]) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_pixels": 401_408}, "expected a family beside min_pixels and max_pixels"),
+        ({"family": "gemini", "max_pixels": 401_408}, "limits areas, got the family 'gemini'"),
+        ({"processor": object()}, "limits areas, got the processor object"),
+        ({"processor": PROCESSOR, "max_pixels": 401_408}, "a processor has its own limits"),
+    ],
+)
+def test_limits_that_say_nothing_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TaskReward("rec", **options)
 
 
 def test_clipping_is_asked_for() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,3 +22,22 @@ def scenes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         entries.append(f"  - {{json_path: {task}.jsonl, task: {task}}}\n")
     (root / "mixture.yaml").write_text("datasets:\n" + "".join(entries), encoding="utf-8")
     return root
+
+
+@pytest.fixture(scope="session")
+def training_options() -> Callable[..., Any]:
+    """The options that `prepare_run` reads of a backend's: `training_options(output_dir)`."""
+
+    def make(output_dir: Path, **more: Any) -> Any:
+        return SimpleNamespace(
+            **{
+                "output_dir": str(output_dir),
+                "reward_weights": None,
+                "max_steps": 10,
+                "num_train_epochs": 3,
+                "resume_from_checkpoint": None,
+                **more,
+            }
+        )
+
+    return make

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,18 +24,37 @@ from vlreward.training.memory import estimate
 from vlreward.training.models import ModelSize
 from vlreward.training.preparing import Run, prepare_run
 
+_Prepare = Callable[..., Run]
 
-def _prepare(file: Path, task: str, frame: str = "input_px", **options: Any) -> Run:
+
+@pytest.fixture
+def prepare(training_options: Callable[..., Any]) -> _Prepare:
+    """A run of a file: `prepare(file, task, frame, reward_weights=..., **arguments)`."""
+    return partial(_prepare, training_options)
+
+
+def _prepare(
+    training_options: Callable[..., Any],
+    file: Path,
+    task: str,
+    frame: str = "input_px",
+    reward_weights: list[float] | None = None,
+    **options: Any,
+) -> Run:
     arguments = Arguments(data=str(file), image_root=str(file.parent), frame=frame, **options)
-    training = SimpleNamespace(output_dir=str(file.parent / "out"), reward_weights=None)
+    training = training_options(file.parent / "out", reward_weights=reward_weights)
     resizing = Resizing(28, 56 * 56, 112 * 112)
     made = Options(task, arguments, training)
-    return prepare_run(made, None, None, resizing, model_type="mine", rank=0, local_rank=0)
+    return prepare_run(
+        made, None, None, resizing, model_type="mine", rank=0, local_rank=0, questions=2
+    )
 
 
 @pytest.mark.parametrize("frame", ["original_px", "input_px", "norm1000", "norm999", "norm1"])
-def test_the_perfect_answer_earns_everything_in_every_frame(frame: str, scenes_data: Path) -> None:
-    run = _prepare(scenes_data / "rec.jsonl", "rec", frame, traces=False)
+def test_the_perfect_answer_earns_everything_in_every_frame(
+    frame: str, scenes_data: Path, prepare: _Prepare
+) -> None:
+    run = prepare(scenes_data / "rec.jsonl", "rec", frame, traces=False)
     iou, form = run.rewards
     for row in run.rows:
         answer = perfect_answer(row)
@@ -44,8 +64,8 @@ def test_the_perfect_answer_earns_everything_in_every_frame(frame: str, scenes_d
         assert row["frame"] == frame
 
 
-def test_rewards_of_each_task_without_a_trace(scenes_data: Path) -> None:
-    run = _prepare(scenes_data / "mixture.yaml", "mixture")
+def test_rewards_of_each_task_without_a_trace(scenes_data: Path, prepare: _Prepare) -> None:
+    run = prepare(scenes_data / "mixture.yaml", "mixture")
     lines = rewards_text(run).splitlines()
     assert [line.partition(" answer: ")[0] for line in lines] == [
         *("counting, perfect", "counting, empty", "geometry, perfect", "geometry, empty"),
@@ -56,15 +76,19 @@ def test_rewards_of_each_task_without_a_trace(scenes_data: Path) -> None:
     assert not (scenes_data / "out").exists()
 
 
-def test_a_protocol_of_whole_numbers_has_a_perfect_answer_too(scenes_data: Path) -> None:
+def test_a_protocol_of_whole_numbers_has_a_perfect_answer_too(
+    scenes_data: Path, prepare: _Prepare
+) -> None:
     file = scenes_data / "rec.jsonl"
-    run = _prepare(file, "rec", "norm1000", protocol="vlm-r1")
+    run = prepare(file, "rec", "norm1000", protocol="vlm-r1")
     (perfect, _) = rewards_text(run).splitlines()
-    assert re.search(r"perfect answer: 0\.9\d* = iou 0\.9.*\[\d+, \d+, \d+, \d+\]", perfect)
+    assert re.search(
+        r"perfect answer: 1\.9\d* = iou 0\.9\d*, format 1 .*\[\d+, \d+, \d+, \d+\]", perfect
+    ), "both of VLM-R1's rewards, of weight 1 each"
 
 
-def test_data_and_frame_are_named(scenes_data: Path) -> None:
-    run = _prepare(scenes_data / "mixture.yaml", "mixture")
+def test_data_and_frame_are_named(scenes_data: Path, prepare: _Prepare) -> None:
+    run = prepare(scenes_data / "mixture.yaml", "mixture")
     text = data_text(run.samples)
     assert text.startswith(f"12 rows of {scenes_data / 'mixture.yaml'} (mixture, mixed)")
     assert text.count(": 4 rows, ") == 3
@@ -73,7 +97,22 @@ def test_data_and_frame_are_named(scenes_data: Path) -> None:
     assert frames["counting"].endswith("the task 'counting' has no coordinates")
 
 
-def test_memory_and_the_whole_text(scenes_data: Path) -> None:
+def test_reward_weights_are_the_weights_of_dry_run_and_traces(
+    scenes_data: Path, prepare: _Prepare
+) -> None:
+    """`--reward_weights` was TRL's alone: a right answer earned 2 here, and 1 in training."""
+    run = prepare(scenes_data / "mixture.yaml", "mixture", reward_weights=[1, 0, 1, 1, 3, 0.5])
+    assert "counting, perfect answer: 1 = exact 1, format 1" in rewards_text(run)
+    assert [reward.weight for reward in run.rewards] == [1, 0, 1, 1, 3, 0.5]
+    row = run.rows[next(i for i, row in enumerate(run.rows) if row["task"] == "rec")]
+    columns = {name: [value] for name, value in row.items() if name != "solution"}
+    rec = run.rewards[-1].shared.reward
+    (score,) = rec.scores([perfect_answer(row)], [row["solution"]], **columns)
+    assert score is not None
+    assert score.value == pytest.approx(3.5)
+
+
+def test_memory_and_the_whole_text(scenes_data: Path, prepare: _Prepare) -> None:
     size = ModelSize(2_000_000, 500_000, 0, 2, 8, 16, 32, 100)
     own = estimate(
         size,
@@ -92,11 +131,11 @@ def test_memory_and_the_whole_text(scenes_data: Path) -> None:
         "ddp, 2 process(es):",
     ]
     assert text.splitlines()[-1].startswith("total")
-    run = _prepare(scenes_data / "rec.jsonl", "rec")
+    run = prepare(scenes_data / "rec.jsonl", "rec")
     first = run.samples[0].id
     whole = describe(run, {"training": {"beta": 0}}, "others: default", prompt="Q", memory=text)
     assert [line for line in whole.splitlines() if line.startswith("# ")] == [
-        *("# configuration", "# data", f"# prompt of {first}", "# frame", "# rewards"),
+        *("# configuration", "# data", "# steps", f"# prompt of {first}", "# frame", "# rewards"),
         "# memory on each GPU, estimated",
     ]
     assert "task: rec\n" in whole

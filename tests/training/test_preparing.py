@@ -9,21 +9,23 @@ from typing import Any
 import pytest
 
 from vlreward.data import DataError
-from vlreward.errors import OptionError
+from vlreward.errors import OptionError, UserError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.registry import UnknownNameError
 from vlreward.resizing import Resizing
 from vlreward.tasks import get_task
-from vlreward.training.arguments import Arguments
+from vlreward.training.arguments import Arguments, Options
 from vlreward.training.preparing import (
     columns_for,
-    load_samples,
+    prepare_run,
     reward_functions,
+    reweighted,
     task_rewards,
-    tasks_of,
 )
 from vlreward.training.rewards import TermReward
+from vlreward.training.samples import load_samples, tasks_of
+from vlreward.verify import shutdown
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 
@@ -33,7 +35,7 @@ def _arguments(data: Path, **more: Any) -> Arguments:
 
 
 def _functions(arguments: Arguments, tasks: list[str], **more: Any) -> list[TermReward]:
-    options = {"output_dir": "out", "rank": 3, "weights": None, **more}
+    options = {"output_dir": "out", "rank": 3, **more}
     return reward_functions(task_rewards(arguments, tasks), arguments, **options)
 
 
@@ -53,10 +55,14 @@ def test_rows_of_another_task_are_refused(scenes_data: Path) -> None:
     assert "start with 'mixture' instead of 'rec'" in text
 
 
-def test_images_must_have_a_place(scenes_data: Path) -> None:
+def test_images_lie_beside_their_file_unless_told_otherwise(
+    scenes_data: Path, tmp_path: Path
+) -> None:
     file = str(scenes_data / "rec.jsonl")
-    with pytest.raises(OptionError, match=r"rec\.jsonl: no image root is known: give --image-root"):
-        load_samples(file, "rec", Arguments(data=file))
+    samples = load_samples(file, "rec", Arguments(data=file))
+    assert Path(str(samples.image(samples[0]))).is_file()
+    with pytest.raises(DataError, match="expected every image to exist"):
+        load_samples(file, "rec", Arguments(data=file, image_root=str(tmp_path)))
 
 
 def test_terms_and_weights_of_the_options_reach_the_functions(tmp_path: Path) -> None:
@@ -99,10 +105,17 @@ def test_options_that_do_not_fit_name_themselves(
         task_rewards(Arguments(data="d", **options), ["rec"])
 
 
-def test_there_is_one_weight_for_each_function() -> None:
+def test_there_is_one_weight_for_each_function_from_one_option() -> None:
+    arguments = Arguments(data="d")
+    rewards = task_rewards(arguments, ["rec"])
     message = r"--reward_weights: expected 2 numbers, for rec_iou, rec_format; got \[1\]"
     with pytest.raises(OptionError, match=message):
-        _functions(Arguments(data="d"), ["rec"], weights=[1])
+        reweighted(rewards, arguments, [1])
+    both = Arguments(data="d", weights=["iou=2"])
+    with pytest.raises(OptionError, match="--weights and --reward_weights both say what terms"):
+        reweighted(task_rewards(both, ["rec"]), both, [1, 1])
+    (reward,) = reweighted(rewards, arguments, [2, 0])
+    assert [term.weight for term in reward.spec.terms] == [2, 0]
 
 
 def test_columns_take_the_prompt_and_frame_of_the_options(scenes_data: Path) -> None:
@@ -124,3 +137,28 @@ def test_columns_take_the_prompt_and_frame_of_the_options(scenes_data: Path) -> 
     unknown = _arguments(file, prompt="rec-r2")
     with pytest.raises(UnknownNameError, match="did you mean 'rec-r1'"):
         columns_for(samples, unknown, rewards, RESIZING, "qwen2_5_vl")
+
+
+def test_a_verifier_that_cannot_start_is_found_before_the_first_step(
+    scenes_data: Path, training_options: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ended at the first answer that needed it; the dry run said that all was well."""
+    (tmp_path / "math_verify.py").write_text("raise ModuleNotFoundError('No module math_verify')")
+    monkeypatch.syspath_prepend(tmp_path)
+    shutdown()  # workers that are up already have what they need
+    options = Options(
+        "geometry",
+        Arguments(data=str(scenes_data / "geometry.jsonl"), image_root=str(scenes_data)),
+        training_options(tmp_path / "out"),
+    )
+    given: Any = (options, None, None, RESIZING)
+    places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
+    try:
+        with pytest.raises(
+            UserError, match=r"'geometry' cannot be compared.*No module math_verify"
+        ):
+            prepare_run(*given, **places)
+    finally:
+        monkeypatch.undo()
+        shutdown()
+    assert prepare_run(*given, **places).rewards

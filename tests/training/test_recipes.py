@@ -35,6 +35,26 @@ def test_limits_are_those_of_the_published_scripts(task: str, limits: tuple[Any,
     assert tuple(options[name] for name in names) == limits
 
 
+def test_loss_and_sampling_are_those_of_the_published_scripts() -> None:
+    """VLM-R1 grpo_trainer.py:771, R1-V and PaddleMIX r1_mllm alike: the mean over the tokens of
+    each completion; top_k 50, literally or as transformers' default then. Not with vLLM."""
+    options = defaults("rec")
+    assert (options["loss_type"], options["top_k"]) == ("grpo", 50)
+    assert "top_k" not in defaults("rec", chosen={"use_vllm": True})
+
+
+def test_epochs_take_the_place_of_steps() -> None:
+    assert defaults("rec")["max_steps"] == 500
+    assert "max_steps" not in defaults("rec", chosen={"num_train_epochs": 2})
+
+
+def test_evaluation_data_are_evaluated() -> None:
+    assert "eval_strategy" not in defaults("rec")
+    options = defaults("rec", chosen={"eval_data": "d", "save_steps": 7})
+    assert (options["eval_strategy"], options["eval_steps"]) == ("steps", 7)
+    assert options["metric_for_best_model"] == "acc"
+
+
 def test_tasks_of_plug_ins_are_trained_by_their_own_recipe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

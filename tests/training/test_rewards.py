@@ -185,7 +185,9 @@ def test_pickled_together_they_still_share() -> None:
 def test_an_unfinished_verification_is_zero_or_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     from vlreward.types import FailureCode, ParseFailure, Score
 
-    late = Score(0.0, {"correct": 0.0, "format": 1.0}, failure=ParseFailure(FailureCode.TIMEOUT))
+    late = Score(
+        0.0, {"correct": 0.0, "format": 1.0}, {}, failure=ParseFailure(FailureCode.TIMEOUT)
+    )
     for setting, expected in (("zero", 0.0), ("none", None)):
         (correct, _) = term_rewards([TaskReward("geometry", on_timeout=setting)])  # type: ignore[arg-type]
         monkeypatch.setattr(TaskReward, "scores", lambda *args, **columns: [late])
@@ -202,6 +204,7 @@ def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:
     rec, counting = map(json.loads, text.splitlines())
     assert rec == {
         "step": 4,
+        "mode": "train",
         "id": "rec/1",
         "task": "rec",
         "completion": "<think>so</think><answer>[0, 0, 10, 10]</answer>",
@@ -247,6 +250,6 @@ def test_answers_of_any_task_can_be_shown_and_traced(tmp_path: Path) -> None:
     assert (shown("x"), shown(3), shown(None), shown([box])) == ("x", "3", None, str([box]))
     trace = TraceFile(str(tmp_path))
     answers = [[(box, "cup")], {1}, _Label(), 3]
-    trace.write("mine", ["?"] * 4, [Score(0.0, {}, answer=answer) for answer in answers], {})
+    trace.write("mine", ["?"] * 4, [Score(0.0, {}, {}, answer=answer) for answer in answers], {})
     written = [json.loads(line)["answer"] for line in trace.path.read_text().splitlines()]
     assert written == [[[[1, 2, 3.5, 4], "cup"]], [1], "a label", 3]

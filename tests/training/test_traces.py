@@ -26,3 +26,13 @@ def test_the_first_process_sees_to_files_without_a_process(tmp_path: Path) -> No
     assert [len(file.path.read_bytes().splitlines()) for file in files] == [2, 1, 2, 2]
     files[0].resume(1, world_size=2)
     assert [len(file.path.read_bytes().splitlines()) for file in files] == [1, 1, 1, 1]
+
+
+def test_the_evaluation_before_a_checkpoint_is_kept(tmp_path: Path) -> None:
+    """It is made before the checkpoint of its step, and not again by a run that goes on there."""
+    traces = TraceFile(str(tmp_path))
+    kinds = [(1, "train"), (2, "eval"), (2, "train"), (3, "eval")]
+    lines = [f'{{"step": {step}, "mode": "{mode}"}}\n' for step, mode in kinds]
+    traces.path.write_text("".join(lines), encoding="utf-8")
+    traces.rewind(2)
+    assert traces.path.read_text(encoding="utf-8") == "".join(lines[:2])

@@ -13,9 +13,10 @@ from vlreward.metrics.attempts import best_of, majority_of, spread
 from vlreward.metrics.intervals import bootstrap_mean
 from vlreward.types import Sample, Score
 
-__all__ = ["attempts_at", "summarise"]
+__all__ = ["RIGHT", "attempts_at", "summarise", "vote"]
 
-_RIGHT = ("right",)
+RIGHT = ("right",)
+"""What all right answers vote."""
 _LONGEST_VOTE = 1000
 
 
@@ -51,7 +52,7 @@ def summarise(samples: Sequence[Sample], scores: Sequence[Score], primary: str) 
     passed = {k: {q: best_of(v, k) for q, v in values.items() if len(v) >= k} for k in ks}
     votes = {q: [_vote(scores[i], primary) for i in mine] for q, mine in places.items()}
     elected = {
-        k: {q: majority_of(v, _RIGHT, k) for q, v in votes.items() if len(v) >= k} for k in ks
+        k: {q: majority_of(v, RIGHT, k) for q, v in votes.items() if len(v) >= k} for k in ks
     }
     return Attempts(
         questions=len(places),
@@ -69,14 +70,23 @@ def summarise(samples: Sequence[Sample], scores: Sequence[Score], primary: str) 
     )
 
 
-def _vote(score: Score, primary: str) -> Hashable | None:
-    if score.failure is not None:
-        return None
-    if score.metrics[primary] >= 1:
-        return _RIGHT
-    answer = to_jsonable_python(score.answer, fallback=str, inf_nan_mode="null")
+def vote(failed: bool, right: bool, answer: object) -> Hashable | None:
+    """What an answer votes, see `summarise`; None where it is not usable.
+
+    Args:
+        failed: Whether there is no usable answer.
+        right: Whether the judge calls it right.
+        answer: The answer as it was read, as JSON gives it.
+    """
+    if failed or right:
+        return None if failed else RIGHT
     text = answer if isinstance(answer, str) else json.dumps(answer, sort_keys=True)
     return "".join(text[:_LONGEST_VOTE].split())
+
+
+def _vote(score: Score, primary: str) -> Hashable | None:
+    answer = to_jsonable_python(score.answer, fallback=str, inf_nan_mode="null")
+    return vote(score.failure is not None, score.metrics[primary] >= 1, answer)
 
 
 def _mean(values: object) -> float:

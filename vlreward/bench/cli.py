@@ -29,7 +29,17 @@ model.
 
     [bold]vlreward-bench demo[/bold] shows it on something that ships with the package.
 
+    [bold]vlreward-bench --config run.yaml[/bold] takes its options from a file.
+
     [bold]vlreward-bench run --help[/bold] lists all options ("run" may be left out).
+
+    Rules are [bold]strict[/bold] or those of published work ([bold]--protocol[/bold] vlm-r1, \
+paddlemix, r1-v); boxes and points are read in the frame of the model's family, which \
+[bold]vlreward families[/bold] lists. A key for an endpoint is read from the environment variable \
+OPENAI_API_KEY, and from nowhere else.
+
+    Exit codes: 0 done; 1 --expect not met; 2 bad input; 3 the engine failed; 130 interrupted, \
+what was answered is kept.
     """,
 )
 
@@ -69,7 +79,7 @@ def demo(
 ) -> None:
     """See the whole path on something that ships with the package.
 
-    With the extra `hf`: the packaged 3-million-parameter Qwen2.5-VL answers questions on \
+    With the extra `hf`: the packaged 3.9-million-parameter Qwen2.5-VL answers questions on \
 synthetic scenes. Without: recorded completions of published models are scored.
     """
     from vlreward.bench.demo import run_demo
@@ -79,7 +89,7 @@ synthetic scenes. Without: recorded completions of published models are scored.
 
 @app.command("list")
 def list_suites() -> None:
-    """Describe the suites, the protocols and the prompt presets."""
+    """Describe the suites by task, where their data come from, the protocols and the prompts."""
     from vlreward.bench.table import print_catalogue
 
     print_catalogue()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,8 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 from vlreward.errors import OptionError, UserError
 
 if TYPE_CHECKING:
+    from vlreward.bench.asked import Asked
     from vlreward.bench.evaluate import Evaluation
     from vlreward.bench.options import RunOptions
+    from vlreward.data.dataset import Dataset
     from vlreward.prompts import PromptTemplate
     from vlreward.suite import Suite
     from vlreward.task import TaskSpec
@@ -44,21 +48,34 @@ def run_command(options: RunOptions) -> list[Evaluation]:
     from vlreward.suite import get_suite
 
     suites = [get_suite(name) for name in options.suites]
-    if not any(suite.file for suite in suites):
-        unread = ("data", "data_root", "image_root", "flat_images", "on_missing")
+    if not any(suite.file for suite in suites) and not options.completions:
+        unread = {"data", "data_root", "image_root", "flat_images", "on_missing"}
+        unread |= {"columns", "gold_frame", "on_suspicious", "where", "split", "on_bad_image"}
+        unread |= {"allow_urls"}
         options.refuse("a suite that is generated", unread)
+    _check_directory(options.out)
     expectations = [_expectation(text, options.suites) for text in options.expect or ()]
     rules = [_rules(suite, options) for suite in suites]
     evaluations = _recorded(rules, options) if options.completions else _live(rules, options)
     finish(
         evaluations,
         options.out,
+        options=options,
         overwrite=options.overwrite,
-        lm_eval=options.format == "lm-eval",
+        log_format=options.format,
         html=options.html,
     )
     _check(evaluations, expectations)
     return evaluations
+
+
+def _check_directory(out: Path) -> None:
+    """Tell before the run what would be told after it."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise OptionError(f"--out: expected a directory, got {str(out)!r}: {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OptionError(f"--out: {str(out)!r} cannot be written: no permission in {there}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,6 @@ class _Rules:
 
 
 def _rules(suite: Suite, options: RunOptions) -> _Rules:
-    from vlreward.bench.mixed import rules_of
     from vlreward.prompts import get_prompt
     from vlreward.tasks import get_task
 
@@ -86,10 +102,8 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
         )
     if preset is None:
         preset = get_prompt(suite.prompts[method]) if method in suite.prompts else spec.prompt
-    more: dict[str, PromptTemplate] = {}
-    if options.prompt is None:
-        rules = rules_of(suite, spec)
-        more = {name: one.prompt for name, one in rules.items() if name != spec.name}
+    own = {task: suite.prompts.get(f"{method} {task}") for task in suite.also}
+    more = {task: get_prompt(name) for task, name in own.items() if name and not options.prompt}
     return _Rules(suite, spec.configured(clip=options.clip), preset, more)
 
 
@@ -115,12 +129,14 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             axis_order=options.axis_order,
             family=family,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
+            columns=options.columns,
+            gold_frame=options.gold_frame,
         )
-        notes = []
+        notes = list(file.notes)
         if file.accuracy is not None:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
-        if suite.n is not None and len(file.rows) != suite.n:
-            notes.append(f"{len(file.rows)} samples; the whole split has {suite.n}")
+        if suite.n is not None and file.questions != suite.n:
+            notes.append(f"{file.questions} samples; the whole split has {suite.n}")
         evaluation = evaluate(
             suite,
             rule.spec,
@@ -135,6 +151,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             },
             notes=notes,
             images=dataset.images if dataset is not None else image_source(suite, options, None),
+            attempts=[row.attempt for row in file.rows],
         )
         primary = rule.spec.primary
         verdicts = [row.correct for row in file.rows]
@@ -146,6 +163,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
 
 
 def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+    from vlreward.bench.config_file import write_config
     from vlreward.bench.controls import shuffle_images, with_controls
     from vlreward.bench.live import LiveRun, shown_name
     from vlreward.bench.occupied import occupy
@@ -167,6 +185,8 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
         occupy(options.out, about, options.overwrite)
     engine = make_engine(options.engine, options)
     try:
+        if engine.rank == 0:
+            write_config(options, options.out)  # also of a run that is stopped
         live = LiveRun(
             engine,
             options.out,
@@ -176,23 +196,29 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             axis_order=options.axis_order,
             attempts=options.samples,
         )
-        for rule, dataset in zip(rules, datasets):
-            asked = (rule.spec, rule.prompt)
-            evaluation = live.evaluate(rule.suite, dataset, *asked, prompts=rule.prompts)
-            evaluations += with_controls(evaluation) if options.controls else [evaluation]
-            if engine.rank == 0:
-                Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
-            if options.controls and len(dataset) > 1:
-                shuffled = shuffle_images(dataset)
-                evaluations.append(
-                    live.evaluate(
+        with ExitStack() as stack:
+            asked: list[Asked] = []
+            for rule, dataset in zip(rules, datasets):
+                runs: list[tuple[Dataset, str | None]] = [(dataset, None)]
+                if options.controls and len(dataset) > 1:
+                    runs.append((shuffle_images(dataset), "shuffled-images"))
+                for data, control in runs:
+                    # The engine goes on to what is next while the last scores are computed.
+                    one = live.ask(
                         rule.suite,
-                        shuffled,
-                        *asked,
+                        data,
+                        rule.spec,
+                        rule.prompt,
                         prompts=rule.prompts,
-                        control="shuffled-images",
+                        control=control,
                     )
-                )
+                    asked.append(stack.enter_context(one))
+                if engine.rank == 0:
+                    Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
+            for one in asked:
+                evaluation = one.evaluation()
+                plain = options.controls and "control" not in evaluation.provenance
+                evaluations += with_controls(evaluation) if plain else [evaluation]
     finally:
         engine.close()
     return evaluations if engine.rank == 0 else []
@@ -202,8 +228,9 @@ def finish(
     evaluations: Sequence[Evaluation],
     out: Path,
     *,
+    options: RunOptions | None = None,
     overwrite: bool = False,
-    lm_eval: bool = False,
+    log_format: str | None = None,
     html: bool = False,
 ) -> None:
     """Write all files of a run, then print the table and where the files are.
@@ -213,15 +240,25 @@ def finish(
     """
     from rich.console import Console
 
+    from vlreward.bench.config_file import write_config
     from vlreward.bench.occupied import occupy
     from vlreward.bench.output import write_results
     from vlreward.bench.table import print_evaluations
+    from vlreward.bench.unfinished import clear
 
     if not evaluations:  # not the first process of several
         return
     occupy(out, [{"suite": e.suite.name, **e.provenance} for e in evaluations], overwrite)
     written = write_results(evaluations, out)
-    if lm_eval:
+    if options is not None:
+        written.append(write_config(options, out))
+    for evaluation in evaluations:
+        clear(out, evaluation.name)
+    if log_format == "inspect":
+        from vlreward.bench.inspect_format import write_inspect
+
+        written += write_inspect(evaluations, out / "inspect")
+    if log_format == "lm-eval":
         from vlreward.bench.lm_eval import write_lm_eval
 
         written += write_lm_eval(evaluations, out / "lm-eval")

@@ -30,6 +30,7 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from vlreward.report.categories import shared_ends
     from vlreward.report.load import load_runs
     from vlreward.report.pairs import by_question, compare_runs, mostly_right
 
@@ -64,6 +65,7 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
             console.print(f"note: {escape(note)}", soft_wrap=True)
         first, second = runs[0].suites[pair.suite], runs[1].suites[pair.suite_b]
         mine, others = by_question(first), by_question(second)
+        cut = shared_ends([row.question for row in first.samples or ()]) or (0, 0)
         shown = 0
         for key in (key for key in mine if key in others):
             better = mostly_right(second, others[key])
@@ -74,7 +76,8 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
                 break
             shown += 1
             row, verb = mine[key][0], "fixed " if better else "broken"
-            question = " ".join((row.expression or row.question or "").split())[:60]
+            told = row.question[cut[0] : len(row.question) - cut[1]]
+            question = " ".join((row.expression or told).split())[:60]
             console.print(
                 escape(f"  {verb} {key}: {_answers(mine[key])} -> {_answers(others[key])}")
                 + escape(f"  {question}"),

@@ -25,7 +25,7 @@ from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
 from vlreward.verify import Verdict
 
-__all__ = ["Evaluation", "evaluate", "file_fields", "sample_row"]
+__all__ = ["Evaluation", "evaluate", "file_fields", "sample_row", "way"]
 
 _OUTSIDE_WARNING = 0.05
 
@@ -110,7 +110,7 @@ class Evaluation:
             prompt_hash=self.prompt.hash,
             frame=self.frame.value if self.frame else None,
             frame_declared_by=self.frame_declared_by,
-            image_root=_way(directory, images.root) if directory and images else None,
+            image_root=way(directory, images.root) if directory and images else None,
             flat_images=images is not None and images.flat,
             references=[r.model_dump() for r in self.suite.references],
             notes=list(self.notes),
@@ -158,7 +158,7 @@ def _plain(value: Any) -> Any:
     return to_jsonable_python(value, fallback=str, inf_nan_mode="null")
 
 
-def _way(start: Path, to: Path) -> str | None:
+def way(start: Path, to: Path) -> str | None:
     """The relative path, which holds wherever the two are moved together."""
     try:
         return Path(os.path.relpath(to, start)).as_posix()

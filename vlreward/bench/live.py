@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.asked import Asked
+from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.live_scores import LiveScores
 from vlreward.bench.mixed import rules_of
 from vlreward.bench.runner import Completed, run_suite
+from vlreward.bench.unfinished import Unfinished
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource, image_size
 from vlreward.engines.base import Engine
-from vlreward.frames import AxisOrder, Frame
+from vlreward.frames import FAMILIES, AxisOrder, Frame
 from vlreward.prompts import PromptTemplate
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
@@ -55,7 +57,22 @@ class LiveRun:
         prompts: Mapping[str, PromptTemplate] | None = None,
         control: str | None = None,
     ) -> Evaluation:
-        """Run and score one suite, resuming an earlier run of it.
+        """Run and score one suite; see `ask`."""
+        asked = self.ask(suite, dataset, spec, prompt, prompts=prompts, control=control)
+        with asked:
+            return asked.evaluation()
+
+    def ask(
+        self,
+        suite: Suite,
+        dataset: Dataset,
+        spec: TaskSpec,
+        prompt: PromptTemplate,
+        *,
+        prompts: Mapping[str, PromptTemplate] | None = None,
+        control: str | None = None,
+    ) -> Asked:
+        """Have one suite answered, resuming an earlier run of it, while its scores are computed.
 
         Args:
             suite: The suite.
@@ -71,16 +88,38 @@ class LiveRun:
         """
         specs = rules_of(suite, spec)
         frame, declared_by = self._frame(specs)
-        family = self.engine.family
+        family, origin = self.engine.family, dataset.provenance
         order = self.axis_order or (family.axis_order if family else None)
-        about = {"data_sha256": dataset.provenance.sha256, "ids_sha256": dataset.ids_sha256}
+        about = {"data_sha256": origin.sha256, "ids_sha256": dataset.ids_sha256}
         name = suite.name if control is None else f"{suite.name}@{control}"
+        if control is not None:
+            suite = suite.model_copy(update={"references": ()})
+        made: dict[str, Any] = {
+            "prompt": prompt,
+            "name": dataset.name,
+            "frame": frame,
+            "frame_declared_by": declared_by,
+            "images": dataset.images,
+            "provenance": {
+                "model": shown_name(self.engine.model),
+                "engine": self.engine.describe(),
+                **about,
+                "sampling": origin.sampling,
+                **({} if control is None else {"control": control}),
+            },
+        }
 
         def seen(item: Completed) -> Sample:
             return self._seen(item, dataset.images, frame, order)
 
-        with LiveScores(specs, seen) as live:
-            completed = run_suite(
+        wanted = len(dataset) * self.attempts
+        open_file = None
+        if self.engine.rank == 0:
+            open_file = Unfinished(self.out, suite, spec, wanted, self.attempts > 1, made)
+        live = LiveScores(specs, seen, None if open_file is None else open_file.add)
+        asked = Asked(suite, spec, made, live, seen, open_file, origin, _foreign(prompt, frame))
+        try:
+            asked.completed = run_suite(
                 dataset,
                 self.engine,
                 self.out / f"run_{name}.jsonl",
@@ -95,46 +134,10 @@ class LiveRun:
                 about=about,
                 progress=self.progress,
             )
-            answered = [item for item in completed if item.completion is not None]
-            samples = [seen(item) for item in answered]
-            completions = [item.completion for item in answered if item.completion is not None]
-            attempts = [item.attempt for item in answered]
-            scores = live.of(samples, completions, attempts)
-        origin = dataset.provenance
-        notes = [*origin.remarks]
-        if origin.skipped:
-            notes.append(f"{len(origin.skipped)} rows of the data were skipped")
-        asked = "samples" if self.attempts == 1 else "answers wanted"
-        if len(answered) < len(completed):
-            notes.append(
-                f"WARNING: {len(completed) - len(answered)} of {len(completed)} {asked} have no "
-                "answer and are left out; run the same command again to try them again"
-            )
-        references = suite.references if control is None else ()
-        return evaluate(
-            suite.model_copy(update={"references": references}),
-            spec,
-            samples,
-            completions,
-            scores=scores,
-            attempts=attempts,
-            prompt=prompt,
-            name=dataset.name,
-            frame=frame,
-            frame_declared_by=declared_by,
-            provenance={
-                "model": shown_name(self.engine.model),
-                "engine": self.engine.describe(),
-                "data_sha256": origin.sha256,
-                "ids_sha256": dataset.ids_sha256,
-                "sampling": origin.sampling,
-                "unanswered": len(completed) - len(answered),
-                "served_models": _served(answered),
-                **({} if control is None else {"control": control}),
-            },
-            notes=notes,
-            images=dataset.images,
-        )
+        except BaseException:
+            asked.close(wait=False)
+            raise
+        return asked
 
     def _seen(
         self,
@@ -174,12 +177,19 @@ class LiveRun:
         )
 
 
+def _foreign(prompt: PromptTemplate, frame: Frame | None) -> list[str]:
+    """A note where the prompt is that of families which write in other frames."""
+    theirs = {family.frame for family in FAMILIES.values() if family.prompt == prompt.name}
+    if frame is None or not theirs or frame in theirs:
+        return []
+    names = " or ".join(sorted(other.value for other in theirs))
+    return [
+        f"WARNING: the prompt {prompt.name!r} is that of families that write {names}; answers were "
+        f"read as {frame.value}"
+    ]
+
+
 def shown_name(model: str) -> str:
     """A hub name as it is; of a path the last two parts, since paths differ by machine."""
     path = Path(model)
     return "/".join(path.resolve().parts[-2:]) if path.is_dir() else model
-
-
-def _served(answered: Sequence[Completed]) -> list[str]:
-    names = {item.generation.served_model for item in answered if item.generation is not None}
-    return sorted(name for name in names if name is not None)

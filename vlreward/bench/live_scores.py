@@ -20,18 +20,25 @@ __all__ = ["LiveScores"]
 class LiveScores:
     """Scores answers where they arrive, or beside the run where that would have to wait.
 
-    The engine works on while a thread waits for a hard comparison.
+    The engine works on while a thread waits for a hard comparison; the next suite may begin
+    before the last scores of this one are known.
 
     Args:
         specs: The rules of each task that samples may belong to.
         seen: The sample of an item as the engine saw it.
+        record: Called with each score when it is known, in this thread.
     """
 
-    def __init__(self, specs: Mapping[str, TaskSpec], seen: Callable[[Completed], Sample]) -> None:
-        self._specs, self._seen = specs, seen
+    def __init__(
+        self,
+        specs: Mapping[str, TaskSpec],
+        seen: Callable[[Completed], Sample],
+        record: Callable[[Sample, Completion, Score, int], None] | None = None,
+    ) -> None:
+        self._specs, self._seen, self._record = specs, seen, record
         self._known: dict[tuple[str, int], Score] = {}
         self._pending: dict[tuple[str, int], Future[Score]] = {}
-        self._unshown: deque[tuple[str, Future[Score]]] = deque()
+        self._unshown: deque[tuple[Sample, Completion, int, Future[Score]]] = deque()
         # As many as the verifier has workers: who waits for one must not run into its deadline.
         workers = max(1, min(8, (os.cpu_count() or 2) // 2))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-score")
@@ -45,26 +52,35 @@ class LiveScores:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(wait=error is None, cancel_futures=True)
+        self.close(wait=error is None)
+
+    def close(self, *, wait: bool) -> None:
+        """Let the threads go; with `wait` when they have ended."""
+        self._pool.shutdown(wait=wait, cancel_futures=True)
 
     def add(self, item: Completed) -> list[float]:
         """Take an answer; the accuracies from 0 to 1 that became known since the last call."""
         found: list[float] = []
         if item.completion is not None:
             sample = self._seen(item)
-            spec = self._specs[sample.task]
+            spec, key = self._specs[sample.task], (sample.id, item.attempt)
             quick = score_quickly(spec, item.completion, sample)
             if quick is None:
                 future = self._pool.submit(score, spec, item.completion, sample)
-                self._pending[sample.id, item.attempt] = future
-                self._unshown.append((spec.primary, future))
+                self._pending[key] = future
+                self._unshown.append((sample, item.completion, item.attempt, future))
             else:
-                self._known[sample.id, item.attempt] = quick
-                found.append(quick.metrics[spec.primary])
-        while self._unshown and self._unshown[0][1].done():
-            primary, future = self._unshown.popleft()
-            found.append(future.result().metrics[primary])
+                self._known[key] = quick
+                found.append(self._shown(sample, item.completion, item.attempt, quick))
+        while self._unshown and self._unshown[0][-1].done():
+            sample, completion, attempt, future = self._unshown.popleft()
+            found.append(self._shown(sample, completion, attempt, future.result()))
         return found
+
+    def _shown(self, sample: Sample, completion: Completion, attempt: int, score: Score) -> float:
+        if self._record is not None:
+            self._record(sample, completion, score, attempt)
+        return score.metrics[self._specs[sample.task].primary]
 
     def of(
         self,

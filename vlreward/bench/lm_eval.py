@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.output import versions
-from vlreward.bench.run_files import samples_file
+from vlreward.bench.run_files import SampleRow, samples_file
 from vlreward.files import replacing
+from vlreward.types import Sample
 
 __all__ = ["write_lm_eval"]
 
@@ -20,10 +22,11 @@ _LOWER_IS_BETTER = ("mae",)
 
 
 def write_lm_eval(evaluations: Sequence[Evaluation], directory: Path) -> list[Path]:
-    """Write `results_<time>.json` and `samples_<task>_<time>.jsonl`.
+    """Write `results_<time>.json` and `samples_<task>_<time>.jsonl`, as its 0.4.13 does.
 
     Metrics are named `<metric>,none` with a standard error beside the primary one: that of a
     binomial proportion, sqrt(p (1 - p) / n), as the interval method is not part of the format.
+    A question with several answers is one sample whose metrics are the means over them.
 
     Args:
         evaluations: Scored suites.
@@ -38,7 +41,9 @@ def write_lm_eval(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
         path = directory / f"{stem}_{stamp}.jsonl"
         with replacing(path) as file:
             for number, row in enumerate(_samples(evaluation)):
-                file.write(json.dumps({"doc_id": number, **row}, ensure_ascii=True) + "\n")
+                line = json.dumps({"doc_id": number, **row}, ensure_ascii=False)
+                # Halves of surrogate pairs, which models do write, stop its readers.
+                file.write(line.encode("utf-8", "replace").decode() + "\n")
         paths.append(path)
     path = directory / f"results_{stamp}.json"
     with replacing(path) as file:
@@ -47,65 +52,108 @@ def write_lm_eval(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
 
 
 def _results(evaluations: Sequence[Evaluation], time: datetime) -> dict[str, Any]:
+    model = str(evaluations[0].provenance.get("model") or "recorded")
     return {
         "results": {e.name: _metrics(e) for e in evaluations},
-        "configs": {
-            e.name: {
-                "task": e.name,
-                "doc_to_text": e.prompt.text,
-                "num_fewshot": 0,
-                "metadata": e.summary().model_dump(
-                    include={"protocol", "method", "frame", "prompt", "prompt_hash"}
-                ),
-            }
-            for e in evaluations
-        },
+        "group_subtasks": {e.name: [] for e in evaluations},
+        "configs": {e.name: _config(e) for e in evaluations},
         "versions": {e.name: e.spec.version for e in evaluations},
         "n-shot": {e.name: 0 for e in evaluations},
         "n-samples": {
-            e.name: {"original": e.suite.n or e.report.n, "effective": e.report.n}
+            e.name: {"original": e.suite.n or _questions(e), "effective": _questions(e)}
             for e in evaluations
         },
         "higher_is_better": {
             e.name: {name: name not in _LOWER_IS_BETTER for name in e.report.metrics}
             for e in evaluations
         },
-        "config": {"model": evaluations[0].provenance.get("model"), "versions": versions()},
+        "config": {
+            "model": "vlreward", "model_args": f"model={model}", "batch_size": None,
+            "device": None, "use_cache": None, "limit": None, "gen_kwargs": None,
+            "versions": versions(),
+        },
         "git_hash": None,
         "date": time.timestamp(),
+        "model_source": "vlreward",
+        "model_name": model,
+        "model_name_sanitized": re.sub(r"[\"<>:/|\\?*\[\]]+", "__", model),
         "task_hashes": {e.name: _hash([s.id for s in e.samples]) for e in evaluations},
+    }  # fmt: skip
+
+
+def _config(evaluation: Evaluation) -> dict[str, Any]:
+    about = evaluation.summary().model_dump(
+        include={"protocol", "method", "frame", "prompt", "prompt_hash"}
+    )
+    report = evaluation.report
+    everywhere = [m for m, n in report.metrics_n.items() if n == report.n]
+    return {
+        "task": evaluation.name,
+        "doc_to_text": evaluation.prompt.text,
+        "num_fewshot": 0,
+        "output_type": "generate_until",
+        "repeats": 1 if evaluation.several is None else evaluation.several.most,
+        # Readers look each of them up in every sample.
+        "metric_list": [
+            {
+                "metric": name,
+                "aggregation": "mean",
+                "higher_is_better": name not in _LOWER_IS_BETTER,
+            }
+            for name in everywhere
+        ],
+        "metadata": {"version": evaluation.spec.version, **about},
     }
 
 
+def _questions(evaluation: Evaluation) -> int:
+    several = evaluation.several
+    return evaluation.report.n if several is None else several.questions
+
+
 def _metrics(evaluation: Evaluation) -> dict[str, Any]:
-    report = evaluation.report
-    values: dict[str, Any] = {"alias": evaluation.name, "sample_len": report.n}
+    report, several = evaluation.report, evaluation.several
+    name = evaluation.name
+    values: dict[str, Any] = {"name": name, "alias": name, "sample_len": _questions(evaluation)}
     for name, value in report.metrics.items():
         values[f"{name},none"] = value
+    if several is not None:
+        values |= {f"pass@{k},none": share for k, share in several.pass_at.items()}
+        values |= {f"maj@{k},none": share for k, share in several.majority_at.items()}
     error = (report.acc * (1 - report.acc) / report.n) ** 0.5
     values[f"{report.primary}_stderr,none"] = error
     return values
 
 
-def _samples(evaluation: Evaluation) -> list[dict[str, Any]]:
-    rows = []
+def _samples(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    answers: dict[str, list[SampleRow]] = {}
+    asked: dict[str, Sample] = {}
     for row, sample in zip(evaluation.sample_rows(), evaluation.samples):
-        text = _prompt(evaluation, sample)
-        target = json.dumps(row.gold, ensure_ascii=False)
-        rows.append(
-            {
-                "doc": row.model_dump(include={"id", "question", "image", "gold"}),
-                "target": target,
-                "arguments": [[text, {}]],
-                "resps": [[row.completion]],
-                "filtered_resps": [row.answer],
-                "doc_hash": _hash(row.id),
-                "prompt_hash": _hash(text),
-                "target_hash": _hash(target),
-                **row.metrics,
-            }
-        )
-    return rows
+        answers.setdefault(row.id, []).append(row)
+        asked.setdefault(row.id, sample)
+    for key, rows in answers.items():
+        text = _prompt(evaluation, asked[key])
+        target = json.dumps(rows[0].gold, ensure_ascii=False)
+        common = [name for name in rows[0].metrics if all(name in row.metrics for row in rows)]
+        yield {
+            "doc": rows[0].model_dump(include={"id", "question", "image", "gold"}),
+            "target": target,
+            "arguments": {"gen_args_0": {"arg_0": text, "arg_1": {}}},
+            "resps": [[row.completion for row in rows]],
+            "filtered_resps": [_text(row.answer) for row in rows],
+            "filter": "none",
+            "metrics": common,
+            "doc_hash": _hash(key),
+            "prompt_hash": _hash(text),
+            "target_hash": _hash(target),
+            **{name: sum(row.metrics[name] for row in rows) / len(rows) for name in common},
+        }
+
+
+def _text(answer: Any) -> str:
+    if answer is None or isinstance(answer, str):
+        return answer or ""
+    return json.dumps(answer, ensure_ascii=False)
 
 
 def _prompt(evaluation: Evaluation, sample: Any) -> str:
@@ -117,4 +165,4 @@ def _prompt(evaluation: Evaluation, sample: Any) -> str:
 
 def _hash(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

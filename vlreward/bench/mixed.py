@@ -64,7 +64,7 @@ def joined(
         scores: Their scores, each by the rules of its own task.
     """
     marked = [
-        replace(score, metrics={**score.metrics, JOINT: score.metrics[specs[s.task].primary]})
+        score._replace(metrics={**score.metrics, JOINT: score.metrics[specs[s.task].primary]})
         for s, score in zip(samples, scores)
     ]
     reports = {

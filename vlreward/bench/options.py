@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from vlreward.bench.config_file import read_config
 from vlreward.command_line import AxisOrderOption, FrameOption
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
@@ -19,6 +20,12 @@ __all__ = ["ASKING_FIELDS", "RunOptions"]
 
 def _option(panel: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, rich_help_panel=panel, **more)
+
+
+def _from_config(context: typer.Context, path: Path | None) -> Path | None:
+    if path is not None:
+        context.default_map = read_config(path, RunOptions)
+    return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +39,24 @@ class RunOptions(EngineConfig):
     suites: Annotated[
         list[str], typer.Argument(help="Suites; [bold]vlreward-bench list[/bold] shows them.")
     ]
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="YAML file with any of these options; those given here have precedence. Every "
+            "run writes its own into config.yaml.",
+            is_eager=True,
+            callback=_from_config,
+        ),
+    ] = None
     completions: Annotated[
         list[Path] | None,
         _option(
             "Data",
             "--completions",
             "-c",
-            help="Score these recorded completions (.json, .jsonl or .tsv) and ask no model: one "
-            "file for each suite, in order.",
+            help="Score these recorded completions (.json, .jsonl, .tsv, .csv, .xlsx, .parquet, or "
+            "inspect's .eval) and ask no model: one file for each suite, in order.",
         ),
     ] = None
     data: Annotated[
@@ -49,6 +66,33 @@ class RunOptions(EngineConfig):
             help="Data file of each suite, in order, in place of its own under --data-root; with "
             "--completions, the golds of files that come without.",
         ),
+    ] = None
+    columns: Annotated[
+        str | None,
+        _option(
+            "Data",
+            help="Which key of a row holds what, e.g. gold=answer,question=problem; of recorded "
+            "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it.",
+        ),
+    ] = None
+    gold_frame: Annotated[
+        str | None,
+        _option("Data", help="Frame of the golds, e.g. norm1000, norm1:xywh; default: pixels."),
+    ] = None
+    on_suspicious: Annotated[
+        Literal["error", "keep"],
+        _option(
+            "Data",
+            help="What to do where more than 1 % of the data's golds look as if their frame were "
+            "another one.",
+        ),
+    ] = "error"
+    where: Annotated[
+        list[str] | None,
+        _option("Data", help="Condition that rows must fit, e.g. difficulty<0.8; may come again."),
+    ] = None
+    split: Annotated[
+        str | None, _option("Data", help="Split of --data, if not the suite's own.")
     ] = None
     data_root: Annotated[
         Path | None, _option("Data", help="Directory of the suites' data files.")
@@ -79,6 +123,18 @@ class RunOptions(EngineConfig):
             "Data", help="What to do about samples whose image is missing; never another instead."
         ),
     ] = "error"
+    on_bad_image: Annotated[
+        Literal["error", "skip"],
+        _option(
+            "Data",
+            help="skip leaves out and counts samples whose image is damaged, too large or too "
+            "narrow; by default each is a sample without an answer.",
+        ),
+    ] = "error"
+    allow_urls: Annotated[
+        bool,
+        _option("Data", "--allow-urls", help="Download images that rows name by an address."),
+    ] = False
     flat_images: Annotated[
         bool,
         _option(
@@ -163,7 +219,8 @@ class RunOptions(EngineConfig):
         ),
     ] = None
     format: Annotated[
-        Literal["lm-eval"] | None, _option("Output", help="Also write lm-eval's files.")
+        Literal["lm-eval", "inspect"] | None,
+        _option("Output", help="Also write lm-eval's files, or logs that `inspect view` opens."),
     ] = None
     html: Annotated[bool, _option("Output", "--html", help="Also write report.html.")] = False
 
@@ -192,7 +249,8 @@ class RunOptions(EngineConfig):
 ASKING_FIELDS = frozenset(
     {
         *(field.name for field in dataclasses.fields(EngineConfig) if field.name != "family"),
-        *("sample_num", "draw", "limit", "on_missing", "engine", "samples", "max_error_rate"),
+        *("sample_num", "draw", "limit", "on_missing", "on_bad_image", "allow_urls", "where"),
+        *("split", "engine", "samples", "max_error_rate"),
     }
 )
 """What matters only where a model is asked."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+from vlreward._text import duration
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -118,7 +120,7 @@ class RunProgress:
         if self._rate is not None:
             parts.append(f"{self._rate:.1f}/s")
             if self._done < self._total:
-                parts.append(f"{_duration((self._total - self._done) / self._rate)} left")
+                parts.append(f"{duration((self._total - self._done) / self._rate)} left")
         if self._recorded:
             parts.append(f"{self._recorded} from an earlier run")
         if self._judged:
@@ -146,11 +148,3 @@ class RunProgress:
         )
         self._task = self._bar.add_task(escape(self._title), total=self._total, note="")
         self._bar.start()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -57,6 +57,9 @@ def _rescored(
             f"{scored.name!r} cannot be read with --frame: {error}", path=run.path
         ) from None
     frames = {sample.frame for sample in samples if sample.frame is not None}
+    notes = []
+    if result.wanted is not None:
+        notes.append(f"the run was not finished: {result.n} of {result.wanted}")
     return evaluate(
         suite,
         get_task(
@@ -74,6 +77,7 @@ def _rescored(
             **{k: v for k, v in result.model_dump().items() if k in _KEPT},
             "rescored_from": run.path.resolve().name,
         },
+        notes=notes,
         images=scored.images,
         attempts=None if result.attempts is None else [row.attempt or 0 for row in rows],
     )

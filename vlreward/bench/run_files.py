@@ -133,6 +133,8 @@ class SuiteResult(BaseModel):
     """Interval that allows for several samples of one image."""
     n: Annotated[int, Field(gt=0, strict=True)]
     """Number of samples: of answers, where each question has several."""
+    wanted: Count | None = None
+    """Number of samples that there will be, of a run that is not finished; else None."""
     attempts: Attempts | None = None
     """What several answers to each question come to; None where each has one."""
     parse_rate: Share

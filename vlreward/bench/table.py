@@ -13,6 +13,8 @@ from vlreward.metrics.intervals import Interval
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vlreward.suite import Suite
+
 __all__ = ["print_evaluations"]
 
 
@@ -96,16 +98,20 @@ def print_catalogue() -> None:
     from vlreward.tasks import every_task
 
     console = Console()
-    table = Table(title="Suites", title_justify="left")
-    table.add_column("suite", no_wrap=True)
-    table.add_column("task")
-    table.add_column("samples", justify="right")
-    table.add_column("what it is, and its file under --data-root", overflow="fold")
+    by_task: dict[str, list[Suite]] = {}
     for suite in map(SUITES.get, SUITES):
-        what = suite.description + (f"; {suite.file}" if suite.file else "; generated")
-        tasks = ", ".join((suite.task, *suite.also))
-        table.add_row(suite.name, tasks, str(suite.n or "-"), what)
-    console.print(table)
+        by_task.setdefault(suite.task, []).append(suite)
+    for task, suites in by_task.items():
+        table = Table(title=f"Suites of {task}", title_justify="left")
+        table.add_column("suite", no_wrap=True)
+        table.add_column("samples", justify="right")
+        table.add_column("what it is, its file under --data-root, and who has it", overflow="fold")
+        for suite in suites:
+            what = suite.description
+            if suite.also:
+                what += f" (rows of {', '.join(suite.also)} too)"
+            table.add_row(suite.name, str(suite.n or "-"), f"{what}; {_whence(suite)}")
+        console.print(table)
     table = Table(title="Tasks under each protocol and method", title_justify="left")
     for column in ("task", "protocol", "method"):
         table.add_column(column, no_wrap=True)
@@ -124,3 +130,22 @@ def print_catalogue() -> None:
     for preset in PRESETS.values():
         table.add_row(preset.name, preset.hash, preset.answer_in, preset.source)
     console.print(table)
+
+
+def _whence(suite: Suite) -> str:
+    """Where a suite's data come from."""
+    from vlreward.data.sources import SOURCES
+
+    if suite.file is None:
+        return "generated, nothing to download"
+    name = suite.fetch or suite.task
+    if name not in SOURCES:
+        return suite.file
+    hosts = dict.fromkeys(map(_host, (item.url for item in SOURCES.get(name).items)))
+    return f"{suite.file}: `vlreward data fetch {name}` from {', '.join(hosts)}"
+
+
+def _host(url: str) -> str:
+    """A data set of the Hugging Face hub by its name, any other address by its host."""
+    hub, found, path = url.partition("{hub}/datasets/")
+    return "/".join(path.split("/")[:2]) if found else hub.split("/")[2]

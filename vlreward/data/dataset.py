@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -34,8 +34,19 @@ class Provenance:
     """Number of rows that were read, before skipping and sampling."""
     task: str
     """Task of the golds; `mixed` for a mixture of tasks."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Columns by what is read from them (`gold`, `question`, `image` ...); empty where a schema
+    decides it row by row."""
+    gold_at: str = "ground_truth"
+    """Column in which the trainer that reads such rows hands the gold to its rewards."""
+    unread: tuple[str, ...] = ()
+    """Keys of rows that nothing is read from; samples carry them as `metadata`."""
+    filtered: int = 0
+    """Rows left out because they do not fit `--where`."""
     skipped: tuple[RowProblem, ...] = ()
-    """Rows left out on request: missing images, bad golds."""
+    """Rows left out on request: missing or bad images, bad golds."""
+    suspicious: tuple[RowProblem, ...] = ()
+    """Rows whose gold looks as if its frame were another one, with the option that would fit."""
     notes: tuple[RowProblem, ...] = ()
     """Rows that were kept but deserve a look, e.g. a gold box that leaves the image."""
     remarks: tuple[str, ...] = ()
@@ -64,6 +75,7 @@ class Dataset(Sequence[Sample]):
         images: As above.
         row_numbers: For each sample the number of its row, counted from 1; the rows that were
             skipped leave gaps.
+        parts: Of a mixture, the digest of each part's file and the numbers of its rows.
 
     Raises:
         DataError: If there are no samples or two have the same id.
@@ -85,6 +97,7 @@ class Dataset(Sequence[Sample]):
             self._ids.append(sample.id)
             self._records.append(sample.model_dump_json().encode())
         self.row_numbers: Sequence[int] = range(1, len(self._ids) + 1)
+        self.parts: Sequence[tuple[str, Sequence[int]]] = ()
         if not self._ids:
             raise DataError("expected samples, got none", path=provenance.path)
         self._index = {sample_id: index for index, sample_id in enumerate(self._ids)}
@@ -141,6 +154,19 @@ class Dataset(Sequence[Sample]):
             raise KeyError(f"data set {self.name!r} has no sample {sample_id!r}")
         return self[self._index[sample_id]]
 
+    def shared_rows(self, other: Dataset) -> int:
+        """How many rows of the same files, by their digests, both data sets have."""
+        mine, theirs = self._origins(), other._origins()
+        return sum(len(mine[file] & theirs[file]) for file in mine.keys() & theirs.keys())
+
+    def _origins(self) -> dict[str, set[int]]:
+        if self.parts:
+            found: dict[str, set[int]] = {}
+            for sha256, rows in self.parts:
+                found.setdefault(sha256, set()).update(rows)
+            return found
+        return {self.provenance.sha256: set(self.row_numbers)}
+
     def select(self, indices: Iterable[int], label: str | None) -> Dataset:
         """The samples at some positions, in that order.
 
@@ -170,6 +196,7 @@ class Dataset(Sequence[Sample]):
         subset._ids = [self._ids[i] for i in chosen]
         subset._records = [self._records[i] for i in chosen]
         subset.row_numbers = [self.row_numbers[i] for i in chosen]
+        subset.parts = self.parts
         subset._index = {sample_id: index for index, sample_id in enumerate(subset._ids)}
         return subset
 

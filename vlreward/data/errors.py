@@ -39,7 +39,7 @@ class RowProblem:
     line: int | None = None
     """Line of the file, counted from 1, where the format has one row per line."""
     kind: str = "bad_row"
-    """`bad_row`, `bad_gold`, `missing_image` or `note`."""
+    """`bad_row`, `bad_gold`, `missing_image`, `bad_image`, `suspicious` or `note`."""
 
     def __str__(self) -> str:
         where = f"row {self.row}" if self.line is None else f"line {self.line}"

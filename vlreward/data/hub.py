@@ -7,48 +7,58 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from vlreward.data.embedded import cells_of, image_columns, kept_image, named
 from vlreward.data.errors import DataError
+from vlreward.data.image_values import KEPT
+from vlreward.data.parquet import ParquetRows
 from vlreward.data.rows import RawRow
 
 __all__ = ["HubRows", "open_hub"]
 
 _BATCH = 1000
-_EMBEDDED = "row:"
 
 
-def open_hub(path: str | Path, *, split: str | None = None) -> HubRows:
-    """Open a data set with the `datasets` library.
+def open_hub(
+    path: str | Path, *, split: str | None = None, config: str | None = None
+) -> HubRows | ParquetRows:
+    """Open a data set with the `datasets` library, or Parquet files as they are.
 
     Args:
         path: A directory written by `save_to_disk`, a `.parquet` file, a directory of Parquet
             files as `hf download` leaves it, or `hf:OWNER/NAME` for the hub (or its cache).
         split: Name of the split; needed if there are several.
+        config: Name of the configuration, of a data set that has several.
 
     Raises:
         ImportError: If `datasets` is not installed; names the extra.
         DataError: If it is no such data set, or the split is missing or ambiguous.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise ImportError(
-            f"reading {str(path)!r} needs the library 'datasets', which is not installed: "
-            "pip install 'vlreward[data]'"
-        ) from error
+    if isinstance(path, Path) and path.is_file() and path.suffix.lower() == ".parquet":
+        if split not in (None, "train"):  # what `datasets` calls the only one
+            raise DataError(
+                f"expected a data set with splits for --split {split}, got a single file",
+                path=path,
+            )
+        _needed("pyarrow", path)
+        return ParquetRows(path, [path], partial(_in_any_order, path, [path]))
+    datasets = _needed("datasets", path)
     try:
         if isinstance(path, str):
-            found = datasets.load_dataset(path.removeprefix("hf:"))
-        elif path.is_file() and path.suffix.lower() == ".parquet":
-            found = datasets.load_dataset("parquet", data_files=str(path))
-            split = "train"  # what `datasets` calls the only one
+            found = datasets.load_dataset(path.removeprefix("hf:"), config)
         elif (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
             found = datasets.load_from_disk(str(path))
         elif path.is_dir() and any(path.rglob("*.parquet")):
-            found = datasets.load_dataset(str(path))
+            builder = datasets.load_dataset_builder(str(path), config)
+            if any(base.__name__ == "Parquet" for base in type(builder).__mro__):
+                files = [Path(f) for f in _split_of(builder.config.data_files, split, path)]
+                return ParquetRows(path, files, partial(_in_any_order, path, files))
+            found = datasets.load_dataset(str(path), config)
         else:
             raise DataError(
                 "expected a .json, .jsonl, .yaml or .parquet file, or a directory saved by "
@@ -61,15 +71,39 @@ def open_hub(path: str | Path, *, split: str | None = None) -> HubRows:
             f"datasets cannot read it: {type(error).__name__}: {error}", path=path
         ) from (error)
     if isinstance(found, datasets.DatasetDict):
-        if split is None and len(found) > 1:
-            raise DataError(
-                f"expected one split, got {sorted(found)}: name one with split=...", path=path
-            )
-        name = split if split is not None else next(iter(found))
-        if name not in found:
-            raise DataError(f"no split {name!r}; there are {sorted(found)}", path=path)
-        found = found[name]
+        found = _split_of(found, split, path)
     return HubRows(path, found)
+
+
+def _split_of(found: Mapping[Any, Any], split: str | None, path: str | Path) -> Any:
+    """The split that is asked for, or the only one."""
+    names = {str(name): name for name in found}
+    if split is None and len(names) > 1:
+        raise DataError(
+            f"expected one split, got {', '.join(sorted(names))}: name one with --split",
+            path=path,
+        )
+    name = split if split is not None else next(iter(names))
+    if name not in names:
+        raise DataError(f"no split {name!r}; there are {', '.join(sorted(names))}", path=path)
+    return found[names[name]]
+
+
+def _needed(name: str, path: str | Path) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"reading {str(path)!r} needs the library {name!r}, which is not installed: "
+            "pip install 'vlreward[data]'"
+        ) from error
+
+
+def _in_any_order(path: Path, files: Sequence[Path]) -> HubRows:
+    """The rows of Parquet files from the copy that `datasets` makes, once for each."""
+    datasets = _needed("datasets", path)
+    found = datasets.load_dataset("parquet", data_files=[str(file) for file in files])
+    return HubRows(path, found["train"])
 
 
 class HubRows:
@@ -77,6 +111,7 @@ class HubRows:
 
     Attributes:
         sha256: Hex digest of the rows as JSON without the pixels, once all have been read.
+        lacking: Names of images of the rows read so far that have neither bytes nor a path.
     """
 
     def __init__(self, path: str | Path, table: Any) -> None:
@@ -84,71 +119,43 @@ class HubRows:
 
         self._path = path
         self.sha256 = ""
-        self._images = [k for k, v in table.features.items() if isinstance(v, datasets.Image)]
-        binary = [k for k, v in table.features.items() if "binary" in str(getattr(v, "dtype", ""))]
-        table = table.remove_columns(binary)
-        for column in self._images:
-            table = table.cast_column(column, datasets.Image(decode=False))
-        # A column of lists of images, as EasyR1 and verl have it.
-        self._lists = [
-            name
-            for name, kind in table.features.items()
-            if isinstance(getattr(kind, "feature", None), datasets.Image)
-        ]
-        for column in self._lists:
-            plain = type(table.features[column])(datasets.Image(decode=False))
-            table = table.cast_column(column, plain)
+        self.lacking: set[str] = set()
+        for column, kind in list(table.features.items()):
+            plain = datasets.Image(decode=False)
+            if isinstance(kind, datasets.Image):
+                table = table.cast_column(column, plain)
+            elif isinstance(getattr(kind, "feature", None), datasets.Image):
+                # A column of lists of images, as EasyR1 and verl have it.
+                table = table.cast_column(column, type(kind)(plain))
         self._table = table
-
-    @property
-    def images(self) -> HubRows | None:
-        """This, if images are embedded; None if rows name files."""
-        return self if self._images or self._lists else None
+        self._embedded = image_columns(table.features.arrow_schema)
 
     def __iter__(self) -> Iterator[RawRow]:
         digest = hashlib.sha256()
         number = 0
         for batch in self._table.with_format("arrow").iter(batch_size=_BATCH):
-            plain = batch.drop_columns([*self._images, *self._lists]).to_pylist()
-            lengths = {
-                column: batch[column].combine_chunks().value_lengths() for column in self._lists
-            }
-            names = {column: _names(batch[column]) for column in self._images}
+            plain = batch.drop_columns(self._embedded).to_pylist()
+            embedded = {name: cells_of(batch[name].combine_chunks()) for name in self._embedded}
             for index, row in enumerate(plain):
                 digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-                # The name of the file, if there is one, tells rows apart for people.
-                for column in self._images:
-                    name = names[column][index]
-                    row[column] = f"{_EMBEDDED}{number}:{column}:{name or ''}"
-                for column in self._lists:
-                    n = lengths[column][index].as_py() or 0
-                    row[column] = [f"{_EMBEDDED}{number}:{column}:{i}" for i in range(n)]
+                for column, cells in embedded.items():
+                    row[column] = named(cells[index], f"{KEPT}{number}:{column}", self.lacking)
                 number += 1
                 yield RawRow(number, row)
         self.sha256 = digest.hexdigest()
 
+    def hold(self, raw: RawRow) -> None:
+        """Nothing: the table is at hand."""
+
+    def row(self, number: int) -> dict[str, Any]:
+        """A row again, with the bytes of its images."""
+        return self.record(number - 1)
+
+    def record(self, index: int, column: str = "") -> dict[str, Any]:
+        """A row, counted from 0, with the bytes of its images; or one column of it."""
+        table = self._table.select_columns(column) if column else self._table
+        return dict(table[index])
+
     def source(self, name: str) -> Path | bytes:
-        """The encoded image, or its file if it is stored as a path.
-
-        Raises:
-            DataError: If the row has none.
-        """
-        value = self._cell(name)
-        return Path(value["path"]) if value["bytes"] is None else bytes(value["bytes"])
-
-    def _cell(self, name: str) -> dict[str, Any]:
-        row, column, place = name.removeprefix(_EMBEDDED).split(":", 2)
-        value = self._table[int(row)][column]
-        if column in self._lists:
-            value = value[int(place)]
-        if value is None or (value["bytes"] is None and not value["path"]):
-            raise DataError(f"row {int(row) + 1} has no image in {column!r}", path=self._path)
-        return dict(value)
-
-
-def _names(column: Any) -> list[str | None]:
-    """The file names in a column of embedded images, without touching the bytes."""
-    names: list[str | None] = []
-    for chunk in column.chunks:
-        names += chunk.field("path").to_pylist()
-    return names
+        """The encoded image that a row keeps."""
+        return kept_image(self, name, self._path)

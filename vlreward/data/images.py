@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "MAX_PIXELS",
     "ImageFolder",
     "ImageSource",
     "image_sha256",
@@ -74,7 +75,8 @@ class ImageFolder:
         """
         if self.anywhere and os.path.isabs(name) and "\0" not in name:
             return Path(name)
-        return resolve_image(name.rpartition("/")[2] if self.flat else name, self.root)
+        base = name.replace("\\", "/").rpartition("/")[2]
+        return resolve_image(base if self.flat else name, self.root)
 
 
 def resolve_image(name: str, root: str | os.PathLike[str]) -> Path:
@@ -113,6 +115,8 @@ def resolve_image(name: str, root: str | os.PathLike[str]) -> Path:
     expected = root / inside
     if expected.is_file():
         return expected
+    if "\\" in name and os.sep == "/":  # written on Windows
+        return resolve_image(name.replace("\\", "/"), root)
     parts = PurePosixPath(inside).parts
     above = Path(os.path.abspath(root)).parts
     for length in range(min(len(parts) - 1, len(above) - 1), 0, -1):
@@ -156,7 +160,10 @@ def open_image(source: Path | bytes, *, where: str = "", max_pixels: int = MAX_P
     from PIL import ImageOps
 
     with opened_image(source, where=where, max_pixels=max_pixels) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
+        ImageOps.exif_transpose(image, in_place=True)  # each copy costs as much as decoding
+        whole = image.mode == "RGB" and "transparency" not in image.info
+        image.load()
+        return image if whole else image.convert("RGB")
 
 
 def image_sha256(source: Path | bytes) -> str:

@@ -8,11 +8,14 @@ from pathlib import Path
 from vlreward._text import short
 from vlreward.data.errors import BadRow, DataError, RowProblem
 from vlreward.data.rows import RawRow
-from vlreward.golds import claimant
+from vlreward.golds import claimant, is_envelope
 from vlreward.schema import Fields, Schema
 from vlreward.tasks import TASKS
 
-__all__ = ["fields_of", "task_of_rows"]
+__all__ = ["PACKED", "fields_of", "task_of_rows"]
+
+PACKED = "ground_truth"
+"""Where envelopes stand in rows of no trainer that looks elsewhere."""
 
 
 def fields_of(raw: RawRow, schema: Schema) -> Fields:
@@ -29,7 +32,12 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
             f"{', '.join(lacking)} among {sorted(map(str, raw.value))}"
         )
     try:
-        return schema.read(raw.value)
+        fields = schema.read(raw.value)
+        # The envelope that `vlreward pack` added beside the gold knows its frame.
+        if isinstance(packed := raw.value.get(PACKED), str) and is_envelope(packed):
+            fields.gold = packed
+            (fields.metadata or {}).pop(PACKED, None)
+        return fields
     except BadRow:
         raise
     except ValueError as error:
@@ -54,7 +62,7 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
         return next(iter(first_of))
     if first_of:
         raise DataError(
-            "expected golds of one task, got mixed types; name the task with task=...",
+            "expected golds of one task, got mixed types; name the task with --task",
             path=path,
             problems=[
                 RowProblem(raw.number, f"a gold for {kind}", raw.line)
@@ -63,6 +71,6 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
         )
     raise DataError(
         "cannot tell the task: no gold is surely of one task (a whole number as text, for example, "
-        f"could be a count or an expression). Name it with task=..., one of {', '.join(TASKS)}",
+        f"could be a count or an expression). Name it with --task, one of {', '.join(TASKS)}",
         path=path,
     )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from vlreward.data.columns import parse_columns
 from vlreward.data.dataset import Dataset
 from vlreward.data.errors import DataError
 from vlreward.data.folder import RowFolder
-from vlreward.data.images import ImageFolder, ImageSource
+from vlreward.data.images import ImageFolder
 from vlreward.data.missing import check_images
-from vlreward.data.mixture import joined, read_entries
+from vlreward.data.mixture import ENTRY_OPTIONS, joined, read_entries, weight_of
 from vlreward.data.reader import RowReader, RowSource
 from vlreward.data.rows import JSONL_SUFFIXES, RowFile
 from vlreward.data.sampling import Sampler, Strategy
-from vlreward.data.schemas import named_schema
+from vlreward.data.suspicious import refuse_suspicious
+from vlreward.data.urls import UrlImages, image_cache
+from vlreward.data.where import Where
+from vlreward.gold_frames import GoldFrame
 
-__all__ = ["load", "load_mixture"]
+__all__ = ["load", "load_mixture", "open_rows"]
 
 
 def load(
@@ -25,12 +30,19 @@ def load(
     *,
     task: str | None = None,
     schema: str | None = None,
+    columns: str | Mapping[str, str] | None = None,
+    gold_frame: str | GoldFrame | None = None,
     split: str | None = None,
-    image_root: str | Path | None = None,
+    config: str | None = None,
+    where: str | Sequence[str] | None = None,
+    image_root: str | Path | ImageFolder | None = None,
     flat_images: bool = False,
+    allow_urls: bool = False,
     on_missing: Literal["error", "skip", "keep"] = "error",
+    on_bad_image: Literal["error", "skip"] = "error",
     on_bad_gold: Literal["error", "skip"] = "error",
-    read_sizes: bool = False,
+    on_suspicious: Literal["error", "keep"] = "error",
+    read_sizes: bool | None = None,
     box_tolerance: float = 2.0,
     check_gold: Callable[[str], object] | None = None,
     name: str | None = None,
@@ -45,19 +57,33 @@ def load(
         task: Task of the golds. Only needed where the data does not tell: texts that are all
             whole numbers could be counts or expressions.
         schema: A name from `all_schemas()`; by default recognised from the keys of the first row.
+        columns: What is read from which column, `gold=answer,question=problem,image=images`, for
+            rows of no known schema, or to change what a schema reads.
+        gold_frame: Frame of the golds' coordinates, e.g. `norm1000` or `original_px:xywh`, see
+            `GoldFrame.parse`; a frame beside a box or in a column wins. By default pixels of the
+            original image.
         split: Split of a Hugging Face data set; needed if there are several.
-        image_root: Directory of the images, see `resolve_image`. Without it the images are not
-            looked for, and cannot be opened through the data set.
+        config: Configuration of a Hugging Face data set that has several.
+        where: Conditions on columns that rows must fit, e.g. `difficulty<0.8`.
+        image_root: Directory of the images, see `resolve_image`, or an `ImageFolder`. Without it
+            images are found that stand in the rows or have absolute names; others are not looked
+            for, and cannot be opened through the data set.
         flat_images: Look for every image directly in `image_root`, under its base name. Only for
             data whose base names differ: GeoQA's `train/0.png` and `test/0.png` would be one.
+        allow_urls: Download images that rows name by their address, see `UrlImages`.
         on_missing: What to do about images that do not exist, see `check_images`: `error`; `skip`
             their rows and say so in `provenance.skipped`; or `keep` for not looking yet, to
             sample first. A row never gets another row's image.
+        on_bad_image: `error`, or `skip` for rows whose image cannot be read, or is too large or
+            too narrow, see `check_images`.
         on_bad_gold: `error` or `skip` for golds that are no golds, e.g. inverted boxes.
+        on_suspicious: `error` where more than 1 % of the golds look as if their frame were
+            another one (`provenance.suspicious`), or `keep`.
         read_sizes: Read sizes that the rows lack from the headers of the images, and compare the
-            sizes that they have; needs `image_root` or embedded images.
-        box_tolerance: Pixels by which a gold box may leave the image before it is noted in
-            `provenance.notes`. The published boxes leave it by up to about one pixel.
+            sizes that they have; needs the images. By default sizes are read for golds that lie
+            in the image where the rows lack them; with False only where a frame needs them.
+        box_tolerance: Pixels by which a gold box may leave the image before it is suspicious. The
+            published boxes leave it by up to about one pixel.
         check_gold: Called with the text of each different gold (`Gold.text`) in place of its own
             `check`; raises ValueError for one that no answer could be compared with.
         name: Name of the data set; by default the stem of the file name.
@@ -71,10 +97,10 @@ def load(
         ImportError: If a Hugging Face data set is asked for without the extra `data`.
         FileNotFoundError: If there is no such file.
     """
-    if on_missing not in ("error", "skip", "keep"):
-        raise ValueError(f"on_missing: expected 'error', 'skip' or 'keep', got {on_missing!r}")
-    if on_bad_gold not in ("error", "skip"):
-        raise ValueError(f"on_bad_gold: expected 'error' or 'skip', got {on_bad_gold!r}")
+    _check("on_missing", on_missing, "error", "skip", "keep")
+    _check("on_bad_image", on_bad_image, "error", "skip")
+    _check("on_bad_gold", on_bad_gold, "error", "skip")
+    _check("on_suspicious", on_suspicious, "error", "keep")
     if isinstance(path, Path) or not path.startswith("hf:"):
         path = Path(path)
         if not path.exists():
@@ -85,48 +111,92 @@ def load(
     options: dict[str, Any] = {
         "task": task,
         "schema": schema,
+        "columns": columns,
+        "gold_frame": gold_frame,
+        "split": split,
+        "config": config,
+        "where": where,
         "image_root": image_root,
         "flat_images": flat_images,
+        "allow_urls": allow_urls,
         "on_missing": on_missing,
+        "on_bad_image": on_bad_image,
         "on_bad_gold": on_bad_gold,
+        "on_suspicious": on_suspicious,
         "read_sizes": read_sizes,
         "box_tolerance": box_tolerance,
         "check_gold": check_gold,
     }
     if isinstance(path, Path) and path.suffix.lower() in (".yaml", ".yml"):
         return load_mixture(path, name=name, **options)
-    images: ImageSource | None = None
-    if image_root is not None:
-        images = ImageFolder(Path(image_root), flat_images)
-        if not images.root.is_dir():
-            raise DataError("expected the directory of the images", path=image_root)
-    source: RowSource
-    if isinstance(path, Path) and path.suffix.lower() in (".json", *JSONL_SUFFIXES):
-        source = RowFile(path)
-    elif isinstance(path, Path) and path.is_dir() and _rows_alone(path):
-        source = RowFolder(path)
-    else:
-        from vlreward.data.hub import open_hub
-
-        source = hub = open_hub(path, split=split)
-        images = hub.images or images
-    if read_sizes and images is None:
-        raise DataError("read_sizes needs the images: give image_root=...", path=path)
+    folder = None
+    if isinstance(image_root, ImageFolder):
+        folder = replace(image_root, flat=flat_images or image_root.flat)
+    elif image_root is not None:
+        folder = ImageFolder(Path(image_root), flat_images)
+    if folder is not None and not folder.root.is_dir():
+        raise DataError("expected the directory of the images", path=folder.root)
     if name is None:
         name = path.stem if isinstance(path, Path) else path.rpartition("/")[2]
     reader = RowReader(
         path=path,
         name=name,
-        schema=named_schema(schema),
+        schema=schema,
+        columns=parse_columns(columns),
         task=task,
-        images=images,
+        gold_frame=None if gold_frame is None else GoldFrame.parse(gold_frame),
+        where=None if not where else Where.parse(where),
+        folder=folder,
+        urls=UrlImages(image_cache()) if allow_urls else None,
+        on_missing=on_missing,
+        on_bad_image=on_bad_image,
         on_bad_gold=on_bad_gold,
         read_sizes=read_sizes,
         box_tolerance=box_tolerance,
         check_gold=check_gold,
     )
-    dataset = reader.dataset(source)
-    return dataset if images is None or on_missing == "keep" else check_images(dataset, on_missing)
+    dataset = reader.dataset(open_rows(path, split=split, config=config))
+    if read_sizes and dataset.images is None and any(s.image for s in dataset):
+        raise DataError("read_sizes needs the images: give --image-root", path=path)
+    if dataset.images is not None and on_missing != "keep":
+        dataset = check_images(dataset, on_missing, on_bad_image)
+    if on_suspicious == "error":
+        refuse_suspicious(dataset.provenance)
+    return dataset
+
+
+def open_rows(
+    path: str | Path, *, split: str | None = None, config: str | None = None
+) -> RowSource:
+    """The rows of a file, a directory or a data set of the hub, read as they are asked for.
+
+    Args:
+        path: As for `load`, but no mixture.
+        split: Split, where there are several.
+        config: Configuration, where there are several.
+
+    Raises:
+        DataError: If it cannot be read, or nothing says which split is meant.
+        ImportError: If it needs the extra `data`.
+    """
+    if isinstance(path, Path) and path.suffix.lower() in (".json", *JSONL_SUFFIXES):
+        for option, value in (("--split", split), ("the configuration", config)):
+            if value not in (None, "train"):
+                raise DataError(
+                    f"{option} {value}: expected a data set that has some, got a single file",
+                    path=path,
+                )
+        return RowFile(path)
+    if isinstance(path, Path) and path.is_dir() and _rows_alone(path):
+        return RowFolder(path)
+    from vlreward.data.hub import open_hub
+
+    return open_hub(path, split=split, config=config)
+
+
+def _check(name: str, value: str, *known: str) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: expected {', '.join(known[:-1])} or {known[-1]}, got {value!r}")
 
 
 def load_mixture(
@@ -147,7 +217,8 @@ def load_mixture(
             sampling_strategy: random:10%
 
     with a strategy that `Strategy.parse` reads, `all` by default. Each entry may also say
-    `image_root`, `task`, `schema` and `name`.
+    `image_root`, `task`, `schema`, `columns`, `gold_frame`, `split`, `config`, `where` and `name`,
+    and `weight`: 2 takes every row of it twice, 0.5 half of them, drawn with the seed.
 
     Args:
         path: The YAML file.
@@ -167,16 +238,20 @@ def load_mixture(
     parts = []
     for number, entry in enumerate(read_entries(path), 1):
         where = f"datasets, entry {number}"
-        own: dict[str, Any] = {k: entry[k] for k in ("task", "schema", "name") if k in entry}
+        own: dict[str, Any] = {k: entry[k] for k in ENTRY_OPTIONS if k in entry}
         if "image_root" in entry:
             own["image_root"] = base / str(entry["image_root"])
         file = str(entry["json_path"])
         source: str | Path = file if file.startswith("hf:") else base / file
         try:
             strategy = Strategy.parse(str(entry.get("sampling_strategy", "all")))
+            again, share = weight_of(entry)
         except ValueError as error:
             raise DataError(f"{where}: {error}", path=path) from None
-        parts.append(sampler.take(load(source, **{**options, **own}), strategy))
+        part = sampler.take(load(source, **{**options, **own}), strategy)
+        parts += [part] * again
+        if share:
+            parts.append(sampler.take(part, Strategy("random", share, percent=True)))
     return joined(parts, path, name or path.stem)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource
 from vlreward.types import Sample
 
-__all__ = ["joined", "read_entries"]
+__all__ = ["ENTRY_OPTIONS", "joined", "read_entries", "weight_of"]
 
-_KEYS = ("json_path", "sampling_strategy", "image_root", "task", "schema", "name")
+ENTRY_OPTIONS = (
+    "task", "schema", "columns", "gold_frame", "split", "config", "where", "name",
+)  # fmt: skip
+"""What an entry may say of `load`'s options, besides `image_root`."""
+_KEYS = ("json_path", "sampling_strategy", "weight", "image_root", *ENTRY_OPTIONS)
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
@@ -47,6 +52,23 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def weight_of(entry: dict[str, Any]) -> tuple[int, Decimal]:
+    """How often an entry's rows are taken whole, and per cent of them once more.
+
+    Raises:
+        ValueError: If its `weight` is no number above 0 and up to 100.
+
+    Example:
+        >>> weight_of({"weight": 2.5})
+        (2, Decimal('50.0'))
+    """
+    value = entry.get("weight", 1)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 100:
+        raise ValueError(f"weight: expected a number above 0 and up to 100, got {value!r}")
+    again = int(value)
+    return again, (Decimal(str(value)) - again) * 100
+
+
 class _PartImages:
     """Images of several data sets; the name says which: `2|train2014/x.jpg`."""
 
@@ -76,6 +98,7 @@ def joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
                     update["id"] = f"{sample.id}@{number + 1}"
                 if not one_source and sample.image is not None:
                     update["image"] = f"{number}|{sample.image}"
+                    update["images"] = tuple(f"{number}|{name}" for name in sample.images)
                 yield sample.model_copy(update=update) if update else sample
             seen.update(part.ids)
 
@@ -87,7 +110,13 @@ def joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
         sha256=hashlib.sha256("\n".join(o.sha256 for o in origins).encode()).hexdigest(),
         rows=sum(map(len, parts)),
         task=tasks.pop() if len(tasks) == 1 else "mixed",
+        filtered=sum(origin.filtered for origin in origins),
+        skipped=tuple(problem for origin in origins for problem in origin.skipped),
+        suspicious=tuple(problem for origin in origins for problem in origin.suspicious),
+        notes=tuple(note for origin in origins for note in origin.notes),
         remarks=tuple(remark for origin in origins for remark in origin.remarks),
         parts=origins,
     )
-    return Dataset(name, samples(), provenance, images)
+    dataset = Dataset(name, samples(), provenance, images)
+    dataset.parts = [(part.provenance.sha256, part.row_numbers) for part in parts]
+    return dataset

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from vlreward._text import first_problem, short
+from vlreward.data.columns import mapped
 from vlreward.data.dataset import Dataset, Provenance
-from vlreward.data.errors import BadRow, DataError, RowProblem
-from vlreward.data.images import ImageSource, image_size
+from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaError
+from vlreward.data.framed import framed, looked_at
+from vlreward.data.image_values import RowImages, image_names, is_address, is_kept
+from vlreward.data.images import ImageFolder, ImageSource, image_size
 from vlreward.data.inference import fields_of, task_of_rows
 from vlreward.data.manifest import split_remarks
 from vlreward.data.rows import RawRow
-from vlreward.data.schemas import schema_of, task_of_schema
+from vlreward.data.schemas import named_schema, schema_of, task_of_schema
+from vlreward.data.urls import UrlImages
+from vlreward.data.where import Where
+from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.golds import Envelope, claimant, unpack
+from vlreward.gold_frames import GoldFrame, image_index
+from vlreward.golds import Envelope, claimant
 from vlreward.schema import Fields, Schema
 from vlreward.types import Gold, Sample
 
@@ -35,6 +45,10 @@ class RowSource(Protocol):
 
     def __iter__(self) -> Iterator[RawRow]: ...
 
+    def hold(self, raw: RawRow) -> None: ...
+
+    def row(self, number: int) -> Any: ...
+
 
 @dataclass(slots=True)
 class RowReader:
@@ -42,13 +56,24 @@ class RowReader:
 
     path: str | Path
     name: str
-    schema: Schema | None
+    schema: str | None
+    columns: Mapping[str, str]
     task: str | None
-    images: ImageSource | None
-    on_bad_gold: Literal["error", "skip"]
-    read_sizes: bool
+    gold_frame: GoldFrame | None
+    where: Where | None
+    folder: ImageFolder | None
+    urls: UrlImages | None
+    on_missing: str
+    on_bad_image: str
+    on_bad_gold: str
+    read_sizes: bool | None
     box_tolerance: float
     check_gold: Callable[[str], object] | None
+    _images: RowImages | None = field(default=None, init=False)
+    _kinds: set[str] = field(default_factory=set, init=False)
+    _filtered: int = field(default=0, init=False)
+    _suspicious: list[RowProblem] = field(default_factory=list, init=False)
+    _unread: dict[str, None] = field(default_factory=dict, init=False)
     _rows: int = field(default=0, init=False)
     _problems: list[RowProblem] = field(default_factory=list, init=False)
     _skipped: list[RowProblem] = field(default_factory=list, init=False)
@@ -71,8 +96,9 @@ class RowReader:
         if not isinstance(first.value, dict):
             bad = BadRow(f"expected an object, got {short(first.value)}")
             raise self._error([_problem(first, bad)])
-        schema = self.schema or schema_of(first.value, path=self.path)
-        every: Iterable[RawRow] = chain([first], rows)
+        schema = self._schema(first.value)
+        self._images = RowImages(source, schema.read, self.folder, self.urls)
+        every: Iterable[RawRow] = self._wanted(chain([first], rows))
         typed = None
         task = task_of_schema(schema) if self.task is None else self.task
         if task is None and schema.typed:
@@ -92,18 +118,55 @@ class RowReader:
             self.name,
             self._samples(every, schema, task, typed is not None),
             Provenance(str(self.path), schema.name, "", 0, task),
-            self.images,
         )
+        dataset.images = self._found_images()
         dataset.row_numbers = self._kept
         dataset.provenance = replace(
             dataset.provenance,
             sha256=source.sha256,
             rows=self._rows,
+            columns=dict(schema.columns),
+            gold_at=schema.gold_at,
+            unread=tuple(self._unread),
+            filtered=self._filtered,
             skipped=tuple(self._skipped),
+            suspicious=tuple(self._suspicious),
             notes=tuple(self._notes),
             remarks=split_remarks(self.name, self._rows),
         )
         return dataset
+
+    def _schema(self, row: Mapping[str, Any]) -> Schema:
+        """The schema that reads the rows: that of a name, or as the first row's keys and
+        `columns` say."""
+        schema = named_schema(self.schema)
+        if not self.columns:
+            return schema or schema_of(row, path=self.path)
+        if schema is None and not {"gold", "question"} <= self.columns.keys():
+            with contextlib.suppress(UnknownSchemaError):
+                schema = schema_of(row, path=self.path)
+        return mapped(self.columns, schema)
+
+    def _wanted(self, rows: Iterable[RawRow]) -> Iterator[RawRow]:
+        """The rows that `where` lets through."""
+        for raw in rows:
+            try:
+                wanted = self.where is None or self.where.fits(raw.value)
+            except ValueError as error:
+                raise DataError(f"--where: {error}", path=self.path) from None
+            if wanted:
+                yield raw
+            else:
+                self._rows += 1
+                self._filtered += 1
+
+    def _found_images(self) -> ImageSource | None:
+        """Where the images of the rows are; None where names are relative to nothing known."""
+        if self._kinds <= {"file", "absolute"} and self.folder is not None:
+            return self.folder
+        if "file" in self._kinds and self.folder is None:
+            return None
+        return self._images if self._kinds else None
 
     def _samples(
         self, rows: Iterable[RawRow], schema: Schema, task: str, typed: bool
@@ -113,16 +176,22 @@ class RowReader:
             try:
                 sample = self._sample(raw, schema, task, typed)
             except BadRow as bad:
-                skip = bad.kind == "bad_gold" and self.on_bad_gold == "skip"
+                wanted = {
+                    "bad_gold": self.on_bad_gold,
+                    "bad_image": self.on_bad_image,
+                    "missing_image": self.on_missing,
+                }
+                skip = wanted.get(bad.kind) == "skip"
                 (self._skipped if skip else self._problems).append(_problem(raw, bad))
             else:
                 self._kept.append(raw.number)
                 yield sample
         if self._problems:
             raise self._error(self._problems)
-        if len(self._skipped) == self._rows:
+        if not self._kept:
+            why = f"{len(self._skipped)} were skipped, {self._filtered} did not fit --where"
             raise DataError(
-                f"no row is left, all {self._rows} were skipped",
+                f"no row of {self._rows} is left: {why}",
                 path=self.path,
                 problems=self._skipped,
             )
@@ -136,25 +205,24 @@ class RowReader:
                 f"{short(fields.gold)}, which is for {kind}; name the task to accept both",
                 "bad_gold",
             )
-        envelope = self._gold(fields.gold, task)
-        if fields.image is not None and (
-            not isinstance(fields.image, str) or not fields.image.strip()
-        ):
-            raise BadRow(f"expected the path of an image, got {short(fields.image)}")
+        envelope, value = self._gold(raw, fields, task)
+        gold = envelope.gold
+        images, image = self._named(raw, fields, value, gold)
         sample_id = f"{self.name}/{raw.number}" if fields.id is None else fields.id.strip()
         before = self._row_of_id.setdefault(sample_id, raw.number)
         if before != raw.number:
             raise BadRow(f"expected ids that differ, got {sample_id!r} as in row {before}")
-        size = self._size(raw, fields) or envelope.image_size
-        if size is not None:
-            self._look_at(raw, envelope.gold, size)
+        size = self._size(raw, fields, gold, image, len(images)) or envelope.image_size
+        self._look_at(raw, gold, value, size)
+        self._unread.update(dict.fromkeys(fields.metadata or ()))
         try:
             sample = Sample(
                 id=sample_id,
                 question=fields.question,
                 expression=fields.expression,
                 gold=envelope.gold,
-                image=fields.image,
+                image=image,
+                images=images if len(images) > 1 else (),
                 image_size=size,
                 input_size=envelope.input_size,
                 frame=envelope.frame,
@@ -168,16 +236,60 @@ class RowReader:
             raise BadRow(f"expected Unicode text: {error}") from None
         return sample
 
-    def _gold(self, value: Any, task: str) -> Envelope:
+    def _gold(self, raw: RawRow, fields: Fields, task: str) -> tuple[Envelope, Any]:
+        """The gold, and how the row writes it with boxes as corners; None in an envelope."""
         try:
-            envelope = unpack(value, task)
+            declared = self._declared(fields)
+            envelope, value = framed(fields.gold, task, declared, partial(self._suspect, raw))
         except ValueError as error:
             raise BadRow(f"gold: {error}", "bad_gold") from None
         gold = envelope.gold
         if gold.task != task:
             raise BadRow(f"gold: expected one for {task}, got one for {gold.task}", "bad_gold")
         self._check(gold)
-        return envelope
+        return envelope, value
+
+    def _declared(self, fields: Fields) -> GoldFrame | None:
+        """What a column or the option declares of the gold's coordinates; the column wins."""
+        return self.gold_frame if fields.frame is None else GoldFrame.parse(fields.frame)
+
+    def _suspect(self, raw: RawRow, what: str, fit: str) -> None:
+        self._suspicious.append(RowProblem(raw.number, f"{what}: {fit}", raw.line, "suspicious"))
+
+    def _named(
+        self, raw: RawRow, fields: Fields, value: Any, gold: Gold
+    ) -> tuple[tuple[str, ...], str | None]:
+        """The names of the row's images, and of the one that the gold lies in."""
+        try:
+            names = tuple(image_names(fields.image, raw.number))
+            index = fields.image_index
+            if index is None and value is not None:
+                index = image_index(value)
+        except ValueError as error:
+            raise BadRow(str(error)) from None
+        for name in names:
+            if is_address(name) and self.urls is None:
+                raise BadRow(
+                    f"expected an image file, got the address {short(name, 80)}: --allow-urls "
+                    "downloads it"
+                )
+            kept = is_kept(name)
+            if kept and self._images is not None:
+                self._images.rows.hold(raw)
+            absolute = "absolute" if os.path.isabs(name) else "file"
+            self._kinds.add("kept" if kept else "address" if is_address(name) else absolute)
+        if not names:
+            return (), None
+        if index is None:
+            if len(names) > 1 and gold.located:
+                raise BadRow(
+                    f"expected 'image_index', which of the {len(names)} images the gold lies in, "
+                    "from 0: beside the box, as a column, or --columns image_index=COLUMN"
+                )
+            index = 0
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(names):
+            raise BadRow(f"image_index: expected 0 to {len(names) - 1}, got {short(index, 40)}")
+        return names, names[index]
 
     def _check(self, gold: Gold) -> None:
         if self.check_gold is None and type(gold).check is Gold.check:
@@ -192,33 +304,50 @@ class RowReader:
         if (message := self._checked[key]) is not None:
             raise BadRow(f"gold: {message}", "bad_gold")
 
-    def _size(self, raw: RawRow, fields: Fields) -> Size | None:
+    def _size(
+        self, raw: RawRow, fields: Fields, gold: Gold, name: str | None, images: int
+    ) -> Size | None:
         declared = None
-        if fields.image_size is not None:
+        if fields.image_size is not None and images <= 1:
             try:
                 declared = Size.from_sequence(fields.image_size)
             except ValueError as error:
                 raise BadRow(f"width, height: {error}") from None
-        if not self.read_sizes or fields.image is None or self.images is None:
+        if name is None or not self._worth_reading(gold, declared):
             return declared
-        name = fields.image
-        if name not in self._sizes:
-            try:
-                source = self.images.source(name)
-                there = isinstance(source, bytes) or source.is_file()
-                self._sizes[name] = image_size(source) if there else None  # reported elsewhere
-            except DataError as error:
-                raise BadRow(str(error)) from None
-        size = self._sizes[name]
+        size = self._sizes.get(name)
         if size is None:
+            assert self._images is not None
+            try:
+                source = self._images.source(name)
+                if isinstance(source, bytes) or source.is_file():
+                    size = self._sizes[name] = image_size(source)
+            except DataError as error:
+                if self.read_sizes and self.on_bad_image == "error" and not self._rootless(name):
+                    raise BadRow(str(error)) from None
+                if self.on_bad_image == "skip" and not self._rootless(name):
+                    raise BadRow(str(error), "bad_image") from None
+        if size is None:  # a missing file is reported elsewhere
+            if declared is None and _needs_size(gold) and self.on_missing == "skip":
+                raise BadRow(f"no image {name!r}", "missing_image")
             return declared
         if declared is not None and declared != size:
             self._note(raw, f"declared {tuple(declared)}, but the image {name!r} has {tuple(size)}")
         return size
 
-    def _look_at(self, raw: RawRow, gold: Gold, size: Size) -> None:
+    def _rootless(self, name: str) -> bool:
+        """Whether nothing says where the file of an image is."""
+        return self.folder is None and not (is_kept(name) or is_address(name))
+
+    def _worth_reading(self, gold: Gold, declared: Size | None) -> bool:
+        if self.read_sizes is None:
+            return gold.located and declared is None
+        return self.read_sizes or (declared is None and _needs_size(gold))
+
+    def _look_at(self, raw: RawRow, gold: Gold, value: Any, size: Size | None) -> None:
         try:
-            remark = gold.remark(size, self.box_tolerance)
+            suspect = partial(self._suspect, raw)
+            remark = looked_at(gold, value, size, self.box_tolerance, suspect)
         except ValueError as error:
             raise BadRow(f"gold: {error}", "bad_gold") from None
         if remark is not None:
@@ -229,7 +358,7 @@ class RowReader:
 
     def _error(self, problems: list[RowProblem]) -> DataError:
         golds = sum(p.kind == "bad_gold" for p in problems)
-        hint = "; on_bad_gold='skip' leaves bad golds out" if golds else ""
+        hint = "; --on-bad-gold skip leaves bad golds out" if golds else ""
         return DataError(
             f"expected good rows, got {len(problems)} bad{hint}", path=self.path, problems=problems
         )
@@ -237,3 +366,7 @@ class RowReader:
 
 def _problem(raw: RawRow, bad: BadRow) -> RowProblem:
     return RowProblem(raw.number, str(bad), raw.line, bad.kind)
+
+
+def _needs_size(gold: Gold) -> bool:
+    return getattr(gold, "frame", Frame.ORIGINAL_PX) is not Frame.ORIGINAL_PX

@@ -6,6 +6,7 @@ import codecs
 import hashlib
 import json
 import math
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,6 @@ __all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile", "read_json"]
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
 
 _BOMS = (
-    (codecs.BOM_UTF8, "UTF-8 with a byte order mark"),
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
     (codecs.BOM_UTF16_LE, "UTF-16"),
@@ -45,8 +45,8 @@ def read_json(path: Path) -> Any:
     """What a JSON file holds; NaN, infinities and numbers that overflow are refused.
 
     Raises:
-        DataError: If the file cannot be read, is empty, not UTF-8, starts with a byte order mark
-            or is not JSON; names the line and, within it, the column.
+        DataError: If the file cannot be read, is empty, not UTF-8, or is not JSON; names the
+            line and, within it, the column.
     """
     try:
         return _whole(path, path.read_bytes())
@@ -55,7 +55,7 @@ def read_json(path: Path) -> Any:
 
 
 def _whole(path: Path, raw: bytes, what: str = "JSON") -> Any:
-    _refuse_bom(path, raw)
+    raw = _without_bom(path, raw)
     if not raw.strip():
         raise DataError(f"expected {what}, got an empty file", path=path)
     return _parse(path, raw)
@@ -83,35 +83,50 @@ class RowFile:
 
     path: Path
     """File to read."""
-    key: str | None = None
-    """Key that a `.json` file may have its list under, as result files do; None for none."""
     sha256: str = field(default="", init=False)
     """Hex digest of the bytes of the file; set once all rows have been read."""
-    about: dict[str, Any] = field(default_factory=dict, init=False)
-    """What stands beside the list under `key`; set with the first row."""
+    _starts: array[int] = field(default_factory=lambda: array("q"), init=False, repr=False)
+    _held: dict[int, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __iter__(self) -> Iterator[RawRow]:
         """Yield the rows.
 
         Raises:
-            DataError: If the file is empty, not UTF-8, starts with a byte order mark or is not
-                JSON; names the line and, within it, the column.
+            DataError: If the file is empty, not UTF-8, or is not JSON; names the line and, within
+                it, the column.
         """
         if self.path.suffix.lower() in JSONL_SUFFIXES:
             return self._lines()
         return self._list()
 
+    def hold(self, raw: RawRow) -> None:
+        """Keep what `row` needs to give this row again."""
+        if raw.line is None:
+            self._held[raw.number] = raw.value
+
+    def row(self, number: int) -> Any:
+        """A row that has been read, again; of a list, one that `hold` kept."""
+        if number in self._held:
+            return self._held[number]
+        with self.path.open("rb") as file:
+            file.seek(self._starts[number - 1])
+            return _parse(self.path, file.readline().rstrip())
+
     def _lines(self) -> Iterator[RawRow]:
         digest = hashlib.sha256()
         number = 0
+        start = 0
+        self._starts = array("q")
         with self.path.open("rb") as file:
             for line, raw in enumerate(file, 1):
                 digest.update(raw)
+                here, start = start, start + len(raw)
                 if line == 1:
-                    _refuse_bom(self.path, raw)
+                    raw, here = _without_bom(self.path, raw), here + _bom_length(raw)
                 if not raw.strip():
                     continue
                 number += 1
+                self._starts.append(here)
                 yield RawRow(number, _parse(self.path, raw.rstrip(), line), line)
         if not number:
             raise DataError("expected rows, got an empty file", path=self.path)
@@ -128,9 +143,6 @@ class RowFile:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 message = f"expected annotations in COCO's format: {error}"
                 raise DataError(message, path=self.path) from None
-        if isinstance(rows, dict) and self.key is not None and self.key in rows:
-            self.about = rows
-            rows = self.about.pop(self.key)
         if not isinstance(rows, list):
             raise DataError(self._not_a_list(rows), path=self.path)
         if not rows:
@@ -141,8 +153,7 @@ class RowFile:
         self.sha256 = digest
 
     def _not_a_list(self, value: Any) -> str:
-        beside = "" if self.key is None else f", or an object with one under {self.key!r}"
-        message = f"expected a JSON list of rows{beside}, got {type(value).__name__}"
+        message = f"expected a JSON list of rows, got {type(value).__name__}"
         if isinstance(value, dict):
             message += f" with the keys {sorted(map(str, value))[:12]}"
             if "results" in value:
@@ -152,13 +163,16 @@ class RowFile:
         return message
 
 
-def _refuse_bom(path: Path, head: bytes) -> None:
+def _bom_length(head: bytes) -> int:
+    return len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+
+
+def _without_bom(path: Path, head: bytes) -> bytes:
+    """Bytes without the mark that Windows writes before UTF-8; other encodings are refused."""
     for bom, name in _BOMS:
         if head.startswith(bom):
-            raise DataError(
-                f"expected UTF-8 without a byte order mark, got {name}: save the file as UTF-8",
-                path=path,
-            )
+            raise DataError(f"expected UTF-8, got {name}: save the file as UTF-8", path=path)
+    return head[_bom_length(head) :]
 
 
 def _parse(path: Path, raw: bytes, line: int | None = None) -> Any:

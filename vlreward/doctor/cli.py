@@ -82,14 +82,17 @@ a threshold for something that the input does not tell.
         family=resolve_family(family),
     )
     findings = diagnose(observations)
+    source = str(path)
+    if any(path.glob("unfinished_*.jsonl")):
+        source += " (a run that is not finished)"
     if as_json:
-        found = to_json(str(path), observations, findings, thresholds)
+        found = to_json(source, observations, findings, thresholds)
         typer.echo(json.dumps(found, indent=2))
     else:
         from rich.console import Console
 
         console = Console(highlight=False, soft_wrap=False)
-        print_report(console, str(path), observations, findings, thresholds, examples)
+        print_report(console, source, observations, findings, thresholds, examples)
     unknown = [f for f in findings if f.name in thresholds and f.value is None]
     if unknown:
         reasons = "; ".join(f"{f.name.replace('_', '-')}: {f.note}" for f in unknown)

@@ -73,8 +73,9 @@ def read_observations(
     """Read a trace, the directory of a run, or a file of recorded completions.
 
     Args:
-        path: A directory with `rank-*.jsonl` (a trace) or `samples_*.jsonl` (a benchmark run), one
-            of those files, or any file that `vlreward-bench --completions` reads.
+        path: A directory with `rank-*.jsonl` (a trace, of which the training is read) or
+            `samples_*.jsonl` (a benchmark run), one of those files, or any file that
+            `vlreward-bench --completions` reads.
         task: Task of recorded completions, which must be scored first.
         protocol: Rules to score recorded completions by.
         method: Where the answers of recorded completions stand; by default as the protocol has it.
@@ -85,7 +86,8 @@ def read_observations(
         DataError: If there is nothing to read, or a row is bad; names the file and the line.
     """
     if path.is_dir():
-        files = sorted(path.glob("rank-*.jsonl")) or sorted(path.glob("samples_*.jsonl"))
+        kinds = ("rank-*.jsonl", "samples_*.jsonl", "unfinished_*.jsonl")
+        files = next((there for kind in kinds if (there := sorted(path.glob(kind)))), [])
         if not files:
             raise DataError(
                 "expected files rank-*.jsonl (a trace) or samples_*.jsonl (a run), found none",
@@ -126,6 +128,8 @@ def _scored_rows(file: Path, frame: Frame | None) -> Iterator[Observation]:
             if _is_last_line_torn(file):  # the writer was killed, or is writing now
                 return
             raise
+        if isinstance(raw.value, dict) and raw.value.get("mode") == "eval":
+            continue  # answers to rows of the evaluation, which have no groups
         try:
             yield _observation(file, raw, frame)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -235,17 +239,17 @@ def _recorded(
     samples = [row.sample for row in recorded]
     completions = [row.completion for row in recorded]
     observations = []
-    for number, (sample, completion, score) in enumerate(
-        zip(samples, completions, score_batch(spec, completions, samples)), 1
-    ):
+    scores = score_batch(spec, completions, samples)
+    for row, sample, completion, score in zip(recorded, samples, completions, scores):
         failure = score.failure
         observations.append(
             Observation(
-                where=f"{file.name}, row {number}",
+                where=f"{file.name}, row {row.row}",
                 completion=completion.text,
                 value=score.value,
                 terms=score.terms,
                 task=task,
+                group=(task, sample.id),
                 tokens=completion.token_count,
                 truncated=completion.truncated or None,
                 failure=None if failure is None else failure.code.value,

@@ -1,95 +1,72 @@
-"""Request bodies for an OpenAI-compatible endpoint: messages, sampling, and the resized image."""
+"""Request bodies for an OpenAI-compatible endpoint: messages, sampling, and the image."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vlreward.data.images import open_image
-from vlreward.engines.values import GenerationError, Request, Sampling
-from vlreward.geometry import Size
-from vlreward.resizing import Resizing
+from vlreward.engines._pictures import Picture
+from vlreward.engines.values import Request, Sampling
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+__all__ = ["Bodies", "to_openai"]
 
-__all__ = ["Bodies", "Prepared", "to_openai"]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request, ready to be sent."""
-
-    body: bytes
-    """JSON."""
-    image_size: Size | None
-    """(width, height) in pixels of the original image."""
-    input_size: Size | None
-    """(width, height) in pixels of the image in the body, None if the family does not resize."""
+_PLACE = uuid.uuid4().hex
+"""Stands for the image while the rest of a body is written: no text of a prompt holds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """Builds request bodies; used by several threads."""
+    """Builds request bodies."""
 
     model: str
     sampling: Sampling
-    resizing: Resizing | None
-    """How the server resizes images; None to send them as they are."""
     extra: dict[str, Any]
 
-    def prepare(self, request: Request) -> Prepared | GenerationError:
-        """The body of a request, or why its image cannot be sent."""
-        image_size = input_size = None
-        url = None
-        if request.image is not None:
-            sample_id = str(request.meta.get("id", ""))
-            try:
-                image = open_image(request.image, where=sample_id)
-                image_size = Size(*image.size)
-                if self.resizing is not None:
-                    image = self.resizing.apply(image)
-                    input_size = Size(*image.size)
-            except ValueError as error:
-                return GenerationError("image", f"{error} (sample {sample_id!r})")
-            url = "data:image/png;base64," + base64.b64encode(_png(image)).decode("ascii")
+    def build(self, request: Request, pictures: Sequence[Picture], n: int) -> bytes:
+        """The body of a request as JSON.
+
+        Args:
+            request: What is asked.
+            pictures: Its images, in order.
+            n: How many answers to draw, the first of them with the seed of the request.
+        """
+        urls = [f"data:{picture.kind};base64,{_PLACE}" for picture in pictures]
         body = {
             "model": self.model,
-            "messages": to_openai(request.messages, url),
-            **self._sampling(),
+            "messages": to_openai(request.messages, urls),
+            **self._sampling(request.key),
+            **({"n": n} if n > 1 else {}),
             **self.extra,
         }
-        return Prepared(json.dumps(body).encode(), image_size, input_size)
+        first, *texts = json.dumps(body).encode().split(_PLACE.encode())
+        parts = [first]
+        for picture, text in zip(pictures, texts, strict=True):
+            parts += [picture.base64, text]  # most of it, and without escapes
+        return b"".join(parts)
 
-    def _sampling(self) -> dict[str, Any]:
+    def _sampling(self, key: str) -> dict[str, Any]:
         """The sampling as fields of a body; what is None is left to the server."""
         fields: dict[str, Any] = {
             "max_tokens": self.sampling.max_tokens,
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
-            "seed": self.sampling.seed,
+            "seed": self.sampling.batch_seed(key),
         }
         return {name: value for name, value in fields.items() if value is not None}
 
 
-def _png(image: Image) -> bytes:
-    buffer = io.BytesIO()
-    # Level 1 takes a quarter of the time of the default for a tenth more bytes.
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def to_openai(messages: list[dict[str, Any]], image_url: str | None) -> list[dict[str, Any]]:
-    """Chat messages in the protocol's form: the bare image entry becomes an `image_url`."""
+def to_openai(messages: list[dict[str, Any]], urls: Sequence[str]) -> list[dict[str, Any]]:
+    """Chat messages in the protocol's form: the bare image entries become `image_url`s."""
+    left = iter(urls)
     converted = []
     for message in messages:
         content = message["content"]
         if not isinstance(content, str):
             content = [
-                {"type": "image_url", "image_url": {"url": image_url}}
+                {"type": "image_url", "image_url": {"url": next(left)}}
                 if entry["type"] == "image"
                 else entry
                 for entry in content

@@ -49,6 +49,8 @@ class Endpoint:
         self._url = str(url)
         self.shown_url = str(url.copy_with(userinfo=b""))
         """The address without any password, for messages."""
+        self.near = _is_loopback(url.host)
+        """Whether it is this very machine, to which bytes cost nothing."""
         self._timeout = timeout
         # A compressed reply would grow here before its size is known.
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
@@ -58,7 +60,7 @@ class Endpoint:
         self._options: dict[str, Any] = {
             "headers": headers,
             "timeout": httpx.Timeout(timeout, connect=min(timeout, 15.0), pool=None),
-            "trust_env": not _is_loopback(url.host),
+            "trust_env": not self.near,
             "verify": httpx.create_ssl_context() if url.scheme == "https" else False,
         }
 
@@ -68,11 +70,11 @@ class Endpoint:
 
         return httpx.AsyncClient(**self._options)
 
-    async def post(self, client: httpx.AsyncClient, body: bytes) -> Answer | Refusal:
+    async def post(self, client: httpx.AsyncClient, body: bytes) -> list[Answer] | Refusal:
         """Send one chat completion request and read the reply. Never raises on a bad reply."""
         import httpx
 
-        async def exchange() -> Answer | Refusal:
+        async def exchange() -> list[Answer] | Refusal:
             async with client.stream(
                 "POST", f"{self._url}/chat/completions", content=body
             ) as response:
@@ -82,9 +84,7 @@ class Endpoint:
                     if len(content) > _MAX_REPLY:
                         return self._too_long()
                 if response.status_code != 200:
-                    return refused(
-                        response.status_code, response.headers, bytes(content), self.shown_url
-                    )
+                    return self._refused(response, bytes(content))
                 return read(bytes(content), self.shown_url)
 
         try:
@@ -98,8 +98,8 @@ class Endpoint:
         except (httpx.TransportError, httpx.DecodingError) as error:
             return Refusal("connection", self._unreachable(error), True)
 
-    def models(self, tries: int, backoff: float) -> list[str]:
-        """Names that the endpoint serves; empty if it does not say.
+    def models(self, tries: int, backoff: float) -> dict[str, str]:
+        """Names that the endpoint serves, each with the server's name; empty if it does not say.
 
         Raises:
             EngineError: If there is no endpoint at the address, or it refuses the key.
@@ -127,11 +127,11 @@ class Endpoint:
                     status = response.status_code
                     if status == 200:
                         return model_names(bytes(content))
-                    refusal = refused(status, response.headers, bytes(content), self.shown_url)
+                    refusal = self._refused(response, bytes(content))
                     if status in (401, 403):
                         raise EngineError(refusal.detail)
                     if status not in (502, 503, 504):
-                        return []
+                        return {}
                     problem = refusal.detail
                 if attempt < tries:
                     time.sleep(backoff_seconds(attempt, backoff, rng))
@@ -139,6 +139,11 @@ class Endpoint:
             f"{problem} (gave up after {tries} tries in {time.monotonic() - started:.1f} s). Is "
             "the server running, has it finished loading, and is --base-url right?"
         )
+
+    def _refused(self, response: httpx.Response, content: bytes) -> Refusal:
+        keyed = "Authorization" in self._options["headers"]
+        status, headers = response.status_code, response.headers
+        return refused(status, headers, content, self.shown_url, keyed=keyed)
 
     def _too_long(self) -> Refusal:
         text = f"{self.shown_url} sends more than {_MAX_REPLY >> 20} MiB, or without an end"

@@ -13,6 +13,7 @@ from vlreward._text import one_line
 __all__ = ["Answer", "Refusal", "model_names", "read", "refused"]
 
 _NO_KEY = "give the key in the environment variable OPENAI_API_KEY"
+_WRONG_KEY = "the key that the environment variable OPENAI_API_KEY gives is not taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Answer:
     text: str
     finish_reason: str | None
     usage: dict[str, int] | None
+    """Of all answers of the reply, given with the first."""
     model: str | None
 
 
@@ -35,11 +37,13 @@ class Refusal:
     retry_after: float | None = None
 
 
-def refused(status: int, headers: Mapping[str, str], content: bytes, url: str) -> Refusal:
-    """Why a reply with another status than 200 holds no completion."""
+def refused(
+    status: int, headers: Mapping[str, str], content: bytes, url: str, *, keyed: bool
+) -> Refusal:
+    """Why a reply with another status than 200 holds no completion; `keyed` if a key was sent."""
     detail = f"{url} answered {status}: {_server_message(content)}"
     if status in (401, 403):
-        detail += f"; {_NO_KEY}"
+        detail += f"; {_WRONG_KEY if keyed else _NO_KEY}"
     elif status == 404:
         detail += "; check --base-url (it ends in /v1) and the model's name"
     return Refusal(
@@ -50,8 +54,8 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, url: str) -
     )
 
 
-def read(content: bytes, url: str) -> Answer | Refusal:
-    """The completion in a reply with status 200, or why there is none."""
+def read(content: bytes, url: str) -> list[Answer] | Refusal:
+    """The completions in a reply with status 200, at least one, or why there is none."""
     try:
         reply = json.loads(content)
     except (ValueError, RecursionError):
@@ -62,25 +66,33 @@ def read(content: bytes, url: str) -> Answer | Refusal:
     choices = reply.get("choices") if isinstance(reply, dict) else None
     if not isinstance(choices, list) or not choices:
         return Refusal("bad_reply", f"{url} answered 200 without any choice", True)
-    text = _text_of(choices[0])
-    if text is None:
-        shown = one_line(json.dumps(choices[0]))
-        return Refusal("bad_reply", f"{url} answered 200 without a text: {shown}", True)
-    reason = choices[0].get("finish_reason")
-    usage = reply.get("usage")
-    model = reply.get("model")
-    return Answer(
-        text=text,
-        finish_reason=reason if isinstance(reason, str) else None,
-        usage={
-            key: value
-            for key, value in usage.items()
-            if isinstance(value, int) and not isinstance(value, bool)
-        }
-        if isinstance(usage, dict)
-        else None,
-        model=model if isinstance(model, str) else None,
-    )
+    usage, model = _usage(reply.get("usage")), reply.get("model")
+    answers: list[Answer] = []
+    for choice in choices:
+        text = _text_of(choice)
+        if text is None:
+            shown = one_line(json.dumps(choice))
+            return Refusal("bad_reply", f"{url} answered 200 without a text: {shown}", True)
+        reason = choice.get("finish_reason")
+        answers.append(
+            Answer(
+                text=text,
+                finish_reason=reason if isinstance(reason, str) else None,
+                usage=None if answers else usage,
+                model=model if isinstance(model, str) else None,
+            )
+        )
+    return answers
+
+
+def _usage(value: Any) -> dict[str, int] | None:
+    if not isinstance(value, dict):
+        return None
+    return {
+        key: count
+        for key, count in value.items()
+        if isinstance(count, int) and not isinstance(count, bool)
+    }
 
 
 def _text_of(choice: Any) -> str | None:
@@ -108,9 +120,9 @@ def _server_message(content: bytes) -> str:
     return one_line(text) or "no message"
 
 
-def model_names(content: bytes) -> list[str]:
-    """The ids in a reply to GET /v1/models; empty if it is no such list."""
+def model_names(content: bytes) -> dict[str, str]:
+    """The ids in a reply to GET /v1/models, each with what serves it; empty if it is no list."""
     try:
-        return [str(entry["id"]) for entry in json.loads(content)["data"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return []
+        return {str(e["id"]): str(e.get("owned_by")) for e in json.loads(content)["data"]}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlreward._text import one_line
-from vlreward.engines.processor import load_processor
+from vlreward.engines.adapters import merged
+from vlreward.engines.processor import PROCESSOR_FILES, load_processor
 from vlreward.engines.values import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["fingerprint", "import_torch", "open_model", "open_processor"]
+__all__ = ["fingerprint", "import_torch", "open_config", "open_model", "open_processor"]
 
 _CHUNKS, _CHUNK = 64, 4096
 
@@ -34,18 +35,42 @@ def import_torch() -> tuple[Any, Any]:
     return torch, transformers
 
 
-def open_model(name: str, options: Mapping[str, Any]) -> Any:
+def open_config(name: str, **options: Any) -> Any:
+    """The configuration of a checkpoint.
+
+    Args:
+        name: Directory of a checkpoint, or its name on the Hub.
+        options: Passed to `from_pretrained`.
+
+    Raises:
+        EngineError: If there is no such checkpoint, or it is an adapter.
+    """
+    _, transformers = import_torch()
+    _check_directory(name)
+    try:
+        return transformers.AutoConfig.from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"no checkpoint could be read at {name!r}: {one_line(error)}. Give the directory of a "
+            "checkpoint or its name on the Hub; without network, download it first"
+        ) from error
+
+
+def open_model(name: str, options: Mapping[str, Any], base: str | None = None) -> Any:
     """A vision-language model for generation.
 
     Args:
         name: Directory of a checkpoint, or its name on the Hub.
         options: Passed to `AutoModelForImageTextToText.from_pretrained`.
+        base: The model that `name` is an adapter of, if it is one; it is merged into that.
 
     Raises:
         EngineError: If there is no such checkpoint, it is no vision-language model, it does not
             fit into memory, or an option does not suit it.
     """
     torch, transformers = import_torch()
+    if base is not None:
+        return merged(open_model(base, options), name).eval()
     _check_directory(name)
     try:
         return transformers.AutoModelForImageTextToText.from_pretrained(name, **options).eval()
@@ -71,19 +96,24 @@ def open_model(name: str, options: Mapping[str, Any]) -> Any:
         ) from error
 
 
-def open_processor(name: str, **options: Any) -> Any:
+def open_processor(name: str, base: str | None = None, **options: Any) -> Any:
     """The processor of a checkpoint, padding on the left.
 
     Args:
         name: Directory of a checkpoint, or its name on the Hub.
+        base: The model that `name` is an adapter of, if it is one; its processor is taken where
+            the adapter's directory has none.
         options: Passed to `from_pretrained`.
 
     Raises:
         EngineError: If it has none, or only a tokenizer.
     """
-    _check_directory(name)
+    if base is None:
+        _check_directory(name)
+    elif not any((Path(name) / file).is_file() for file in PROCESSOR_FILES):
+        name = base
     try:
-        processor = load_processor(name, **options)
+        processor = load_processor(name, config_of=base, **options)
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise EngineError(
             f"no processor could be loaded from {name!r}: {one_line(error)}"
@@ -99,13 +129,15 @@ def open_processor(name: str, **options: Any) -> Any:
     return processor
 
 
-def fingerprint(name: str, model: Any) -> str | None:
+def fingerprint(name: str, model: Any, base: str | None = None) -> str | None:
     """What tells this checkpoint from another under the same name, None if nothing does.
 
     The commit for a checkpoint from the Hub. For a directory a hash over names and sizes of its
     files and over evenly spread samples of their contents, so that a checkpoint overwritten by
-    further training is noticed without reading all of it.
+    further training is noticed without reading all of it. Of an adapter, that of its base too.
     """
+    if base is not None:
+        return f"{fingerprint(name, model)}+{fingerprint(base, model)}"
     directory = Path(name)
     if not directory.is_dir():
         commit = getattr(model.config, "_commit_hash", None)
@@ -127,6 +159,11 @@ def fingerprint(name: str, model: Any) -> str | None:
 def _check_directory(name: str) -> None:
     path = Path(name).expanduser()
     if path.is_dir():
+        if not (path / "config.json").is_file() and (path / "adapter_config.json").is_file():
+            raise EngineError(
+                f"expected a whole model in {name!r}, found a LoRA adapter: merge it first, with "
+                f"vlreward merge {name} --out DIR"
+            )
         if not (path / "config.json").is_file():
             found = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
             raise EngineError(

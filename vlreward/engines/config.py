@@ -45,9 +45,13 @@ class EngineConfig:
         _option(
             "--model",
             "-m",
-            help="Hub name or path of a checkpoint; openai: the served name, by default the only "
-            "one.",
+            help="Hub name or path of a checkpoint, or hf: of a LoRA adapter; openai: the served "
+            "name, by default the only one.",
         ),
+    ] = None
+    base_model: Annotated[
+        str | None,
+        _option(help="hf: what the adapter in --model adapts; default: what it names itself."),
     ] = None
     family: Family = None
     max_tokens: Annotated[int, _option(help="Largest number of generated tokens.", min=1)] = 1024
@@ -90,6 +94,14 @@ class EngineConfig:
     tries: Annotated[
         int, _option(help="openai: how often to send before a request counts as failed.", min=1)
     ] = 6
+    always_resize: Annotated[
+        bool,
+        _option(
+            "--always-resize",
+            help="openai: resize every image here; for a server that does not resize as the "
+            "model's own processor does.",
+        ),
+    ] = False
     options: Annotated[
         dict[str, Any] | None,
         _option(

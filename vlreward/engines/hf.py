@@ -16,7 +16,7 @@ from vlreward.geometry import Size
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["HFEngine"]
+__all__ = ["HFEngine", "dtype_of"]
 
 
 class HFEngine(PromptedEngine):
@@ -39,6 +39,7 @@ class HFEngine(PromptedEngine):
     takes = frozenset(
         {
             "attn_implementation",
+            "base_model",
             "batch_size",
             "device_map",
             "dtype",
@@ -58,18 +59,18 @@ class HFEngine(PromptedEngine):
                 f"process, but {self.world_size} processes were started: leave out one of the two"
             )
         options = {
-            "dtype": _dtype(self._torch, config.dtype),
+            "dtype": dtype_of(self._torch, config.dtype),
             "device_map": config.device_map or {"": self._device()},
             **self._trusted,
         }
         if config.attn_implementation is not None:
             options["attn_implementation"] = config.attn_implementation
-        self._model = open_model(self.model, options)
+        self._model = open_model(self.model, options, self._base)
         self.family = resolve_family(config.family, self._model.config.model_type, self.model)
         self._config = self._generation_config()
         # Otherwise what is None here would be filled in from the checkpoint's own.
         self._model.generation_config = self._config
-        self._fingerprint = fingerprint(self.model, self._model)
+        self._fingerprint = fingerprint(self.model, self._model, self._base)
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the batch size or the devices."""
@@ -93,16 +94,16 @@ class HFEngine(PromptedEngine):
         self._world.close()
 
     def collate(
-        self, prompts: list[str], images: list[Image | None]
-    ) -> tuple[Any, list[Size | None]]:
+        self, prompts: list[str], images: list[list[Image]]
+    ) -> tuple[Any, list[Size] | None]:
         """The processor's tensors, and the sizes as it chose them, read from its grid."""
         # One list of images per text is what processors of every family take.
-        nested = [[image] for image in images] if images[0] is not None else None
+        nested = images if images[0] else None
         inputs = self._processor(text=prompts, images=nested, padding=True, return_tensors="pt")
         grids = inputs["image_grid_thw"].tolist() if "image_grid_thw" in inputs else []
         patch = getattr(self._processor.image_processor, "patch_size", None)
         if not grids or not isinstance(patch, int):
-            return inputs, [None] * len(prompts)
+            return inputs, None
         return inputs, [Size(columns * patch, rows * patch) for _, rows, columns in grids]
 
     def draw(self, inputs: Any, seed: int | None) -> list[list[int]] | None:
@@ -163,7 +164,12 @@ class HFEngine(PromptedEngine):
         return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _dtype(torch: Any, name: str) -> Any:
+def dtype_of(torch: Any, name: str) -> Any:
+    """The type that `--dtype` names, or `auto`.
+
+    Raises:
+        OptionError: If torch has no such type.
+    """
     if name == "auto":
         return "auto"
     dtype = getattr(torch, name, None)

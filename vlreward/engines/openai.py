@@ -1,8 +1,8 @@
 """The engine `openai`: any endpoint that speaks the OpenAI chat completions protocol.
 
-vLLM, SGLang, FastDeploy and `transformers serve` do. Images are resized on the client to the size
-that the model family's own processor would choose, and sent as lossless PNG: resizing is a fixed
-point, so the server leaves them alone and the frame of the boxes is known.
+vLLM, SGLang, FastDeploy and `transformers serve` do. An image is sent as its file is, where the
+server's own processor comes to the size that the frame is computed with; else resized here to that
+size, see `_pictures`. Several draws of one request are asked for together where vLLM serves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlreward._http import backoff_seconds
 from vlreward.engines import _endpoint
-from vlreward.engines._bodies import Bodies, Prepared
+from vlreward.engines._bodies import Bodies
+from vlreward.engines._draws import Draws
+from vlreward.engines._pictures import Picture, Pictures
 from vlreward.engines._replies import Answer
 from vlreward.engines._retry import Pacer
 from vlreward.engines.base import (
@@ -64,6 +66,7 @@ class OpenAIEngine(Engine):
     name = "openai"
     takes = frozenset(
         {
+            "always_resize",
             "api_key",
             "base_url",
             "concurrency",
@@ -88,16 +91,25 @@ class OpenAIEngine(Engine):
         self._rng = random.Random()
         self._lost: list[str] = []
         self._warned = False
-        self.served_models = self._endpoint.models(config.tries, backoff)
+        served = self._endpoint.models(config.tries, backoff)
+        self.served_models = list(served)
         """Names that the endpoint listed when the engine was built; empty if it lists none."""
         self.model = _endpoint.choose_model(
             config.model, self.served_models, self._endpoint.shown_url
         )
         self.family = resolve_family(config.family, self.model)
         self.resizing = _resizing(self.family, self.model, *limits)
-        self._bodies = Bodies(self.model, self.sampling, self.resizing, self.options)
+        self._bodies = Bodies(self.model, self.sampling, self.options)
+        # Others take `n` too, but seed each answer alike, or leave the request to fail.
+        self._draws = Draws(served.get(self.model) == "vllm" and "n" not in self.options)
         workers = min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-images")
+        self._pictures = Pictures(
+            self._pool,
+            self.resizing,
+            always=config.always_resize,
+            compress=not self._endpoint.near,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the address, the key or the concurrency."""
@@ -116,7 +128,7 @@ class OpenAIEngine(Engine):
         Raises:
             EngineError: If 10 requests in a row failed in the same way.
         """
-        source = iter(requests)
+        groups = self._draws.groups(requests)
         done: deque[tuple[str, Outcome]] = deque()
         raised: list[BaseException] = []
         loop = asyncio.new_event_loop()
@@ -125,8 +137,8 @@ class OpenAIEngine(Engine):
         async def slot() -> None:
             # One client per slot: a shared pool searches all its connections for each request.
             async with self._endpoint.client() as client:
-                for request in source:
-                    done.append((request.key, await self._answer(client, request)))
+                for group in groups:
+                    done.extend(await self._answer(client, group))
                     news.set()
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -158,34 +170,53 @@ class OpenAIEngine(Engine):
             finally:
                 loop.close()
 
-    async def _answer(self, client: httpx.AsyncClient, request: Request) -> Outcome:
-        if request.image is None:
-            prepared: Prepared | GenerationError = self._bodies.prepare(request)
-        else:
-            loop = asyncio.get_running_loop()
-            prepared = await loop.run_in_executor(self._pool, self._bodies.prepare, request)
-        if isinstance(prepared, GenerationError):
-            return prepared
-        outcome = await self._send(client, prepared)
-        if isinstance(outcome, Generation) or outcome.kind not in self._lost[-1:]:
-            self._lost.clear()
-        if isinstance(outcome, GenerationError):
-            self._lost.append(outcome.kind)
-            if len(self._lost) >= _BREAKER:
-                raise EngineError(
-                    f"{len(self._lost)} requests in a row failed in one way: {outcome.detail}"
-                )
-        return outcome
+    async def _answer(
+        self, client: httpx.AsyncClient, group: list[Request]
+    ) -> list[tuple[str, Outcome]]:
+        pictures: list[Picture] = []
+        for source in group[0].shown:
+            found = await self._pictures.get(group[0], source)
+            if isinstance(found, GenerationError):
+                return [(request.key, found) for request in group]
+            pictures.append(found)
+        outcomes: list[tuple[str, Outcome]] = []
+        while rest := group[len(outcomes) :]:
+            asked = self._draws.number(rest)
+            reply = await self._send(client, rest[0], pictures, asked)
+            if isinstance(reply, list):
+                self._draws.learn(asked, len(reply))
+                self._lost.clear()
+                outcomes += [(request.key, found) for request, found in zip(rest, reply)]
+            elif reply.retryable or not self._draws.learn(asked, 0):
+                outcomes += [(request.key, reply) for request in rest[:asked]]
+                self._count_lost(reply)
+        return outcomes
 
-    async def _send(self, client: httpx.AsyncClient, prepared: Prepared) -> Outcome:
+    def _count_lost(self, error: GenerationError) -> None:
+        if error.kind not in self._lost[-1:]:
+            self._lost.clear()
+        self._lost.append(error.kind)
+        if len(self._lost) >= _BREAKER:
+            raise EngineError(
+                f"{len(self._lost)} requests in a row failed in one way: {error.detail}"
+            )
+
+    async def _send(
+        self, client: httpx.AsyncClient, request: Request, pictures: list[Picture], n: int
+    ) -> list[Generation] | GenerationError:
+        body = self._bodies.build(request, pictures, n)
         attempt = 0
         while True:
             attempt += 1
             await self._pacer.wait()
             started = time.monotonic()
-            reply = await self._endpoint.post(client, prepared.body)
-            if isinstance(reply, Answer):
-                return self._generation(reply, prepared, time.monotonic() - started)
+            reply = await self._endpoint.post(client, body)
+            if isinstance(reply, list):
+                seconds = time.monotonic() - started
+                picture = pictures[request.place] if pictures else None
+                return [
+                    self._generation(answer, picture, seconds, alone=n == 1) for answer in reply[:n]
+                ]
             if not reply.retryable:
                 return GenerationError(reply.kind, reply.detail)
             if attempt >= self._tries:
@@ -197,33 +228,37 @@ class OpenAIEngine(Engine):
             else:
                 await asyncio.sleep(backoff_seconds(attempt, self._backoff, self._rng))
 
-    def _generation(self, answer: Answer, prepared: Prepared, seconds: float) -> Generation:
-        self._check_not_shrunk(answer, prepared)
+    def _generation(
+        self, answer: Answer, picture: Picture | None, seconds: float, *, alone: bool
+    ) -> Generation:
+        if picture is not None:
+            self._check_not_shrunk(answer, picture)
         usage = answer.usage or {}
         return Generation(
             text=answer.text,
             truncated=answer.finish_reason == "length",
-            token_count=usage.get("completion_tokens"),
+            # An endpoint counts the tokens of a reply, not of each answer in it.
+            token_count=usage.get("completion_tokens") if alone else None,
             finish_reason=answer.finish_reason,
             usage=answer.usage,
             served_model=answer.model,
             seconds=round(seconds, 4),
-            image_size=prepared.image_size,
-            input_size=prepared.input_size,
+            image_size=None if picture is None else picture.image_size,
+            input_size=None if picture is None else picture.input_size,
         )
 
-    def _check_not_shrunk(self, answer: Answer, prepared: Prepared) -> None:
+    def _check_not_shrunk(self, answer: Answer, picture: Picture) -> None:
         """Warn once if the prompt has fewer tokens than the image alone must have had."""
         tokens = (answer.usage or {}).get("prompt_tokens")
-        if self._warned or not tokens or self.resizing is None or prepared.input_size is None:
+        if self._warned or not tokens or self.resizing is None or picture.input_size is None:
             return
-        width, height = prepared.input_size
+        width, height = picture.input_size
         needed = width * height // self.resizing.factor**2
         if tokens < needed:
             self._warned = True
             warnings.warn(
                 f"{self._endpoint.shown_url} counted {tokens} prompt tokens, but an image of "
-                f"{tuple(prepared.input_size)} pixels alone has {needed}: the server resizes "
+                f"{tuple(picture.input_size)} pixels alone has {needed}: the server resizes "
                 "images again, so boxes in its pixels are misread. Give the server's limit as "
                 "max_pixels, or raise the server's",
                 stacklevel=2,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
-__all__ = ["load_processor"]
+__all__ = ["PROCESSOR_FILES", "load_processor", "save_with_video"]
+
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
+"""Files of which a directory with a processor has at least one."""
+_VIDEO_CONFIG = "video_preprocessor_config.json"
 
 
-def load_processor(path: str | Path, **kwargs: Any) -> Any:
+def load_processor(path: str | Path, *, config_of: str | None = None, **kwargs: Any) -> Any:
     """The processor of a checkpoint: stock `AutoProcessor` if torchvision is installed.
 
     transformers cannot build a processor with a video part without torchvision, and there is no
@@ -19,6 +24,7 @@ def load_processor(path: str | Path, **kwargs: Any) -> Any:
 
     Args:
         path: Directory of the checkpoint, or its name on the Hub.
+        config_of: Where the configuration of the model is, if not there: the base of an adapter.
         kwargs: Passed on to `from_pretrained`.
 
     Raises:
@@ -28,7 +34,7 @@ def load_processor(path: str | Path, **kwargs: Any) -> Any:
     from transformers import AutoProcessor, ProcessorMixin
 
     if importlib.util.find_spec("torchvision") is None:
-        stock = _processor_class(path)
+        stock = _processor_class(config_of or path)
         if stock is not None and "video_processor" in stock.get_attributes():
             return _without_video(stock).from_pretrained(path, **kwargs)
     processor = AutoProcessor.from_pretrained(path, **kwargs)
@@ -39,6 +45,29 @@ def load_processor(path: str | Path, **kwargs: Any) -> Any:
             "processor_class?"
         )
     return processor
+
+
+def save_with_video(processor: Any, source: Path) -> None:
+    """Let a processor without its video part save what the stock processor loads.
+
+    That one looks for the video part in a file of its own, else in that of the image part.
+
+    Args:
+        processor: The processor; one that has its video part stays as it is.
+        source: The checkpoint that it is from.
+    """
+    if "video_processor" in processor.get_attributes():
+        return
+    base = type(processor)
+
+    def save_pretrained(self: Any, save_directory: str | Path, **kwargs: Any) -> Any:
+        saved = base.save_pretrained(self, save_directory, **kwargs)
+        self.image_processor.save_pretrained(save_directory)
+        if (source / _VIDEO_CONFIG).is_file():
+            shutil.copyfile(source / _VIDEO_CONFIG, Path(save_directory) / _VIDEO_CONFIG)
+        return saved
+
+    processor.__class__ = type(base.__name__, (base,), {"save_pretrained": save_pretrained})
 
 
 def _without_video(stock: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from vlreward.engines.adapters import base_of
 from vlreward.engines.base import EngineConfig
 from vlreward.engines.batched import BatchedEngine
 from vlreward.engines.checkpoint import import_torch, open_processor
@@ -30,13 +31,15 @@ class PromptedEngine(BatchedEngine):
         super().__init__(config)
         self._torch, self._transformers = import_torch()
         self._trusted = {"trust_remote_code": True} if config.trust_remote_code else {}
-        self._processor = open_processor(self.model, **self._trusted)
+        self._base = base_of(self.model, config.base_model)
+        """The model that `model` is an adapter of, if it is one."""
+        self._processor = open_processor(self.model, self._base, **self._trusted)
         self._tokenizer = self._processor.tokenizer
         self.resizing = self._limited(config.min_pixels, config.max_pixels)
         self._config: Any = None
         """The `GenerationConfig` that is decoded by."""
 
-    def encode(self, messages: list[dict[str, Any]], image: Image | None) -> str:
+    def encode(self, messages: list[dict[str, Any]], images: list[Image]) -> str:
         """The text of the prompt, as the checkpoint's template has it."""
         text: str = self._processor.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True

@@ -53,6 +53,11 @@ class VLLMEngine(PromptedEngine):
                 """over GPUs by --engine-options '{"tensor_parallel_size": N}'"""
             )
         super().__init__(config)
+        if self._base is not None:
+            raise EngineError(
+                f"expected a whole model in {self.model!r}, got an adapter: merge it first, with "
+                f"vlreward merge {self.model} --out DIR"
+            )
         self.batch_size = _REQUESTS
         self._vllm = vllm
         self._config = self._checkpoint_config()
@@ -87,18 +92,19 @@ class VLLMEngine(PromptedEngine):
             self._torch.cuda.empty_cache()
 
     def collate(
-        self, prompts: list[str], images: list[Image | None]
-    ) -> tuple[Any, list[Size | None]]:
+        self, prompts: list[str], images: list[list[Image]]
+    ) -> tuple[Any, list[Size] | None]:
         """Prompts as vLLM takes them: text with one token an image, and the images."""
         inputs = [
-            {"prompt": prompt}
-            if image is None
-            else {"prompt": prompt, "multi_modal_data": {"image": image}}
-            for prompt, image in zip(prompts, images)
+            {"prompt": prompt, "multi_modal_data": {"image": shown}}
+            if shown
+            else {"prompt": prompt}
+            for prompt, shown in zip(prompts, images)
         ]
+        if self.resizing is None:
+            return inputs, None
         # They are as large as they are to be seen.
-        known = self.resizing is not None
-        return inputs, [Size(*image.size) if image and known else None for image in images]
+        return inputs, [Size(*image.size) for shown in images for image in shown]
 
     def draw(self, inputs: Any, seed: int | None) -> list[list[int]] | None:
         """The new tokens of each prompt."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from vlreward._text import short
 from vlreward.golds import Envelope, read_gold
@@ -30,11 +30,9 @@ COLUMNS = ("image_size", "input_size", "frame", "axis_order", "metadata", "trunc
 
 _OF_ROWS = {*COLUMNS, "image", "images"} - {"truncated"}
 _UNNAMED = "a bare gold"
-_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """What one completion earned."""
 
     task: str
@@ -137,6 +135,8 @@ class Scorer:
                 spec,
                 frame=settings.frame,
                 family=settings.family,
+                min_pixels=settings.min_pixels,
+                max_pixels=settings.max_pixels,
                 axis_order=settings.axis_order,
             ),
             spec.metrics[0].name if spec.metrics else None,
@@ -195,27 +195,29 @@ class Scorer:
             raise ValueError(
                 f"expected as many golds as completions, got {len(golds)} and {len(texts)}"
             )
-        used = {name: column for name, column in columns.items() if column is not None}
-        parts: dict[str, list[tuple[int, Completion, Row]]] = {}
+        used: dict[str, Any] = {n: column for n, column in columns.items() if column is not None}
+        parts: dict[str, tuple[list[int], list[Completion], list[Row]]] = {}
         for i, (text, gold) in enumerate(zip(texts, golds)):
-            given = {name: column[i] for name, column in used.items()}
+            given = used and {name: column[i] for name, column in used.items()}
             try:
                 rules, row = self._row(gold, tasks[i] if tasks else None, given)
             except ValueError as error:
                 raise ValueError(f"row {i} of the batch: {error}") from None
-            completion = Completion(text, bool(given.get("truncated")))
-            parts.setdefault(rules.spec.name, []).append((i, completion, row))
+            if (part := parts.get(row.task)) is None:
+                part = parts[row.task] = ([], [], [])
+            part[0].append(i)
+            part[1].append(Completion(text, bool(given.get("truncated"))))
+            part[2].append(row)
         results: dict[int, Scored] = {}
-        for task, part in parts.items():
+        for task, (indices, completions, rows) in parts.items():
             rules = self.rules(task)
-            indices, completions, rows = zip(*part)
             for i, found in zip(indices, score_batch(rules.spec, completions, rows)):
                 results[i] = _scored(rules, found, texts[i])
         return [results[i] for i in range(len(texts))]
 
     def _row(self, gold: Any, task: str | None, given: dict[str, Any]) -> tuple[_Rules, Row]:
         """What a gold and what is given beside it say, and how its task is scored."""
-        said = {name: given[name] for name in given if name in _OF_ROWS and given[name] is not None}
+        said = given and {n: v for n, v in given.items() if v is not None and n in _OF_ROWS}
         if said or not isinstance(gold, str):
             return self._read_row(gold, task, **said)
         return self._row_of_text(gold, task)  # the completions of a group share it
@@ -242,8 +244,7 @@ class Scorer:
 
 def _scored(rules: _Rules, score: Score, text: str) -> Scored:
     terms, failure = score.terms, score.failure
-    code = None if failure is None else failure.code
-    if failure is not None and code is FailureCode.UNPARSABLE_GOLD:
+    if failure is not None and failure.code is FailureCode.UNPARSABLE_GOLD:
         _say_once(rules.spec.name, failure.detail)
     answer = terms.get(rules.answer, 0.0) if rules.answer is not None else 0.0
     shape = terms.get("format")
@@ -252,8 +253,8 @@ def _scored(rules: _Rules, score: Score, text: str) -> Scored:
         "acc": answer if rules.acc is None else score.metrics.get(rules.acc, 0.0),
         "answer": answer,
         "format": float(think_answer_structure(text)) if shape is None else shape,
-        "parsed": float(code is None),
-        "timeout": float(code in _UNSETTLED),
+        "parsed": float(failure is None),
+        "timeout": float(score.unsettled),
     }
     return Scored(rules.spec.name, score, numbers)
 

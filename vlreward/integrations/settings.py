@@ -24,8 +24,8 @@ class Settings(BaseModel):
 
     Example:
         >>> Settings.from_environment({"VLREWARD_FRAME": "norm1000", "VLREWARD_WEIGHTS": "iou=2"})
-        Settings(task=None, frame=<Frame.NORM1000: 'norm1000'>, family=None, axis_order=None, \
-protocol='strict', weights={'iou': 2.0}, clip=False, deadline=5.0)
+        Settings(task=None, frame=<Frame.NORM1000: 'norm1000'>, family=None, min_pixels=None, \
+max_pixels=None, axis_order=None, protocol='strict', weights={'iou': 2.0}, clip=False, deadline=5.0)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +36,10 @@ protocol='strict', weights={'iou': 2.0}, clip=False, deadline=5.0)
     """Coordinate frame of predicted boxes, for golds that declare none."""
     family: str | None = None
     """Model family, for the frame and the input size, for golds that declare none."""
+    min_pixels: int | None = Field(default=None, gt=0)
+    """Smallest area in pixels at which the processor shows an image, if not the family's."""
+    max_pixels: int | None = Field(default=None, gt=0)
+    """Largest such area, if not the family's."""
     axis_order: AxisOrder | None = None
     """Which coordinate of a predicted pair comes first, `xy` or `yx`, for golds that declare
     none."""

@@ -105,6 +105,8 @@ def _with(reward: TaskReward, settings: Settings) -> TaskReward | None:
         terms=reward.terms,
         frame=settings.frame,
         family=settings.family,
+        min_pixels=settings.min_pixels,
+        max_pixels=settings.max_pixels,
         axis_order=settings.axis_order,
         clip=settings.clip and reward.spec.clips,
     )

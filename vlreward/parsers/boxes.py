@@ -29,8 +29,8 @@ _QUAD = rf"(\[{S}{_N}{S},{S}{_N}{S},{S}{_N}{S},{S}{_N}{S}\])"
 _STRING = r"""(?:"[^"\\]*"|'[^'\\]*')"""
 _ONE = re.compile(
     rf"(?:```(?:json)?\s{{1,64}})?(?:\[{S})?"
-    rf"""(?:{_QUAD}|\{{{S}["']bbox(?:_2d)?["']{S}:{S}{_QUAD}"""
-    rf"""(?:{S},{S}["']label["']{S}:{S}{_STRING})?{S}\}}){S}\]?(?:\s{{0,64}}```)?\Z"""
+    rf"""(\{{{S}["']bbox(?:_2d)?["']{S}:{S})?{_QUAD}"""
+    rf"""(?(1)(?:{S},{S}["']label["']{S}:{S}{_STRING})?{S}\}}){S}\]?(?:\s{{0,64}}```)?\Z"""
 )
 """One box and nothing else, in the forms that models are trained to write. Whatever it does not
 match, and whatever is no box, the scan reads; where both read, they read the same."""
@@ -105,13 +105,15 @@ class BoxParser:
 
     def _read(self, text: str, start: int, end: int) -> Parsed[Box] | ParseFailure:
         if one := _ONE.match(text, start, end):
-            first = 1 if one[1] else 6
-            x1, y1, x2, y2 = [
-                int(n) if n.isdigit() else float(n)
-                for n in one.group(first + 1, first + 2, first + 3, first + 4)
-            ]
+            numbers = one.group(3, 4, 5, 6)
+            corners: list[float]
+            try:
+                corners = list(map(int, numbers))
+            except ValueError:
+                corners = [int(n) if n.isdigit() else float(n) for n in numbers]
+            x1, y1, x2, y2 = corners
             if x1 < x2 and y1 < y2:
-                return Parsed(unchecked_box((x1, y1, x2, y2)), one.span(first))
+                return Parsed(unchecked_box((x1, y1, x2, y2)), one.span(2))
         scan = read(text, start, end, corner_keys=self.corner_keys)
         if isinstance(scan, ParseFailure):
             return scan

@@ -126,12 +126,11 @@ def answer_spans(
         blocks = {"first": blocks[:1], "last": blocks[-1:]}.get(several, blocks)
     spans = []
     for start, end in blocks:
-        content = text[start:end]
-        value = content.strip()
+        value = text[start:end].strip()
         if not value:
             detail = "expected an answer, got nothing"
             return ParseFailure(FailureCode.EMPTY_ANSWER, detail, (start, end))
-        start += len(content) - len(content.lstrip())
+        start = text.index(value, start)
         spans.append((start, start + len(value)))
     return spans
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -18,11 +18,25 @@ from vlreward.files import replacing
 
 if TYPE_CHECKING:
     from vlreward.data.images import ImageSource
+    from vlreward.report.curves import TrainingCurves
+    from vlreward.report.images import Found, Shown
+    from vlreward.report.load import Run
+    from vlreward.report.svg import Figure
 
 __all__ = ["Report", "build_report", "write_report"]
 
-_SCRIPTS = ("data.js", "list.js", "detail.js", "report.js")
+_SCRIPTS = (
+    "data.js",
+    "list.js",
+    "detail.js",
+    "zoom.js",
+    "export.js",
+    "live.js",
+    "view.js",
+    "report.js",
+)
 _CHUNK = 250_000
+_SHOWN_CURVES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +71,8 @@ def write_report(
     images beyond `max_embed_mb`, which it loads from where they lie.
 
     Args:
-        run_dirs: Directories that hold `results.json` and `samples_<suite>.jsonl`; the first one
-            is what the others are compared with.
+        run_dirs: Directories of benchmark runs, finished or not; the first one is what the others
+            are compared with. Directories of training runs, which show their curves.
         out: The page; missing directories are made, an older page is replaced at once or not at
             all.
         image_root: Directory that the image names of the samples are relative to; None to look
@@ -101,19 +115,37 @@ def build_report(
     absolute_images: bool = False,
     max_embed_mb: float = 20,
     title: str = "vlreward report",
+    live: str | None = None,
+    show: Callable[[Found], Shown] | None = None,
 ) -> Report:
-    """The page as text, with its notes; arguments and errors as in `write_report`."""
+    """The page as text, with its notes; arguments and errors as in `write_report`, and:
+
+    Args:
+        run_dirs: See `write_report`.
+        out: See `write_report`.
+        image_root: See `write_report`.
+        images: See `write_report`.
+        absolute_images: See `write_report`.
+        max_embed_mb: See `write_report`.
+        title: See `write_report`.
+        live: What tells this page from later ones, for a page that is served and asks for it.
+        show: How each image that is there is shown, in place of embedding it.
+    """
     from vlreward.report.images import embed_images
-    from vlreward.report.load import load_runs
+    from vlreward.report.load import is_run, load_runs
     from vlreward.report.pairs import compare_runs
     from vlreward.report.samples import Finder, page_data, wanted_images
     from vlreward.report.text import embed_json
+    from vlreward.report.training import read_training
 
     out = Path(out)
     _check_arguments(out, image_root, max_embed_mb)
-    runs = load_runs([Path(path) for path in run_dirs])
+    paths = [Path(path) for path in run_dirs]
+    trained = {path: curves for path in paths if (curves := read_training(path)) is not None}
+    benchmarks = [path for path in paths if path not in trained or is_run(path)]
+    runs = load_runs(benchmarks) if benchmarks or not trained else []
     finder = Finder(image_root, images or {}, absolute_images)
-    store = embed_images(wanted_images(runs, finder), out, max_embed_mb)
+    store = embed_images(wanted_images(runs, finder), out, max_embed_mb, show)
     index, rows = page_data(runs, finder, store)
     notes = [note for run in runs for note in run.notes] + store.notes
     uris = [shown.uri for shown in store.shown.values() if shown.uri is not None]
@@ -122,13 +154,34 @@ def build_report(
         runs=runs,
         pairs=compare_runs(runs),
         notes=notes,
+        remarks=store.remarks,
         samples=len(rows),
+        keys=index["keys"],
         index=embed_json(index),
         chunks=_chunks([embed_json(row) for row in rows]),
         uris=uris,
         links=any(shown.href for shown in store.shown.values()),
+        training=_training(paths, trained, runs),
+        live=live,
     )
     return Report(html, notes, len(rows), store.embedded, store.embedded_bytes)
+
+
+def _training(
+    paths: Sequence[Path], trained: Mapping[Path, TrainingCurves], runs: Sequence[Run]
+) -> list[tuple[str, TrainingCurves, list[Figure], list[Figure]]]:
+    """Name, curves, the first figures and the rest, of each directory that has some."""
+    from vlreward.report.curves import curve_figures, load_curves
+
+    names = {run.path: run.name for run in runs}
+    found = []
+    for path in paths:
+        kept = load_curves(path) if path in names else None
+        for curves in filter(None, (kept, trained.get(path))):
+            figures = curve_figures(curves)
+            name = names.get(path, curves.title)
+            found.append((name, curves, figures[:_SHOWN_CURVES], figures[_SHOWN_CURVES:]))
+    return found
 
 
 def _check_arguments(out: Path, image_root: Path | None, max_embed_mb: float) -> None:
@@ -168,7 +221,6 @@ def _hash(text: str) -> str:
 def _render(**context: Any) -> str:
     import jinja2
 
-    from vlreward.report.curves import curve_figures, load_curves
     from vlreward.report.plots import figures
     from vlreward.report.summary import overview, plots, provenance, scale
     from vlreward.report.text import percent, plain, points, visible
@@ -177,12 +229,14 @@ def _render(**context: Any) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(visible=visible, plain=plain, percent=percent, points=points)
-    script = '"use strict";\n(() => {\n' + "\n".join(map(_asset, _SCRIPTS)) + "})();\n"
+    names = _SCRIPTS if context["samples"] else ("live.js",)
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_asset, names)) + "})();\n"
     style = _asset("report.css")
     # Hashes, not 'unsafe-inline': no script or style but these two ever runs in the page.
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         f"img-src data:{' file: ' + chr(39) + 'self' + chr(39) if context['links'] else ''}; "
+        f"{'connect-src ' + chr(39) + 'self' + chr(39) + '; ' if context['live'] else ''}"
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types"
     )
     runs = context["runs"]
@@ -194,11 +248,6 @@ def _render(**context: Any) -> str:
         overview=overview(runs),
         provenance=provenance(runs),
         plots=plots(runs, figures),
-        training=[
-            (run, curves, curve_figures(curves))
-            for run in runs
-            if (curves := load_curves(run.path)) is not None
-        ],
         scale=scale,
         run_numbers={run.name: number for number, run in enumerate(runs)},
     )

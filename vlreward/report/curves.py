@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +19,7 @@ CURVES_FILE = "training.json"
 """Name of the file in a run directory."""
 
 _SHOWN_ROWS = 40
+_DRAWN = 400
 
 
 class TrainingCurves(BaseModel):
@@ -75,13 +76,13 @@ def curve_figures(curves: TrainingCurves) -> list[Figure]:
             Figure(
                 name,
                 line_chart(
-                    points,
-                    smooth,
+                    _thinned(points, _DRAWN),
+                    _thinned(smooth, _DRAWN),
                     label=f"{name} over {len(points)} steps, from {first:.3g} to {last:.3g}",
                     x_title="step",
                 ),
                 ("step", name),
-                [(str(step), f"{value:.4g}") for step, value in _thinned(points)],
+                [(str(step), f"{value:.4g}") for step, value in _thinned(points, _SHOWN_ROWS)],
                 f"From {first:.3g} to {last:.3g}" + _smoothing(_window(points)),
             )
         )
@@ -100,12 +101,14 @@ def _window(points: Sequence[tuple[int, float]]) -> int:
 
 def _moving_mean(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     window = _window(points)
+    sums = list(accumulate((value for _, value in points), initial=0.0))
     return [
-        (step, math.fsum(v for _, v in points[max(0, i - window + 1) : i + 1]) / min(i + 1, window))
+        (step, (sums[i + 1] - sums[max(0, i + 1 - window)]) / min(i + 1, window))
         for i, (step, _) in enumerate(points)
     ]
 
 
-def _thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
-    stride = -(-len(points) // _SHOWN_ROWS)
-    return points[::stride]
+def _thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[int, float]]:
+    """At most so many of the points, the last one among them."""
+    stride = -(-len(points) // most)
+    return points[(len(points) - 1) % stride :: stride]

@@ -45,7 +45,7 @@ function unitsAt(text, points) {
 
 const SHOWN = 4000;
 
-function completionNode(row) {
+function completionNode(row, whole) {
   const text = row.c;
   const marks = [];
   if (row.sp) marks.push(["answer", unitsAt(text, row.sp[0]), unitsAt(text, row.sp[1])]);
@@ -74,6 +74,7 @@ function completionNode(row) {
     return pre;
   }
   fill(unitsAt(text, end));
+  if (whole) return el("div", null, pre, el("p", { class: "hint" }, `${text.length.toLocaleString("en")} characters in all`));
   const more = el("button", { type: "button" }, `Show all ${text.length.toLocaleString("en")} characters`);
   more.addEventListener("click", () => { fill(text.length); more.remove(); pre.focus(); });
   return el("div", null, pre, more);
@@ -166,7 +167,10 @@ function shapesText(shapes, most) {
 function tagNode(who, [kind, numbers, label], name, size) {
   const box = boundsOf([kind, numbers]);
   const end = who === "b" || box[0] > 0.7 * size[0]; // it ends at the shape's right, lest it leave the image
-  const css = ["tag", who, kind === "point" ? "dot" : "", end ? "end" : ""].filter(Boolean).join(" ");
+  // Beside a small shape, lest it hides what the shape is about, where there is room.
+  const [low, high] = [box[1] / size[1], box[3] / size[1]];
+  const out = kind !== "point" && high - low < 0.3 && (who === "gold" ? low > 0.07 : high < 0.93);
+  const css = ["tag", who, kind === "point" ? "dot" : "", end ? "end" : "", out ? "out" : ""].filter(Boolean).join(" ");
   const tag = el("span", { class: css, "aria-hidden": "true" }, ...textNodes([name, label].filter(Boolean).join(" ").slice(0, 40)));
   const share = (value, whole) => `${Math.min(100, Math.max(0, (100 * value) / whole))}%`;
   tag.style.left = share(end ? box[2] : box[0], size[0]);
@@ -174,7 +178,18 @@ function tagNode(who, [kind, numbers, label], name, size) {
   return tag;
 }
 
-function figureNode(entry) {
+const namesOf = ({ a, b }) => ({ gold: "gold", a: a && b ? "A" : "predicted", b: a && b ? "B" : "predicted" });
+
+function nameShapes(frame, entry, size) {
+  const shapes = shapesOf(entry);
+  const named = new Set();
+  for (const [who, shape] of shapes) {
+    if (!named.has(who) || (shape[2] && shapes.length <= TAGGED)) frame.append(tagNode(who, shape, named.has(who) ? null : namesOf(entry)[who], size));
+    named.add(who);
+  }
+}
+
+function figureNode(entry, printed) {
   const caption = el("figcaption", null);
   const note = el("p", { class: "hint" });
   const { frame, where, size, load } = picture(entry, "picture", () => {
@@ -193,14 +208,11 @@ function figureNode(entry) {
   for (const who of ["gold", "a", "b"]) {
     const mine = shapes.filter(([whose]) => whose === who).map(([, shape]) => shape);
     if (!mine.length) continue;
-    const both = entry.a && entry.b && who !== "gold";
-    const short = who === "gold" ? "gold" : both ? who.toUpperCase() : "predicted";
-    for (const [at, shape] of mine.entries()) {
-      if (at === 0 || (shape[2] && shapes.length <= TAGGED)) frame.append(tagNode(who, shape, at === 0 ? short : null, size));
-    }
-    caption.append(keyLine(who, `${both ? `predicted by ${short}` : short} ${shapesText(mine, LISTED)}`));
+    const short = namesOf(entry)[who];
+    caption.append(keyLine(who, `${short.length === 1 ? `predicted by ${short}` : short} ${shapesText(mine, LISTED)}`));
     said.push(`${who === "gold" ? "gold" : "predicted"} ${mine.length === 1 ? mine[0][0] : "shapes"} ${shapesText(mine, LISTED)}`);
   }
+  nameShapes(frame, entry, size);
   if (where.name) caption.append(el("span", { class: "muted file" }, ...textNodes(`${where.name}${size ? `, ${size.join(" × ")} px` : ""}`)));
   frame.setAttribute("role", "img");
   frame.setAttribute("aria-label", `${where.src ? `Image ${where.name}` : "No image"}${said.map((text) => `, ${text}`).join("")}`);
@@ -209,13 +221,21 @@ function figureNode(entry) {
     frame.style.maxWidth = `min(${Math.max(2 * size[0], 240)}px, calc(44vh * ${size[0] / size[1]}))`;
   }
   load();
+  if (size && !printed) {
+    const larger = el("button", { type: "button", class: "larger", "aria-label": "Zoom", title: "Zoom (z)", "aria-keyshortcuts": "z" }, "⤢");
+    larger.addEventListener("click", () => zoomed(entry));
+    frame.addEventListener("dblclick", () => zoomed(entry));
+    const held = el("div", { class: "held" }, frame, larger);
+    held.style.maxWidth = frame.style.maxWidth;
+    return el("figure", { class: "shot" }, held, caption, note);
+  }
   return el("figure", { class: "shot" }, frame, caption, note);
 }
 
 const verdictNode = (row) => el("span", { class: `verdict ${row.ok ? "right" : "wrong"}` }, row.ok ? "✓ right" : "✗ wrong");
 
 function fact(name, value) {
-  return el("div", null, el("dt", null, name), el("dd", null, ...textNodes(value)));
+  return el("div", null, el("dt", null, ...textNodes(name)), el("dd", null, ...textNodes(value)));
 }
 
 function numbers(caption, values) {
@@ -226,9 +246,24 @@ function numbers(caption, values) {
     ...entries.map(([name, value]) => el("tr", null, el("th", { scope: "row" }, ...textNodes(name)), el("td", null, shown(value))))));
 }
 
+// The other answers to the same question, and what all of them come to.
+function answersNode(row, choose) {
+  const all = answersTo(row);
+  if (all.length < 2) return null;
+  const right = all.filter((one) => one.ok).length;
+  const said = Object.entries(row.pk).map(([name, value]) => `${name} ${round(value)}`).join(", ");
+  return el("nav", { class: "answers", "aria-label": "Answers to this question" },
+    el("span", null, `${right} of ${all.length} answers right`, el("small", null, ` ${said}`)),
+    ...all.map((one) => {
+      const node = el("button", { type: "button", class: `verdict ${one.ok ? "right" : "wrong"}`, "aria-current": one === row ? "true" : null }, `${one.ok ? "✓" : "✗"} `, ...line(one.a === undefined ? "no answer" : one.a.slice(0, 30)));
+      if (choose) node.addEventListener("click", () => choose(one));
+      return node;
+    }));
+}
+
 // Everything that one run says about the sample.
-function answerNode(row, label) {
-  const facts = [fact("Answer", row.a === undefined ? "none" : row.a)];
+function answerNode(row, label, printed) {
+  const facts = [fact("Answer", row.a === undefined ? "none" : row.as ? shapesText(row.as, TAGGED) : row.a)];
   if (row.w !== undefined && row.w !== row.a) facts.push(fact("As written", row.w));
   facts.push(fact("Reward", row.v.toFixed(4)));
   if (row.fr) facts.push(fact("Written in", row.fr + (row.isz ? `, input ${row.isz.join(" × ")}` : "")));
@@ -237,14 +272,14 @@ function answerNode(row, label) {
   return el("section", { class: "side" },
     el("h4", null, ...(label ? [el("b", { class: `tag-${label.kind}` }, label.kind.toUpperCase()), " ", ...textNodes(label.name), " "] : []), verdictNode(row),
       row.tr ? el("span", { class: "chip plain" }, "stopped at the token limit") : null),
-    failure, el("dl", { class: "facts" }, ...facts), completionNode(row),
+    failure, el("dl", { class: "facts" }, ...facts), completionNode(row, printed),
     el("div", { class: "tables" }, numbers("Metrics", row.m), numbers("Reward terms", row.t)));
 }
 
-function detailNodes(entry, runs) {
+function detailNodes(entry, runs, { printed = false, choose = null } = {}) {
   const row = entry.a || entry.b;
   const label = (kind) => (runs ? { kind, name: runs[kind] } : null);
-  const sides = ["a", "b"].filter((kind) => entry[kind]).map((kind) => answerNode(entry[kind], label(kind)));
+  const sides = ["a", "b"].filter((kind) => entry[kind]).map((kind) => answerNode(entry[kind], label(kind), printed));
   if (runs && sides.length === 1) {
     const kind = entry.a ? "b" : "a";
     const absent = el("section", { class: "side" }, el("h4", null, el("b", { class: `tag-${kind}` }, kind.toUpperCase()), " ", ...textNodes(runs[kind])), el("p", { class: "empty" }, "This run does not have the sample."));
@@ -253,8 +288,10 @@ function detailNodes(entry, runs) {
   const facts = [];
   if (row.e && !row.q.includes(row.e)) facts.push(fact("Expression", row.e));
   if (!row.gs || row.gs.length > LISTED) facts.push(fact("Gold", row.g));
+  for (const [key, value] of Object.entries(row.k || {})) facts.push(fact(key, value));
   return [
-    figureNode(entry),
+    answersNode(row, choose) || "",
+    figureNode(entry, printed),
     el("p", { class: "question" }, ...textNodes(row.q || "(no question)")),
     facts.length ? el("dl", { class: "facts" }, ...facts) : "",
     el("div", { class: `sides${sides.length > 1 ? " two" : ""}` }, ...sides),

@@ -6,7 +6,7 @@ import base64
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,8 @@ class Found:
     """Its file, or its bytes where it is no file of its own; None if there is none."""
     outside: bool = False
     """Whether the name lies outside the directories of the images."""
+    expected: bool = True
+    """Whether the run or an option says where the image should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,20 @@ class ImageStore:
     """How each image is shown."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know."""
+    remarks: list[str] = field(default_factory=list)
+    """What may be of use; nothing is wrong."""
     embedded: int = 0
     """Number of images embedded."""
     embedded_bytes: int = 0
     """Characters of all data URIs together."""
 
 
-def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> ImageStore:
+def embed_images(
+    wanted: Sequence[Found],
+    out: Path,
+    max_embed_mb: float,
+    show: Callable[[Found], Shown] | None = None,
+) -> ImageStore:
     """Embed images in the given order until the limit is reached; link or leave out the rest.
 
     The longest side is 640 pixels, or 448 or 320 if not all images would fit otherwise. Nothing
@@ -78,6 +87,7 @@ def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> Ima
         wanted: Images, most wanted first, without duplicates.
         out: The page, for relative links.
         max_embed_mb: Limit of all data URIs together, in millions of bytes.
+        show: How each image that is there is shown, in place of all this.
     """
     store = ImageStore()
     there = {image: image.source for image in wanted if image.source is not None}
@@ -85,11 +95,20 @@ def embed_images(wanted: Sequence[Found], out: Path, max_embed_mb: float) -> Ima
     for image in missing:
         why = "lies outside the image root" if image.outside else "file not found"
         store.shown[image] = Shown(why=f"image {why}: {image.name}")
-    outside = [image.name for image in missing if image.outside]
-    gone = [image.name for image in missing if not image.outside]
+    outside = [image.name for image in missing if image.expected and image.outside]
+    gone = [image.name for image in missing if image.expected and not image.outside]
+    unshipped = sum(not image.expected for image in missing)
     _list(store.notes, gone, "image not found", "give the right --image-root")
+    if unshipped:
+        store.remarks.append(
+            f"The samples name {unshipped:,} images that did not come with them: what lies in an "
+            "image is drawn to scale. With --image-root DIR, vlreward report shows the images."
+        )
     remedy = "give an --image-root that holds them, or --absolute-images for absolute names"
     _list(store.notes, outside, "image outside the image root", remedy)
+    if show is not None:
+        store.shown |= {image: show(image) for image in there}
+        return store
     limit = int(max_embed_mb * 1e6)
     side = _side_that_fits(list(there.values()), limit)
     unreadable: list[str] = []

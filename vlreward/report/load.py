@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
+from vlreward.bench.run_files import RESULTS_FILE, SampleRow, SuiteResult, samples_file
 from vlreward.bench.run_reader import read_results, read_samples
+from vlreward.bench.unfinished import read_unfinished
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
+from vlreward.report.categories import category_keys
 from vlreward.report.drawing import answer_shapes, gold_shapes
 
-__all__ = ["Run", "Suite", "load_runs"]
+__all__ = ["Run", "Suite", "is_run", "load_runs"]
 
 
-@dataclass(slots=True)
+@dataclass
 class Suite:
     """One suite of a run."""
 
@@ -28,6 +31,17 @@ class Suite:
     """Rows in file order, None if the run directory has no sample file for the suite."""
     images: ImageFolder | None = None
     """Where the run found the images, if the summary says."""
+
+    @property
+    def base(self) -> str:
+        """What the samples are of: the suite and its blind control, whatever the subset."""
+        result = self.result
+        return " ".join(filter(None, (result.suite or self.name.partition("[")[0], result.control)))
+
+    @cached_property
+    def categories(self) -> list[str]:
+        """The metadata by which the samples fall into groups."""
+        return category_keys(self.samples or [])
 
     def rows(self) -> list[SampleRow]:
         """The samples.
@@ -62,6 +76,11 @@ class Run:
     """What a reader must know that is no error."""
 
 
+def is_run(path: Path) -> bool:
+    """Whether a directory holds a benchmark run, finished or not."""
+    return (path / RESULTS_FILE).is_file() or any(path.glob("unfinished_*.json"))
+
+
 def load_runs(run_dirs: Sequence[Path]) -> list[Run]:
     """Read the run directories of a report.
 
@@ -91,17 +110,33 @@ def _names(paths: list[Path]) -> list[str]:
 
 
 def _load_run(path: Path, name: str) -> Run:
-    data = read_results(path)
-    run = Run(name=name, path=path, created=data.created, versions=data.versions)
-    for suite_name, result in data.results.items():
-        run.suites[suite_name] = _load_suite(run, suite_name, result)
+    unfinished = read_unfinished(path) if path.is_dir() else {}
+    run = Run(name=name, path=path, created=None, versions={})
+    if (path / RESULTS_FILE).is_file() or not unfinished:
+        data = read_results(path)
+        run.created, run.versions = data.created, data.versions
+        for suite_name, result in data.results.items():
+            run.suites[suite_name] = _load_suite(run, suite_name, result)
+    for suite_name, (result, rows) in unfinished.items():
+        said = f"{run.name}: {suite_name!r} is not finished: {result.n} of {result.wanted} so far"
+        if suite_name in run.suites:
+            said += "; shown is what it came to before"
+        else:
+            run.suites[suite_name] = suite = Suite(suite_name, result, rows, _images(run, result))
+            for row in rows:
+                _check_row(row, suite)
+        run.notes.append(said)
     return run
 
 
+def _images(run: Run, result: SuiteResult) -> ImageFolder | None:
+    if result.image_root is None:
+        return None
+    return ImageFolder(run.path / result.image_root, result.flat_images)
+
+
 def _load_suite(run: Run, name: str, result: SuiteResult) -> Suite:
-    suite = Suite(name, result, None)
-    if result.image_root is not None:
-        suite.images = ImageFolder(run.path / result.image_root, result.flat_images)
+    suite = Suite(name, result, None, _images(run, result))
     path = run.path / samples_file(name)
     if not path.is_file():
         run.notes.append(

@@ -72,17 +72,12 @@ def _partner(suite: Suite, other: Run) -> Suite | None:
     shared = {
         found.name: len(mine.intersection(row.id for row in found.samples or ()))
         for found in other.suites.values()
-        if found.name == suite.name or _whole(found) == _whole(suite)
+        if found.name == suite.name or found.base == suite.base
     }
     if shared.get(suite.name):
         return other.suites[suite.name]
     best = max(shared, key=lambda name: shared[name], default=None)
     return None if best is None or not shared[best] else other.suites[best]
-
-
-def _whole(suite: Suite) -> tuple[str, str | None]:
-    """What a subset is of."""
-    return suite.result.suite or suite.name.partition("[")[0], suite.result.control
 
 
 def by_question(suite: Suite) -> dict[str, list[SampleRow]]:
@@ -118,6 +113,11 @@ def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair:
     other_gold = sum(rows_a[key][0].gold != rows_b[key][0].gold for key in ids)
     if other_gold:
         notes.append(f"the golds of {other_gold} samples differ: not the same data")
+    notes += [
+        f"{name} is not finished: {suite.result.n} of {suite.result.wanted} so far"
+        for name, suite in ((a_name, a), (b_name, b))
+        if suite.result.wanted is not None
+    ]
     most = [max(len(rows[key]) for key in ids) for rows in (rows_a, rows_b)]
     if max(most) > 1:
         notes.append(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from urllib.parse import quote, urlencode
 
 from vlreward.bench.run_files import SampleRow
+from vlreward.report.categories import categories
 from vlreward.report.drawing import area, gold_shapes, known_sample, known_task
 from vlreward.report.load import Suite
 from vlreward.report.svg import Bar, Figure, bar_chart, grid_chart, row_chart
@@ -18,6 +20,7 @@ __all__ = ["figures"]
 _BINS = 10
 _SIDES = (0, 32, 64, 96, 128, 192, 256, 384)
 _SHOWN_COUNTS = 14
+_SHOWN_GROUPS = 12
 _NO_ANSWER = "none"
 
 
@@ -43,6 +46,7 @@ def figures(suite: Suite, peers: Sequence[Suite] = ()) -> list[Figure]:
                 made.append(_accuracy_by_size(suite, rows))
             elif isinstance(figure, Confusion):
                 made.append(_confusion(rows, [row for other in others for row in other]))
+    made += [_accuracy_by_category(suite, suite.samples, key) for key in suite.categories]
     return [figure for figure in made if figure is not None]
 
 
@@ -125,37 +129,82 @@ def _threshold(primary: str) -> float | None:
         return None
 
 
-def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure | None:
-    from vlreward.metrics.intervals import wilson_interval
+def _share(suite: Suite, rows: Sequence[SampleRow]) -> tuple[float, float, float]:
+    """Share of right rows and its 95 % interval: Wilson's, or by resampling questions."""
+    from vlreward.metrics.intervals import bootstrap_mean, wilson_interval
 
-    hits: list[list[bool]] = [[] for _ in _SIDES]
+    hits = [suite.right(row) for row in rows]
+    questions = [row.id for row in rows]
+    if 1 < len(set(questions)) < len(rows):
+        ends = bootstrap_mean([float(hit) for hit in hits], questions)
+    else:
+        ends = wilson_interval(sum(hits), len(hits))
+    return sum(hits) / len(hits), ends.low, ends.high
+
+
+def _intervals(suite: Suite) -> str:
+    return "95 % Wilson" if suite.result.attempts is None else "95 % bootstrap over questions"
+
+
+def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure | None:
+    groups: list[list[SampleRow]] = [[] for _ in _SIDES]
     for row in rows:
         for shape in gold_shapes(row)[:1]:
             side = math.sqrt(area(shape))
-            hits[sum(side >= low for low in _SIDES) - 1].append(suite.right(row))
-    if not any(hits):
+            groups[sum(side >= low for low in _SIDES) - 1].append(row)
+    if not any(groups):
         return None
     bars: list[Bar] = []
     table: list[tuple[str, ...]] = []
-    for i, group in enumerate(hits):
+    for i, group in enumerate(groups):
         name = f"{_SIDES[i]}–{_SIDES[i + 1]}" if i + 1 < len(_SIDES) else f"≥ {_SIDES[i]}"
         if not group:
             bars.append(Bar(f"{_SIDES[i]}", None, "right", ""))
             table.append((name, "0", "–", "–"))
             continue
-        share, ends = sum(group) / len(group), wilson_interval(sum(group), len(group))
-        between = f"{percent(ends.low)} to {percent(ends.high)}"
+        share, low, high = _share(suite, group)
+        between = f"{percent(low)} to {percent(high)}"
         note = f"{name} px: {percent(share)} of {len(group)}, {between}"
-        bars.append(Bar(f"{_SIDES[i]}", share, "right", note, ends.low, ends.high))
+        bars.append(Bar(f"{_SIDES[i]}", share, "right", note, low, high))
         table.append((name, str(len(group)), percent(share), between))
     said = ", ".join(f"{row[0]} px {row[2]} of {row[1]}" for row in table if row[1] != "0")
     return Figure(
         "Accuracy by size of the gold",
         bar_chart(bars, label=f"Accuracy by size: {said}", x_title="√area from … px"),
-        ("√area, px", "Samples", "Accuracy", "95 % Wilson"),
+        ("√area, px", "Samples", "Accuracy", _intervals(suite)),
         table,
         "Side of a square as large as the gold, in pixels of the original image; whiskers are "
-        "95 % Wilson intervals, – is a size without samples.",
+        f"{_intervals(suite)} intervals, – is a size without samples.",
+    )
+
+
+def _accuracy_by_category(suite: Suite, rows: list[SampleRow], key: str) -> Figure | None:
+    groups: dict[str, list[SampleRow]] = {}
+    for row in rows:
+        value = categories(row).get(key)
+        if value is not None:
+            groups.setdefault(value, []).append(row)
+    bars: list[Bar] = []
+    table: list[tuple[str, ...]] = []
+    for value, group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
+        share, low, high = _share(suite, group)
+        note = f"{percent(share)} of {len(group)}"
+        link = urlencode(
+            {"suite": suite.name, "key": key, "value": value}, quote_via=quote, errors="replace"
+        )
+        bars.append(Bar(value, share, "right", note, low, high, f"#s:{link}"))
+        table.append((value, str(len(group)), percent(share), f"{percent(low)} to {percent(high)}"))
+    if len(bars) < 2:
+        return None
+    shown, rest = bars[:_SHOWN_GROUPS], len(bars[_SHOWN_GROUPS:])
+    said = ", ".join(f"{bar.label} {bar.note}" for bar in shown)
+    return Figure(
+        f"Accuracy by {key}",
+        row_chart(shown, label=f"Accuracy by {key}: {said}", most=1),
+        (key, "Samples", "Accuracy", _intervals(suite)),
+        table,
+        f"Largest groups first{f', {rest} more in the table' if rest else ''}; whiskers are "
+        f"{_intervals(suite)} intervals. A bar leads to its samples.",
     )
 
 

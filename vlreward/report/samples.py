@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vlreward.bench.attempts import RIGHT, attempts_at, vote
 from vlreward.bench.run_files import SampleRow
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder, ImageSource
-from vlreward.report.drawing import answer_shapes, gold_shapes, gold_text, known_task
+from vlreward.metrics.attempts import best_of, majority_of
+from vlreward.report.categories import categories, shared_ends
+from vlreward.report.drawing import answer_shapes, gold_shapes, gold_text, known_sample, known_task
 from vlreward.report.images import Found, ImageStore, Shown
 from vlreward.report.load import Run, Suite
 from vlreward.report.text import shown
@@ -49,7 +53,10 @@ class Finder:
                 outside = outside or "outside" in str(error)
             except (OSError, ValueError):  # a name that no file can have
                 continue
-        return Found(name, None, outside)
+        said = suite.result.image_root is not None or suite.name in self.images
+        # Recorded completions often name files of somebody else's machine.
+        here = outside and os.path.exists(name)
+        return Found(name, None, outside, expected=said or here or self.root is not None)
 
     def _sources(self, run: Run, suite: Suite) -> list[ImageSource]:
         flat = suite.result.flat_images
@@ -82,7 +89,9 @@ def page_data(
     Row fields are short: `r` run, `s` suite, `ok` right or wrong, `q` question, `e` expression,
     `im` image, `sz` original size, `g` gold and `gs` its shapes, `a` answer and `as` its shapes,
     `w` the answer as written, `c` completion, `sp` span, `f` failure, `v` reward, `t` terms, `m`
-    metrics, `tr` truncated, `tk` tokens. A shape is [kind, numbers in original pixels, label].
+    metrics, `k` categories, `tr` truncated, `tk` tokens; where questions have several answers
+    `of` the question and `pk` what its answers come to. A shape is [kind, numbers in original
+    pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
     images: list[dict[str, Any]] = []
@@ -97,18 +106,30 @@ def page_data(
         "suites": suites,
         "images": images,
         "marks": [_mark(name, runs) for name in suites],
+        "bases": [_base(name, runs) for name in suites],
+        "cuts": [_cut(name, runs) for name in suites],
+        "keys": sorted({key for run in runs for s in run.suites.values() for key in s.categories}),
+    }
+    questions = {
+        (number, suite.name): _questions(suite)
+        for number, run in enumerate(runs)
+        for suite in run.suites.values()
     }
     rows = [
         {
             "r": run_number,
             "s": suites.index(suite.name),
             "im": None if row.image is None else numbers[finder.find(run, suite, row.image)],
-            **_row(row, suite),
+            **_row(row, suite, suite.categories),
+            **(questions[run_number, suite.name].get(row.id, {})),
         }
         for run_number, run in enumerate(runs)
         for suite in run.suites.values()
         for row in suite.samples or []
     ]
+    index["metrics"] = list(
+        dict.fromkeys(key for row in rows for key in (*row["m"], *row.get("pk", ())))
+    )
     return index, rows
 
 
@@ -119,13 +140,45 @@ def _mark(name: str, runs: Sequence[Run]) -> list[str] | None:
     return next(([figure.metric, figure.title] for figure in found), None)
 
 
+def _base(name: str, runs: Sequence[Run]) -> str:
+    """What subsets of one suite have in common, so that their samples are the same."""
+    return next(run.suites[name].base for run in runs if name in run.suites)
+
+
+def _cut(name: str, runs: Sequence[Run]) -> tuple[int, int] | None:
+    """The part of the questions that is the same in all, which a list leaves out."""
+    suites = (run.suites[name] for run in runs if name in run.suites)
+    return shared_ends([row.question for suite in suites for row in suite.samples or []])
+
+
+def _questions(suite: Suite) -> dict[str, dict[str, Any]]:
+    """What the answers to each question come to, by its id; empty where each has one."""
+    if not any(row.attempt is not None for row in suite.samples or ()):
+        return {}
+    answers: dict[str, list[SampleRow]] = {}
+    for row in suite.samples or ():
+        answers.setdefault(row.id, []).append(row)
+    return {key: {"of": key, "pk": _several(suite, rows)} for key, rows in answers.items()}
+
+
+def _several(suite: Suite, rows: Sequence[SampleRow]) -> dict[str, float]:
+    values = [row.metrics[suite.result.primary] for row in rows]
+    found = {f"pass@{k}": best_of(values, k) for k in attempts_at(len(rows))}
+    sample = known_sample(rows[0])
+    if sample is None or not sample.gold.located:
+        votes = [vote(row.failure is not None, suite.right(row), row.raw_answer) for row in rows]
+        found[f"maj@{len(rows)}"] = majority_of(votes, RIGHT, len(rows))
+    return found
+
+
 def _image(name: str, picture: Shown, embedded: int) -> dict[str, Any]:
     where = {"i": embedded} if picture.uri else {"href": picture.href, "why": picture.why}
     return {"name": name, "size": picture.size, **where}
 
 
-def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
+def _row(row: SampleRow, suite: Suite, keys: Sequence[str]) -> dict[str, Any]:
     failure = row.failure
+    groups = categories(row) if keys else {}
     data: dict[str, Any] = {
         "id": row.label,
         "ok": int(suite.right(row)),
@@ -138,6 +191,7 @@ def _row(row: SampleRow, suite: Suite) -> dict[str, Any]:
     }
     optional = {
         "e": row.expression,
+        "k": {key: groups[key] for key in keys if key in groups} or None,
         "sz": row.image_size,
         "gs": _shapes(gold_shapes(row)),
         "a": None if row.answer is None else shown(row.answer),

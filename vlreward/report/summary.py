@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from vlreward.report.load import Run, Suite
 from vlreward.report.svg import Figure
-from vlreward.report.text import shown
+from vlreward.report.text import percent, shown
+from vlreward.suite import Reference
 
 __all__ = ["Line", "Source", "overview", "plots", "provenance", "scale"]
 
+_WARNING = "WARNING: "
 _HOW = (
     "model", "task", "task_version", "primary", "protocol", "method", "prompt", "prompt_hash",
     "frame", "frame_declared_by", "file", "file_sha256", "data_sha256",
 )  # fmt: skip
 _ELSEWHERE = {
     "suite", "acc", "acc_ci", "acc_ci_method", "acc_ci_clustered", "n", "parse_rate", "failures",
-    "metrics", "reward", "terms", "notes", "by_task", "image_root", "flat_images",
+    "metrics", "metrics_n", "reward", "terms", "notes", "by_task", "image_root", "flat_images",
+    "references", "attempts", "wanted",
 }  # fmt: skip
 
 
@@ -32,6 +38,49 @@ class Line:
     """Its place among the runs."""
     suite: Suite
     """The suite."""
+
+    @property
+    def metrics(self) -> list[tuple[str, str, int | None]]:
+        """The other metrics: name, mean, and the number of samples where not all have it."""
+        result = self.suite.result
+        counts = {name: result.metrics_n.get(name, result.n) for name in result.metrics}
+        several = [
+            (f"{what}@{k}", f"{percent(share)}{_between(ends.get(k))}", None)
+            for what, shares, ends in (
+                ("pass", result.attempts.pass_at, result.attempts.pass_at_ci),
+                ("maj", result.attempts.majority_at, result.attempts.majority_at_ci),
+            )
+            for k, share in shares.items()
+        ] if result.attempts else []  # fmt: skip
+        return several + [
+            (name, f"{value:.4g}", counts[name] if counts[name] < result.n else None)
+            for name, value in result.metrics.items()
+            if name != result.primary and counts[name]
+        ]
+
+    @property
+    def published(self) -> list[Reference]:
+        """The published numbers that the file states in full."""
+        found = []
+        for given in self.suite.result.references:
+            with contextlib.suppress(ValidationError):  # of another version: under "details"
+                found.append(Reference.model_validate(given))
+        return found
+
+    @property
+    def warnings(self) -> list[str]:
+        """The notes of the run that put the number in doubt."""
+        notes = self.suite.result.notes
+        return [note.removeprefix(_WARNING) for note in notes if note.startswith(_WARNING)]
+
+    @property
+    def remarks(self) -> list[str]:
+        """The other notes of the run."""
+        return [note for note in self.suite.result.notes if not note.startswith(_WARNING)]
+
+
+def _between(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f" ({percent(ends[0])} – {percent(ends[1])})"
 
 
 @dataclass(frozen=True, slots=True)

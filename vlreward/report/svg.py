@@ -51,6 +51,8 @@ class Bar:
     """Lower end of its interval."""
     high: float | None = None
     """Upper end of its interval."""
+    href: str | None = None
+    """Where it leads, within the page."""
 
 
 def _svg(height: float, label: str, body: list[Markup]) -> Markup:
@@ -128,20 +130,34 @@ def bar_chart(bars: Sequence[Bar], *, label: str, x_title: str, most: int | None
     return _svg(height, label, body)
 
 
-def row_chart(bars: Sequence[Bar], *, label: str) -> Markup:
-    """Lying bars, one per line, each with its name before it and its note behind it."""
+def row_chart(bars: Sequence[Bar], *, label: str, most: float | None = None) -> Markup:
+    """Lying bars, one per line, each with its name before it and its note behind it.
+
+    Args:
+        bars: The bars; intervals are drawn where a bar has one.
+        label: What the drawing says, in words.
+        most: Height of a bar over the whole width; None for that of the longest.
+    """
     name_w, note_w, line = 128, 96, 24
-    longest = max((bar.height or 0 for bar in bars), default=0) or 1
+    longest = most or max((bar.height or 0 for bar in bars), default=0) or 1
+    unit = (WIDTH - name_w - note_w) / longest
     body = []
     for index, bar in enumerate(bars):
         y = 4 + index * line
         name = bar.label if len(bar.label) <= 20 else f"{bar.label[:19]}…"
-        width = (WIDTH - name_w - note_w) * (bar.height or 0) / longest
-        body.append(_text(name_w - 8, y + 14, name, "tick end"))
-        body.append(
-            _rect(name_w, y + 2, max(width, 1), line - 8, f"bar {bar.kind}", f"{name}: {bar.note}")
-        )
-        body.append(_text(name_w + max(width, 1) + 6, y + 14, bar.note, "tick"))
+        width = max(unit * (bar.height or 0), 1)
+        drawn = [
+            _text(name_w - 8, y + 14, name, "tick end"),
+            _rect(name_w, y + 2, width, line - 8, f"bar {bar.kind}", f"{bar.label}: {bar.note}"),
+            _text(name_w + unit * (bar.high or 0) + 6 if bar.high else name_w + width + 6, y + 14,
+                  bar.note, "tick"),
+        ]  # fmt: skip
+        if bar.low is not None and bar.high is not None:
+            low, high = name_w + unit * bar.low, name_w + unit * bar.high
+            drawn.append(_line(low, y + 10, high, y + 10, "whisker"))
+            drawn += [_line(x, y + 7, x, y + 13, "whisker") for x in (low, high)]
+        joined = Markup("").join(drawn)
+        body.append(Markup('<a href="{}">{}</a>').format(bar.href, joined) if bar.href else joined)
     body.append(_line(name_w, 2, name_w, 4 + len(bars) * line, "axis"))
     return _svg(8 + len(bars) * line, label, body)
 

@@ -11,6 +11,7 @@ from typing import Any
 from vlreward.frames import Frame, MissingSizeError, ModelFamily, family_of
 from vlreward.geometry import Size
 from vlreward.golds import Envelope, read_gold
+from vlreward.resizing import Resizing
 from vlreward.task import TaskSpec
 from vlreward.types import AxisOrder, Completion, Gold, Row
 
@@ -22,6 +23,8 @@ _READ = (
 )  # fmt: skip
 _TEXT = frozenset((str,))
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
+_COMMON_LIMIT = 401_408
+"""Largest area in pixels that the scripts of VLM-R1, R1-V and PaddleMIX all show unchanged."""
 _NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct(task="none"))
 
 
@@ -109,6 +112,8 @@ class RowReader:
     """Model family, for the frame, the axis order and the input size by `smart_resize`."""
     axis_order: AxisOrder | None = None
     """Which coordinate of a predicted pair comes first, where no row says."""
+    resizing: Resizing | None = None
+    """How the model's processor resizes images, with its own limits, where no row says."""
 
     def check(
         self, n: int, solution: Sequence[Any] | None, columns: dict[str, Any]
@@ -180,19 +185,20 @@ class RowReader:
             envelope = _NO_ENVELOPE
         if read.task != mine.name:
             return None
-        family = self.family
         if image_size is None:
             image_size = envelope.image_size or _size_of_image(images if image is None else image)
         if input_size is None:
             input_size = envelope.input_size
         if image_size is not None and type(image_size) is not Size:
             image_size = Size.from_sequence(image_size)
+        frame = self._frame(frame or envelope.frame)
         if input_size is not None:
             if type(input_size) is not Size:
                 input_size = Size.from_sequence(input_size)
-        elif family is not None and image_size is not None:
-            input_size = family.input_size(image_size)
-        frame = self._frame(frame or envelope.frame)
+        elif image_size is not None:
+            input_size = self._input_size(
+                image_size, needed=read.located and frame is Frame.INPUT_PX
+            )
         try:
             if frame is not None and read.located:
                 frame.check_sizes(image_size, input_size)
@@ -214,6 +220,25 @@ class RowReader:
             or (self.family.axis_order if self.family else None),
             metadata=envelope.metadata if metadata is None else metadata,
         )
+
+    def _input_size(self, size: Size, *, needed: bool) -> Size | None:
+        """The size at which the model sees an image, by its processor's limits.
+
+        Where those are not known, the family's defaults: they change nothing of an image that fits
+        into the limits of common recipes, and a larger one is not guessed at.
+        """
+        if self.resizing is not None:
+            return self.resizing.size(size)
+        if self.family is None or (found := self.family.input_size(size)) is None:
+            return None
+        if needed and found.width * found.height > _COMMON_LIMIT:
+            raise ValueError(
+                f"an image of {size.width} x {size.height} pixels is seen as large as the model's "
+                "processor allows, which is not declared: say TaskReward(..., max_pixels=...) or "
+                "TaskReward(..., processor=...), or add a column 'input_size' with (width, height) "
+                "in pixels"
+            )
+        return found
 
     def _frame(self, name: Any) -> Frame | None:
         """The frame of a name, else of the settings, which must say one if answers need one."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from vlreward.frames import Frame, ModelFamily
+from vlreward.resizing import Resizing
 from vlreward.rewards.inputs import RowReader, as_family, to_completions
 from vlreward.scoring import score_batch
 from vlreward.task import Method, TaskSpec
@@ -17,7 +18,6 @@ from vlreward.types import AxisOrder, FailureCode, ParseFailure, Row, Score
 __all__ = ["TaskReward"]
 
 _CHUNK = 1024  # enough for a judge to work in parallel, little enough for flat memory
-_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,12 @@ class TaskReward:
             the image size, the input size, for rows that declare none.
         axis_order: Which coordinate of a pair the model writes first, `xy` or `yx`, for rows that
             declare none.
+        min_pixels: Smallest area in pixels at which the model's processor shows an image, where it
+            is not the family's.
+        max_pixels: Largest such area. Say it where the processor has another than the family's,
+            as most recipes do: else every box of a large image is in the wrong pixels.
+        processor: The processor itself, or its image part, in place of both limits.
+        resizing: What these three amount to; they need not be given where it is.
         clip: Clip answers to their frame; by default one that leaves it fails.
         on_timeout: What a verification that did not finish is worth: `"zero"` for the answer term,
             or `"none"` to leave the row out.
@@ -46,6 +52,7 @@ class TaskReward:
 
     Raises:
         UnknownNameError: If the task, protocol or a term is unknown.
+        ValueError: If limits are given without a family that has them, or twice.
 
     Example:
         >>> from vlreward.tasks.rec import REC
@@ -65,8 +72,12 @@ class TaskReward:
     clip: bool = False
     on_timeout: Literal["zero", "none"] = "zero"
     name: str | None = None
+    min_pixels: InitVar[int | None] = None
+    max_pixels: InitVar[int | None] = None
+    processor: InitVar[Any] = None
+    resizing: Resizing | None = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, min_pixels: int | None, max_pixels: int | None, processor: Any) -> None:
         if self.on_timeout not in ("zero", "none"):
             raise ValueError(f"expected on_timeout 'zero' or 'none', got {self.on_timeout!r}")
         if self.axis_order not in ("xy", "yx", None):
@@ -76,8 +87,29 @@ class TaskReward:
         if self.frame is not None:
             object.__setattr__(self, "frame", Frame(self.frame))
         object.__setattr__(self, "family", as_family(self.family))
+        limits = (min_pixels, max_pixels)
+        if processor is not None or limits != (None, None):
+            object.__setattr__(self, "resizing", self._declared(processor, *limits))
         if not self.spec.terms:
             raise ValueError(f"expected at least one term, got terms={self.terms!r}")
+
+    def _declared(self, processor: Any, min_pixels: int | None, max_pixels: int | None) -> Resizing:
+        """How the processor resizes, from it or from the family and the limits."""
+        family = self.family
+        assert not isinstance(family, str)
+        if processor is not None:
+            if (min_pixels, max_pixels) != (None, None):
+                raise ValueError("a processor has its own limits: leave out min_pixels, max_pixels")
+            images = getattr(processor, "image_processor", processor)
+            found, what = Resizing.of(images), f"the processor {type(images).__name__}"
+        elif family is None:
+            raise ValueError("expected a family beside min_pixels and max_pixels, got none")
+        else:
+            found = family.resizing(min_pixels=min_pixels, max_pixels=max_pixels)
+            what = f"the family {family.name!r}"
+        if found is None:
+            raise ValueError(f"expected one that limits areas, got {what}: say input_size instead")
+        return found
 
     @cached_property
     def spec(self) -> TaskSpec:
@@ -102,7 +134,7 @@ class TaskReward:
         frame, family = self.frame, self.family
         assert frame is None or isinstance(frame, Frame)
         assert not isinstance(family, str)
-        return RowReader(self.spec, frame, family, self.axis_order)
+        return RowReader(self.spec, frame, family, self.axis_order, self.resizing)
 
     def __call__(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
@@ -123,7 +155,9 @@ class TaskReward:
             ValueError: If a gold is bad or a frame or size is missing; names the row and remedy.
         """
         scores = self._scores(completions, solution, columns)
-        return [None if score is None else self._worth(score) for score in scores]
+        if self.on_timeout == "none":
+            return [None if score is None or score.unsettled else score.value for score in scores]
+        return [None if score is None else score.value for score in scores]
 
     def scores(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
@@ -166,11 +200,6 @@ class TaskReward:
             ValueError: As calls do, but names no row.
         """
         return self._reader.row(gold, given)
-
-    def _worth(self, score: Score) -> float | None:
-        if self.on_timeout == "none" and score.failure and score.failure.code in _UNSETTLED:
-            return None
-        return score.value
 
 
 @lru_cache

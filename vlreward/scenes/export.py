@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from vlreward.errors import OptionError
 from vlreward.files import replacing
 from vlreward.scenes.scene import scenes
 from vlreward.scenes.seeds import Level, Split, TaskName
@@ -35,9 +36,16 @@ def export_scenes(
         start: Index of the first.
 
     Returns:
-        The file, `TASK.jsonl`.
+        The file: `TASK.jsonl`, of other splits than `train` `TASK_SPLIT.jsonl`.
+
+    Raises:
+        OptionError: If there is such a file and it holds no scenes.
     """
     directory = Path(directory)
+    path = directory / (f"{task}.jsonl" if split == Split.TRAIN else f"{task}_{split}.jsonl")
+    begin = f'{{"id": "{task}-{Split(split)}-'.encode()
+    if path.is_file() and not path.read_bytes().startswith(begin):
+        raise OptionError(f"{path} holds other rows than scenes: name another directory")
     (directory / "images").mkdir(parents=True, exist_ok=True)
     lines = []
     for scene in scenes(task, split, n, level=level, start=start):
@@ -53,7 +61,6 @@ def export_scenes(
                 gold = [{"bbox_2d": box, "label": name} for box, name in gold]
             row |= {"image_path": image, "question": scene.question, "ground_truth": gold}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    path = directory / f"{task}.jsonl"
     with replacing(path) as file:
         file.writelines(lines)
     return path

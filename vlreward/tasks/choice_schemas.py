@@ -90,20 +90,6 @@ def _read_math_vision(row: Mapping[str, Any]) -> Fields:
     )
 
 
-def _read_geometry3k(row: Mapping[str, Any]) -> Fields:
-    """Geometry3K as EasyR1 and verl train on it: a number or an expression."""
-    images = row["images"]
-    if not isinstance(images, list) or len(images) != 1:
-        raise ValueError(f"'images': expected one image per row, got {short(images)}")
-    return Fields(
-        gold=text_at(row, "answer"),
-        task=_EXPRESSION,
-        question=_IMAGE_TAG.sub("", text_at(row, "problem")).strip(),
-        image=images[0],
-        metadata=rest_of(row, "images", "problem", "answer"),
-    )
-
-
 def _read_geometry3k_choices(row: Mapping[str, Any]) -> Fields:
     """Geometry3K as Inter-GPS published it: four choices, the answer a letter."""
     options = [str(choice) for choice in row["choices"]]
@@ -121,6 +107,5 @@ CHOICE_SCHEMAS = (
     Schema("mathvista", ("pid", "question", "choices", "answer", "image"), _read_mathvista),
     Schema("mathverse", ("sample_index", "question_type", "question", "answer"), _read_mathverse),
     Schema("math-vision", ("id", "question", "options", "answer", "level"), _read_math_vision),
-    Schema("geometry3k", ("images", "problem", "answer"), _read_geometry3k),
     Schema("geometry3k-choices", ("problem_text", "choices", "answer"), _read_geometry3k_choices),
 )

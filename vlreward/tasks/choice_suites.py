@@ -7,7 +7,7 @@ from vlreward.suite import Reference, Suite
 
 __all__ = ["GEOMETRY3K", "MATHVERSE", "MATHVISTA", "MATH_VISION", "SUITES"]
 
-_PROMPTS = {"r1": "answer-r1", "baseline": "answer-baseline"}
+_PROMPTS = {"r1": "choice-r1", "r1 geometry": "r1-v", "baseline": "answer-baseline"}
 _CARD = "Qwen2.5-VL-3B-Instruct's model card: answers extracted by a language model"
 _OMNI = "Qwen2.5-Omni's README: answers extracted by a language model"
 
@@ -68,7 +68,9 @@ SUITES = (
         "test",
         references=_published(0.212, 0.251),
     ),
-    _suite("geometry3k_test", "Geometry3K test, answers as expressions", "geometry3k", 601, "test"),
+    _suite(
+        "geometry3k_test", "Geometry3K test, answers as expressions", "geometry3k", 601, "test"
+    ).model_copy(update={"task": "geometry", "also": ()}),
 )
 
 

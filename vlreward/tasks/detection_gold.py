@@ -8,19 +8,27 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
+from vlreward._text import short
 from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal
 from vlreward.metrics.labelled import Labelled
-from vlreward.tasks.gold_boxes import as_written, leaves_image
+from vlreward.tasks.gold_boxes import (
+    COCO_KEYS,
+    LABEL_KEYS,
+    as_written,
+    coco_corners,
+    framed,
+    leaves_image,
+    only,
+)
 from vlreward.types import Gold
 
 __all__ = ["DetectionGold", "plain_label"]
 
 _BOX_KEYS = ("bbox_2d", "bbox", "box", "Position", "position")
-_LABEL_KEYS = ("label", "Label", "category_name", "category", "name", "class", "ref")
-_COCO_KEYS = ("iscrowd", "area", "category_id")  # beside these a `bbox` is x, y, width, height
 _FENCE = "```"
+_MOST = 1_000
 _NOTHING = ("none", "null", "no objects", "no object", "")
 
 
@@ -29,7 +37,7 @@ class DetectionGold(Gold):
 
     task: Literal["detection"] = "detection"
     """Task that this gold belongs to."""
-    boxes: tuple[Box, ...] = Field(max_length=1_000)
+    boxes: tuple[Box, ...] = Field(max_length=_MOST)
     """Corners (x1, y1, x2, y2), x to the right and y down, in `frame`; empty for no object."""
     labels: tuple[str, ...] | None = None
     """One label a box. None where the question names what to find: labels are not compared."""
@@ -55,7 +63,7 @@ class DetectionGold(Gold):
                 f"{len(self.boxes)} boxes"
             )
         if self.labels is not None and not all(map(plain_label, self.labels)):
-            raise ValueError(f"expected labels that are not blank, got {self.labels!r:.120}")
+            raise ValueError(f"expected labels that are not blank, got {short(self.labels, 120)}")
         return self
 
     @classmethod
@@ -86,23 +94,36 @@ class DetectionGold(Gold):
                 if isinstance(value["objects"], dict)
                 else value["objects"]
             )
-        frame = Frame.ORIGINAL_PX
+        value, frame = framed(value)
         if isinstance(value, dict):
-            frame = value.get("frame") or _BOX_TYPES.get(str(value.get("bbox_type")), frame)
             value = list(_side_by_side(value))
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"expected a list of labelled boxes, or None, got {value!r:.120}")
+            raise ValueError(f"expected a list of labelled boxes, or None, got {short(value, 120)}")
         if len(value) == 4 and all(isinstance(v, (int, float)) for v in value):
             value = [value]
+        if len(value) > _MOST:
+            raise ValueError(f"expected at most {_MOST} boxes, got {len(value)}")
         pairs = [_pair(item) for item in value]
         labels = [label for _, label in pairs if label is not None]
         if labels and len(labels) < len(pairs):
-            raise ValueError(f"expected a label for each box or for none, got {value!r:.120}")
+            raise ValueError(f"expected a label for each box or for none, got {short(value, 120)}")
         return cls(
             boxes=[box for box, _ in pairs],
             labels=tuple(labels) if labels or not pairs else None,
-            frame=frame,
+            **frame,
         )
+
+    @classmethod
+    def claims(cls, value: Any, *, typed: bool) -> bool:
+        """Several boxes, each an object; ms-swift's `objects`; Visual-RFT's positions."""
+        if isinstance(value, str) and value.startswith(("[", "{")):
+            value = literal(value)
+        if isinstance(value, dict) and isinstance(value.get("objects"), (dict, list)):
+            return True
+        if not isinstance(value, (list, tuple)) or not all(isinstance(v, dict) for v in value):
+            return False
+        boxes = [set(item) & set(_BOX_KEYS) for item in value]
+        return all(boxes) and (len(boxes) > 1 or boxes == [{"Position"}])
 
     def target(self, image_size: Size | None, input_size: Size | None) -> tuple[Labelled, ...]:
         """The boxes in pixels of the original image, each with its label, or "" without labels."""
@@ -152,9 +173,6 @@ class DetectionGold(Gold):
         return f"```json\n{json.dumps(rows, ensure_ascii=False)}\n```" if rows else "None"
 
 
-_BOX_TYPES = {"norm1": Frame.NORM1, "real": Frame.ORIGINAL_PX}
-
-
 def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The objects of lists side by side; of one object, itself; of `{"bbox_2d": null}`, none."""
     if any(key in value and value[key] is None for key in _BOX_KEYS):
@@ -162,14 +180,16 @@ def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     boxes = next((value[key] for key in ("boxes", *_BOX_KEYS) if key in value), None)
     if boxes is None:
         raise ValueError(
-            f"expected boxes under one of {', '.join(('boxes', *_BOX_KEYS))}, got {value!r:.120}"
+            f"expected boxes under one of {', '.join(('boxes', *_BOX_KEYS))}, got "
+            f"{short(value, 120)}"
         )
-    labels = next((value[key] for key in ("labels", *_LABEL_KEYS) if key in value), None)
+    labels = next((value[key] for key in ("labels", *LABEL_KEYS) if key in value), None)
     if isinstance(boxes, (list, tuple)) and boxes and isinstance(boxes[0], (int, float)):
         boxes, labels = [boxes], labels if labels is None else [labels]
-    coco = {key: True for key in _COCO_KEYS if key in value}
+    only(value, "boxes", "labels", "objects", *_BOX_KEYS)
+    coco = {key: True for key in COCO_KEYS if key in value}
     if labels is not None and (isinstance(labels, str) or len(labels) != len(boxes)):
-        raise ValueError(f"expected a label for each box, got {value!r:.120}")
+        raise ValueError(f"expected a label for each box, got {short(value, 120)}")
     for i, box in enumerate(boxes):
         yield {"bbox": box, **coco, **({} if labels is None else {"label": labels[i]})}
 
@@ -179,14 +199,12 @@ def _pair(item: Any) -> tuple[Any, str | None]:
         return item, None
     found = [key for key in _BOX_KEYS if key in item]
     if len(found) != 1:
-        raise ValueError(f"expected a box under one of {', '.join(_BOX_KEYS)}, got {item!r:.120}")
-    box = item[found[0]]
-    if found[0] == "bbox" and any(key in item for key in _COCO_KEYS):
-        if not isinstance(box, (list, tuple)) or len(box) != 4:
-            raise ValueError(f"expected COCO's (x, y, width, height), got {box!r:.120}")
-        x, y, width, height = box
-        box = (x, y, x + width, y + height)
-    label = next((item[key] for key in (*_LABEL_KEYS, "category_id") if key in item), None)
+        raise ValueError(
+            f"expected a box under one of {', '.join(_BOX_KEYS)}, got {short(item, 120)}"
+        )
+    only(item, *_BOX_KEYS)
+    box = coco_corners(item, found[0])
+    label = next((item[key] for key in (*LABEL_KEYS, "category_id") if key in item), None)
     return box, None if label is None else str(label)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vlreward._text import short
-from vlreward.schema import Fields, Schema, rest_of, row_id, row_size, text_at
+from vlreward.schema import Fields, Schema, rest_of, row_id, row_size
+from vlreward.turns import read_chat, shown_question, with_names
 
 __all__ = ["DETECTION_SCHEMAS"]
 
@@ -27,27 +27,31 @@ def _read_coco(row: Mapping[str, Any]) -> Fields:
 
 def _read_swift(row: Mapping[str, Any]) -> Fields:
     """ms-swift: the question is the user's message, where `<ref-object>` stands for a name."""
-    images, messages, objects = row["images"], row["messages"], row["objects"]
-    if not isinstance(images, list) or len(images) != 1:
-        raise ValueError(f"'images': expected one image per row, got {short(images)}")
-    user = [m for m in messages if isinstance(m, dict) and m.get("role") == "user"]
-    if len(user) != 1:
-        raise ValueError(f"'messages': expected one message of the user, got {short(messages)}")
-    question = text_at(user[0], "content").replace("<image>", "")
-    names = objects.get("ref") if isinstance(objects, dict) else None
-    for name in dict.fromkeys(names or ()):
-        question = question.replace("<ref-object>", str(name), 1)
+    chat, objects = read_chat(row["messages"]), row["objects"]
+    question = with_names(shown_question(chat.question, row["images"]), objects)
     return Fields(
         gold={"objects": objects},
         question=question.strip(),
-        image=images[0],
+        image=row["images"],
+        image_index=row.get("image_index"),
         id=row_id(row),
         image_size=row_size(row),
         metadata=rest_of(row, "id", "images", "messages", "objects", "width", "height"),
     )
 
 
+def _has_no_solution(row: Mapping[str, Any]) -> bool:
+    return row.get("solution") is None and row.get("objects") is not None
+
+
 DETECTION_SCHEMAS = (
     Schema("coco", ("file_name", "annotations", "categories"), _read_coco),
-    Schema("swift-objects", ("images", "messages", "objects"), _read_swift),
+    Schema(
+        "swift-objects",
+        ("images", "messages", "objects"),
+        _read_swift,
+        _has_no_solution,
+        columns={"gold": "objects", "question": "messages", "image": "images"},
+        gold_at="solution",
+    ),
 )

@@ -2,10 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from vlreward._text import short
 from vlreward.frames import Frame, convert
 from vlreward.geometry import Box, Size
+from vlreward.gold_frames import BESIDE, as_corners, beside
 
-__all__ = ["as_written", "leaves_image"]
+__all__ = [
+    "COCO_KEYS",
+    "LABEL_KEYS",
+    "as_written",
+    "coco_corners",
+    "framed",
+    "leaves_image",
+    "only",
+]
+
+LABEL_KEYS = ("label", "Label", "category_name", "category", "name", "class", "ref")
+"""Keys that name what a box holds, the first one wins."""
+COCO_KEYS = ("iscrowd", "area", "category_id")
+"""Keys of COCO's annotations, beside which `bbox` is x, y, width, height."""
+_REMARKS = (
+    *LABEL_KEYS, *COCO_KEYS, *BESIDE, "id", "caption", "description", "expression", "text", "score",
+    "confidence", "Confidence", "segmentation", "task",
+)  # fmt: skip
+
+
+def only(value: Mapping[str, Any], *known: str) -> None:
+    """Refuse keys that no reader of golds with boxes knows: they may say how a box is meant.
+
+    Raises:
+        ValueError: If there are any; names them.
+    """
+    if unknown := [key for key in value if key not in known and key not in _REMARKS]:
+        raise ValueError(
+            f"expected beside the box no keys but {', '.join(BESIDE)} and names of what it holds, "
+            f"got {', '.join(map(repr, unknown))} in {short(value, 120)}"
+        )
+
+
+def framed(value: Any) -> tuple[Any, dict[str, Frame]]:
+    """A gold with its boxes as corners, and the frame that stands beside them, if one does.
+
+    Raises:
+        ValueError: If what stands there names no frame.
+    """
+    said = beside(value)
+    return (value, {}) if said is None else (as_corners(value, said), {"frame": said.frame})
+
+
+def coco_corners(value: Mapping[str, Any], key: str) -> Any:
+    """The box under a key; beside COCO's other keys, a `bbox` is x, y, width, height.
+
+    Raises:
+        ValueError: If it is no such box.
+    """
+    box = value[key]
+    if key != "bbox" or not any(k in value for k in COCO_KEYS):
+        return box
+    if not isinstance(box, (list, tuple)) or len(box) != 4:
+        raise ValueError(f"expected COCO's (x, y, width, height), got {short(box, 120)}")
+    x, y, width, height = box
+    return (x, y, x + width, y + height)
 
 
 def leaves_image(box: Box, frame: Frame, image_size: Size, tolerance: float) -> str | None:

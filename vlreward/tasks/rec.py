@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+from vlreward._text import short
 from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
-from vlreward.golds import literal, untagged
+from vlreward.golds import is_envelope, literal, untagged
 from vlreward.judges import BoxJudge
 from vlreward.metrics.boxes import box_ciou, box_diou, box_giou, box_iou
 from vlreward.parsers.boxes import BoxParser
@@ -24,13 +25,13 @@ from vlreward.schema import (
     text_at,
 )
 from vlreward.task import FORMAT, AccuracyBySize, AnswerTerm, Histogram, Recipe, Shape, TaskSpec
-from vlreward.tasks.gold_boxes import as_written, leaves_image
+from vlreward.tasks.gold_boxes import as_written, coco_corners, framed, leaves_image, only
 from vlreward.tasks.rec_published import published
 from vlreward.types import Gold, Sample
 
 __all__ = ["REC", "BoxGold"]
 
-_KEYS = ("box", "bbox_2d", "bbox", "solution")
+_KEYS = ("box", "bbox_2d", "bbox", "solution", "Position", "position")
 _THRESHOLDS = tuple(t / 100 for t in range(50, 100, 5))
 _BLIND = {"centre-box": (0.25, 0.25, 0.75, 0.75), "whole-image": (0.0, 0.0, 1.0, 1.0)}
 
@@ -52,8 +53,8 @@ class BoxGold(Gold):
         """Four numbers (x1, y1, x2, y2) in pixels of the original image.
 
         As a list, tuple, array, JSON or Python repr, alone, in a list with nothing else, or under
-        one of the keys `box`, `bbox_2d`, `bbox`, `solution`, beside which `frame` may name another
-        frame.
+        one of the keys `box`, `bbox_2d`, `bbox`, `solution`, `Position`, beside which `frame` or
+        `bbox_type` may name another frame; or as ms-swift's `objects` with one box.
 
         Raises:
             ValueError: If there are no such four numbers, or they are no box.
@@ -61,26 +62,36 @@ class BoxGold(Gold):
         value = literal(value)
         if isinstance(value, (list, tuple)) and len(value) == 1:
             value = value[0]  # a list of one detection
-        frame = Frame.ORIGINAL_PX
+        if isinstance(value, dict) and isinstance(value.get("objects"), dict):
+            value = value["objects"]
+        value, frame = framed(value)
         if isinstance(value, dict):
             found = [key for key in _KEYS if key in value]
             if len(found) != 1:
                 raise ValueError(
-                    f"expected a gold with one of the keys {', '.join(_KEYS)}, got {value!r:.120}"
+                    f"expected a gold with one of the keys {', '.join(_KEYS)}, got "
+                    f"{short(value, 120)}"
                 )
-            frame = value.get("frame", frame)
-            value = value[found[0]]
+            only(value, *_KEYS)
+            value = coco_corners(value, found[0])
+        if isinstance(value, (list, tuple)) and len(value) == 1:
+            value = value[0]  # the only box of ms-swift's objects
         if not isinstance(value, (list, tuple)):
             raise ValueError(
-                f"expected four numbers (x1, y1, x2, y2) as gold box, got {value!r:.120}"
+                f"expected four numbers (x1, y1, x2, y2) as gold box, got {short(value, 120)}"
             )
-        return cls(box=value, frame=frame)
+        return cls(box=value, **frame)
 
     @classmethod
     def claims(cls, value: Any, *, typed: bool) -> bool:
-        """Lists and objects, as such or as JSON."""
+        """Lists and objects, as such or as JSON, of one box."""
         if isinstance(value, str) and value.startswith(("[", "{")):
             value = literal(value)
+        if isinstance(value, (list, tuple)) and len(value) != 1:
+            return bool(value) and not isinstance(value[0], (dict, list, tuple))
+        if isinstance(value, (list, tuple)) and isinstance(value[0], dict):
+            # One detection of several tasks' files, unless nothing but a box stands there.
+            return len(value[0]) == 1 and "Position" not in value[0]
         return isinstance(value, (list, tuple, dict))
 
     def target(self, image_size: Size | None, input_size: Size | None) -> Box:
@@ -141,8 +152,11 @@ def _read_row(row: Mapping[str, Any]) -> Fields:
 def _is_box_row(row: Mapping[str, Any]) -> bool:
     if "normal_caption" in row:
         return True
+    if "problem" not in row:
+        return False
     try:
-        return BoxGold.claims(untagged(row["solution"]), typed=False)
+        value = untagged(row["solution"])
+        return not is_envelope(value) and BoxGold.claims(value, typed=False)
     except ValueError:
         return False
 

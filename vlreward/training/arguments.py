@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from vlreward._text import one_line
+from vlreward.errors import OptionError
+from vlreward.frames import Frame
 from vlreward.training.recipes import task_names
 
-__all__ = ["CHECKS", "Arguments", "Options", "first_task", "usage"]
+__all__ = [
+    "CHECKS",
+    "Arguments",
+    "Options",
+    "first_task",
+    "in_options",
+    "read_config",
+    "short_help",
+    "unknown_option",
+    "usage",
+]
 
 CHECKS = ("all", "headers", "sample", "none")
 """How images are checked before the first step; see `vlreward.training.checks`."""
@@ -30,13 +45,48 @@ class Arguments:
         }
     )
     model: str | None = _option(None, "Model name or path; the same as --model_name_or_path.")
-    image_root: str | None = _option(None, "Directory that the rows' image names start from.")
-    eval_data: str | None = _option(None, "Rows for evaluation during training, as --data.")
-    split: str | None = _option(None, "Split of a Hugging Face data set.")
+    image_root: str | None = _option(
+        None, "Directory that the rows' image names start from; by default that of the data file."
+    )
+    eval_data: str | None = _option(
+        None, "Rows for evaluation during training, as --data; never rows that are trained on."
+    )
+    split: str | None = _option(None, "Split of a data set that has several.")
+    eval_split: str | None = _option(
+        None, "Split for evaluation, of --eval_data or else of --data."
+    )
+    val_split_ratio: float | None = _option(
+        None, "Share of the rows of --data that is kept for evaluation, e.g. 0.02."
+    )
+    data_config: str | None = _option(None, "Configuration of a data set that has several.")
     schema: str | None = _option(None, "Schema of the rows; by default recognised.")
+    columns: str | None = _option(
+        None,
+        "What is read from which column, e.g. gold=answer,image=images,question=problem, for rows "
+        "of no known schema.",
+    )
+    gold_frame: str | None = _option(
+        None,
+        "Frame of the golds' coordinates, e.g. norm1000 or original_px:xywh; one in the row wins.",
+    )
+    where: list[str] | None = _option(  # noqa: RUF009
+        None, "Conditions that rows must fit, e.g. `difficulty<0.8`."
+    )
     flat_images: bool = _option(False, "Look for images by base name, directly in image_root.")
+    allow_urls: bool = _option(False, "Download images that rows name by an http(s) address.")
     on_missing: str = _option(
         "error", "What to do about rows without their image.", choices=["error", "skip"]
+    )
+    on_bad_image: str = _option(
+        "error",
+        "What to do about rows whose image is damaged, too large, or too narrow; what is looked at "
+        "says check_images.",
+        choices=["error", "skip"],
+    )
+    on_suspicious: str = _option(
+        "error",
+        "What to do where more than 1 %% of the golds look as if their frame were another one.",
+        choices=["error", "keep"],
     )
     on_bad_gold: str = _option(
         "error", "What to do about rows with a bad gold.", choices=["error", "skip"]
@@ -55,6 +105,11 @@ class Arguments:
     weights: list[str] | None = _option(  # noqa: RUF009
         None, "Weights of terms, e.g. `format=0.5`; in a mixture `TASK.format=0.5`."
     )
+    rewards: list[str] | None = _option(  # noqa: RUF009
+        None,
+        "Reward functions of your own beside the terms: MODULE:FUNCTION, or the name of an entry "
+        "point in vlreward.rewards; with a weight as `my_module:brevity=0.5`.",
+    )
     on_timeout: str = _option(
         "zero",
         "Reward of an answer whose verification did not finish: zero, or none to leave it out.",
@@ -71,7 +126,18 @@ class Arguments:
     )
     min_pixels: int | None = _option(None, "Smallest area in pixels of the image as seen.")
     max_pixels: int | None = _option(None, "Largest area in pixels of the image as seen.")
-    freeze_vision: bool | None = _option(None, "Train the language model alone.")
+    freeze_vision: bool = _option(False, "Train the language model alone.")
+    early_stopping_patience: int | None = _option(
+        None, "Stop after so many evaluations without a better one, and keep the best model."
+    )
+    resume: str = _option(
+        "auto",
+        "Where to go on: auto, at the last checkpoint in --output_dir, or at the beginning where "
+        "there is none; or the directory of a checkpoint.",
+    )
+    overwrite_output_dir: bool = _option(
+        False, "Begin anew; what --output_dir holds is put aside in OUTPUT_DIR/earlier-N."
+    )
     traces: bool = _option(True, "Write one JSON line per completion to OUTPUT_DIR/traces.")
     dry_run: bool = _option(
         False, "Print what would be trained, one prompt, its rewards, and the memory; then stop."
@@ -99,14 +165,99 @@ def usage(model: str) -> str:
     )
 
 
+def short_help(prog: str, model: str, more: Sequence[Any] = ()) -> str:
+    """What `--help` prints: these options, and what the tasks offer for them.
+
+    Args:
+        prog: The name of the command.
+        model: What it takes as a model.
+        more: Data classes of the backend's own options.
+    """
+    from transformers import HfArgumentParser
+
+    from vlreward.prompts import PRESETS
+    from vlreward.tasks import TASKS
+
+    described = (
+        "GRPO on a vision-language model with verifiable rewards. --help_all also lists every "
+        "option of the trainer and the model, with the defaults of the task in front of it."
+    )
+    parser = HfArgumentParser(
+        (Arguments, *more), prog=prog, usage=usage(model), description=described
+    )
+    lines = [parser.format_help().rstrip(), "", "tasks, with their --terms and --protocol:"]
+    for name in TASKS:
+        task = TASKS.get(name)
+        extra = [term.name for term in task.extra_terms]
+        protocols = dict.fromkeys(spec.protocol for spec in (task, *task.variants))
+        lines.append(
+            f"  {name}: {' '.join(term.name for term in task.terms)}"
+            + (f"; also {' '.join(extra)}" if extra else "")
+            + f"; {', '.join(protocols)}"
+        )
+    lines += ["", f"--prompt: {', '.join(sorted(PRESETS))}", f"--frame: {', '.join(Frame)}"]
+    return "\n".join(lines)
+
+
+def unknown_option(words: Sequence[str], known: Iterable[str]) -> OptionError:
+    """The error for options that nobody takes, with those of similar names.
+
+    Args:
+        words: What is left of a command line, or names of a file.
+        known: The names of the options, with underscores.
+    """
+    names = list(known)
+    wrong = [word for word in words if word.startswith("-")] or list(words)
+    said = []
+    for word in wrong:
+        name = word.lstrip("-").partition("=")[0].replace("-", "_")
+        near = [f"--{close}" for close in difflib.get_close_matches(name, names, 3, 0.7)]
+        said.append(f"--{name}" + (f" (did you mean {' or '.join(near)}?)" if near else ""))
+    return OptionError(f"unknown option {', '.join(said)}; --help_all lists all")
+
+
+def in_options(text: str) -> str:
+    """A message of the library about its arguments, about the options of the command line.
+
+    Example:
+        >>> in_options("leave these rows out with on_missing='skip'")
+        'leave these rows out with --on_missing skip'
+    """
+    names = "|".join(f.name for f in fields(Arguments))
+    text = re.sub(rf"\b(?<!-)({names})=True\b", r"--\1", text)
+    return re.sub(rf"\b(?<!-)({names})=(['\"]?)([^\s'\",;]+)\2", r"--\1 \3", text)
+
+
+def read_config(path: str | None) -> dict[str, Any]:
+    """The options of a YAML file, by their names with underscores; none without a file.
+
+    Raises:
+        OptionError: If there is no such file, or it holds something else.
+    """
+    if path is None:
+        return {}
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.safe_load(file) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise OptionError(f"--config {path}: {one_line(error)}") from None
+    if not isinstance(content, dict):
+        raise OptionError(f"--config: expected a mapping in {path!r}, got {content!r:.80}")
+    return {str(name).replace("-", "_"): value for name, value in content.items()}
+
+
 def first_task(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[str, list[str]]:
     """The task, which comes first, and the words behind it.
 
     Raises:
         SystemExit: For `--help`, and if there is no such task, as argparse does.
     """
-    if not argv or argv[0] in ("-h", "--help"):
+    if argv and argv[0] == "--help_all":
         parser.parse_args(["--help"])
+    if not argv:
+        parser.error(f"expected a task first, one of {', '.join(task_names())}")
     task, *rest = argv
     if task not in (tasks := task_names()):
         parser.error(f"expected a task first, one of {', '.join(tasks)}; got {task!r}")

@@ -7,16 +7,19 @@ import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from vlreward.data import DataError, Dataset, RowProblem
 from vlreward.data.images import image_size, open_image
+from vlreward.data.missing import without
 from vlreward.geometry import Size
 from vlreward.resizing import Resizing
+from vlreward.training.arguments import CHECKS
 from vlreward.training.columns import size_problem
 from vlreward.types import Sample
 
-__all__ = ["SAMPLE_SIZE", "check_images"]
+__all__ = ["SAMPLE_SIZE", "check_images", "with_good_images"]
 
 SAMPLE_SIZE = 1_000
 """Images that the mode `sample` decodes, at most."""
@@ -49,44 +52,82 @@ def check_images(
             lists the first ten rows and the count.
         ValueError: If the mode is unknown.
     """
-    if mode not in ("all", "headers", "sample", "none"):
+    looked_at, problems = _problems(dataset, resizing, mode, threads)
+    if problems:
+        found = [replace(problem, row=dataset.row_numbers[i]) for i, problem in problems.items()]
+        raise DataError(
+            f"expected readable images, got {len(found)} bad among {looked_at}; --on-bad-image "
+            "skip leaves their rows out",
+            path=dataset.provenance.path,
+            problems=found,
+        )
+    return looked_at
+
+
+def with_good_images(dataset: Dataset, resizing: Resizing, mode: str = "all") -> Dataset:
+    """The samples whose images `check_images` accepts; the others stand in `skipped`.
+
+    Raises:
+        DataError: If none is left.
+    """
+    _, problems = _problems(dataset, resizing, mode, None)
+    if not problems:
+        return dataset
+    bad = {_key(dataset[index]): problem for index, problem in problems.items()}
+    kept, dropped = [], []
+    for index, sample in enumerate(dataset):
+        problem = bad.get(_key(sample))
+        if problem is None:
+            kept.append(index)
+        else:
+            dropped.append(replace(problem, row=dataset.row_numbers[index]))
+    if not kept:
+        raise DataError(
+            "no row is left: no image can be used", path=dataset.provenance.path, problems=dropped
+        )
+    return without(dataset, kept, dropped)
+
+
+def _problems(
+    dataset: Dataset, resizing: Resizing, mode: str, threads: int | None
+) -> tuple[int, dict[int, RowProblem]]:
+    """How many different images were looked at, and what is wrong, by the first sample's index."""
+    if mode not in CHECKS:
         raise ValueError(f"expected mode 'all', 'headers', 'sample' or 'none', got {mode!r}")
     if mode == "none" or dataset.images is None:
-        return 0
-    first: dict[tuple[str | None, Size | None], int] = {}
+        return 0, {}
+    first: dict[Any, int] = {}
     for index, sample in enumerate(dataset):
-        first.setdefault((sample.image, sample.image_size), index)
+        first.setdefault(_key(sample), index)
     indices = list(first.values())
     if mode == "sample" and len(indices) > SAMPLE_SIZE:
         indices = sorted(random.Random(0).sample(indices, SAMPLE_SIZE))
 
-    def look(index: int) -> RowProblem | None:
+    def look(index: int) -> tuple[int, RowProblem] | None:
         try:
             _look(dataset, dataset[index], resizing, decode=mode != "headers")
         except ValueError as error:
-            return RowProblem(dataset.row_numbers[index], str(error))
+            return index, RowProblem(0, str(error), kind="bad_image")
         return None
 
-    threads = threads or min(32, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads or min(32, os.cpu_count() or 1)) as pool:
         found = _watched(_mapped(pool, look, indices), len(indices))
-        problems = [problem for problem in found if problem is not None]
-    if problems:
-        raise DataError(
-            f"expected readable images, got {len(problems)} bad among {len(indices)}",
-            path=dataset.provenance.path,
-            problems=problems,
-        )
-    return len(indices)
+        return len(indices), dict(pair for pair in found if pair is not None)
+
+
+def _key(sample: Sample) -> tuple[Any, ...]:
+    return sample.image, sample.images, sample.image_size
 
 
 def _look(dataset: Dataset, sample: Sample, resizing: Resizing, *, decode: bool) -> None:
     assert dataset.images is not None
-    source = dataset.images.source(sample.image or "")
-    size = Size(*open_image(source).size) if decode else image_size(source)
-    resizing.size(size)
-    if (problem := size_problem(sample, size)) is not None:
-        raise ValueError(problem)
+    for name in sample.images or (sample.image or "",):
+        source = dataset.images.source(name)
+        size = Size(*open_image(source).size) if decode else image_size(source)
+        resizing.size(size)
+        problem = size_problem(sample, size) if name == sample.image else None
+        if problem is not None:
+            raise ValueError(problem)
 
 
 def _mapped(

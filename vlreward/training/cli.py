@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -10,11 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from vlreward import __version__
 from vlreward.errors import UserError
+from vlreward.training.arguments import in_options, short_help
 
 if TYPE_CHECKING:
     from vlreward.training.preparing import Run
 
-__all__ = ["Backend", "main"]
+__all__ = ["Backend", "main", "opening"]
+
+_FIRST_SPEAKS = 5.0
+"""Seconds that other processes leave the first one for its message."""
 
 
 class Backend(ABC):
@@ -24,6 +30,14 @@ class Backend(ABC):
     """The extra that installs it."""
     packages: ClassVar[tuple[str, ...]]
     """Packages that it needs."""
+    prog: ClassVar[str]
+    """Name of the command."""
+    model: ClassVar[str]
+    """What it takes as a model, in its usage."""
+    own_options: ClassVar[tuple[type, ...]] = ()
+    """Data classes of options that its help shows besides those of all backends."""
+    more_help: ClassVar[tuple[str, ...]] = ()
+    """Further lines of `--help`."""
 
     @abstractmethod
     def prepare(self, argv: Sequence[str]) -> Run:
@@ -59,14 +73,31 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
                     f"this backend needs {name!r}, which is not installed: "
                     f"pip install 'vlreward[{backend.extra}]'"
                 )
+        if {"-h", "--help"} & set(given) and "--self-test" not in given:
+            options = short_help(backend.prog, backend.model, backend.own_options)
+            print(options, *backend.more_help, sep="\n")
+            return
         run = _prepared(backend, given)
         if not run.options.arguments.dry_run:
+            if run.rank == 0:
+                print(opening(run), file=sys.stderr, flush=True)
             backend.train(run)
         elif run.rank == 0:
             print(backend.describe(run))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", os.environ.get("PADDLE_RANK_IN_NODE", "0")) != "0":
+            # Nearly always the first process has the same to say, and the launcher then ends this.
+            time.sleep(_FIRST_SPEAKS)
+        print(f"error: {in_options(str(error))}", file=sys.stderr, flush=True)
         backend.leave(error.exit_code)
+
+
+def opening(run: Run) -> str:
+    """What a run says before it starts: its data, what is suspicious about them, its length, and
+    where it begins."""
+    from vlreward.training.dry_run import data_text
+
+    return "\n".join([data_text(run.samples), run.schedule.text(), run.start.text()])
 
 
 def _prepared(backend: Backend, argv: Sequence[str]) -> Run:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from vlreward.data import Dataset
+from vlreward.data.suspicious import suspicious_text
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import unpack
@@ -50,6 +51,7 @@ def describe(
     parts = {
         "configuration": f"{chosen}({others})",
         "data": data_text(run.samples),
+        "steps": f"{run.schedule.text()}\n{run.start.text()}",
         f"prompt of {row['id']}": prompt,
         "frame": frame_text(row),
         "rewards": rewards_text(run),
@@ -63,8 +65,11 @@ def data_text(samples: Dataset) -> str:
     origin = samples.provenance
     lines = [f"{len(samples)} rows of {origin.path} ({origin.schema}, {origin.task})"]
     lines += [f"  {part.path}: {part.rows} rows, {part.task}" for part in origin.parts]
+    lines += origin.remarks
     if origin.skipped:
         lines.append(f"{len(origin.skipped)} rows skipped, first: {origin.skipped[0]}")
+    if (doubt := suspicious_text(origin)) is not None:
+        lines.append(doubt)
     if origin.notes:
         lines.append(f"{len(origin.notes)} rows deserve a look, first: {origin.notes[0]}")
     return "\n".join(lines)
@@ -110,6 +115,7 @@ def rewards_text(run: Run) -> str:
             terms = ", ".join(f"{k} {v:g}" for k, v in score.terms.items())
             failure = "" if score.failure is None else f"  ({score.failure.code})"
             lines.append(f"{name}, {kind} answer: {score.value:g} = {terms}{failure}  {text}")
+    lines += [f"{f.__name__}: your own, weight {f.weight:g}, not tried here" for f in run.extra]
     return "\n".join(lines)
 
 

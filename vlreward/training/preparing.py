@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from vlreward.data import DataError, Dataset, Provenance, load
-from vlreward.errors import OptionError
+from vlreward.data import Dataset
+from vlreward.errors import OptionError, UserError
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.checks import check_images
+from vlreward.training.checks import check_images, with_good_images
 from vlreward.training.columns import Columns, Rows
+from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
-from vlreward.training.recipes import MIXTURE
-from vlreward.training.rewards import TermReward, term_rewards
+from vlreward.training.recipes import EVAL_OPTIONS
+from vlreward.training.resuming import RunStart, decide
+from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
+from vlreward.training.samples import load_both, say_remarks, tasks_of
+from vlreward.training.schedule import Schedule
 from vlreward.training.traces import TraceFile
 
 __all__ = [
     "Run",
     "columns_for",
-    "load_samples",
     "prepare_run",
     "reward_functions",
+    "reweighted",
     "task_rewards",
-    "tasks_of",
 ]
 
 
@@ -53,6 +56,24 @@ class Run:
     """One reward function for each term of each task."""
     rank: int
     """Number of the process."""
+    schedule: Schedule
+    """How many steps it has."""
+    start: RunStart
+    """Where it begins."""
+    extra: list[UserReward]
+    """Reward functions of the user's own."""
+    evaluation: Evaluation | None
+    """How answers to the evaluation rows are scored."""
+
+    @property
+    def functions(self) -> list[Callable[..., Any]]:
+        """Every reward function, as trainers call them."""
+        return [*self.rewards, *(reward.function for reward in self.extra)]
+
+    @property
+    def weights(self) -> list[float]:
+        """The weight of each of the functions."""
+        return [f.weight for f in self.rewards] + [f.weight for f in self.extra]
 
 
 def prepare_run(
@@ -64,6 +85,9 @@ def prepare_run(
     model_type: str,
     rank: int,
     local_rank: int,
+    questions: int,
+    steps_per_batch: float = 1,
+    settings: Mapping[str, Any] | None = None,
     stop_ids: Sequence[int] = (),
 ) -> Run:
     """Load the data, check them, and make rows and rewards of them.
@@ -76,79 +100,128 @@ def prepare_run(
         model_type: The `model_type` of the configuration, which names the model's family.
         rank: Number of the process.
         local_rank: Its number on its machine, of which the first one looks at the images.
+        questions: Questions for which completions are sampled together, over all processes.
+        steps_per_batch: Optimizer steps that are made with them.
+        settings: Options of the backend that shape the result; a run goes on with these alone.
         stop_ids: Token ids that end a completion, where they are known already.
 
     Raises:
         DataError: If rows or images are bad; names file and row.
-        OptionError: If an option does not fit the data or the model.
+        OptionError: If an option does not fit the data, the model, or what `--output_dir` holds;
+            if there are fewer rows than one step takes.
         UnknownNameError: If a prompt, protocol or term is unknown.
         FileNotFoundError: If there is no such data file.
     """
-    arguments = options.arguments
-    samples = load_samples(arguments.data, options.task, arguments)
-    loaded = [samples]
-    if arguments.eval_data is not None:
-        loaded.append(load_samples(arguments.eval_data, options.task, arguments))
+    arguments, training = options.arguments, options.training
+    _check_evaluation(options)
+    first_here = local_rank == 0
+    loaded = load_both(
+        options.task, arguments, seed=getattr(training, "seed", 0) or 0, read_sizes=first_here
+    )
+    if arguments.on_bad_image == "skip":  # every process leaves out the same rows
+        loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
+    samples = loaded[0]
+    schedule = Schedule(
+        samples.provenance.path,
+        len(samples),
+        questions,
+        steps_per_batch,
+        training.max_steps,
+        training.num_train_epochs,
+    )
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
-    rewards = task_rewards(arguments, sorted(tasks))
+    rewards = reweighted(task_rewards(arguments, sorted(tasks)), arguments, training.reward_weights)
+    start = decide(
+        training.output_dir,
+        resume=str(training.resume_from_checkpoint or arguments.resume),
+        overwrite=arguments.overwrite_output_dir,
+        settings=_identity(options, samples, rewards, questions) | dict(settings or {}),
+        total_steps=schedule.total,
+    )
     rows = [Rows(d, columns_for(d, arguments, rewards, resizing, model_type)) for d in loaded]
-    for data in loaded if local_rank == 0 else ():
-        check_images(data, resizing, arguments.check_images)
+    if first_here and arguments.on_bad_image == "error":
+        for data in loaded:
+            check_images(data, resizing, arguments.check_images)
+    if first_here:
+        _check_workers(rewards)
+    if rank == 0:
+        say_remarks(loaded)
     functions = reward_functions(
-        rewards,
-        arguments,
-        output_dir=options.training.output_dir,
-        rank=rank,
-        weights=options.training.reward_weights,
-        stop_ids=stop_ids,
+        rewards, arguments, output_dir=training.output_dir, rank=rank, stop_ids=stop_ids
     )
-    evaluated = rows[1] if len(rows) > 1 else None
-    return Run(options, config, processor, resizing, samples, rows[0], evaluated, functions, rank)
+    evaluated, evaluation = None, None
+    if len(rows) > 1:
+        evaluated = rows[1]
+        evaluation = Evaluation(evaluated, rewards, functions[0].shared.traces)
+    return Run(
+        options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
+        schedule, start, user_rewards(arguments.rewards or ()), evaluation,
+    )  # fmt: skip
 
 
-def load_samples(path: str, task: str, arguments: Arguments) -> Dataset:
-    """The samples of a file or data set.
+def _check_workers(rewards: Sequence[TaskReward]) -> None:
+    """Start what compares answers that cannot be settled at once; the first of them, which may come
+    after hours, would end the run otherwise."""
+    waiting = [reward.spec.name for reward in rewards if hasattr(reward.spec.judge, "quick")]
+    if not waiting:
+        return
+    from vlreward.verify import warm_up
 
-    Args:
-        path: As `--data` takes it.
-        task: The task of the run; `mixture` takes rows of any.
-        arguments: The options that say how rows are read.
-
-    Raises:
-        DataError: If rows are bad, or of another task; names file and row.
-        OptionError: If it is not known where the images are.
-        FileNotFoundError: If there is no such file.
-    """
-    mixed = task == MIXTURE
-    on_missing: Any = arguments.on_missing
-    on_bad_gold: Any = arguments.on_bad_gold
-    samples = load(
-        path,
-        task=None if mixed else task,
-        schema=arguments.schema,
-        split=arguments.split,
-        image_root=arguments.image_root,
-        flat_images=arguments.flat_images,
-        on_missing=on_missing,
-        on_bad_gold=on_bad_gold,
-    )
-    if samples.images is None:
-        raise OptionError(f"{path}: no image root is known: give --image-root DIR")
-    found = tasks_of(samples.provenance)
-    if not mixed and found != {task}:
-        raise DataError(
-            f"expected rows of the task {task!r}, got {', '.join(sorted(found))}; to train on "
-            f"several tasks, start with {MIXTURE!r} instead of {task!r}",
-            path=path,
-        )
-    return samples
+    try:
+        warm_up()
+    except RuntimeError as error:
+        raise UserError(
+            f"answers of the task {waiting[0]!r} cannot be compared, as the verifier's worker "
+            f"process does not start: {str(error).splitlines()[-1]}"
+        ) from error
 
 
-def tasks_of(provenance: Provenance) -> set[str]:
-    """The tasks of the golds of a data set."""
-    if provenance.parts:
-        return set().union(*(tasks_of(part) for part in provenance.parts))
-    return {provenance.task}
+def _check_evaluation(options: Options) -> None:
+    """Options of evaluation that would do nothing, or fail when the model is loaded."""
+    arguments = options.arguments
+    strategy = getattr(options.training, "eval_strategy", "no")
+    evaluated = str(getattr(strategy, "value", strategy)) != "no"
+    named = [n for n in sorted(EVAL_OPTIONS) if getattr(arguments, n) is not None]
+    given = bool(named)
+    if evaluated and not given:
+        raise OptionError("--eval_strategy: expected rows to evaluate on: give --eval_data too")
+    if given and not evaluated:
+        raise OptionError(f"--{named[0]} is never evaluated with --eval_strategy no: leave out one")
+    if arguments.val_split_ratio is not None:
+        if len(named) > 1:
+            raise OptionError(f"--val_split_ratio: expected it alone, got --{named[0]} too")
+        if not 0 < arguments.val_split_ratio < 1:
+            raise OptionError(
+                f"--val_split_ratio: expected a share between 0 and 1, got "
+                f"{arguments.val_split_ratio!r}"
+            )
+    if arguments.early_stopping_patience is not None and not given:
+        raise OptionError("--early_stopping_patience: expected --eval_data to tell when to stop")
+
+
+def _identity(
+    options: Options, samples: Dataset, rewards: Sequence[TaskReward], questions: int
+) -> dict[str, Any]:
+    """What makes a run this one and no other, in every backend."""
+    arguments, training = options.arguments, options.training
+    shared = ("protocol", "prompt", "frame", "axis_order", "min_pixels", "max_pixels", "clip")
+    numbers = ("num_generations", "max_completion_length", "beta", "loss_type", "learning_rate")
+    return {
+        "task": options.task,
+        "model": arguments.model,
+        "data": samples.provenance.sha256,
+        "rows": len(samples),
+        "questions_per_step": questions,
+        "rewards": arguments.rewards,
+        "weights": {
+            f"{reward.spec.name}.{term.name}": term.weight
+            for reward in rewards
+            for term in reward.spec.terms
+        },
+        **{name: getattr(arguments, name) for name in (*shared, "freeze_vision")},
+        **({} if arguments.gold_frame is None else {"gold_frame": arguments.gold_frame}),
+        **{name: getattr(training, name, None) for name in (*numbers, "seed")},
+    }
 
 
 def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
@@ -237,7 +310,6 @@ def reward_functions(
     *,
     output_dir: str,
     rank: int,
-    weights: Sequence[float] | None,
     stop_ids: Sequence[int] = (),
 ) -> list[TermReward]:
     """One reward function for each term of each task, with traces if they are asked for.
@@ -247,20 +319,43 @@ def reward_functions(
         arguments: The options.
         output_dir: Directory of the run.
         rank: Number of the process.
-        weights: What `--reward_weights` gave, if anything; only checked here.
         stop_ids: Token ids that end a completion, where they are known already.
-
-    Raises:
-        OptionError: If there is not one weight for each function.
     """
     traces = TraceFile(f"{output_dir}/traces", rank) if arguments.traces else None
-    functions = term_rewards(rewards, stop_ids=stop_ids, traces=traces)
-    if weights is not None and len(weights) != len(functions):
+    return term_rewards(rewards, stop_ids=stop_ids, traces=traces)
+
+
+def reweighted(
+    rewards: Sequence[TaskReward], arguments: Arguments, weights: Sequence[float] | None
+) -> list[TaskReward]:
+    """The rewards with the weights of `--reward_weights`, so that dry run, traces and training
+    have the same.
+
+    Args:
+        rewards: One reward for each task.
+        arguments: The options.
+        weights: One for each term of each task, in their order; None leaves them as they are.
+
+    Raises:
+        OptionError: If there is another number of them, or `--weights` is given too.
+    """
+    if weights is None:
+        return list(rewards)
+    names = [f.__name__ for f in term_rewards(rewards)]
+    if len(weights) != len(names):
         raise OptionError(
-            f"--reward_weights: expected {len(functions)} numbers, for "
-            f"{', '.join(f.__name__ for f in functions)}; got {weights!r}"
+            f"--reward_weights: expected {len(names)} numbers, for {', '.join(names)}; got "
+            f"{weights!r}"
         )
-    return functions
+    if arguments.weights:
+        raise OptionError(
+            "--weights and --reward_weights both say what terms weigh: leave out one of them"
+        )
+    left = iter(weights)
+    return [
+        replace(reward, weights={term.name: next(left) for term in reward.spec.terms})
+        for reward in rewards
+    ]
 
 
 def _pairs(names: Iterable[str], tasks: list[str], option: str) -> list[tuple[str, str]]:

@@ -6,20 +6,23 @@ they have in common, parsing and judging, so that a batch is scored once.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from time import perf_counter
 from typing import Any, Literal
 
-from vlreward.rewards import TaskReward
+from vlreward._text import one_line
+from vlreward.errors import OptionError
+from vlreward.rewards import REWARDS, TaskReward
 from vlreward.training.traces import TraceFile
-from vlreward.types import FailureCode, Score
+from vlreward.types import Score
 
-__all__ = ["SharedScores", "TermReward", "term_rewards"]
-
-_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+__all__ = ["SharedScores", "TermReward", "UserReward", "term_rewards", "user_rewards"]
 
 
 @dataclass
@@ -42,6 +45,9 @@ class SharedScores:
         reward: The task with its terms, weights and protocol.
         stop_ids: Token ids that end a completion; one that ends otherwise was truncated.
         traces: Where each completion is written, if anywhere.
+
+    Attributes:
+        mode: What the traces say that completions are for, `train` or `eval`.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class SharedScores:
         self.reward = reward
         self.stop_ids = frozenset(stop_ids)
         self.traces = traces
+        self.mode = "train"
         self._local = threading.local()
 
     def __reduce__(self) -> tuple[type[SharedScores], tuple[Any, ...]]:
@@ -83,7 +90,7 @@ class SharedScores:
             columns["truncated"] = [not c or c[-1] not in self.stop_ids for c in ids]
         scores = self.reward.scores(completions, solution, **columns)
         if self.traces is not None:
-            self.traces.write(self.reward.spec.name, completions, scores, columns)
+            self.traces.write(self.reward.spec.name, completions, scores, columns, self.mode)
         _log(self.reward.spec.name, scores, columns, perf_counter() - started)
         return scores
 
@@ -161,12 +168,8 @@ class TermReward:
         """
         scores = self.shared.scores(self.term, completions, solution, **columns)
         if self.on_timeout == "none":
-            return [None if score is None else self._settled(score) for score in scores]
+            scores = [None if score is None or score.unsettled else score for score in scores]
         return [None if score is None else score.terms.get(self.term) for score in scores]
-
-    def _settled(self, score: Score) -> float | None:
-        unsettled = score.failure is not None and score.failure.code in _UNSETTLED
-        return None if unsettled else score.terms.get(self.term)
 
 
 def term_rewards(
@@ -199,3 +202,52 @@ def term_rewards(
             for term in reward.spec.terms
         ]
     return found
+
+
+@dataclass(frozen=True)
+class UserReward:
+    """A reward function beside the terms of the tasks."""
+
+    function: Callable[..., Any]
+    """Called as TRL calls rewards: `f(completions=, **columns)`, one number or None for each."""
+    weight: float = 1.0
+    """Its weight in the reward."""
+
+    @property
+    def __name__(self) -> str:
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+
+def user_rewards(names: Sequence[str]) -> list[UserReward]:
+    """The reward functions of `--rewards`.
+
+    Args:
+        names: Each `MODULE:FUNCTION`, or a name of the entry points `vlreward.rewards`; either may
+            end in `=WEIGHT`. Modules are also found in the current directory.
+
+    Raises:
+        OptionError: If there is no such function, or a weight is no number.
+        UnknownNameError: If there is no such entry point.
+    """
+    found = []
+    for text in names:
+        name, _, weight = text.partition("=")
+        try:
+            number = float(weight or 1)
+        except ValueError:
+            raise OptionError(f"--rewards: expected NAME=NUMBER, got {text!r}") from None
+        function = _imported(name) if ":" in name else REWARDS.get(name)
+        if not callable(function):
+            raise OptionError(f"--rewards: expected a function, got {name!r}, {type(function)}")
+        found.append(UserReward(function, number))
+    return found
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)  # which a console script does not have there
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise OptionError(f"--rewards {name}: {one_line(error)}") from error

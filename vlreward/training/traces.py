@@ -22,10 +22,10 @@ class TraceFile:
     """The traces of one process, appended to as they come, so that a killed run keeps them.
 
     A line holds: `step` (optimizer steps before this batch; null where the trainer does not say),
-    `id` of the question, `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value`
-    (their weighted sum), `failure` (code, or null), its `detail`, the extracted `answer`, and
-    `logp_difference`, the mean difference of its tokens' log-probabilities between sampler and
-    model in nats, where the sampler tells.
+    `mode` (`train`, or `eval` for an answer to a row of the evaluation), `id` of the question,
+    `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value` (their weighted sum),
+    `failure` (code, or null), its `detail`, the extracted `answer`, and `logp_difference`, the mean
+    difference of its tokens' log-probabilities between sampler and model in nats, where known.
     """
 
     directory: str
@@ -44,6 +44,7 @@ class TraceFile:
         completions: Sequence[Any],
         scores: Sequence[Score | None],
         columns: dict[str, Any],
+        mode: str = "train",
     ) -> None:
         """Append the completions of one task.
 
@@ -53,6 +54,7 @@ class TraceFile:
             scores: A score for each; None for rows of other tasks, which are left out.
             columns: What the trainer passes: `trainer_state`, `id`, `completion_ids`,
                 `truncated`, `frame`, `image_size`, `input_size`, where it does.
+            mode: `train` or `eval`.
         """
         state = columns.get("trainer_state")
         step = None if state is None else state.global_step
@@ -63,6 +65,7 @@ class TraceFile:
             ids = columns.get("completion_ids")
             row = {
                 "step": step,
+                "mode": mode,
                 "id": _at(columns, "id", i),
                 "task": task,
                 "completion": _text(completion),
@@ -89,17 +92,19 @@ class TraceFile:
     def rewind(self, step: int) -> None:
         """Drop the lines from `step` on, which a run that resumes there writes again.
 
-        A last line that was cut off by a kill is dropped too.
+        The evaluation at `step` was made before the checkpoint, and is not made again. A last
+        line that was cut off by a kill is dropped too.
         """
         if not self.path.is_file():
             return
         with self.path.open("rb") as old, replacing(self.path, "wb") as new:
             for line in old:
                 try:
-                    before = json.loads(line)["step"]
+                    row = json.loads(line)
                 except ValueError:
                     continue
-                if before is not None and before < step:
+                before, evaluated = row["step"], row.get("mode") == "eval"
+                if before is not None and (before < step or (evaluated and before == step)):
                     new.write(line)
 
     def resume(self, step: int, world_size: int) -> None:
@@ -120,7 +125,7 @@ class TraceFile:
 
 
 class RewindTraces:
-    """Drops the traces that a resumed run writes again, and those of an earlier run.
+    """Drops the traces that a resumed run writes again.
 
     To be mixed into the `TrainerCallback` of a trainer.
     """

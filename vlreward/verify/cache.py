@@ -49,7 +49,6 @@ class Cache(Generic[_V]):
         """Remember `value`, and forget the least recently used entry where there are too many."""
         with self._lock:
             self._entries[key] = value
-            self._entries.move_to_end(key)
             if len(self._entries) > self.size:
                 self._entries.popitem(last=False)
 

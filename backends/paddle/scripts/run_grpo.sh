@@ -6,7 +6,7 @@
 #   BATCH_SIZE=16             questions of one optimizer step, over all GPUs
 #   NUM_GENERATIONS=8         completions of each question
 #   PER_DEVICE_BATCH_SIZE     questions of one forward and backward pass on a GPU
-#   SHARDING=stage2           stage2, stage1, or empty for data parallelism alone
+#   SHARDING=auto             stage2 on GPUs, none on CPUs; or stage1, stage2, or empty for none
 #   NODES=1 NODE_RANK=0 MASTER=127.0.0.1:8080   several machines, see ../README.md
 #
 # Arguments are passed on: run_grpo_rec.sh --learning_rate 2e-6. With --dry-run one process
@@ -15,7 +15,7 @@
 GPUS=${GPUS:-8}
 BATCH_SIZE=${BATCH_SIZE:-16}
 NUM_GENERATIONS=${NUM_GENERATIONS:-8}
-SHARDING=${SHARDING-stage2}
+SHARDING=${SHARDING-auto}
 NODES=${NODES:-1}
 NODE_RANK=${NODE_RANK:-0}
 MASTER=${MASTER:-127.0.0.1:8080}

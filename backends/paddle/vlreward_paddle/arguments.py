@@ -10,8 +10,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from vlreward.errors import OptionError
-from vlreward.training.arguments import Arguments, Options, first_task, usage
+from vlreward.training.arguments import Arguments, Options, first_task, read_config, usage
 from vlreward.training.recipes import defaults
+from vlreward_paddle.lora import AdapterOptions
+from vlreward_paddle.original import ALIASES, refuse_old_names
 
 __all__ = ["PaddleOptions", "parse"]
 
@@ -19,6 +21,7 @@ _LAUNCH: dict[str, type] = {
     "tensor_parallel_degree": int,
     "pipeline_parallel_degree": int,
     "sharding_parallel_degree": int,
+    "sep_parallel_degree": int,
     "recompute": bool,
     "gradient_checkpointing": bool,
 }
@@ -34,6 +37,8 @@ class PaddleOptions(Options):
     """Options of training that differ from the library's defaults."""
     attn_implementation: str
     """How attention is computed."""
+    adapter: AdapterOptions
+    """Whether an adapter is trained, and which."""
 
 
 def parse(argv: Sequence[str]) -> PaddleOptions:
@@ -44,18 +49,28 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
 
     Raises:
         SystemExit: For `--help`, and for unknown or malformed options, as argparse does.
-        OptionError: If the YAML has unknown keys, or an option has a value that it cannot have.
+        OptionError: If the YAML has unknown keys, or an option has a value that it cannot have, or
+            that this backend or this machine cannot do.
     """
     from vlreward_paddle.config import GRPOConfig
-    from vlreward_paddle.shim import launch_options
+    from vlreward_paddle.shim import check_options, launch_options
 
     parser = _parser(GRPOConfig)
+    argv = ["--help" if word == "--help_all" and i else word for i, word in enumerate(argv)]
     task, rest = first_task(parser, argv)
+    refuse_old_names(rest)
     words = vars(parser.parse_args(rest))
-    config = _config(words.pop("config", None), {action.dest for action in parser._actions})
-    given = {**_defaults(task), **config, **words}
+    chosen = {**_config(words.pop("config", None), parser), **words}
+    given = {ALIASES.get(k, k): v for k, v in {**_defaults(task, chosen), **chosen}.items()}
+    if given.get("recompute") is not None:
+        given["gradient_checkpointing"] = given.pop("recompute")
+    if given.get("sharding") == "auto":
+        given["sharding"] = "stage2" if _has_gpu() else ""
+    if not given.get("sharding"):
+        given.pop("sharding_parallel_degree", None)
     attn = given.pop("attn_implementation", "sdpa")
     own = {f.name for f in fields(Arguments)}
+    adapter = {f.name for f in fields(AdapterOptions)}
     if "data" not in given:
         parser.error("expected --data with the training rows")
     if given.get("model") is None:
@@ -63,24 +78,33 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     arguments = Arguments(**{k: v for k, v in given.items() if k in own})
     if "tensorboard" in given["report_to"] and find_spec("tensorboardX") is None:
         raise OptionError("--report_to tensorboard needs a package: pip install tensorboardX")
-    training = launch_options({k: v for k, v in given.items() if k not in own})
+    training = launch_options({k: v for k, v in given.items() if k not in own | adapter})
+    check_options(training, gpu=_has_gpu())
     try:
         made = GRPOConfig(**training)
     except (ValueError, AssertionError) as error:
         raise OptionError(str(error)) from error
-    return PaddleOptions(task, arguments, made, training, attn)
+    lora = AdapterOptions(**{k: v for k, v in given.items() if k in adapter})
+    return PaddleOptions(task, arguments, made, training, attn, lora)
 
 
-def _defaults(task: str) -> dict[str, Any]:
+def _has_gpu() -> bool:
     import paddle
 
-    gpu = bool(paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count())
+    return bool(paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count())
+
+
+def _defaults(task: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    import paddle
+
+    gpu = _has_gpu()
     found = defaults(
         task,
         world_size=int(os.environ.get("PADDLE_TRAINERS_NUM", "1")),
         accelerator=gpu,
-        bf16=gpu,
+        bf16=gpu and bool(paddle.amp.is_bfloat16_supported()),
         workers=min(8, os.cpu_count() or 1),
+        chosen=chosen,
     )
     return {
         **{name: value for name, value in found.items() if name not in _TRL_ONLY},
@@ -95,17 +119,27 @@ def _parser(config: type) -> argparse.ArgumentParser:
     from transformers.hf_argparser import HfArgumentParser, string_to_bool
 
     parser: argparse.ArgumentParser = HfArgumentParser(
-        (Arguments, config),
+        (Arguments, config, AdapterOptions),
         prog="vlreward-train-paddle",
+        conflict_handler="resolve",  # the library has an --overwrite_output_dir of its own
         usage=usage("DIR"),
         description="GRPO on a vision-language model with verifiable rewards, on PaddlePaddle.",
     )
     parser.add_argument("--config", help="YAML file with options.")
+    parser.add_argument(
+        *_spelled("self_test"),
+        action="store_true",
+        help="Check what this machine computes instead, and show a table; see --self-test --help.",
+    )
     kinds = ["sdpa", "eager", "flashmask"]
     parser.add_argument(*_spelled("attn_implementation"), choices=kinds, help="Default sdpa.")
     for name, kind in _LAUNCH.items():
         if name not in {action.dest for action in parser._actions}:
             parser.add_argument(*_spelled(name), type=string_to_bool if kind is bool else kind)
+    for name, meaning in ALIASES.items():
+        words = [word for word in _spelled(name) if word not in parser._option_string_actions]
+        if words:
+            parser.add_argument(*words, dest=meaning, help=f"The same as --{meaning}.")
     for action in parser._actions:
         action.required = False
         if action.dest != "help":
@@ -118,17 +152,10 @@ def _spelled(name: str) -> list[str]:
     return sorted({f"--{name}", f"--{name.replace('_', '-')}"})
 
 
-def _config(path: str | None, known: set[str]) -> dict[str, Any]:
+def _config(path: str | None, parser: argparse.ArgumentParser) -> dict[str, Any]:
     """The options of a YAML file."""
-    if path is None:
-        return {}
-    import yaml
-
-    with open(path, encoding="utf-8") as file:
-        content = yaml.safe_load(file) or {}
-    if not isinstance(content, dict):
-        raise OptionError(f"--config: expected a mapping in {path!r}")
-    found = {str(name).replace("-", "_"): value for name, value in content.items()}
+    found = read_config(path)
+    known = {action.dest for action in parser._actions} | ALIASES.keys()
     for name in found:
         if name not in known:
             raise OptionError(f"--config: expected names of options, got {name!r}")

@@ -23,7 +23,8 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
     processes` completions, sampled together. The accumulation is done here, in micro-batches of
     `per_device_train_batch_size`: the library sees one step for each optimizer step, and its own
     `gradient_accumulation_steps` stays 1 (with more it fails on CPUs). `micro_batches` has the
-    number.
+    number. `dataloader_num_workers` are threads here (`image_threads`): the library's loader hands
+    out numbers, for which processes of its own would be waste.
 
     Raises:
         ValueError: If an option is out of its range.
@@ -48,6 +49,7 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
     reward_weights: Optional[list[float]] = field(  # noqa: UP045
         default=None, metadata={"help": "Weights in place of the terms' own."}
     )
+    eval_on_start: bool = _option(False, "Evaluate before the first step too.")
     shuffle_dataset: bool = _option(True, "Draw questions in random order.")
     logprob_chunk_size: int = _option(512, "Tokens whose logits are held at a time.")
 
@@ -71,6 +73,8 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
         self.loss_options()
         self.micro_batches = int(self.gradient_accumulation_steps)
         self.gradient_accumulation_steps = 1
+        self.image_threads = max(1, self.dataloader_num_workers)
+        self.dataloader_num_workers: int = 0
         super().__post_init__()
 
     def loss_options(self) -> LossOptions:
@@ -83,6 +87,11 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
             use_bias_correction_kl=self.use_bias_correction_kl,
             max_completion_length=self.max_completion_length,
         )
+
+    @property
+    def eval_strategy(self) -> Any:
+        """The library's `evaluation_strategy` by transformers' name."""
+        return self.evaluation_strategy
 
     @property
     def completions_per_device(self) -> int:

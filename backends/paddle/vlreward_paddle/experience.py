@@ -12,7 +12,7 @@ from paddle import Tensor
 
 from vlreward_paddle.logprobs import TokenLogProbs
 from vlreward_paddle.parallel import Metrics, gather_rows
-from vlreward_paddle.rollout import Prompt, join, pad_right
+from vlreward_paddle.rollout import Prompt, different, join, pad_right
 
 __all__ = ["Codec", "MicroBatch", "RewardFunction", "micro_batch", "score"]
 
@@ -50,7 +50,7 @@ class MicroBatch:
     """Completions of one forward and backward pass."""
 
     inputs: dict[str, Tensor]
-    """Prompts and completions (B, P + C), with images, as the model takes them."""
+    """The prompts with their images, as the model takes them."""
     asked: TokenLogProbs
     """The completions (B, C)."""
     mask: Tensor
@@ -73,7 +73,7 @@ def micro_batch(
     banned_ids: tuple[int, ...],
     chunk_size: int,
     keep: Sequence[bool],
-    share_images: bool = False,
+    share_prompts: bool = False,
 ) -> MicroBatch:
     """Put prompts and completions together.
 
@@ -86,17 +86,24 @@ def micro_batch(
         banned_ids: As in sampling.
         chunk_size: See `TokenLogProbs`.
         keep: Whether a completion is in the loss.
-        share_images: See `vlreward_paddle.rollout.join`.
+        share_prompts: Hand on a prompt that comes several times in a row once.
     """
-    inputs = join(prompts, pad_id, share_images=share_images)
+    owners = None
+    if share_prompts:
+        prompts, owners = different(prompts)
     ids, mask = pad_right(completions, pad_id)
-    tokens, attended = paddle.to_tensor(ids), paddle.to_tensor(mask)
-    inputs["input_ids"] = paddle.concat([inputs["input_ids"], tokens], axis=1)
-    inputs["attention_mask"] = paddle.concat([inputs["attention_mask"], attended], axis=1)
     kept = mask * np.array(keep, dtype=np.int64)[:, None]
+    asked = TokenLogProbs(
+        paddle.to_tensor(ids),
+        temperature,
+        banned_ids,
+        chunk_size,
+        mask=paddle.to_tensor(mask),
+        owners=None if owners is None else tuple(owners),
+    )
     return MicroBatch(
-        inputs,
-        TokenLogProbs(tokens, temperature, banned_ids, chunk_size),
+        join(prompts, pad_id),
+        asked,
         paddle.to_tensor(kept),
         paddle.to_tensor(advantages.astype(np.float32)),
     )

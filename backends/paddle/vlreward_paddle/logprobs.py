@@ -27,6 +27,11 @@ class TokenLogProbs:
     """Ids that cannot be sampled; the distribution is over all others."""
     chunk_size: int = 512
     """Tokens whose logits are held at a time."""
+    mask: Tensor | None = None
+    """1 for tokens, 0 for padding behind them (B, C), which has log-probability 0; None if there
+    is none."""
+    owners: tuple[int, ...] | None = None
+    """The prompt of each completion, in ascending order; None if each has one of its own."""
 
 
 def logprobs_of_logits(logits: Tensor, ids: Tensor, asked: TokenLogProbs) -> tuple[Tensor, Tensor]:
@@ -77,10 +82,9 @@ class _Chunked(PyLayer):  # type: ignore[misc]
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, asked: TokenLogProbs) -> Any:
-        ids = asked.ids.reshape([-1])
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, ids: Tensor, asked: TokenLogProbs) -> Any:
         ctx.save_for_backward(hidden, weight)
-        ctx.asked = asked
+        ctx.ids, ctx.asked = ids, asked
         found = [
             logprobs_of_logits(_logits(hidden[part], weight), ids[part], asked)
             for part in _parts(hidden, asked)
@@ -93,7 +97,7 @@ class _Chunked(PyLayer):  # type: ignore[misc]
     def backward(ctx: Any, upstream: Tensor, _entropy: Any) -> Any:
         hidden, weight = ctx.saved_tensor()
         asked: TokenLogProbs = ctx.asked
-        ids = asked.ids.reshape([-1])
+        ids = ctx.ids
         mask = _ban_mask(asked, weight.shape[0])
         to_hidden = []
         to_weight = None if weight.stop_gradient else paddle.zeros(weight.shape, dtype="float32")
@@ -128,7 +132,9 @@ def _parts(hidden: Tensor, asked: TokenLogProbs) -> list[slice]:
     ]
 
 
-def chunked_logprobs(weight: Tensor, hidden: Tensor, asked: TokenLogProbs) -> tuple[Tensor, Tensor]:
+def chunked_logprobs(
+    weight: Tensor, states: Tensor, ids: Tensor, asked: TokenLogProbs
+) -> tuple[Tensor, Tensor]:
     """Log-probabilities from hidden states, a chunk of tokens at a time.
 
     A chunk's logits are dropped after use and computed again in the backward pass, so memory is
@@ -136,17 +142,16 @@ def chunked_logprobs(weight: Tensor, hidden: Tensor, asked: TokenLogProbs) -> tu
 
     Args:
         weight: The language model's head (V, H).
-        hidden: States that predict the tokens (B, C, H).
-        asked: The tokens (B, C), temperature, banned ids and chunk size.
+        states: States that predict the tokens (N, H).
+        ids: The tokens (N,).
+        asked: Temperature, banned ids and chunk size.
 
     Returns:
-        Log-probabilities and entropies, both (B, C).
+        Log-probabilities and entropies, both (N,).
     """
-    flat = hidden.reshape([-1, hidden.shape[-1]])
     with paddle.amp.auto_cast(False):
-        logps, entropies = _Chunked.apply(flat, weight, asked)
-    shape = asked.ids.shape
-    return logps.reshape(shape), entropies.detach().reshape(shape)
+        logps, entropies = _Chunked.apply(states, weight, ids, asked)
+    return logps, entropies.detach()
 
 
 def completion_logprobs(
@@ -156,16 +161,23 @@ def completion_logprobs(
 
     Args:
         model: A model, wrapped for data parallelism or not.
-        inputs: Prompts and completions as the model takes them.
-        asked: The completions, at the end of the inputs' rows.
+        inputs: The prompts, as `vlreward_paddle.rollout.join` makes them.
+        asked: The completions.
 
     Returns:
         Log-probabilities and entropies, both (B, C).
     """
-    if getattr(unwrap(model), "returns_logprobs", False):
+    if getattr(unwrap(model), "shares_prompts", False):
         found: tuple[Tensor, Tensor] = model(**inputs, logprobs=asked)
         return found
-    outputs = model(**inputs)
+    mask = paddle.ones_like(asked.ids) if asked.mask is None else asked.mask
+    ends = {"input_ids": asked.ids, "attention_mask": mask}
+    outputs = model(
+        **{
+            name: paddle.concat([value, ends[name]], axis=1) if name in ends else value
+            for name, value in inputs.items()
+        }
+    )
     logits = outputs[0] if isinstance(outputs, tuple) else getattr(outputs, "logits", outputs)
     count = asked.ids.shape[1]
     states = logits[:, -count - 1 : -1]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import paddle
 
-from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_paddle.arguments import PaddleOptions
 from vlreward_paddle.modeling.checkpoint import read_config
 from vlreward_paddle.processing import QwenCodec
 
 __all__ = ["prepare"]
+
+_SHAPING = (
+    "temperature", "top_k", "top_p", "epsilon", "epsilon_high", "num_iterations", "scale_rewards",
+    "weight_decay", "lr_scheduler_type", "warmup_steps",
+)  # fmt: skip
+"""Options that shape the result, besides those that backends share."""
 
 
 def prepare(options: PaddleOptions) -> Run:
@@ -19,12 +24,7 @@ def prepare(options: PaddleOptions) -> Run:
     Raises:
         CheckpointError: If the model is no Qwen-VL checkpoint.
     """
-    arguments = options.arguments
-    if arguments.eval_data is not None:
-        raise OptionError(
-            "--eval-data: this backend does not evaluate while it trains; evaluate checkpoints "
-            "with: vlreward-bench run --engine paddle"
-        )
+    arguments, training = options.arguments, options.training
     assert arguments.model is not None
     config = read_config(arguments.model)
     codec = QwenCodec(
@@ -37,7 +37,13 @@ def prepare(options: PaddleOptions) -> Run:
         codec.resizing,
         model_type=config["model_type"],
         rank=paddle.distributed.get_rank(),
-        local_rank=max(0, options.training.local_rank),
+        local_rank=max(0, training.local_rank),
+        questions=training.completions_per_device
+        * paddle.distributed.get_world_size()
+        // training.num_generations,
+        steps_per_batch=training.num_iterations,
+        settings={name: str(getattr(training, name)) for name in _SHAPING}
+        | ({"lora_r": options.adapter.lora_r} if options.adapter.use_peft else {}),
         stop_ids=codec.eos_ids,
     )
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import paddle
+from paddle import Tensor
+from paddle.nn import functional as F
 
-__all__ = ["Prompt", "Sampling", "generate", "join", "pad_left", "pad_right", "shares_images"]
+__all__ = [
+    "Prompt",
+    "Sampling",
+    "choose",
+    "different",
+    "draw",
+    "generate",
+    "join",
+    "pad_left",
+    "pad_right",
+    "shares_prompts",
+]
 
 
 @dataclass(frozen=True)
@@ -71,15 +84,22 @@ def pad_right(rows: Sequence[Sequence[int]], value: int) -> tuple[np.ndarray, np
     return np.ascontiguousarray(ids[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
 
 
-def join(prompts: Sequence[Prompt], pad_id: int, *, share_images: bool = False) -> dict[str, Any]:
-    """Prompts as one batch of tensors.
+def different(prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[int]]:
+    """The prompts without the repetitions of a group, and the place of each one among them.
 
-    Args:
-        prompts: The prompts; a group's is the same object several times.
-        pad_id: Id of padding.
-        share_images: Hand on the image of a prompt that comes several times once only, with
-            `image_index` (images,), the place of each row's image among the different ones. The
-            models of `vlreward_paddle.modeling` then look at it once.
+    A group's prompt is the same object several times in a row.
+    """
+    found: list[Prompt] = []
+    owners = []
+    for prompt in prompts:
+        if not found or found[-1] is not prompt:
+            found.append(prompt)
+        owners.append(len(found) - 1)
+    return found, owners
+
+
+def join(prompts: Sequence[Prompt], pad_id: int) -> dict[str, Any]:
+    """Prompts as one batch of tensors.
 
     Returns:
         `input_ids` and `attention_mask` (B, P), and where there are images `pixel_values` of all
@@ -96,14 +116,7 @@ def join(prompts: Sequence[Prompt], pad_id: int, *, share_images: bool = False) 
             f"expected an image in every prompt or in none, got {len(seen)} of {len(prompts)}"
         )
     if seen:
-        different = list({id(prompt): prompt for prompt in seen}.values())
-        if share_images and len(different) < len(seen):
-            places = {id(prompt): i for i, prompt in enumerate(different)}
-            index = [places[id(prompt)] for prompt in seen]
-            batch["image_index"] = paddle.to_tensor(np.array(index, dtype=np.int64))
-        else:
-            different = seen
-        pixels = np.concatenate([prompt.pixel_values for prompt in different])
+        pixels = np.concatenate([prompt.pixel_values for prompt in seen])
         grids = np.concatenate([prompt.grid for prompt in seen])
         batch["pixel_values"] = paddle.to_tensor(pixels.astype(np.float32))
         batch["image_grid_thw"] = paddle.to_tensor(grids.astype(np.int64))
@@ -122,6 +135,60 @@ def generate(model: Any, prompts: Sequence[Prompt], sampling: Sampling) -> list[
     Returns:
         Token ids of the completions, each up to and including the id that ends it.
     """
+    was_training = model.training
+    model.eval()
+    try:
+        with paddle.no_grad():
+            if shares_prompts(model):
+                drawn = [tokens for tokens, _ in draw(model, prompts, sampling)]
+                rows = paddle.stack(drawn, axis=1).tolist()
+            else:
+                rows = _by_library(model, prompts, sampling)
+    finally:
+        if was_training:
+            model.train()
+    return [_until_end(row, sampling.eos_ids) for row in rows]
+
+
+def draw(
+    model: Any, prompts: Sequence[Prompt], sampling: Sampling
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The next token of each completion (B,), with the logits (B, V) that it was drawn from, until
+    all have ended; padding follows an end. Each prompt is read once for its group."""
+    read, owners = different(prompts)
+    state = model.decoding(owners, **join(read, sampling.pad_id))
+    ends = paddle.to_tensor(sampling.eos_ids)
+    live = None
+    for count in range(1, sampling.max_tokens + 1):
+        tokens = choose(state.logits, sampling)
+        if live is not None:
+            tokens = paddle.where(live, tokens, paddle.full_like(tokens, sampling.pad_id))
+        yield tokens, state.logits
+        goes_on = (tokens.unsqueeze(-1) != ends).all(axis=-1)
+        live = goes_on if live is None else live & goes_on
+        if count == sampling.max_tokens or not bool(live.any()):
+            return
+        state.step(tokens)
+
+
+def choose(logits: Tensor, sampling: Sampling) -> Tensor:
+    """One id for each row of logits (B, V): first `top_k`, then `top_p`, as transformers does."""
+    if sampling.temperature == 0:
+        return logits.argmax(axis=-1)
+    shares = F.softmax(logits / sampling.temperature, axis=-1)
+    if sampling.top_k or sampling.top_p < 1:
+        most = min(sampling.top_k or shares.shape[-1], shares.shape[-1])
+        shares, ids = paddle.topk(shares, most, axis=-1)
+        shares = shares / shares.sum(axis=-1, keepdim=True)
+        # A token stays where those before it have less than `top_p`; the first always does.
+        ahead = shares.cumsum(axis=-1) - shares
+        shares = paddle.where(ahead < sampling.top_p, shares, paddle.zeros_like(shares))
+        return paddle.take_along_axis(ids, paddle.multinomial(shares), axis=-1).squeeze(-1)
+    return paddle.multinomial(shares).squeeze(-1)
+
+
+def _by_library(model: Any, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
+    """The `generate` of paddleformers or paddlenlp."""
     strategy: dict[str, Any] = {"decode_strategy": "greedy_search"}
     if sampling.temperature:
         strategy = {
@@ -130,27 +197,20 @@ def generate(model: Any, prompts: Sequence[Prompt], sampling: Sampling) -> list[
             "top_p": sampling.top_p,
             "top_k": sampling.top_k,
         }
-    was_training = model.training
-    model.eval()
-    try:
-        with paddle.no_grad():
-            tokens = model.generate(
-                **join(prompts, sampling.pad_id, share_images=shares_images(model)),
-                **strategy,
-                max_new_tokens=sampling.max_tokens,
-                eos_token_id=list(sampling.eos_ids),
-                pad_token_id=sampling.pad_id,
-                use_cache=True,
-            )[0].tolist()
-    finally:
-        if was_training:
-            model.train()
-    return [_until_end(row, sampling.eos_ids) for row in tokens]
+    found: list[list[int]] = model.generate(
+        **join(prompts, sampling.pad_id),
+        **strategy,
+        max_new_tokens=sampling.max_tokens,
+        eos_token_id=list(sampling.eos_ids),
+        pad_token_id=sampling.pad_id,
+        use_cache=True,
+    )[0].tolist()
+    return found
 
 
-def shares_images(model: Any) -> bool:
-    """Whether a model understands `image_index`."""
-    return bool(getattr(model, "shares_images", False))
+def shares_prompts(model: Any) -> bool:
+    """Whether a model takes each prompt once for all its completions."""
+    return bool(getattr(model, "shares_prompts", False))
 
 
 def _until_end(tokens: list[int], eos_ids: Sequence[int]) -> list[int]:

@@ -10,7 +10,18 @@ import importlib.util
 import os
 from typing import Any
 
-__all__ = ["LIBRARY", "Trainer", "TrainerCallback", "TrainingArguments", "launch_options"]
+from vlreward.errors import OptionError
+
+__all__ = [
+    "LIBRARY",
+    "EarlyStoppingCallback",
+    "PrinterCallback",
+    "Trainer",
+    "TrainerCallback",
+    "TrainingArguments",
+    "check_options",
+    "launch_options",
+]
 
 
 def _library() -> str:
@@ -35,20 +46,34 @@ LIBRARY = _library()
 """`paddleformers` or `paddlenlp`; the variable VLREWARD_PADDLE_TRAINER chooses where both are."""
 
 if LIBRARY == "paddleformers":
-    from paddleformers.trainer import Trainer, TrainerCallback, TrainingArguments
+    from paddleformers.trainer import (
+        EarlyStoppingCallback,
+        PrinterCallback,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
 else:
-    from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
+    from paddlenlp.trainer import (
+        EarlyStoppingCallback,
+        PrinterCallback,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
 
 _NAMES = {
     "paddleformers": {
         "tensor_parallel_degree": "tensor_model_parallel_size",
         "pipeline_parallel_degree": "pipeline_model_parallel_size",
         "sharding_parallel_degree": "sharding_parallel_size",
+        "sep_parallel_degree": "sep_parallel_size",
     },
     "paddlenlp": {
         "tensor_model_parallel_size": "tensor_parallel_degree",
         "pipeline_model_parallel_size": "pipeline_parallel_degree",
         "sharding_parallel_size": "sharding_parallel_degree",
+        "sep_parallel_size": "sep_parallel_degree",
     },
 }
 
@@ -58,7 +83,8 @@ def launch_options(options: dict[str, Any], library: str = LIBRARY) -> dict[str,
 
     Understands the names of both libraries, and `gradient_checkpointing` and `recompute` for the
     same thing. Defaults set here: no sharding (paddleformers' is `stage1`); checkpoints that
-    resume bit-exactly; master gradients with bf16 only, as they mean nothing without.
+    resume bit-exactly; master gradients with bf16 only, as they mean nothing without, and only
+    with them stage1 that splits parameters, as paddleformers insists.
 
     Args:
         options: Options by name.
@@ -79,6 +105,7 @@ def launch_options(options: dict[str, Any], library: str = LIBRARY) -> dict[str,
     if half:
         made.setdefault("fp16_opt_level", "O2")
     if library == "paddleformers":
+        made.setdefault("split_param", bool(made["amp_master_grad"]))
         made.setdefault("save_checkpoint_format", "unified_checkpoint")
         made.setdefault("load_checkpoint_format", "unified_checkpoint")
         if recompute:
@@ -92,3 +119,35 @@ def launch_options(options: dict[str, Any], library: str = LIBRARY) -> dict[str,
         if recompute is not None:
             made["recompute"] = bool(recompute)
     return made
+
+
+_PARALLEL = ("tensor", "pipeline", "sep", "context", "expert")
+
+
+def check_options(options: dict[str, Any], *, gpu: bool) -> None:
+    """Refuse what the libraries would accept and this backend or this machine cannot do.
+
+    Args:
+        options: What `launch_options` gave.
+        gpu: Whether there are GPUs.
+
+    Raises:
+        OptionError: Says what to use instead.
+    """
+    for name, value in options.items():
+        if name.startswith(_PARALLEL) and name.endswith(("_size", "_degree")) and int(value) > 1:
+            raise OptionError(
+                f"--{name} {value}: this backend samples from whole models; spread optimizer and "
+                "gradients instead (--sharding stage2), or train an adapter (--use_peft)"
+            )
+    sharding = str(options["sharding"] or "")
+    if "stage3" in sharding or "offload" in sharding:
+        raise OptionError(
+            f"--sharding {sharding!r}: this backend samples from whole weights on each device; "
+            "use stage2 or stage1, or train an adapter (--use_peft)"
+        )
+    if "stage2" in sharding and not gpu:
+        raise OptionError(
+            "--sharding stage2: Paddle has it for GPUs alone, and sees none here; use "
+            "--sharding stage1, or none (--sharding '', SHARDING= with the scripts)"
+        )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import paddle
 from paddle import Tensor
 
+from vlreward.training.evaluation import Evaluation, Scored
+from vlreward_paddle.ahead import Ahead
 from vlreward_paddle.config import GRPOConfig
 from vlreward_paddle.experience import Codec, MicroBatch, RewardFunction, micro_batch, score
 from vlreward_paddle.logprobs import completion_logprobs
+from vlreward_paddle.lora import adapter_layers, without_adapter
 from vlreward_paddle.loss import group_advantages, grpo_loss
-from vlreward_paddle.parallel import Metrics, sum_all
-from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_images
+from vlreward_paddle.parallel import Metrics, gather_objects, gradient_norm, sum_all
+from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_prompts
 from vlreward_paddle.sampler import GroupSampler
 from vlreward_paddle.shim import Trainer
 
@@ -51,7 +56,9 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         codec: Turns rows into prompts, and tokens into text.
         reward_funcs: Reward functions with TRL's signature.
         reward_weights: One for each; by default 1, or `args.reward_weights`.
-        ref_model: The reference model, if `args.beta` is not 0.
+        ref_model: The reference model, if `args.beta` is not 0; a model with an adapter
+            (`vlreward_paddle.lora`) is its own, without the adapter.
+        evaluation: Held-out rows, and what scores greedy answers to them.
         callbacks: As for the library's Trainer.
 
     Raises:
@@ -68,9 +75,10 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         *,
         reward_weights: Sequence[float] | None = None,
         ref_model: Any = None,
+        evaluation: Evaluation | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
-        if args.beta and ref_model is None:
+        if args.beta and ref_model is None and not adapter_layers(model):
             raise ValueError(f"expected a reference model for beta={args.beta!r}, got None")
         weights = args.reward_weights or reward_weights or [1.0] * len(reward_funcs)
         if len(weights) != len(reward_funcs):
@@ -84,6 +92,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
             model=model,
             args=args,
             train_dataset=numbers,
+            eval_dataset=None if evaluation is None else RowNumbers(len(evaluation.rows)),
             data_collator=np.asarray,  # Of plain numbers, the loader hands on nothing.
             callbacks=list(callbacks),
         )
@@ -92,6 +101,8 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         self.reward_funcs = list(reward_funcs)
         self.reward_weights = [float(weight) for weight in weights]
         self.ref_model = ref_model
+        self.evaluation = evaluation
+        self.ahead = Ahead(self._encoded, args.image_threads)
         self.sampling = Sampling(
             max_tokens=args.max_completion_length,
             temperature=args.temperature,
@@ -123,8 +134,10 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         )
         # One pass of the library over the sampler is the whole run.
         if args.max_steps <= 0:
-            args.max_steps = max(1, int(args.num_train_epochs * sampler.steps_per_pass))
+            args.max_steps = max(1, math.ceil(args.num_train_epochs * sampler.steps_per_pass))
         sampler.steps = args.max_steps
+        self.sampler = sampler
+        self._coming: Any = None
         return sampler
 
     def generate(self, prompts: Sequence[Prompt], rows: Sequence[dict[str, Any]]) -> Any:
@@ -145,7 +158,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
             with waits:
                 with self.autocast_smart_context_manager():
                     loss = self.compute_loss(model, batch) / count
-                loss.backward()
+                (self.scaler.scale(loss) if self.do_grad_scaling else loss).backward()
             total += loss.detach()
         self.metrics.add("step_time", time.perf_counter() - started)
         return total
@@ -171,11 +184,11 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
     def _experience(self, indices: list[int]) -> list[MicroBatch]:
         """Completions of the rows with their advantages, in micro-batches."""
         args = self.args
-        unique = sorted(set(indices))
-        with ThreadPoolExecutor(max(1, args.dataloader_num_workers)) as pool:
-            made = dict(zip(unique, pool.map(self._encoded, unique)))
-        rows = [made[index][0] for index in indices]
-        prompts = [made[index][1] for index in indices]
+        if self._coming is None:
+            first = self.state.global_step + args.num_iterations
+            self._coming = islice(self.sampler, first, None, args.num_iterations)
+        made = self.ahead.take(indices, next(self._coming, ()))
+        rows, prompts = [row for row, _ in made], [prompt for _, prompt in made]
         started = time.perf_counter()
         tokens = self.generate(prompts, rows)
         self.metrics.add("seconds/generation", time.perf_counter() - started)
@@ -204,7 +217,7 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
                 banned_ids=tuple(getattr(self.model, "banned_ids", ())),
                 chunk_size=args.logprob_chunk_size,
                 keep=keep[part],
-                share_images=shares_images(self.model),
+                share_prompts=shares_prompts(self.model),
             )
             for part in (slice(i, i + size) for i in range(0, len(indices), size))
         ]
@@ -216,9 +229,14 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
                 if args.num_iterations > 1:
                     batch.old_logps = completion_logprobs(self.model, batch.inputs, batch.asked)[0]
                 if args.beta:
-                    found = completion_logprobs(self.ref_model, batch.inputs, batch.asked)
-                    batch.ref_logps = found[0]
+                    batch.ref_logps = self._reference(batch)
         return batches
+
+    def _reference(self, batch: MicroBatch) -> Tensor:
+        if self.ref_model is not None:
+            return completion_logprobs(self.ref_model, batch.inputs, batch.asked)[0]
+        with without_adapter(self.model):
+            return completion_logprobs(self.model, batch.inputs, batch.asked)[0]
 
     def _encoded(self, index: int) -> tuple[dict[str, Any], Prompt]:
         row = self.rows[index]
@@ -236,7 +254,80 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         self.metrics.add("completions/mean_length", sum(lengths), len(lengths))
         self.metrics.add("completions/clipped_ratio", sum(cut), len(cut))
 
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """One greedy answer to each held-out row, scored by the tasks' metrics.
+
+        The processes share the rows; every process must call it.
+        """
+        assert self.evaluation is not None
+        started = time.perf_counter()
+        ranks = paddle.distributed.get_rank(), paddle.distributed.get_world_size()
+        scored = [
+            entry
+            for indices in self.evaluation.batches(*ranks, self.args.eval_batch_size)
+            for entry in self._answered(self.evaluation, indices)
+        ]
+        everyone = [entry for part in gather_objects(scored) for entry in part]
+        metrics = self.evaluation.metrics(everyone).items()
+        found = {f"{metric_key_prefix}_{name}": value for name, value in metrics}
+        found[f"{metric_key_prefix}_runtime"] = time.perf_counter() - started
+        self.log(dict(found))
+        handled = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        self.control: Any = handled
+        return found
+
+    def _answered(self, evaluation: Evaluation, indices: list[int]) -> list[Scored]:
+        rows = [evaluation.rows[index] for index in indices]
+        greedy = replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0)
+        tokens = generate(self.model, [self.codec.encode(row) for row in rows], greedy)
+        texts = [self.codec.decode(ids) for ids in tokens]
+        cut = [ids[-1] not in self.codec.eos_ids for ids in tokens]
+        return evaluation.score(indices, rows, texts, tokens, cut, self.state)
+
+    def optimizer_step(self, args: Any, model: Any, parameters_list: Any = None) -> None:
+        """Note the norm of the gradient, as it is before it is clipped, and step."""
+        norm = gradient_norm(self.model, self.optimizer)
+        if norm is not None:
+            scale = float(self.scaler._scale) if self.do_grad_scaling else 1.0
+            self.metrics.same("grad_norm", norm / scale)
+        super().optimizer_step(args, model, parameters_list)
+
+    def _wrap_distributed_optimizer(self, optimizer: Any) -> Any:
+        """The library notes the norm that stage1 clips by where only an optimizer with master
+        gradients keeps its clipping; a bare one ended the run."""
+        bound = self.args.max_grad_norm
+        if hasattr(optimizer, "_inner_opt") or not bound:
+            return super()._wrap_distributed_optimizer(optimizer)
+        self.args.max_grad_norm = 0.0
+        made = super()._wrap_distributed_optimizer(optimizer)
+        self.args.max_grad_norm = bound
+        clip = made._inner_opt._grad_clip
+        add_up = clip._global_norm
+
+        def noted(*squares: Tensor) -> None:
+            add_up(*squares)
+            self.global_training_logs["global_norm"] = float(sum(map(float, squares)) ** 0.5)
+
+        clip._global_norm = noted
+        return made
+
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Log the library's numbers and ours; every process calls it."""
-        self.last_metrics = self.metrics.take()
-        super().log({**logs, **self.last_metrics}, *args, **kwargs)
+        logs = {k: v for k, v in logs.items() if not k.endswith(_WRONG)}
+        if "loss" in logs:
+            self.last_metrics = self.metrics.take()
+            norm = self.global_training_logs.get("global_norm")
+            logs |= {} if norm is None else {"grad_norm": norm}
+            logs |= {**self.last_metrics, "epoch": self.state.global_step / self.steps_per_epoch}
+        super().log(logs, *args, **kwargs)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in which every row is asked once."""
+        return max(1, self.sampler.steps_per_pass)
+
+
+_WRONG = ("_samples_per_second", "_steps_per_second", "global_norm")
+"""Of a step the library sees one micro-batch; the norm stands under TRL's name."""

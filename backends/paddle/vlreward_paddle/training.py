@@ -7,18 +7,26 @@ from typing import Any
 
 import paddle
 
-from vlreward.errors import OptionError
+from vlreward.files import replacing
+from vlreward.training.card import model_card
 from vlreward.training.preparing import Run
+from vlreward.training.progress import Progress, closing
 from vlreward.training.traces import RewindTraces
+from vlreward_paddle.lora import adapter_layers, add_adapter, save_adapter
 from vlreward_paddle.modeling import freeze_vision, load_model
 from vlreward_paddle.processing import QwenCodec
-from vlreward_paddle.shim import TrainerCallback
+from vlreward_paddle.shim import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from vlreward_paddle.trainer import GRPOTrainer
+from vlreward_paddle.watching import KeepState
 
 __all__ = ["build_trainer", "export", "train"]
 
 
 class _Rewind(RewindTraces, TrainerCallback):  # type: ignore[misc]
+    pass
+
+
+class _Progress(Progress, TrainerCallback):  # type: ignore[misc]
     pass
 
 
@@ -40,6 +48,8 @@ def export(model: Any, codec: QwenCodec, directory: Path) -> None:
     model.save_pretrained(str(directory))
     if paddle.distributed.get_rank() == 0:
         codec.save(directory)
+        if adapter_layers(model):
+            save_adapter(model, directory / "adapter", str(codec.path))
 
 
 def build_trainer(run: Run) -> GRPOTrainer:
@@ -53,50 +63,61 @@ def build_trainer(run: Run) -> GRPOTrainer:
     }
     recompute = bool(getattr(args, "recompute_granularity", None) or getattr(args, "recompute", 0))
     model = load_model(arguments.model, recompute=recompute, **options)
-    if arguments.freeze_vision:
+    if run.options.adapter.use_peft:
+        paddle.seed(args.seed)
+        add_adapter(model, run.options.adapter)
+    elif arguments.freeze_vision:
         freeze_vision(model)
-    reference = load_model(arguments.model, **options) if args.beta else None
-    callbacks: list[Any] = [ExportModel(model, run.processor)]
+    own = args.beta and not run.options.adapter.use_peft
+    reference = load_model(arguments.model, **options) if own else None
+    kept = KeepState()
+    callbacks: list[Any] = [ExportModel(model, run.processor), kept, _Progress()]
+    if arguments.early_stopping_patience is not None:
+        callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
     traces = run.rewards[0].shared.traces
     if traces is not None:
         callbacks.append(_Rewind(traces))
-    return GRPOTrainer(
+    trainer = GRPOTrainer(
         model,
         args,
         run.rows,
         run.processor,
-        run.rewards,
-        reward_weights=[reward.weight for reward in run.rewards],
+        run.functions,
+        reward_weights=run.weights,
         ref_model=reference,
+        evaluation=run.evaluation,
         callbacks=callbacks,
     )
-
-
-def train(run: Run) -> GRPOTrainer:
-    """Train, save the model with its tokenizer to `output_dir`, and return the trainer.
-
-    `--resume_from_checkpoint` takes a checkpoint's directory, or `last` for the latest one in
-    `output_dir`.
-    """
-    args = run.options.training
-    resume = args.resume_from_checkpoint
-    if resume == "last":
-        resume = str(_last_checkpoint(Path(args.output_dir)))
-    trainer = build_trainer(run)
-    trainer.train(resume_from_checkpoint=resume)
-    export(trainer.model, run.processor, Path(args.output_dir))
+    trainer.remove_callback(PrinterCallback)
+    trainer.kept = kept
     return trainer
 
 
-def _last_checkpoint(output_dir: Path) -> Path:
-    found = {
-        int(path.name[11:]): path
-        for path in output_dir.glob("checkpoint-*")
-        if path.name[11:].isdigit() and any(path.glob("trainer_state.*"))
-    }
-    if not found:
-        raise OptionError(
-            f"--resume_from_checkpoint last: expected checkpoints in {str(output_dir)!r}, found "
-            "none"
-        )
-    return found[max(found)]
+def train(run: Run) -> GRPOTrainer | None:
+    """Train, save the model with its tokenizer to `output_dir`, and return the trainer.
+
+    Where the run begins, and what it puts aside first, is `run.start`'s; None is returned if it
+    was finished already.
+    """
+    args, start = run.options.training, run.start
+    if start.finished:
+        return None
+    if max(0, args.local_rank) == 0:
+        start.make()
+    if paddle.distributed.is_initialized():
+        paddle.distributed.barrier()
+    trainer = build_trainer(run)
+    if args.eval_on_start and not start.step:
+        trainer.evaluate()
+    trainer.train(resume_from_checkpoint=start.checkpoint)
+    evaluated = args.load_best_model_at_end or run.evaluation is None
+    if not evaluated and trainer.kept.evaluated_at() != trainer.state.global_step:
+        trainer.evaluate()
+    export(trainer.model, run.processor, Path(args.output_dir))
+    if run.rank == 0:
+        start.finish(trainer.state.max_steps)
+        state = trainer.kept.as_state(trainer.state)
+        with replacing(Path(args.output_dir) / "README.md") as file:
+            file.write(model_card(run, state, library="transformers"))
+        print(closing(run, state, engine="paddle"), flush=True)
+    return trainer

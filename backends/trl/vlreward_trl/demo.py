@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vlreward.command_line import Command, Version
+from vlreward.errors import OptionError
 from vlreward.files import replacing
 from vlreward.scenes import TASKS
 from vlreward.tasks.counting import COUNTING
@@ -70,6 +71,8 @@ report shows both runs, the samples that were fixed and broken, and the training
 
     if task not in TASKS:
         raise unknown_name("task", task, TASKS)
+    if not 0 < learning_rate < 1:
+        raise OptionError(f"--learning-rate: expected a number in (0, 1), got {learning_rate!r}")
     for name in ("torch", "trl"):
         if find_spec(name) is None:
             raise ImportError(
@@ -127,7 +130,7 @@ def run_demo(
                 *("--model", str(half)),
                 *("--data", str(data)),
                 *("--image-root", str(data.parent)),
-                *("--output_dir", str(out / "model")),
+                *("--output_dir", str(out / "model"), "--overwrite_output_dir"),
                 *("--max_steps", str(steps)),
                 *("--per_device_train_batch_size", str(prompts * generations)),
                 *("--num_generations", str(generations)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from vlreward.training import dry_run
@@ -27,8 +28,10 @@ def _configuration(run: Run) -> dict[str, Any]:
     from trl import GRPOConfig
 
     options, training = run.options, run.options.training
-    shown = defaults(options.task)
-    plain = GRPOConfig(output_dir=training.output_dir, bf16=False).to_dict()
+    shown = {*defaults(options.task), "output_dir", "temperature", "top_p", "lr_scheduler_type"}
+    with warnings.catch_warnings():  # of TRL's own defaults
+        warnings.simplefilter("ignore", FutureWarning)
+        plain = GRPOConfig(output_dir=training.output_dir, bf16=False).to_dict()
     return {
         "model": {
             k: v

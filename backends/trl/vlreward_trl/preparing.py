@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from transformers import AutoConfig
-
+from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
@@ -14,6 +13,12 @@ from vlreward_trl.models import LORA_TARGETS
 from vlreward_trl.processing import load as load_processor
 
 __all__ = ["prepare", "uses_fsdp"]
+
+_SHAPING = (
+    "temperature", "top_k", "top_p", "epsilon", "epsilon_high", "num_iterations", "scale_rewards",
+    "importance_sampling_level", "weight_decay", "lr_scheduler_type", "warmup_steps",
+)  # fmt: skip
+"""Options of TRL's that shape the result, besides those that backends share."""
 
 
 def prepare(options: TRLOptions) -> Run:
@@ -24,7 +29,7 @@ def prepare(options: TRLOptions) -> Run:
     arguments, training, model = options.arguments, options.training, options.model
     _check_processes(training)
     _check_reference(training, model)
-    config = AutoConfig.from_pretrained(
+    config = open_config(
         model.model_name_or_path,
         revision=model.model_revision,
         trust_remote_code=training.trust_remote_code,
@@ -38,12 +43,28 @@ def prepare(options: TRLOptions) -> Run:
     )
     if model.use_peft and model.lora_target_modules is None:
         model.lora_target_modules = LORA_TARGETS
-    places = {"rank": training.process_index, "local_rank": training.local_process_index}
-    run = prepare_run(options, config, processor, resizing, model_type=config.model_type, **places)
+    run = prepare_run(
+        options,
+        config,
+        processor,
+        resizing,
+        model_type=config.model_type,
+        rank=training.process_index,
+        local_rank=training.local_process_index,
+        questions=training.generation_batch_size // training.num_generations,
+        steps_per_batch=training.num_iterations
+        * training.steps_per_generation
+        / training.gradient_accumulation_steps,
+        settings={name: getattr(training, name) for name in _SHAPING}
+        | ({"lora_r": model.lora_r} if model.use_peft else {}),
+    )
     training.distributed_state.wait_for_everyone()
     resizing.check(processor.image_processor, run.rows[0]["image"], tensors="pt")
-    if training.reward_weights is None:
-        training.reward_weights = [function.weight for function in run.rewards]
+    training.reward_weights = run.weights
+    if training.ddp_find_unused_parameters is None:
+        # Every row has an image, so that each step uses what is trained; TRL looks for what is not
+        # used, in vain, at each step, and every process warns of it.
+        training.ddp_find_unused_parameters = False
     return run
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-from vlreward.engines.processor import load_processor
+from vlreward.engines.processor import load_processor, save_with_video
 from vlreward.errors import OptionError
 from vlreward.resizing import Resizing
 
 __all__ = ["load"]
-
-_VIDEO_CONFIG = "video_preprocessor_config.json"
 
 
 def load(
@@ -47,23 +44,5 @@ def load(
         )
     resizing.limit(images)
     processor.tokenizer.padding_side = "left"
-    if "video_processor" not in processor.get_attributes():
-        _save_with_video(processor, Path(name))
+    save_with_video(processor, Path(name))
     return processor, resizing
-
-
-def _save_with_video(processor: Any, source: Path) -> None:
-    """Let a processor without its video part save what the stock processor loads.
-
-    That one looks for the video part in a file of its own, else in that of the image part.
-    """
-    base = type(processor)
-
-    def save_pretrained(self: Any, save_directory: str | Path, **kwargs: Any) -> Any:
-        saved = base.save_pretrained(self, save_directory, **kwargs)
-        self.image_processor.save_pretrained(save_directory)
-        if (source / _VIDEO_CONFIG).is_file():
-            shutil.copyfile(source / _VIDEO_CONFIG, Path(save_directory) / _VIDEO_CONFIG)
-        return saved
-
-    processor.__class__ = type(base.__name__, (base,), {"save_pretrained": save_pretrained})

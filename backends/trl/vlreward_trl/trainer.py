@@ -1,12 +1,22 @@
-"""TRL's trainer, with checkpoints that can be resumed, and two columns about its costs."""
+"""TRL's trainer, with checkpoints that can be resumed, an evaluation by the tasks' own metrics, a
+true model card, and two columns about its costs."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
+from transformers import GenerationConfig
+from trl.data_utils import prepare_multimodal_messages
 
+from vlreward.files import replacing
+from vlreward.training.evaluation import Evaluation
+from vlreward.training.rewards import TermReward
 from vlreward_trl.watching import WatchingGRPOTrainer
 
 __all__ = ["CheckpointError", "ResumableGRPOTrainer"]
@@ -27,6 +37,99 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
     Two columns are added to the logs: `seconds/generation` of each batch of completions, and
     `memory/peak_gib`, the most that tensors have taken of the first process's GPU so far.
     """
+
+    control: Any
+    generation_config: Any
+    generation_kwargs: dict[str, Any]
+    evaluation: Evaluation | None = None
+    """How answers to the evaluation rows are scored; without it TRL evaluates its own way."""
+    card: Callable[[Any], str] | None = None
+    """Makes the model card of the trainer's state; without it TRL makes its own."""
+
+    def evaluate(
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """One greedy answer to each held-out row, scored by the tasks' metrics.
+
+        TRL's own evaluation samples at the temperature of the training, and knows rewards alone.
+        """
+        if self.evaluation is None or eval_dataset is not None:
+            return self._evaluated_by_trl(eval_dataset, ignore_keys, metric_key_prefix)
+        started, training = time.perf_counter(), self.model.training
+        self.model.eval()
+        with self._greedily():
+            scored = [entry for batch in self._eval_batches() for entry in self._answered(batch)]
+        metrics = {
+            f"{metric_key_prefix}_{name}": value
+            for name, value in self.evaluation.metrics(gather_object(scored)).items()
+        }
+        metrics[f"{metric_key_prefix}_runtime"] = round(time.perf_counter() - started, 3)
+        self.log(metrics)
+        self.model.train(training)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def _evaluated_by_trl(self, *args: Any) -> dict[str, float]:
+        shared = [f.shared for f in self.reward_funcs if isinstance(f, TermReward)]
+        for scores in shared:
+            scores.mode = "eval"
+        try:
+            found: dict[str, float] = super().evaluate(*args)
+        finally:
+            for scores in shared:
+                scores.mode = "train"
+        return found
+
+    def _eval_batches(self) -> Any:
+        assert self.evaluation is not None
+        accelerator, size = self.accelerator, self.args.per_device_eval_batch_size
+        return self.evaluation.batches(accelerator.process_index, accelerator.num_processes, size)
+
+    def _answered(self, indices: list[int]) -> list[Any]:
+        assert self.evaluation is not None
+        rows = [self.evaluation.rows[index] for index in indices]
+        prompts = [prepare_multimodal_messages(r["prompt"], images=r["images"]) for r in rows]
+        tokens, _ = self._generate_single_turn(*self._tokenize_prompts(prompts), 1)
+        texts = self.processing_class.batch_decode(tokens, skip_special_tokens=True)
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        cut = [not ids or ids[-1] not in ends for ids in tokens]
+        return self.evaluation.score(indices, rows, texts, tokens, cut, self.state)
+
+    @contextmanager
+    def _greedily(self) -> Iterator[None]:
+        """Generation without sampling, by transformers or vLLM."""
+        if self.use_vllm:
+            vllm = self.vllm_generation
+            before = {name: getattr(vllm, name) for name in ("temperature", "top_p", "top_k")}
+            vllm.__dict__.update(temperature=0.0, top_p=1.0, top_k=0)
+            try:
+                yield
+            finally:
+                vllm.__dict__.update(before)
+            return
+        kept = self.generation_config, self.generation_kwargs
+        drawn = ("temperature", "top_p", "top_k", "min_p")
+        greedy = {k: v for k, v in self.generation_kwargs.items() if k not in drawn}
+        greedy["do_sample"] = False
+        self.generation_kwargs = greedy
+        self.generation_config = GenerationConfig(**greedy, disable_compile=True)
+        try:
+            yield
+        finally:
+            self.generation_config, self.generation_kwargs = kept
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write the card of this run, not one of a text-only model."""
+        if self.card is None:
+            super().create_model_card(*args, **kwargs)
+        elif self.is_world_process_zero():
+            with replacing(Path(self.args.output_dir) / "README.md") as file:
+                file.write(self.card(self.state))
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         started = time.perf_counter()

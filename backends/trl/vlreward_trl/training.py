@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    ProgressCallback,
+    TrainerCallback,
+)
 
+from vlreward.training.card import model_card
 from vlreward.training.preparing import Run
+from vlreward.training.progress import Progress, closing
 from vlreward.training.sampling import SamplerGuard
 from vlreward.training.traces import RewindTraces
 from vlreward_trl.data import as_table
@@ -21,8 +30,27 @@ class _Rewind(RewindTraces, TrainerCallback):  # type: ignore[misc]
     pass
 
 
-def build_trainer(run: Run) -> Any:
-    """The trainer of a run, TRL's `GRPOTrainer`. The model is loaded here."""
+class _Progress(Progress, TrainerCallback):  # type: ignore[misc]
+    pass
+
+
+def build_trainer(
+    run: Run,
+    *,
+    rewards: Sequence[Callable[..., Any]] = (),
+    callbacks: Sequence[TrainerCallback] = (),
+    **trl: Any,
+) -> Any:
+    """The trainer of a run, TRL's `GRPOTrainer`. The model is loaded here.
+
+    Args:
+        run: The run.
+        rewards: Reward functions of your own beside those of the run; one with an attribute
+            `weight` has that weight, others 1.
+        callbacks: Callbacks of your own.
+        trl: What else TRL's trainer takes: `tools`, `rollout_func`, `environment_factory`,
+            `optimizers` ...
+    """
     from trl import get_peft_config, get_quantization_config
 
     from vlreward_trl.trainer import ResumableGRPOTrainer
@@ -40,15 +68,18 @@ def build_trainer(run: Run) -> Any:
         **(training.model_init_kwargs or {}),
     }
     ban_image_tokens(training, run.config)
+    training.reward_weights = [*run.weights, *(getattr(f, "weight", 1.0) for f in rewards)]
     trainer = ResumableGRPOTrainer(
         model=model.model_name_or_path,
-        reward_funcs=list(run.rewards),
+        reward_funcs=[*run.functions, *rewards],
         args=training,
         train_dataset=as_table(run.rows),
         eval_dataset=None if run.eval_rows is None else as_table(run.eval_rows),
         processing_class=run.processor,
+        callbacks=[*_callbacks(run), *callbacks],
         peft_config=get_peft_config(model),
         quantization_config=get_quantization_config(model),
+        **trl,
     )
     trainer.guard = SamplerGuard(options.arguments.max_logp_difference)
     if training.use_vllm and training.vllm_mode == "colocate":
@@ -56,34 +87,57 @@ def build_trainer(run: Run) -> Any:
     if options.arguments.fast_vision:
         for each in filter(None, (trainer.model, trainer.ref_model)):
             speed_up(each)
+    for printing in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(printing)
+    trainer.evaluation = run.evaluation
+    trainer.card = partial(model_card, run, library=_library(model), adapter=model.use_peft)
     if options.arguments.freeze_vision and not model.use_peft:
         freeze_vision(trainer.model)
     # The ids by which TRL itself tells a truncated completion.
     stop_ids = frozenset((*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id))
     for reward in run.rewards:
         reward.shared.stop_ids = stop_ids
+    return trainer
+
+
+def _callbacks(run: Run) -> list[TrainerCallback]:
+    found: list[TrainerCallback] = [_Progress()]
     traces = run.rewards[0].shared.traces
     if traces is not None:
-        trainer.add_callback(_Rewind(traces))
-    return trainer
+        found.append(_Rewind(traces))
+    patience = run.options.arguments.early_stopping_patience
+    if patience is not None:
+        found.append(EarlyStoppingCallback(patience))
+    return found
+
+
+def _library(model: Any) -> str:
+    return "peft" if model.use_peft else "transformers"
 
 
 def train(run: Run) -> Any:
     """Train, and return the trainer.
 
     The model and its processor are saved to `output_dir`, and what was logged beside them, in
-    `trainer_state.json`.
+    `trainer_state.json`. Where the run begins, and what it puts aside first, is `run.start`'s.
 
-    `--resume_from_checkpoint` takes a checkpoint's directory, or `last` for the latest one in
-    `output_dir`.
+    Returns:
+        The trainer; None if the run was finished already.
     """
-    training = run.options.training
+    training, start = run.options.training, run.start
+    if start.finished:
+        return None
+    if training.local_process_index == 0:
+        start.make()
+    training.distributed_state.wait_for_everyone()
+    # What was measured before the checkpoint was saved is not measured again.
+    training.eval_on_start = training.eval_on_start and not start.step
     trainer = build_trainer(run)
-    resume = training.resume_from_checkpoint
-    if isinstance(resume, str) and resume.lower() in ("last", "true"):
-        resume = True
-    trainer.train(resume_from_checkpoint=resume or None)
+    trainer.train(resume_from_checkpoint=start.checkpoint)
     save(trainer)
+    if run.rank == 0:
+        start.finish(trainer.state.max_steps)
+        print(closing(run, trainer.state), flush=True)
     return trainer
 
 
@@ -93,4 +147,5 @@ def save(trainer: Any) -> None:
         # With SHARDED_STATE_DICT, transformers would save no model, and not say so.
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     trainer.save_model(trainer.args.output_dir)
+    trainer.create_model_card()
     trainer.save_state()

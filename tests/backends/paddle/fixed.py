@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 
 from vlreward_paddle.config import GRPOConfig
+from vlreward_paddle.lora import add_adapter
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.rollout import Prompt
 from vlreward_paddle.shim import launch_options
@@ -121,13 +122,17 @@ def options(output_dir: Path, **more: Any) -> GRPOConfig:
     )
 
 
-def fixed_trainer(checkpoint: Path, data: Any, args: GRPOConfig, *, banned: Any = ()) -> Any:
+def fixed_trainer(
+    checkpoint: Path, data: Any, args: GRPOConfig, *, banned: Any = (), adapter: Any = None
+) -> Any:
     """The trainer of the fixture; nothing is banned, as TRL's log-probabilities ban nothing."""
     logging.disable(logging.WARNING)
     model = load_model(checkpoint)
     model.ban(banned)
     reference = None
-    if args.beta:
+    if adapter is not None:
+        add_adapter(model, adapter)
+    elif args.beta:
         reference = load_model(checkpoint)
         reference.ban(banned)
         for parameter in reference.parameters():

@@ -5,7 +5,7 @@
 For each family a tiny checkpoint (as transformers saves it), a batch with images of two sizes, its
 logits, and greedy completions of the batch and of each prompt alone. For Qwen2.5-VL also fixed
 rollouts with what TRL's own `GRPOTrainer` made of them: losses, log-probabilities, advantages and
-parameters after training.
+parameters after training; and once with an adapter by peft.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ TEMPERATURE, LEARNING_RATE, REFERENCE_SCALE = 0.9, 1e-3, 0.98
 
 def main(out: Path) -> None:
     """Write all fixtures to a directory."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
     out.mkdir(parents=True, exist_ok=True)
     for family in FAMILIES:
         model = tiny_model(family)
@@ -46,7 +47,9 @@ def main(out: Path) -> None:
         write_logits(model, out / f"{family}.npz")
     for beta, iterations in CASES:
         write_grpo(out, beta, iterations)
+    write_grpo(out, 0.04, 2, lora=True)
     write_answers(out)
+    write_evaluation(out)
     total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{total / 1024:.0f} KiB in {out}")
 
@@ -209,8 +212,12 @@ def rollouts() -> dict[str, np.ndarray]:
     return {**inputs, "completion_ids": ids, "completion_mask": mask, "rewards": rewards}
 
 
-def write_grpo(out: Path, beta: float, iterations: int) -> None:
-    """Train TRL's trainer on the rollouts, `iterations` optimizer steps with one batch."""
+def write_grpo(out: Path, beta: float, iterations: int, *, lora: bool = False) -> None:
+    """Train TRL's trainer on the rollouts, `iterations` optimizer steps with one batch.
+
+    With `lora` an adapter is trained, whose B is not zero at the start, so that A has gradients
+    and the model without it is another.
+    """
     from datasets import Dataset
     from transformers import Qwen2_5_VLForConditionalGeneration
     from trl import GRPOConfig, GRPOTrainer
@@ -284,33 +291,62 @@ def write_grpo(out: Path, beta: float, iterations: int) -> None:
         args=args,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer(),
+        peft_config=adapter_config() if lora else None,
     )
-    if beta:
+    adapter = {"before": drawn_adapter(trainer.model)} if lora else {}
+    if beta and not lora:
         # The reference differs from the policy at the first step already.
         with torch.no_grad():
             for parameter in trainer.ref_model.parameters():
                 parameter.mul_(REFERENCE_SCALE)
     trainer.train()
-    name = f"grpo_beta{beta:g}_iterations{iterations}"
-    model.save_pretrained(out / name)
-    (out / name / "model.safetensors").rename(out / f"{name}.safetensors")
-    shutil.rmtree(out / name)
+    name = "grpo_lora" if lora else f"grpo_beta{beta:g}_iterations{iterations}"
+    if lora:
+        from peft import get_peft_model_state_dict
+
+        adapter["after"] = get_peft_model_state_dict(trainer.model)
+    else:
+        model.save_pretrained(out / name)
+        (out / name / "model.safetensors").rename(out / f"{name}.safetensors")
+        shutil.rmtree(out / name)
     arrays: Any = {
         "loss": np.array(seen["loss"]),
         "logps": np.stack(seen["logps"]),
         "advantages": seen["advantages"][0],
         **data,
+        **{f"{w}/{k}": v.numpy() for w, found in adapter.items() for k, v in found.items()},
     }
     np.savez_compressed(out / f"{name}.npz", **arrays)
 
 
+def adapter_config() -> Any:
+    """The TRL backend's targets, at a small rank."""
+    from peft import LoraConfig
+
+    from vlreward_trl.models import LORA_TARGETS
+
+    return LoraConfig(
+        r=3, lora_alpha=6, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"
+    )
+
+
+def drawn_adapter(model: Any) -> dict[str, Any]:
+    """Put random numbers into an adapter; returns them under peft's names."""
+    from peft import get_peft_model_state_dict
+
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return {k: v.clone() for k, v in get_peft_model_state_dict(model).items()}
+
+
 def write_answers(out: Path) -> None:
     """Greedy answers of the packaged model to questions about scenes, by the engine `hf`."""
+    from tests.backends.paddle.questions import MODEL, requests
     from vlreward.engines.base import EngineConfig, Generation
     from vlreward.engines.hf import HFEngine
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from tests.backends.paddle.questions import MODEL, requests
 
     engine = HFEngine(EngineConfig(MODEL, max_tokens=64, batch_size=5, dtype="float32"))
     found = {}
@@ -325,6 +361,23 @@ def write_answers(out: Path) -> None:
         }
     text = json.dumps(dict(sorted(found.items())), indent=1) + "\n"
     (out / "answers.json").write_text(text, encoding="utf-8")
+
+
+def write_evaluation(out: Path) -> None:
+    """What the TRL backend's evaluation says of the packaged half-trained model."""
+    from tests.backends.paddle.questions import evaluation_words
+    from vlreward_trl.arguments import parse
+    from vlreward_trl.preparing import prepare
+    from vlreward_trl.training import build_trainer
+
+    directory = Path(tempfile.mkdtemp())
+    trainer = build_trainer(prepare(parse([*evaluation_words(directory), "--use_cpu"])))
+    costs = ("eval_runtime", "eval_seconds/generation")
+    found = {
+        k: v for k, v in trainer.evaluate().items() if k.startswith("eval_") and k not in costs
+    }
+    text = json.dumps(dict(sorted(found.items())), indent=1) + "\n"
+    (out / "evaluation.json").write_text(text, encoding="utf-8")
 
 
 def tokenizer() -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ from safetensors.numpy import load_file
 from vlreward_paddle.logprobs import TokenLogProbs, logprobs_of_logits
 from vlreward_paddle.modeling import CheckpointError, freeze_vision, load_model
 from vlreward_paddle.modeling.config import to_paddle
+from vlreward_paddle.rollout import pad_left, pad_right
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl")
 INPUTS = ("input_ids", "attention_mask", "pixel_values", "image_grid_thw")
-EOS, PAD = 2, 0
+PAD = 0
 
 
 def tensors(data: Any) -> dict[str, Any]:
@@ -62,56 +62,6 @@ def test_what_is_saved_has_transformers_names_and_values(
     data = np.load(cases / f"{family}.npz")
     again = load_model(tmp_path / "saved")
     np.testing.assert_array_equal(logits_of(again, data), logits_of(load_model(source), data))
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_generation_uses_the_cache_and_equals_transformers(
-    family: str, cases: Path, checkpoint: Any
-) -> None:
-    data = np.load(cases / f"{family}.npz")
-    model = load_model(checkpoint(family))
-    model.eval()
-    lengths, looked = [], []
-    forward, see = model.forward, model.model.visual.forward
-
-    @functools.wraps(forward)  # `generate` reads the signature.
-    def counted(**kwargs: Any) -> Any:
-        lengths.append(kwargs["input_ids"].shape[1])
-        return forward(**kwargs)
-
-    def seen(*args: Any, **kwargs: Any) -> Any:
-        looked.append(args)
-        return see(*args, **kwargs)
-
-    model.forward, model.model.visual.forward = counted, seen
-    tokens = model.generate(
-        **tensors(data),
-        max_new_tokens=12,
-        decode_strategy="greedy_search",
-        eos_token_id=EOS,
-        pad_token_id=PAD,
-    )[0].numpy()
-    np.testing.assert_array_equal(tokens, data["greedy"][:, : tokens.shape[1]])
-    assert lengths == [data["input_ids"].shape[1], *[1] * (tokens.shape[1] - 1)]
-    assert len(looked) == 1
-
-
-def test_prompts_without_images_generate_as_one_at_a_time(checkpoint: Any) -> None:
-    model = load_model(checkpoint())
-    model.eval()
-    settings = {
-        "max_new_tokens": 6,
-        "decode_strategy": "greedy_search",
-        "eos_token_id": EOS,
-        "pad_token_id": PAD,
-    }
-    ids = paddle.to_tensor([[0, 0, 9, 10], [11, 12, 13, 14]])
-    mask = (ids != 0).astype("int64")
-    both = model.generate(input_ids=ids, attention_mask=mask, **settings)[0].tolist()
-    short = model.generate(input_ids=ids[:1, 2:], attention_mask=mask[:1, 2:], **settings)[
-        0
-    ].tolist()
-    assert both[0][: len(short[0])] == short[0]
 
 
 def test_the_padding_token_keeps_its_embedding(checkpoint: Any) -> None:
@@ -179,30 +129,176 @@ def test_log_probabilities_are_those_of_the_logits(
     model = load_model(checkpoint(), recompute=recompute)
     model.train()
     count = 4
-    ids = data["input_ids"][:, -count:]
-    asked = {"ids": paddle.to_tensor(ids), "temperature": 0.7, "banned_ids": (3, 6)}
-    found, entropies = model(**tensors(data), logprobs=TokenLogProbs(**asked, chunk_size=5))
-    logits = data["logits"][:, -count - 1 : -1].astype(np.float64) / 0.7
-    logits[..., [3, 6]] = -np.inf
+    inputs = tensors(data)
+    ids = np.random.default_rng(0).choice([3, 5, 9, 10], (len(data["input_ids"]), count))
+    asked = {"ids": paddle.to_tensor(ids), "temperature": 0.7, "banned_ids": (3, 5)}
+    found, entropies = model(**inputs, logprobs=TokenLogProbs(**asked, chunk_size=5))
+    whole = load_model(checkpoint())
+    whole.train()
+    ends = {"input_ids": asked["ids"], "attention_mask": paddle.ones_like(asked["ids"])}
+    joined = {n: paddle.concat([x, ends[n]], axis=1) if n in ends else x for n, x in inputs.items()}
+    full = whole(**joined).logits[:, -count - 1 : -1]
+    logits = full.numpy().astype(np.float64) / 0.7
+    logits[..., [3, 5]] = -np.inf
     shares = np.exp(logits - logits.max(-1, keepdims=True))
     shares /= shares.sum(-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = np.log(np.take_along_axis(shares, ids[..., None], -1)[..., 0])
         entropy = -np.nansum(shares * np.log(shares), -1)
-    expected[np.isin(ids, [3, 6])] = 0
+    expected[np.isin(ids, [3, 5])] = 0
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
     np.testing.assert_allclose(entropies.numpy(), entropy, atol=1e-5)
     found.sum().backward()
-    own = model.model.language_model.layers[0].self_attn.qkv_proj.weight.grad.numpy()
-    whole = load_model(checkpoint())
-    whole.train()
-    full = whole(**tensors(data)).logits[:, -count - 1 : -1]
+    own = gradients(model)
     flat, _ = logprobs_of_logits(
         full.reshape([-1, full.shape[-1]]), asked["ids"].reshape([-1]), TokenLogProbs(**asked)
     )
     flat.sum().backward()
-    reference = whole.model.language_model.layers[0].self_attn.qkv_proj.weight.grad.numpy()
-    np.testing.assert_allclose(own, reference, atol=1e-5)
+    same_gradients(own, gradients(whole))
+
+
+def gradients(model: Any) -> dict[str, np.ndarray]:
+    return {n: p.grad.numpy() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def same_gradients(own: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> None:
+    assert own.keys() == others.keys()
+    for name, value in others.items():
+        largest = np.abs(value).max()
+        assert largest > 1e-4, name
+        np.testing.assert_allclose(own[name], value, atol=2e-5 * largest, err_msg=name)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa", "flashmask"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_completions_in_one_sequence_are_as_if_alone(
+    family: str, attention: str, cases: Path, checkpoint: Any, kernel: Any
+) -> None:
+    """Two questions with three and one completions of several lengths: values and gradients of
+    each way of attention beside those of one completion at a time."""
+    data = np.load(cases / f"{family}.npz")
+    inputs = tensors(data)
+    owners = (0, 0, 0, 1)
+    rng = np.random.default_rng(0)
+    completions = [rng.integers(8, 90, count).tolist() for count in (5, 1, 7, 3)]
+    ids, mask = pad_right(completions, PAD)
+    asked = TokenLogProbs(
+        paddle.to_tensor(ids), chunk_size=4, mask=paddle.to_tensor(mask), owners=owners
+    )
+    ends = np.cumsum([0, *data["image_grid_thw"].prod(axis=1)])
+    two = slice(0, 2)
+    model = load_model(checkpoint(family))
+    model.train()
+    expected = np.zeros(ids.shape)
+    for i, (owner, completion) in enumerate(zip(owners, completions)):
+        there = data["attention_mask"][owner] == 1
+        alone = {
+            "input_ids": paddle.to_tensor([[*data["input_ids"][owner][there], *completion]]),
+            "pixel_values": inputs["pixel_values"][ends[owner] : ends[owner + 1]],
+            "image_grid_thw": inputs["image_grid_thw"][owner : owner + 1],
+        }
+        states = model(**alone).logits[0, -len(completion) - 1 : -1]
+        found, _ = logprobs_of_logits(states, paddle.to_tensor(completion), asked)
+        (found * found).sum().backward()
+        expected[i, : len(completion)] = found.numpy()
+    assert data["attention_mask"][two].min() == 0, "one prompt is padded"
+    other = load_model(checkpoint(family))
+    other.train()
+    other.config.text_config._attn_implementation = attention
+    found, _ = other(
+        input_ids=inputs["input_ids"][two],
+        attention_mask=inputs["attention_mask"][two],
+        pixel_values=inputs["pixel_values"][: ends[2]],
+        image_grid_thw=inputs["image_grid_thw"][two],
+        logprobs=asked,
+    )
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    (found * found).sum().backward()
+    same_gradients(gradients(other), gradients(model))
+    assert bool(kernel) == (attention == "flashmask")
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """flashmask's kernel is for GPUs; this is its definition, with the mask that paddleformers
+    derives from row indices. The list has what it was called with."""
+    from paddle.nn.functional import flash_attention
+    from paddleformers.utils.masking_utils import _gen_from_sparse_attn_mask_indices
+
+    calls: list[Any] = []
+
+    def definition(q: Any, k: Any, v: Any, startend_row_indices: Any, causal: bool) -> Any:
+        calls.append(startend_row_indices)
+        assert causal
+        assert q.shape[1] == k.shape[1]
+        shape = [k.shape[0], 1, k.shape[1], 1]
+        if startend_row_indices is None:
+            startend_row_indices = paddle.full(shape, q.shape[1], dtype="int32")
+        assert startend_row_indices.dtype == paddle.int32
+        assert startend_row_indices.shape == shape
+        mask = _gen_from_sparse_attn_mask_indices(startend_row_indices, q.dtype, True)
+        q, k, v = (x.transpose([0, 2, 1, 3]) for x in (q, k, v))
+        groups = q.shape[1] // k.shape[1]
+        k, v = (paddle.repeat_interleave(x, groups, axis=1) for x in (k, v))
+        scores = paddle.matmul(q, k, transpose_y=True) * q.shape[-1] ** -0.5 + mask
+        return paddle.matmul(paddle.nn.functional.softmax(scores), v).transpose([0, 2, 1, 3])
+
+    monkeypatch.setattr(flash_attention, "flashmask_attention", definition)
+    return calls
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "flashmask"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kernels_mask_left_padding(
+    family: str, attention: str, cases: Path, checkpoint: Any, kernel: Any
+) -> None:
+    """A short prompt in a padded batch has the logits that it has alone, by each way."""
+    data = np.load(cases / f"{family}.npz")
+    assert data["attention_mask"].min() == 0
+    model = load_model(checkpoint(family))
+    expected = logits_of(model, data)
+    model.config.text_config._attn_implementation = attention
+    assert np.abs(logits_of(model, data) - expected).max() < 1e-5
+    assert bool(kernel) == (attention == "flashmask")
+
+
+def test_positions_of_images_are_those_of_the_library(cases: Path, checkpoint: Any) -> None:
+    """Several sizes, text before, between and behind, two images in one prompt."""
+    from paddleformers.transformers import Qwen2_5_VLModel
+
+    model = load_model(checkpoint())
+    library = Qwen2_5_VLModel(model.config)
+    start, end, image = 3, 4, model.config.image_token_id
+    grids = np.array([[1, 4, 6], [1, 2, 8], [1, 6, 4], [1, 4, 4]])
+    seen = [[start, *[image] * (int(grid.prod()) // 4), end] for grid in grids]
+    rows = [[9, *seen[0], 10, 11], [*seen[1], 12, *seen[2], 13], [14, 15, 16, *seen[3]]]
+    ids, mask = pad_left(rows, PAD)
+    places, offsets = library.get_rope_index(
+        paddle.to_tensor(ids), paddle.to_tensor(grids), attention_mask=paddle.to_tensor(mask)
+    )
+    found = model.model.positions(ids, mask == 1, paddle.to_tensor(grids))
+    np.testing.assert_array_equal(found, places.numpy())
+    then = found.max(axis=(0, 2)) + 1 - ids.shape[1]
+    np.testing.assert_array_equal(then, offsets.numpy()[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("count", "grids", "message"),
+    [
+        (6, [], "expected an image for each run of image tokens"),
+        (5, [[1, 4, 6]], "expected 6 image tokens for an image"),
+        (6, [[1, 4, 6], [1, 2, 2]], "expected 7 image tokens for the images, got 6"),
+    ],
+)
+def test_image_tokens_that_do_not_fit(
+    count: int, grids: Any, message: str, checkpoint: Any
+) -> None:
+    model = load_model(checkpoint())
+    ids = paddle.to_tensor([[9, *[model.config.image_token_id] * count, 10]])
+    sizes = np.array(grids, dtype=np.int64).reshape(-1, 3)
+    pixels = paddle.zeros([int(sizes.prod(axis=1).sum()), 96])
+    with pytest.raises(ValueError, match=message):
+        model(ids, pixel_values=pixels if grids else None, image_grid_thw=paddle.to_tensor(sizes))
 
 
 def test_a_banned_token_has_no_log_probability_and_no_gradient() -> None:

@@ -15,7 +15,16 @@ import paddle
 from scipy.stats import chi2
 
 from vlreward_paddle.modeling import load_model
-from vlreward_paddle.rollout import Prompt, Sampling, generate, join, pad_left, pad_right
+from vlreward_paddle.rollout import (
+    Prompt,
+    Sampling,
+    choose,
+    draw,
+    generate,
+    join,
+    pad_left,
+    pad_right,
+)
 
 VISION = [3, 4, 6, 7]
 
@@ -39,16 +48,96 @@ def sampling(**options: Any) -> Sampling:
     return Sampling(**{"max_tokens": 12, "eos_ids": (2,), **options})
 
 
-def test_greedy_in_a_batch_is_greedy_alone(
-    prompts: list[Prompt], cases: Path, checkpoint: Any
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl"])
+def test_greedy_in_a_batch_is_greedy_alone_and_equals_transformers(
+    family: str, attention: str, prompts: list[Prompt], cases: Path, checkpoint: Any
 ) -> None:
-    model = load_model(checkpoint())
+    """Grouped heads, left padding; of the two families and the two ways of attention."""
+    model = load_model(checkpoint(family))
+    model.config.text_config._attn_implementation = attention
     greedy = sampling(temperature=0.0)
     together = generate(model, prompts, greedy)
     assert together == [generate(model, [prompt], greedy)[0] for prompt in prompts]
-    expected = np.load(cases / "qwen2_5_vl.npz")["greedy"]
+    expected = np.load(cases / f"{family}.npz")["greedy"]
     for tokens, row in zip(together, expected):
         assert tokens == row[: len(tokens)].tolist()
+
+
+def test_a_group_is_read_once_and_written_as_one_at_a_time(
+    prompts: list[Prompt], checkpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prompt's image and text are computed once, and then single tokens; the groups may be of
+    any sizes."""
+    model = load_model(checkpoint())
+    greedy = sampling(temperature=0.0)
+    one, other = (generate(model, [prompt], greedy)[0] for prompt in prompts[:2])
+    text, tower = model.model.language_model, model.model.visual
+    shapes: list[Any] = []
+    images: list[int] = []
+    read, look = text.forward, tower.forward
+
+    def noted(embeds: Any, *args: Any) -> Any:
+        shapes.append(embeds.shape[:2])
+        return read(embeds, *args)
+
+    def seen(pixels: Any, grid_thw: Any) -> Any:
+        images.append(len(grid_thw))
+        return look(pixels, grid_thw=grid_thw)
+
+    monkeypatch.setattr(text, "forward", noted)
+    monkeypatch.setattr(tower, "forward", seen)
+    assert generate(model, [prompts[0]] * 3 + [prompts[1]], greedy) == [one] * 3 + [other]
+    longest = max(len(one), len(other))
+    assert shapes == [[2, max(len(p.ids) for p in prompts[:2])], *[[4, 1]] * (longest - 1)]
+    assert images == [2]
+
+
+def test_prompts_without_images(checkpoint: Any) -> None:
+    model = load_model(checkpoint())
+    short, long = Prompt([9, 10]), Prompt([11, 12, 13, 14])
+    greedy = sampling(temperature=0.0)
+    assert generate(model, [short, long], greedy)[0] == generate(model, [short], greedy)[0]
+
+
+def test_logits_in_decoding_are_those_of_a_whole_pass(
+    prompts: list[Prompt], checkpoint: Any
+) -> None:
+    model = load_model(checkpoint())
+    model.eval()
+    paddle.seed(2)
+    with paddle.no_grad():
+        drawn = list(draw(model, prompts[:2], sampling(eos_ids=(10**6,))))
+        tokens = np.stack([t.numpy() for t, _ in drawn], axis=1)
+        batch = join(prompts[:2], 0)
+        for name, value in (("input_ids", tokens), ("attention_mask", np.ones_like(tokens))):
+            batch[name] = paddle.concat([batch[name], paddle.to_tensor(value)], axis=1)
+        whole = model(**batch).logits[:, -len(drawn) - 1 : -1].numpy()
+    for i, (_, logits) in enumerate(drawn):
+        found = logits.numpy()
+        assert np.isneginf(found[:, VISION]).all()
+        found[:, VISION] = whole[:, i, VISION]
+        np.testing.assert_allclose(found, whole[:, i], atol=1e-5)
+
+
+@pytest.mark.parametrize(("top_k", "top_p"), [(5, 1.0), (0, 0.6), (7, 0.8)])
+def test_top_k_and_top_p_equal_those_of_transformers(top_k: int, top_p: float) -> None:
+    """The distribution that is drawn from, by counts, beside transformers' definition."""
+    logits = np.random.default_rng(1).normal(size=20) * 2
+    order = np.argsort(-logits)
+    kept = order[: top_k or None]
+    shares = np.exp(logits[kept] / 0.8)
+    shares /= shares.sum()
+    # transformers drops a token if those above it, and itself, from the least on have 1 - top_p.
+    stays = np.cumsum(shares[::-1])[::-1] > 1 - top_p
+    expected = np.zeros(20)
+    expected[kept[stays]] = shares[stays] / shares[stays].sum()
+    paddle.seed(0)
+    rows = paddle.to_tensor(np.tile(logits, (8000, 1)).astype(np.float32))
+    drawn = choose(rows, sampling(top_k=top_k, top_p=top_p, temperature=0.8)).numpy()
+    seen = np.bincount(drawn, minlength=20) / 8000
+    assert (seen[expected == 0] == 0).all()
+    np.testing.assert_allclose(seen, expected, atol=0.025)
 
 
 def test_sampled_tokens_follow_the_model(checkpoint: Any) -> None:

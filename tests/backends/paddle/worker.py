@@ -2,8 +2,8 @@
 
     python -m paddle.distributed.launch --nproc_per_node 2 tests/backends/paddle/worker.py JOB.json
 
-The job names `checkpoint`, `data` (an .npz), `out`, `options` of training, and may have `resume`
-and `crash` (a rank that fails in its first step).
+The job names `checkpoint`, `data` (an .npz), `out`, `options` of training, and may have `resume`,
+`crash` (a rank that fails in its first step) and `stage2` (see `stage2.emulate`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
     from vlreward_paddle.shim import TrainerCallback
 
     paddle.set_device("cpu")
+    if "stage2" in job:
+        from tests.backends.paddle.stage2 import emulate
+
+        emulate(job["stage2"])
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
     trainer = fixed_trainer(
@@ -43,15 +47,20 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
 
         trainer.reward_funcs = [fail]
     gradients: Any = {}
+    norms: list[float] = []
 
     class Note(TrainerCallback):  # type: ignore[misc]
-        """The gradients of the first step, after the processes have added them up."""
+        """The gradients of the first step, after the processes have added them up, and norms."""
 
         def on_optimizer_begin(self, *args: object, **kwargs: object) -> None:
             if not gradients:
                 for name, parameter in trainer.model.named_parameters():
                     if parameter.grad is not None:
                         gradients[name] = parameter.grad.numpy().copy()
+
+        def on_log(self, *args: Any, logs: Any, **kwargs: object) -> None:
+            if "grad_norm" in logs:
+                norms.append(logs["grad_norm"])
 
     trainer.add_callback(Note())
     trainer.train(resume_from_checkpoint=job.get("resume"))
@@ -61,6 +70,7 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
         "world_size": paddle.distributed.get_world_size(),
         "md5": digest.hexdigest(),
         "losses": [part["loss"] for part in trainer.noted],
+        "norms": norms,
     }
     (out / f"rank-{rank}.json").write_text(json.dumps(seen))
     if rank == 0:

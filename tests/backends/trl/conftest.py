@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Models this small lose more to threads than they gain, and processes that share cores far more.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _HERE = Path(__file__).resolve().parent
 _MISSING = [name for name in ("torch", "transformers", "trl") if not importlib.util.find_spec(name)]

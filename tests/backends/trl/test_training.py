@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
@@ -99,6 +104,27 @@ def test_qwen3_vl_trains_in_its_own_frame(argv: Callable[..., list[str]], tmp_pa
     run = prepare(parse(argv("rec", "qwen3-vl", "--output_dir", tmp_path)))
     assert (run.rows.columns.frame.value, run.resizing.factor) == ("norm1000", 32)
     assert {row["frame"] for row in run.rows[:3]} == {"norm1000"}
+    assert len(_logs(train(run))) == 1
+
+
+def test_rows_of_several_images_are_trained_on_and_evaluated(
+    argv: Callable[..., list[str]], scenes_data: Path, tmp_path: Path
+) -> None:
+    names = sorted(path.name for path in (scenes_data / "images").iterdir())[:16]
+    rows = [
+        {"images": names[i : i + 1 + i % 3], "problem": "<image>" * (1 + i % 3) + "How many?",
+         "answer": "3"}
+        for i in range(12)
+    ]  # fmt: skip
+    data = tmp_path / "several.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    words = ("--data", data, "--output_dir", tmp_path / "out", "--val_split_ratio", 0.2)
+    run = prepare(parse(argv("counting", "qwen2.5-vl", *words, "--eval_strategy", "steps")))
+    assert len(run.rows) == 10
+    assert {len(row["images"]) for row in run.rows[:10]} == {1, 2, 3}
+    for row in run.rows[:10]:
+        parts = [part["type"] for part in row["prompt"][-1]["content"]]
+        assert parts == ["image"] * len(row["images"]) + ["text"]
     assert len(_logs(train(run))) == 1
 
 
@@ -253,42 +279,134 @@ def test_weights_of_the_command_line_reach_trainer_and_traces(
     assert trainer.eos_token_ids[0] in run.rewards[0].shared.stop_ids
 
 
-def test_evaluation_data_and_tensorboard_events(
+def test_a_run_with_evaluation_and_rewards_of_one_s_own(
+    argv: Callable[..., list[str]],
+    scenes_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Evaluated greedily by the task's metrics, at the start and at each checkpoint; the end says
+    what changed; the card is this model's."""
+    (tmp_path / "own_rewards.py").write_text(
+        "def brevity(completions, **columns):\n"
+        "    return [0.25 if columns['task'][i] else None for i in range(len(completions))]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out"
+    more = ["--report_to", "tensorboard"] if importlib.util.find_spec("tensorboard") else []
+    words = argv(
+        "counting",
+        "qwen2.5-vl",
+        *("--output_dir", out, "--max_steps", 2, "--save_strategy", "steps", "--save_steps", 1),
+        *("--eval_data", scenes_data / "counting.jsonl", "--per_device_eval_batch_size", 8),
+        *("--rewards", "own_rewards:brevity=0.5", "repetition_reward=0"),
+        *("--early_stopping_patience", 9),
+        *more,
+    )
+    trainer = _train(words)
+    evaluated = [e for e in trainer.state.log_history if "eval_acc" in e]
+    assert [entry["step"] for entry in evaluated] == [0, 1, 2]
+    assert {"eval_counting/acc", "eval_counting/within_1", "eval_reward"} <= set(evaluated[0])
+    assert trainer.state.best_model_checkpoint is not None
+    assert trainer.args.load_best_model_at_end
+    assert trainer.reward_func_names[2:] == ["brevity", "repetition_reward"]
+    assert trainer.reward_weights.tolist() == [1, 1, 0.5, 0]
+    assert all(entry["rewards/brevity/mean"] == 0.25 for entry in _logs(trainer))
+    lines = (out / "traces/rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    modes = [json.loads(line)["mode"] for line in lines]
+    assert (modes.count("eval"), modes.count("train")) == (3 * 15, 2 * 8)
+    from vlreward.doctor.observations import read_observations
+
+    assert len(read_observations(out / "traces")) == 2 * 8
+    printed = capsys.readouterr().out
+    assert "evaluation at step 0: acc " in printed
+    assert f"measure it: vlreward-bench scenes_count_test --model {out}" in printed
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "`brevity` x 0.5" in card
+    assert "time machine" not in card
+    if more:
+        assert list(out.rglob("events.out.tfevents.*"))
+    # The same line again: nothing left to do, and nothing is touched.
+    before = (out / "model.safetensors").stat().st_mtime_ns
+    assert train(prepare(parse(words))) is None
+    assert (out / "model.safetensors").stat().st_mtime_ns == before
+    # And where the last step is lost, it is made again, its evaluation once.
+    shutil.rmtree(out / "checkpoint-2", ignore_errors=True)
+    (out / "run.json").unlink()
+    again = train(prepare(parse(words)))
+    steps = [e["step"] for e in again.state.log_history if "eval_acc" in e]
+    assert steps == [0, 1, 2]
+    lines = (out / "traces/rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    modes = [json.loads(line)["mode"] for line in lines]
+    assert (modes.count("eval"), modes.count("train")) == (3 * 15, 2 * 8)
+
+
+def test_evaluation_is_greedy_and_leaves_sampling_as_it_was(
     argv: Callable[..., list[str]], scenes_data: Path, tmp_path: Path
 ) -> None:
-    import importlib.util
-
-    more: list[object] = []
-    if importlib.util.find_spec("tensorboard"):
-        more = ["--report_to", "tensorboard"]
-    trainer = _train(
-        argv(
-            "counting",
-            "qwen2.5-vl",
-            "--output_dir",
-            tmp_path,
-            "--eval_data",
-            scenes_data / "counting.jsonl",
-            "--eval_strategy",
-            "steps",
-            "--eval_steps",
-            1,
-            "--per_device_eval_batch_size",
-            16,
-            "--num_generations_eval",
-            2,
-            *more,
-        )
+    words = argv("rec", "qwen2.5-vl", "--eval_data", scenes_data / "rec.jsonl")
+    run = prepare(parse([*words, "--output_dir", str(tmp_path), "--temperature", "0.9"]))
+    trainer = build_trainer(run)
+    sampling = trainer.generation_config, trainer.generation_kwargs
+    with trainer._greedily():
+        assert trainer.generation_config.do_sample is False
+        assert trainer.generation_kwargs["do_sample"] is False
+    assert (trainer.generation_config, trainer.generation_kwargs) == sampling
+    trainer.use_vllm, trainer.vllm_generation = (
+        True,
+        SimpleNamespace(temperature=0.9, top_p=0.95, top_k=50),
     )
-    assert any("eval_reward" in entry for entry in trainer.state.log_history)
-    if more:
-        assert list(tmp_path.rglob("events.out.tfevents.*"))
+    with trainer._greedily():
+        assert trainer.vllm_generation.temperature == 0
+    assert vars(trainer.vllm_generation) == {"temperature": 0.9, "top_p": 0.95, "top_k": 50}
+    trainer.use_vllm = False
+    first, second = trainer.evaluate(), trainer.evaluate()
+    assert first["eval_rec/iou"] == second["eval_rec/iou"]
+
+
+def test_rewards_callbacks_and_what_else_trl_takes(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """From Python: a callback sees the steps, and a reward of one's own has its weight."""
+    seen: list[int] = []
+
+    class Watch(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            seen.append(state.global_step)
+
+    def even(completions: list[Any], **columns: Any) -> list[float]:
+        return [float(i % 2) for i in range(len(completions))]
+
+    run = prepare(parse(argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 2)))
+    even.weight = 0.25  # type: ignore[attr-defined]
+    trainer = build_trainer(run, rewards=[even], callbacks=[Watch()], optimizers=(None, None))
+    trainer.train()
+    assert seen == [1, 2]
+    assert trainer.reward_weights.tolist() == [1, 1, 0.25]
+
+
+def test_the_same_line_again_keeps_what_an_earlier_run_wrote(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """It emptied the traces and deleted the checkpoints; now another run is refused, and one that
+    begins anew on request puts them aside."""
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)
+    saving = ["--save_strategy", "steps", "--save_steps", "1", "--save_total_limit", "1"]
+    _train([*words, *saving])
+    kept = (tmp_path / "traces/rank-00000.jsonl").read_bytes()
+    other = [*words, *saving, "--learning_rate", "1e-3"]
+    with pytest.raises(OptionError, match=r"other settings: learning_rate 0\.01 -> 0\.001"):
+        prepare(parse(other))
+    _train([*other, "--overwrite_output_dir"])
+    aside = tmp_path / "earlier-1"
+    assert (aside / "traces/rank-00000.jsonl").read_bytes() == kept
+    assert (aside / "checkpoint-1/optimizer.pt").is_file()
+    assert (tmp_path / "checkpoint-1/optimizer.pt").is_file()
 
 
 def test_a_whole_model_is_saved_where_checkpoints_are_shards() -> None:
     """With accelerate's plug-in; the trainer notes what it would see when it saves."""
-    from types import SimpleNamespace
-
     from accelerate import FullyShardedDataParallelPlugin
 
     plugin = FullyShardedDataParallelPlugin(fsdp_version=2, state_dict_type="SHARDED_STATE_DICT")
@@ -299,6 +417,7 @@ def test_a_whole_model_is_saved_where_checkpoints_are_shards() -> None:
         accelerator=SimpleNamespace(state=SimpleNamespace(fsdp_plugin=plugin)),
         args=SimpleNamespace(output_dir="out"),
         save_model=lambda path: seen.append(f"{path} {plugin.state_dict_type}"),
+        create_model_card=lambda: None,
         save_state=lambda: seen.append("state"),
     )
     save(trainer)

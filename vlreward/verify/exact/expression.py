@@ -65,13 +65,14 @@ class Expression(Generic[V]):
         self.add, self.multiply = arithmetic.add, arithmetic.multiply
         self.negate, self.exact = arithmetic.negate, arithmetic.exact
         self.tokens = tokens
+        self._kinds = [*[token.kind for token in tokens], ""]
         self.position = 0
         self.places: int | None = None
         self.plus_minus = plus_minus
         self.split = False
 
     def _peek(self) -> str:
-        return self.tokens[self.position].kind if self.position < len(self.tokens) else ""
+        return self._kinds[self.position]
 
     def sum(self) -> V:
         """Evaluate from `position` as far as arithmetic goes.

@@ -36,6 +36,7 @@ class Reading:
             was asked for, but a gold ``2,4`` is a list.
         prose: Whether there are words that are neither functions nor units.
         detail: Why the text was not read.
+        plain: Whether the text is digits, with a sign, a point and a degree sign at most: most are.
     """
 
     status: Literal["read", "undecided", "too_complex", "malformed", "empty"]
@@ -44,6 +45,7 @@ class Reading:
     prose: bool = False
     detail: str = ""
     doubtful: bool = False
+    plain: bool = False
 
 
 _PLAIN = re.compile(r"\s*([-−]?)(\d{1,40})(?:\.(\d{1,40}))?\s*(°?)\s*")
@@ -61,7 +63,7 @@ def read(text: str) -> Reading:
     """
     plain = _PLAIN.fullmatch(text)
     if plain:
-        return Reading("read", text.strip(), (_plain_number(*plain.groups()),))
+        return Reading("read", text.strip(), (_plain_number(*plain.groups()),), plain=True)
     canonical = ""
     try:
         canonical = canonical_text(text)
@@ -128,7 +130,7 @@ _CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(?:(?i:([ap])\.?\s?m)\.?|(?i:o'cl
 
 
 def _read_canonical(bare: str, text: str) -> tuple[Value, ...]:
-    for candidate in (bare, text):
+    for candidate in (bare,) if bare == text else (bare, text):
         choice = _CHOICE.fullmatch(candidate)
         if choice:
             return (Choice((choice.group(1) or choice.group(2)).upper()),)

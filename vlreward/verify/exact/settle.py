@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import NamedTuple
 
-from vlreward.verify.cache import Cache
 from vlreward.verify.exact.bombs import complexity
 from vlreward.verify.exact.compare import equal
 from vlreward.verify.exact.reader import DEEP, Reading, read
@@ -47,18 +47,32 @@ class Settled(NamedTuple):
 
 
 _DEFAULT = Policy()
-_golds: Cache[Reading] = Cache(16_384)
-forget_golds = _golds.clear
+
+
+class _Unsaid(Exception):
+    """A reading that says nothing of its text, so that it must not be remembered."""
+
+
+@lru_cache(maxsize=16_384)
+def _remembered(gold: str) -> Reading:
+    found = read(gold)
+    if found.detail == DEEP:
+        raise _Unsaid(found)
+    return found
+
+
+forget_golds = _remembered.cache_clear
 
 
 def read_gold(gold: str) -> Reading:
     """`read`, remembered: a gold comes with every completion of its group."""
-    found = _golds.get(gold)
-    if found is None:
-        found = read(gold)
-        if len(gold) <= MAX_CHARACTERS and found.detail != DEEP:
-            _golds.put(gold, found)
-    return found
+    if len(gold) > MAX_CHARACTERS:
+        return read(gold)
+    try:
+        return _remembered(gold)
+    except _Unsaid as deep:
+        found: Reading = deep.args[0]
+        return found
 
 
 def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled | None:
@@ -68,6 +82,8 @@ def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled
 
 def settle(right: Reading, given: Reading, policy: Policy) -> Settled | None:
     """The outcome of tier 1 for a gold and an answer, or None where a worker has to decide."""
+    if right.plain and given.plain:  # there is nothing else to them
+        return _CORRECT if equal(right.values[0], given.values[0], policy) else _WRONG
     if len(given.values) == 1 and isinstance(given.values[0], Choice):
         given = _without_letter(given, right)
     elif len(right.values) == 1 and isinstance(right.values[0], Choice):
@@ -142,10 +158,10 @@ def _compare(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
         return strange
     if strange is None and _is_word(answer) and not _takes_words(gold):
         strange = Settled("unparsable_answer", "answer: words")
-    return strange or Settled("wrong")
+    return strange or _WRONG
 
 
-_CORRECT = Settled("correct")
+_CORRECT, _WRONG = Settled("correct"), Settled("wrong")
 
 
 def _strange_units(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:

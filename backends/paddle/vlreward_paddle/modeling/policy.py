@@ -1,7 +1,4 @@
-"""What both families share: generation with a cache, log-probabilities, and checkpoints.
-
-The overrides mend paddleformers 1.2.0, each with its reason; none patches the library.
-"""
+"""What both families share: embeddings with images, log-probabilities, and checkpoints."""
 
 from __future__ import annotations
 
@@ -13,9 +10,14 @@ from typing import Any
 import numpy as np
 import paddle
 from paddle import Tensor
+from paddleformers.transformers.qwen2_5_vl.modeling import Qwen2_5_VLCausalLMOutputWithPast
 
 from vlreward.files import replacing
 from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
+from vlreward_paddle.lora import merged
+from vlreward_paddle.modeling.attention import Visible
+from vlreward_paddle.modeling.decoding import Decoding, hidden_padding
+from vlreward_paddle.modeling.packing import ImageTokens, image_positions, pack
 from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
 
 __all__ = ["InnerMixin", "PolicyMixin"]
@@ -24,43 +26,46 @@ _CONFIG = "config.json"
 
 
 class InnerMixin:
-    """For the inner model: positions of prompts without images, and images seen once."""
+    """For the inner model: what goes into the language model."""
 
-    image_index: list[int] | None = None
-    """For each image of the batch its place in `pixel_values`; None if all are there."""
-
-    def get_image_features(self, pixel_values: Tensor, image_grid_thw: Tensor) -> Any:
-        """Features of each image; an image that a group of prompts shares is looked at once."""
-        if self.image_index is None:
-            return super().get_image_features(pixel_values, image_grid_thw)  # type: ignore[misc]
-        index = self.image_index
-        first = [index.index(place) for place in range(max(index) + 1)]
-        grids = image_grid_thw[paddle.to_tensor(first)]
-        different = super().get_image_features(pixel_values, grids)  # type: ignore[misc]
-        return [different[place] for place in index]
-
-    def get_rope_index(
+    def embed(
         self,
-        input_ids: Tensor | None = None,
+        ids: Tensor,
+        pixel_values: Tensor | None = None,
         image_grid_thw: Tensor | None = None,
-        video_grid_thw: Tensor | None = None,
-        second_per_grid_ts: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Positions (3, B, S) on the temporal, vertical and horizontal axis, and offsets (B, 1).
+    ) -> Tensor:
+        """Embeddings (B, S, W) of tokens, and of images in the place of theirs.
 
-        paddleformers computes those of text-only prompts with torch's `.max(...)[0]`, which in
-        Paddle takes the first row instead.
+        Raises:
+            ValueError: If image tokens and images do not match.
         """
-        if image_grid_thw is None and video_grid_thw is None and attention_mask is not None:
-            places = (attention_mask.astype("int64").cumsum(-1) - 1).clip(min=0)
-            places = paddle.where(attention_mask == 0, paddle.ones_like(places), places)
-            offsets = places.max(axis=-1, keepdim=True) + 1 - attention_mask.shape[-1]
-            return places.unsqueeze(0).expand([3, -1, -1]), offsets
-        found: tuple[Tensor, Tensor] = super().get_rope_index(  # type: ignore[misc]
-            input_ids, image_grid_thw, video_grid_thw, second_per_grid_ts, attention_mask
-        )
+        embeds = self.language_model.embed_tokens(ids)  # type: ignore[attr-defined]
+        if pixel_values is None:
+            return embeds
+        dtype = self.visual.patch_embed.proj.weight.dtype  # type: ignore[attr-defined]
+        images = self.visual(pixel_values.astype(dtype), grid_thw=image_grid_thw)  # type: ignore[attr-defined]
+        flat = ids.flatten()
+        places = paddle.nonzero(flat == self.config.image_token_id).flatten()  # type: ignore[attr-defined]
+        if places.shape[0] != images.shape[0]:
+            raise ValueError(
+                f"expected {images.shape[0]} image tokens for the images, got {places.shape[0]}"
+            )
+        joined = embeds.reshape([-1, embeds.shape[-1]])
+        return paddle.scatter(joined, places, images.astype(embeds.dtype)).reshape(embeds.shape)
+
+    def positions(self, ids: np.ndarray, attended: np.ndarray, grids: Tensor | None) -> np.ndarray:
+        """Positions (3, B, S) of prompts (B, S); 1 for padding, where `attended` is false."""
+        found = np.ones((3, *ids.shape), dtype=np.int64)
+        left = [] if grids is None else list(grids.numpy())
+        for row, (tokens, there) in enumerate(zip(ids, attended)):
+            found[:, row, there] = image_positions(tokens[there], left, self.image_tokens)
         return found
+
+    @property
+    def image_tokens(self) -> ImageTokens:
+        """How positions of images are counted."""
+        config = self.config  # type: ignore[attr-defined]
+        return ImageTokens(config.image_token_id, config.vision_config.spatial_merge_size)
 
 
 class PolicyMixin:
@@ -68,91 +73,89 @@ class PolicyMixin:
 
     hf_config: dict[str, Any]
     """The `config.json` that the model was loaded with."""
-    returns_logprobs = True
-    """Says that `forward` takes `logprobs`."""
-    shares_images = True
-    """Says that `forward` takes `image_index`."""
+    shares_prompts = True
+    """Says that each prompt is handed on once for all its completions: to `decoding`, and to
+    `forward` with `logprobs`."""
     banned_ids: tuple[int, ...] = ()
     """Token ids that are never generated."""
 
-    def forward(  # `generate` looks for these names in the signature.
+    def forward(
         self,
-        input_ids: Tensor | None = None,
+        input_ids: Tensor,
         attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: Any = None,
-        inputs_embeds: Tensor | None = None,
-        use_cache: bool | None = None,
-        cache_position: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
         logprobs: TokenLogProbs | None = None,
-        image_index: Tensor | None = None,
-        **kwargs: Any,
     ) -> Any:
-        """The model's own output, or the log-probabilities of completions.
+        """Logits, or the log-probabilities of completions.
 
         Args:
-            input_ids: Prompts and completions (B, P + C).
-            attention_mask: 1 for tokens, 0 for padding, of the same shape.
-            position_ids: See paddleformers, as for all arguments that are not named here.
-            past_key_values: Cache of earlier tokens.
-            inputs_embeds: In place of `input_ids`.
-            use_cache: Whether to fill a cache.
-            cache_position: Place of the first token in the cache.
+            input_ids: Token ids (B, S), with `logprobs` the prompts (Q, P).
+            attention_mask: 1 for tokens, 0 for padding, of the same shape; None for all 1.
+            pixel_values: Patches of all images, one image after the other.
+            image_grid_thw: Frames, rows and columns of patches (images, 3).
             logprobs: What to compute log-probabilities of. They are part of the forward pass so
                 that wrappers for data parallelism, which count gradients, see one pass.
-            image_index: See `vlreward_paddle.rollout.join`.
-            kwargs: `pixel_values`, `image_grid_thw` and others.
 
         Returns:
-            paddleformers' output, or (log-probabilities (B, C), entropies (B, C)).
+            An output with `logits` (B, S, V), or (log-probabilities (B, C), entropies (B, C)).
         """
-        kwargs |= {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "position_ids": position_ids,
-            "past_key_values": past_key_values,
-            "inputs_embeds": inputs_embeds,
-            "use_cache": use_cache,
-            "cache_position": cache_position,
-        }
-        self.model.image_index = None if image_index is None else image_index.tolist()  # type: ignore[attr-defined]
-        if logprobs is None:
-            return super().forward(**kwargs)  # type: ignore[misc]
-        hidden = self.model(**{**kwargs, "use_cache": False, "return_dict": True})[0]  # type: ignore[attr-defined]
-        count = logprobs.ids.shape[1]
-        # The state at a token predicts the next one.
-        return chunked_logprobs(self.lm_head.weight, hidden[:, -count - 1 : -1], logprobs)  # type: ignore[attr-defined]
+        ids = input_ids.numpy()
+        there = np.ones(ids.shape, bool) if attention_mask is None else attention_mask.numpy() == 1
+        places = self.model.positions(ids, there, image_grid_thw)  # type: ignore[attr-defined]
+        if logprobs is not None:
+            return self._logprobs(ids, there, places, logprobs, pixel_values, image_grid_thw)
+        embeds = self.model.embed(input_ids, pixel_values, image_grid_thw)  # type: ignore[attr-defined]
+        visible = Visible(None if there.all() else paddle.to_tensor(hidden_padding(there)))
+        text = self.model.language_model  # type: ignore[attr-defined]
+        states = text(embeds, text.turn(paddle.to_tensor(places)), visible)
+        return Qwen2_5_VLCausalLMOutputWithPast(logits=self.lm_head(states))  # type: ignore[attr-defined]
 
-    def adjust_logits_during_generation(self, logits: Tensor) -> Tensor:
-        """Ban ids here, since `generate` accepts no logits processors of one's own."""
-        if not self.banned_ids:
-            return logits
-        logits = logits.astype("float32")
-        logits[:, list(self.banned_ids)] = float("-inf")
-        return logits
-
-    @staticmethod
-    def update_model_kwargs_for_generation(
-        outputs: Any, model_kwargs: dict[str, Any], is_encoder_decoder: bool = False
-    ) -> dict[str, Any]:
-        """Hand the cache on. paddleformers does so for its text models' outputs alone, and then
-        encodes prompt and image again at every token."""
-        from paddleformers.generation.utils import GenerationMixin
-
-        made: dict[str, Any] = GenerationMixin.update_model_kwargs_for_generation(
-            outputs, model_kwargs, is_encoder_decoder=is_encoder_decoder
+    def _logprobs(
+        self,
+        ids: np.ndarray,
+        there: np.ndarray,
+        places: np.ndarray,
+        asked: TokenLogProbs,
+        *images: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        wanted = asked.ids.numpy()
+        kept = np.ones(wanted.shape, bool) if asked.mask is None else asked.mask.numpy() == 1
+        packed = pack(
+            [row[mask] for row, mask in zip(ids, there)],
+            [places[:, i, mask] for i, mask in enumerate(there)],
+            [row[mask] for row, mask in zip(wanted, kept)],
+            range(len(wanted)) if asked.owners is None else asked.owners,
         )
-        made["past_key_values"] = getattr(outputs, "past_key_values", None)
-        return made
+        embeds = self.model.embed(paddle.to_tensor(packed.ids), *images)  # type: ignore[attr-defined]
+        visible = Visible(None if packed.until is None else paddle.to_tensor(packed.until))
+        text = self.model.language_model  # type: ignore[attr-defined]
+        states = text(embeds, text.turn(paddle.to_tensor(packed.positions)), visible)
+        states = states.reshape([-1, states.shape[-1]])
+        found = chunked_logprobs(
+            self.lm_head.weight,  # type: ignore[attr-defined]
+            paddle.gather(states, paddle.to_tensor(packed.before)),
+            paddle.to_tensor(wanted[kept]),
+            asked,
+        )
+        if kept.all():
+            return tuple(part.reshape(wanted.shape) for part in found)
+        target = paddle.to_tensor(np.flatnonzero(kept))
+        return tuple(
+            paddle.scatter(paddle.zeros([kept.size]), target, part).reshape(kept.shape)
+            for part in found
+        )
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, **kwargs: Any) -> dict[str, Any]:
-        """Ask for the last position's logits alone; a prompt's others are never looked at."""
-        made: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)  # type: ignore[misc]
-        return {**made, "logits_to_keep": 1}
+    def decoding(
+        self, owners: list[int], input_ids: Tensor, attention_mask: Tensor, **images: Tensor
+    ) -> Decoding:
+        """Read prompts, to write completions; see `Decoding`."""
+        return Decoding(self, input_ids, attention_mask, owners, **images)
 
     def save_pretrained(self, save_dir: str | Path, *args: Any, **kwargs: Any) -> None:
-        """Write safetensors and `config.json` as transformers writes and reads them, from the
-        first process; other arguments are for paddleformers' own formats and have no effect."""
+        """Write safetensors and `config.json` as transformers writes and reads them, an adapter
+        merged, from the first process; other arguments are for paddleformers' own formats and have
+        no effect."""
         if paddle.distributed.get_rank() != 0:
             return
         directory = Path(save_dir)
@@ -189,7 +192,7 @@ class PolicyMixin:
     def _as_numpy(self) -> Iterator[tuple[str, np.ndarray]]:
         import ml_dtypes
 
-        for name, value in self.state_dict().items():  # type: ignore[attr-defined]
+        for name, value in merged(self):
             array = value.numpy()
             if value.dtype == paddle.bfloat16:
                 array = array.view(ml_dtypes.bfloat16)

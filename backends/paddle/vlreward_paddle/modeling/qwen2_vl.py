@@ -15,12 +15,13 @@ from paddleformers.transformers.qwen2_5_vl.modeling import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLModel,
     Qwen2_5_VLPretrainedModel,
-    Qwen2_5_VLTextModel,
 )
 
 from vlreward_paddle.modeling.config import Qwen2VLConfig
+from vlreward_paddle.modeling.parts import replace_parts
 from vlreward_paddle.modeling.policy import InnerMixin, PolicyMixin
 from vlreward_paddle.modeling.qwen2_5_vl import build
+from vlreward_paddle.modeling.text import TextModel
 
 __all__ = ["Qwen2VLPolicy"]
 
@@ -69,8 +70,8 @@ class _Inner(InnerMixin, Qwen2_5_VLModel):  # type: ignore[misc]
     def __init__(self, config: Any) -> None:
         Qwen2_5_VLPretrainedModel.__init__(self, config)
         self.visual = _VisionTower._from_config(config.vision_config)
-        self.language_model = Qwen2_5_VLTextModel._from_config(config.text_config)
-        self.rope_deltas = None
+        replace_parts(self.visual)
+        self.language_model = TextModel._from_config(config.text_config)
 
 
 class Qwen2VLPolicy(PolicyMixin, Qwen2_5_VLForConditionalGeneration):  # type: ignore[misc]

@@ -1,0 +1,133 @@
+"""Options: those of the original and of the libraries, and what cannot be done here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
+
+from tests.backends.paddle.tiny import write_data
+from vlreward.errors import OptionError
+from vlreward_paddle.arguments import parse
+from vlreward_paddle.cli import main
+from vlreward_paddle.shim import check_options, launch_options
+
+_ROOT = Path(__file__).resolve().parents[3]
+_BASE = ("counting", "--data", "rows.jsonl")
+
+
+def parsed(*words: str) -> Any:
+    return parse([*_BASE, "--model", "m", *words])
+
+
+def test_names_of_the_original_and_of_trl_are_understood() -> None:
+    options = parse(
+        [
+            *(*_BASE, "--model_name_or_path", "some/where", "--dataset_train_split", "train"),
+            *("--tensor_parallel_degree", "1", "--pipeline_parallel_degree", "1"),
+            *("--sep_parallel_degree", "1", "--hybrid_parallel_topo_order", "pp_first"),
+            *("--eval_strategy", "steps", "--recompute", "false", "--bf16", "False"),
+        ]
+    )
+    assert options.arguments.model == "some/where"
+    assert options.arguments.split == "train"
+    assert options.training.evaluation_strategy.value == "steps"
+    assert options.training.recompute_granularity is None, "the recipe's own is overruled"
+    assert parsed().training.recompute_granularity == "full"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--max_prompt_length", "1024"], "bound the image by --max-pixels"),
+        (["--dataset-name=x"], "say --data"),
+        (["--reward_funcs", "accuracy", "format"], "say --terms"),
+        (["--sync_ref_model", "true"], "never read"),
+        (["--torch_dtype", "bfloat16"], "say --bf16 or --fp16"),
+        (["--sharding", "stage2"], "use --sharding stage1, or none"),
+        (["--sharding", "stage3"], "use stage2 or stage1"),
+        (["--tensor_parallel_degree", "2"], "samples from whole models"),
+        (["--pipeline_model_parallel_size", "4"], "samples from whole models"),
+        (["--sep-parallel-degree", "2"], "samples from whole models"),
+    ],
+)
+def test_what_cannot_be_done_is_answered_with_the_way_out(words: list[str], answer: str) -> None:
+    with pytest.raises(OptionError) as error:
+        parsed(*words)
+    assert answer in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_sharding_that_machines_can_do() -> None:
+    """`auto` is stage2 on GPUs and nothing on CPUs; without master gradients stage1 does not split
+    parameters, which ended the run in a message about an option that nobody gave."""
+    assert parsed("--sharding", "auto", "--sharding_parallel_degree", "8").training.sharding == []
+    for sharding in ("stage1", "stage2", ""):
+        check_options(launch_options({"sharding": sharding, "bf16": True}), gpu=True)
+    assert launch_options({"sharding": "stage1"})["split_param"] is False
+    assert launch_options({"sharding": "stage1", "bf16": True})["split_param"] is True
+
+
+def test_images_are_opened_by_threads_not_by_the_librarys_processes() -> None:
+    training = parsed("--dataloader_num_workers", "5").training
+    assert training.image_threads == 5
+    assert training.dataloader_num_workers == 0
+
+
+def test_the_counting_script_trains_on_two_cpus_as_it_is(checkpoint: Any, tmp_path: Path) -> None:
+    import shutil
+
+    from tests.backends.paddle.tiny import write_processor
+
+    model = write_processor(Path(shutil.copytree(checkpoint(), tmp_path / "model")))
+    data = write_data(tmp_path, "counting", 4)
+    environment = {
+        **os.environ,
+        "GPUS": "2",
+        "BATCH_SIZE": "4",
+        "PER_DEVICE_BATCH_SIZE": "2",
+        "NUM_GENERATIONS": "2",
+        "MODEL": str(model),
+        "DATA": str(data),
+        "IMAGE_ROOT": str(tmp_path / "images"),
+        "OUTPUT_DIR": str(tmp_path / "out"),
+        "PYTHON": sys.executable,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
+    words = ["--max_steps", "2", "--max_completion_length", "6", "--max_pixels", "512"]
+    done = subprocess.run(
+        ["bash", str(_ROOT / "backends/paddle/scripts/run_grpo_counting.sh"), *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    logs = "".join(path.read_text() for path in (tmp_path / "out").rglob("workerlog.*"))
+    assert done.returncode == 0, (done.stdout + done.stderr + logs)[-3000:]
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+    assert len(list((tmp_path / "out" / "traces").glob("rank-*.jsonl"))) == 2
+
+
+def test_the_help_shows_what_is_this_projects(capsys: Any) -> None:
+    """It had 1,069 lines; those of the library are behind another option."""
+    main(["--help"])
+    short = capsys.readouterr().out
+    for words in (["--help_all"], ["counting", "--help_all"]):
+        with pytest.raises(SystemExit) as left:
+            parse(words)
+        assert left.value.code == 0
+        full = capsys.readouterr().out
+        assert "--moe_router_bias_update_rate" in full
+        assert "--model_name_or_path" in full
+    assert "--data " in short
+    assert "--lora_r " in short
+    assert "--moe_router_bias_update_rate" not in short
+    assert len(short.splitlines()) < 200

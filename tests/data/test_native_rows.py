@@ -1,0 +1,181 @@
+"""Rows as the trainers and the published data sets write them, read and packed without options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from vlreward.cli import app
+from vlreward.data import load
+from vlreward.geometry import Box
+
+ROWS = Path(__file__).parent.parent / "cases" / "data" / "rows"
+DOG = Box(120.5, 80, 400, 300.25)
+SHEEP = ((Box(90.9, 160.8, 135, 212.8), "羊"), (Box(360.9, 300.8, 495, 432.8), "羊"))
+FILES: list[tuple[str, list[str], str, list[Any]]] = [
+    ("verl_geo3k.jsonl", [], "verl", ["2\\sqrt{221}", "13"]),
+    ("verl_boxes.jsonl", [], "verl", [DOG, Box(10, 20, 200, 220)]),
+    ("easyr1.jsonl", ["--task", "counting"], "easyr1", [3, 10]),
+    ("swift_solution.jsonl", ["--task", "counting"], "swift", [4, 7]),
+    ("swift_objects_real.jsonl", [], "swift-objects", [SHEEP, ((SHEEP[0][0], "dog"),)]),
+    ("swift_objects_norm1.jsonl", [], "swift-objects", [SHEEP, ((SHEEP[0][0], "dog"),)]),
+    ("swift_objects_norm1000.jsonl", [], "swift-objects", [SHEEP, ((SHEEP[0][0], "dog"),)]),
+    (
+        "swift_objects_two_images.jsonl",
+        ["--task", "rec"],
+        "swift-objects",
+        [Box(10, 12, 30, 40)],
+    ),
+    ("trl.jsonl", [], "trl", ["45°", "$x+1$"]),
+    ("llama_factory_messages.json", ["--task", "counting"], "messages", [2, 1]),
+    ("llama_factory_sharegpt.json", ["--task", "counting"], "conversations", [2, 1]),
+    ("llama_factory_alpaca.json", ["--task", "counting"], "alpaca", [2, 0]),
+    ("vlm_r1_rec.json", [], "rec", [DOG, Box(10, 20, 200, 220)]),
+    ("vlm_r1_conversations.jsonl", ["--task", "counting"], "conversations", [0, 5]),
+    ("vlm_r1_multi_image.jsonl", ["--task", "counting"], "conversations", [3, 1]),
+    ("r1_v.jsonl", ["--task", "counting"], "problem-solution", [3, 10]),
+    (
+        "visual_rft_detection.jsonl",
+        ["--gold-frame", "norm1000"],
+        "problem-solution",
+        [
+            (
+                (Box(90.88, 160.8, 135.04, 212.64), ""),
+                (Box(360.96, 300.96, 494.72, 432.96), ""),
+            ),
+            ((Box(6.4, 9.6, 636.8, 470.4), ""),),
+        ],
+    ),
+    ("visual_rft_grounding.jsonl", [], "rec", [Box(120, 80, 400, 300), Box(10, 20, 200, 220)]),
+    ("coco_instances.json", [], "coco", [((DOG, "dog"),), ()]),
+]
+PLACES = {
+    "verl": "reward_model.ground_truth",
+    "easyr1": "answer",
+    "swift": "solution",
+    "swift-objects": "solution",
+    "trl": "solution",
+    "messages": "solution",
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (640, 480)).save(folder / name)
+    Image.new("RGB", (64, 48)).save(folder / "small.png")
+    return folder
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    names = (word.removeprefix("--").replace("-", "_") for word in words[::2])
+    return dict(zip(names, words[1::2], strict=True))
+
+
+def _close(found: Any, expected: Any) -> bool:
+    if isinstance(expected, Box):
+        return list(found) == pytest.approx(list(expected), abs=0.5)
+    if isinstance(expected, tuple):
+        return len(found) == len(expected) and all(
+            label == name and _close(box, gold)
+            for (box, label), (gold, name) in zip(found, expected, strict=True)
+        )
+    return bool(found == expected)
+
+
+@pytest.mark.parametrize(("name", "words", "schema", "golds"), FILES, ids=[f[0] for f in FILES])
+def test_read_by_one_command_and_packed_in_its_own_format(
+    name: str, words: list[str], schema: str, golds: list[Any], root: Path, tmp_path: Path
+) -> None:
+    options = _options(words)
+    data = load(ROWS / name, image_root=root, **options)  # type: ignore[arg-type]
+    assert data.provenance.schema == schema
+    assert all(map(_close, [sample.target for sample in data], golds)), list(data)
+    for sample in data:
+        tags = sample.question.count("<image>")
+        assert sample.question.strip("<image>")
+        assert tags in (0, len(sample.images))
+    for sample in data:
+        assert data.open_image(sample).size in ((640, 480), (64, 48))
+    assert not data.provenance.suspicious
+
+    target = tmp_path / "packed.jsonl"
+    command = ["pack", str(ROWS / name), str(target), "--image-root", str(root)]
+    done = CliRunner().invoke(app, [*command, "--family", "qwen2.5-vl", *words])
+    assert done.exit_code == 0, done.output
+    place = PLACES.get(schema, "ground_truth")
+    packed = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    before = _rows(ROWS / name)
+    for row, original in zip(packed, before, strict=True):
+        value: Any = row
+        for step in place.split("."):
+            value = value[step]
+        assert json.loads(value)["vlreward"] == 1
+        outer = place.partition(".")[0]
+        assert {k: v for k, v in row.items() if k != outer} == {
+            k: v for k, v in original.items() if k != outer
+        }
+    # Read back without any option: tasks, frames and sizes stand in the envelopes.
+    again = load(target, image_root=root)
+    assert [s.target for s in again] == [s.target for s in data]
+    assert [s.gold for s in again] == [s.gold for s in data]
+    assert [(s.question, s.image, s.images) for s in again] == [
+        (s.question, s.image, s.images) for s in data
+    ]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    from vlreward.data.rows import RowFile
+
+    return [raw.value for raw in RowFile(path)]
+
+
+def test_vlm_r1s_mixture(root: Path) -> None:
+    data = load(ROWS / "vlm_r1.yaml", image_root=root)
+    assert [s.target for s in data] == [DOG, Box(10, 20, 200, 220), 0]
+
+
+def test_the_question_of_verl_is_the_one_without_instructions(root: Path) -> None:
+    assert load(ROWS / "verl_geo3k.jsonl", image_root=root)[0].question == "Find x."
+
+
+def test_several_images_keep_their_place_in_the_question(root: Path) -> None:
+    both, placed = load(ROWS / "vlm_r1_multi_image.jsonl", image_root=root, task="counting")
+    assert both.images == ("a.png", "b.png")
+    assert placed.question.startswith("First: <image>\nSecond: <image>\n")
+    (swift,) = load(ROWS / "swift_objects_two_images.jsonl", image_root=root)
+    assert (swift.image, swift.images, swift.image_size) == (
+        "small.png",
+        ("a.png", "small.png"),
+        (64, 48),
+    )
+
+
+def test_the_proposed_columns_read_the_rows(root: Path, tmp_path: Path) -> None:
+    command = ["pack", str(ROWS / "own_columns.jsonl"), str(tmp_path / "out.jsonl")]
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2
+    _, _, after = refused.output.partition("--columns ")
+    columns = after.split()[0]
+    assert columns == "gold=gt_count,image=img_file,question=question_text"
+    done = CliRunner().invoke(app, [*command, "--columns", columns])
+    assert done.exit_code == 0, done.output
+    data = load(ROWS / "own_columns.jsonl", columns=f"{columns},id=uid", where="difficulty<0.5")
+    assert [(s.id, s.target, s.question, s.image) for s in data] == [
+        ("r1", 3, "How many dogs?", "a.png")
+    ]
+    origin = data.provenance
+    assert (origin.rows, origin.filtered, origin.unread) == (2, 1, ("difficulty", "level"))
+
+
+def test_a_column_says_the_frame(root: Path) -> None:
+    columns = "gold=target_box,image=picture,question=referring,frame=box_frame"
+    first, second = load(ROWS / "own_boxes.jsonl", columns=columns, image_root=root)
+    assert _close(first.target, SHEEP[0][0])
+    assert second.target == Box(90, 160, 135, 212)

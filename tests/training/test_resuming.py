@@ -1,0 +1,137 @@
+"""Where a run begins, and that nothing of an earlier one is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlreward.errors import OptionError
+from vlreward.training.resuming import RUN_FILE, RunStart, decide
+
+SETTINGS = {"task": "counting", "beta": 0.04, "weights": {"counting.exact": 1.0}}
+
+
+def _checkpoint(directory: Path, step: int, *, whole: bool = True, optimizer: bool = True) -> Path:
+    path = directory / f"checkpoint-{step}"
+    path.mkdir(parents=True)
+    (path / "model.safetensors").write_bytes(b"w")
+    if optimizer:
+        (path / "optimizer.pt").write_bytes(b"o")
+    if whole:
+        (path / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    return path
+
+
+def _decide(directory: Path, **options: Any) -> RunStart:
+    given = {"resume": "auto", "overwrite": False, "settings": SETTINGS, "total_steps": 500}
+    return decide(directory, **{**given, **options})
+
+
+def _everything(directory: Path) -> set[str]:
+    return {str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()}
+
+
+def test_one_launch_line_begins_and_goes_on(tmp_path: Path) -> None:
+    start = _decide(tmp_path / "run")
+    assert (start.checkpoint, start.step, start.aside) == (None, 0, ())
+    assert not (tmp_path / "run").exists(), "deciding changes nothing"
+    start.make()
+    _checkpoint(tmp_path / "run", 100)
+    last = _checkpoint(tmp_path / "run", 200)
+    for resume in ("auto", "last", "True"):
+        again = _decide(tmp_path / "run", resume=resume)
+        assert (again.checkpoint, again.step, again.finished) == (str(last), 200, False)
+        assert again.aside == ()
+        assert f"goes on from {last}" in again.text()
+
+
+def test_a_run_that_is_finished_says_so(tmp_path: Path) -> None:
+    """A queue that starts it again trains nothing and destroys nothing."""
+    start = _decide(tmp_path)
+    start.make()
+    _checkpoint(tmp_path, 500)
+    assert not _decide(tmp_path).finished, "killed before the model was saved"
+    start.finish(500)
+    assert _decide(tmp_path).finished
+    assert not _decide(tmp_path, total_steps=600).finished, "longer than before"
+
+
+def test_torn_and_later_checkpoints_are_put_aside(tmp_path: Path) -> None:
+    """A limit of saved checkpoints would keep them and delete the good one."""
+    good, torn = _checkpoint(tmp_path, 100), _checkpoint(tmp_path, 200, whole=False)
+    start = _decide(tmp_path)
+    assert (start.checkpoint, start.aside) == (str(good), (torn,))
+    before = len(_everything(tmp_path))
+    start.make()
+    assert (tmp_path / "earlier-1/checkpoint-200/model.safetensors").is_file()
+    assert len(_everything(tmp_path)) == before + 1, "and the note of this run"
+    later = _checkpoint(tmp_path, 300)
+    assert _decide(tmp_path, resume=str(good)).aside == (later,)
+
+
+def test_traces_of_a_run_without_checkpoints_are_kept(tmp_path: Path) -> None:
+    """Killed before its first checkpoint, or saved by nobody."""
+    (tmp_path / "traces").mkdir()
+    (tmp_path / "traces/rank-00000.jsonl").write_text("{}\n")
+    start = _decide(tmp_path)
+    assert start.checkpoint is None
+    start.make()
+    assert (tmp_path / "earlier-1/traces/rank-00000.jsonl").read_text() == "{}\n"
+
+
+def test_overwriting_is_beginning_anew_beside_what_was(tmp_path: Path) -> None:
+    for number in (1, 2):
+        _checkpoint(tmp_path, 400)
+        start = _decide(tmp_path, overwrite=True, settings={"task": "rec"})
+        assert (start.checkpoint, start.step) == (None, 0)
+        start.make()
+        assert (tmp_path / f"earlier-{number}/checkpoint-400/optimizer.pt").is_file()
+        assert not (tmp_path / "checkpoint-400").exists()
+    assert json.loads((tmp_path / RUN_FILE).read_text())["settings"] == {"task": "rec"}
+
+
+@pytest.mark.parametrize("other", [{"beta": 0.0}, {"weights": {"counting.exact": 2.0}}])
+def test_another_run_is_not_gone_on_with(tmp_path: Path, other: dict[str, Any]) -> None:
+    _decide(tmp_path).make()
+    checkpoint = _checkpoint(tmp_path, 100)
+    (name,) = other
+    with pytest.raises(OptionError, match=rf"other settings: {name} .* -> .*--overwrite_output_d"):
+        _decide(tmp_path, settings={**SETTINGS, **other})
+    # Named by hand, it is what was meant; and a setting that an older version did not note is none.
+    named = _decide(tmp_path, settings={**SETTINGS, **other}, resume=str(checkpoint))
+    assert named.step == 100
+    assert _decide(tmp_path, settings={**SETTINGS, "new": 1}).step == 100
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resume": "nowhere"}, r"expected auto or the directory of a checkpoint, got 'nowhere'"),
+        ({"resume": "x", "overwrite": True}, "leave out --resume x"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        _decide(tmp_path, **options)
+
+
+def test_a_finished_model_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"days of work")
+    with pytest.raises(OptionError, match="holds a model and no checkpoint to go on from"):
+        _decide(tmp_path)
+    elsewhere = _checkpoint(tmp_path / "other", 100)
+    with pytest.raises(OptionError, match="would be written over"):
+        _decide(tmp_path, resume=str(elsewhere))
+    assert _decide(tmp_path / "new", resume=str(elsewhere)).step == 100
+
+
+def test_a_model_without_its_optimizer_is_no_checkpoint(tmp_path: Path) -> None:
+    path = _checkpoint(tmp_path, 100, optimizer=False)
+    with pytest.raises(OptionError, match=r"without its optimizer \(--save_only_model\)"):
+        _decide(tmp_path)
+    assert _decide(tmp_path, resume=str(path)).step == 100

@@ -1,0 +1,126 @@
+"""Which rows a run trains on and evaluates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from vlreward.data import DataError
+from vlreward.resizing import Resizing
+from vlreward.training.arguments import Arguments
+from vlreward.training.checks import with_good_images
+from vlreward.training.dry_run import data_text
+from vlreward.training.samples import load_both, load_samples, say_remarks
+
+RESIZING = Resizing(28, 3136, 100_000)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
+    return _write(tmp_path / "train.jsonl", 20)
+
+
+def _write(path: Path, n: int, **changes: Any) -> Path:
+    row = {"images": ["a.png"], "problem": "<image>How many?", **changes}
+    path.write_text("".join(json.dumps({**row, "answer": str(i)}) + "\n" for i in range(n)))
+    return path
+
+
+def _both(data: Path, **options: Any) -> list[Any]:
+    return load_both("counting", Arguments(data=str(data), **options), seed=3)
+
+
+def test_the_same_rows_are_never_trained_on_and_evaluated(rows: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(rows.read_bytes())
+    for same in (rows, copy):
+        with pytest.raises(DataError, match="got 20 that are both: give another file, --eval_spl"):
+            _both(rows, eval_data=str(same))
+    other = _write(tmp_path / "other.jsonl", 5)
+    assert [len(d) for d in _both(rows, eval_data=str(other))] == [20, 5]
+
+
+def test_parts_of_one_file_may_be_trained_on_and_evaluated(rows: Path, tmp_path: Path) -> None:
+    def mixture(name: str, strategy: str) -> Path:
+        path = tmp_path / name
+        entry = f"{{json_path: {rows.name}, task: counting, sampling_strategy: '{strategy}'}}"
+        path.write_text(f"datasets: [{entry}]")
+        return path
+
+    train = mixture("train.yaml", "first:90%")
+    assert [len(d) for d in _both(train, eval_data=str(mixture("a.yaml", "end:10%")))] == [18, 2]
+    with pytest.raises(DataError, match="got 3 that are both"):
+        _both(train, eval_data=str(mixture("b.yaml", "end:5")))
+
+
+def test_a_share_of_the_rows_is_kept_for_evaluation(rows: Path) -> None:
+    train, held = _both(rows, val_split_ratio=0.2)
+    assert (len(train), len(held)) == (16, 4)
+    assert not set(train.ids) & set(held.ids)
+    assert _both(rows, val_split_ratio=0.2)[1].ids == held.ids
+    with pytest.raises(DataError, match="expected rows to train on, got 1"):
+        _both(_write(rows.with_name("one.jsonl"), 1), val_split_ratio=0.5)
+
+
+def test_the_split_for_evaluation_is_never_the_training_split(rows: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="needs the extra data")
+    table = datasets.load_dataset("json", data_files=str(rows), split="train")
+    parts = datasets.DatasetDict({"train": table.select(range(12)), "test": table.select([12, 13])})
+    parts.save_to_disk(str(tmp_path / "both"))
+    options = {"image_root": str(tmp_path), "split": "train"}
+    train, held = _both(tmp_path / "both", **options, eval_split="test")
+    assert (len(train), [s.target for s in held]) == (12, [12, 13])
+    with pytest.raises(DataError, match="got 12 that are both"):
+        _both(tmp_path / "both", **options, eval_data=str(tmp_path / "both"))
+
+
+def test_rows_with_bad_images_can_be_left_out(
+    rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (900, 4)).save(rows.with_name("thin.png"))
+    rows.with_name("broken.png").write_bytes(b"no image")
+    lines = rows.read_text().splitlines()
+    for name in ("thin.png", "broken.png", "thin.png"):
+        lines.append(lines[0].replace("a.png", name))
+    rows.write_text("\n".join(lines))
+    data = with_good_images(load_samples(str(rows), "counting", Arguments(data="")), RESIZING)
+    assert len(data) == 20
+    assert [problem.row for problem in data.provenance.skipped] == [21, 22, 23]
+    say_remarks([data])
+    assert "3 rows left out: bad image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("boxes", "fit"),
+    [
+        ([0.1, 0.2, 0.5, 0.6], "--gold-frame norm1"),
+        ([700, 200, 900, 950], "--gold-frame norm1000"),
+        ([300, 200, 100, 90], "--gold-frame original_px:xywh"),
+    ],
+)
+def test_golds_that_look_wrong_stop_the_run_and_name_the_option(
+    tmp_path: Path, boxes: list[float], fit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
+    good = {"image": "a.png", "problem": "Where?", "solution": [10, 20, 300, 400]}
+    path = tmp_path / "x.jsonl"
+    lines = [good] * 150 + [{**good, "solution": boxes}]
+    path.write_text("\n".join(json.dumps(row) for row in lines))
+    arguments = Arguments(data=str(path), on_bad_gold="skip")
+    data = load_samples(str(path), "rec", arguments)  # below 1 %
+    say_remarks([data])
+    assert fit in capsys.readouterr().err
+    assert fit in data_text(data)
+    path.write_text("\n".join(json.dumps(row) for row in [*lines, lines[-1]]))
+    with pytest.raises(DataError) as caught:
+        load_samples(str(path), "rec", arguments)
+    assert "2 of 152 rows have golds that look wrong" in str(caught.value)
+    assert fit in str(caught.value)
+    assert "line 151: " in str(caught.value)
+    arguments.on_suspicious = "keep"
+    assert len(load_samples(str(path), "rec", arguments)) >= 150

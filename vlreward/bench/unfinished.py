@@ -1,0 +1,178 @@
+"""A run that is not finished, as others may read it: what it asks, and what is scored so far.
+
+`unfinished_<suite>.json` says how the numbers are made, `unfinished_<suite>.jsonl` has the rows
+of `samples_<suite>.jsonl` in the order in which they became known. Both go when the results are
+written; a run that was stopped leaves them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from vlreward._text import first_problem
+from vlreward.bench.evaluate import evaluate, sample_row, way
+from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
+from vlreward.data.errors import DataError
+from vlreward.data.images import ImageFolder
+from vlreward.data.rows import read_json
+from vlreward.files import replacing
+from vlreward.frames import Frame
+from vlreward.prompts import get_prompt
+from vlreward.suite import Suite, get_suite
+from vlreward.task import TaskSpec
+from vlreward.tasks import get_task
+from vlreward.types import Completion, FailureCode, ParseFailure, Sample, Score
+
+__all__ = ["Unfinished", "UnfinishedRun", "clear", "read_unfinished"]
+
+_SCHEMA = "vlreward.unfinished/1"
+_PATIENCE = 1.0
+"""Seconds that a row may wait before it is written."""
+
+
+class Unfinished:
+    """Writes what is known of a suite while it runs; what an earlier try left is replaced.
+
+    Args:
+        out: The run directory; made if need be.
+        suite: The suite.
+        spec: Task, protocol and method.
+        wanted: Number of rows of the finished run.
+        several: Whether questions have several answers.
+        made: How the numbers are made: arguments of `evaluate` by name.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        suite: Suite,
+        spec: TaskSpec,
+        wanted: int,
+        several: bool,
+        made: dict[str, Any],
+    ) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        frame, images = made["frame"], made["images"]
+        found = isinstance(images, ImageFolder)
+        self._several = several
+        self._path = out / _file(made["name"])
+        self._file = self._path.open("w", encoding="utf-8", newline="")
+        self._last = time.monotonic()
+        header = {
+            "schema": _SCHEMA,
+            "wanted": wanted,
+            "suite": suite.name,
+            "protocol": spec.protocol,
+            "method": spec.method,
+            "prompt": made["prompt"].name,
+            "frame": frame and frame.value,
+            "image_root": way(out, images.root) if found else None,
+            "flat_images": found and images.flat,
+            **{key: made[key] for key in ("name", "frame_declared_by", "provenance")},
+        }
+        with replacing(self._path.with_suffix(".json"), sync=False) as file:
+            json.dump(header, file)
+
+    def add(self, sample: Sample, completion: Completion, score: Score, attempt: int) -> None:
+        """Write a row; others see it a second later at most, if more come."""
+        if self._file.closed:
+            return
+        row = sample_row(sample, completion, score, attempt if self._several else None)
+        self._file.write(json.dumps(row.model_dump(exclude_defaults=True)) + "\n")
+        now = time.monotonic()
+        if now - self._last > _PATIENCE:
+            self._last = now
+            self._file.flush()
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._file.close()
+
+
+class UnfinishedRun(NamedTuple):
+    """What is known of one suite of a run that is not finished."""
+
+    result: SuiteResult
+    """The numbers so far; `wanted` says of how many."""
+    rows: list[SampleRow]
+    """What is scored so far."""
+
+
+def clear(out: Path, name: str) -> None:
+    """Take away what a suite left while it ran, now that its results are written."""
+    rows = out / _file(name)
+    for path in (rows, rows.with_suffix(".json")):
+        path.unlink(missing_ok=True)
+
+
+def read_unfinished(run: Path) -> dict[str, UnfinishedRun]:
+    """The suites of a run directory that are not finished, by name; those without rows left out.
+
+    Raises:
+        DataError: If a file is broken; names it and the line.
+    """
+    found = {}
+    for path in sorted(run.glob("unfinished_*.json")):
+        header = read_json(path)
+        if not isinstance(header, dict) or header.get("schema") != _SCHEMA:
+            raise DataError(f"expected schema {_SCHEMA!r}: update vlreward", path=path)
+        rows = list(_rows(path.with_suffix(".jsonl")))
+        if rows:
+            try:
+                found[header["name"]] = _summary(run, header, rows)
+            except (KeyError, ValueError, TypeError) as error:
+                raise DataError(f"cannot be read: {error}", path=path) from None
+    return found
+
+
+def _summary(run: Path, header: dict[str, Any], rows: list[SampleRow]) -> UnfinishedRun:
+    suite = get_suite(header["suite"])
+    root = header["image_root"]
+    evaluation = evaluate(
+        suite,
+        get_task(suite.task, protocol=header["protocol"], method=header["method"]),
+        [row.sample for row in rows],
+        [row.reply() for row in rows],
+        scores=[_score(row) for row in rows],
+        attempts=[row.attempt or 0 for row in rows],
+        prompt=get_prompt(header["prompt"]),
+        name=header["name"],
+        frame=header["frame"] and Frame(header["frame"]),
+        frame_declared_by=header["frame_declared_by"],
+        provenance=header["provenance"],
+        notes=[f"not finished: {len(rows)} of {header['wanted']} so far"],
+        images=None if root is None else ImageFolder(run / root, header["flat_images"]),
+    )
+    result = evaluation.summary(run).model_copy(update={"wanted": header["wanted"]})
+    return UnfinishedRun(result, list(evaluation.sample_rows()))
+
+
+def _rows(path: Path) -> Iterator[SampleRow]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    # The last line may be half written, now or for ever.
+    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
+        try:
+            yield SampleRow.model_validate_json(line)
+        except ValidationError as error:
+            raise DataError(f"line {number}: {first_problem(error)}", path=path) from None
+
+
+def _score(row: SampleRow) -> Score:
+    failure = None
+    if row.failure is not None:
+        code = FailureCode(row.failure.code)
+        failure = ParseFailure(code, row.failure.detail, row.failure.span)
+    return Score(row.value, row.terms, row.metrics, failure, row.raw_answer, row.answer, row.span)
+
+
+def _file(name: str) -> str:
+    return f"unfinished_{samples_file(name).removeprefix('samples_')}"

@@ -1,0 +1,236 @@
+"""`vlreward data check`: what would be read from data, and why training would fail on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlreward._text import one_line
+from vlreward.data.dataset import Dataset, Provenance
+from vlreward.data.errors import DataError, RowProblem, UnknownSchemaError
+from vlreward.data.loaders import load, open_rows
+from vlreward.data.missing import check_images
+from vlreward.data.schemas import all_schemas, named_schema, schema_of
+from vlreward.data.suspicious import refuse_suspicious
+from vlreward.families import ModelFamily
+from vlreward.frames import AxisOrder, Frame
+from vlreward.resizing import Resizing
+from vlreward.types import Sample
+
+__all__ = ["SHOWN", "Checked", "check_data"]
+
+SHOWN = 3
+"""Samples that are shown."""
+_LISTED = 5
+_ANY = Resizing(1, 1, 1 << 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found in one file or data set."""
+
+    path: str
+    """What was read."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What would be read, by what it is."""
+    samples: tuple[Sample, ...] = ()
+    """The first ones."""
+    dataset: Dataset | None = None
+    """All of it; None where nothing can be read."""
+    lists: dict[str, tuple[RowProblem, ...]] = field(default_factory=dict)
+    """Rows that deserve a look, by why."""
+    problems: tuple[str, ...] = ()
+    """Why training would fail; empty where it would not."""
+
+    def text(self) -> str:
+        """All but the problems, for a terminal."""
+        lines = [self.path, *(f"  {name}: {fact}" for name, fact in self.facts.items())]
+        for name, rows in self.lists.items():
+            lines.append(f"  {len(rows)} {name}:")
+            lines += [f"    {row}" for row in rows[:_LISTED]]
+            if len(rows) > _LISTED:
+                lines.append(f"    ... and {len(rows) - _LISTED} more")
+        for sample in self.samples:
+            lines.append(f"  sample {sample.id}:")
+            lines += [f"    {name}: {fact}" for name, fact in sample_facts(sample).items()]
+        return "\n".join(lines)
+
+
+def sample_facts(sample: Sample) -> dict[str, str]:
+    """A sample for a person."""
+    facts = {"question": one_line(sample.question, 160), "gold": one_line(sample.gold.text(), 120)}
+    names = sample.images or ((sample.image,) if sample.image else ())
+    if names:
+        size = "" if sample.image_size is None else " of {:g} x {:g}".format(*sample.image_size)
+        facts["image"] = one_line(", ".join(names), 120) + size
+    return facts
+
+
+def check_data(
+    path: str | Path,
+    *,
+    task: str | None = None,
+    family: ModelFamily | None = None,
+    frame: Frame | None = None,
+    axis_order: AxisOrder | None = None,
+    decode: str = "all",
+    on_suspicious: str = "error",
+    **options: Any,
+) -> Checked:
+    """Read data as training would, and tell what came of it; bad rows do not end it.
+
+    Args:
+        path: As `vlreward.data.load` takes it.
+        task: Task of the golds, where the data do not tell.
+        family: Family of the model that is to be trained, for its frame and its sizes.
+        frame: Frame of its answers, in place of the family's.
+        axis_order: Order of the axes, in place of the family's.
+        decode: Which images are looked at: see `vlreward.training.checks.check_images`.
+        on_suspicious: As for `load`.
+        **options: Further options of `load`.
+
+    Raises:
+        OptionError: If an option is wrong in itself.
+    """
+    kept = {
+        "on_missing": "keep",
+        "on_bad_image": "error",
+        "on_bad_gold": "skip",
+        "on_suspicious": "keep",
+    }
+    try:
+        dataset = load(path, task=task, **{**options, **kept})
+    except (DataError, FileNotFoundError) as error:
+        return Checked(str(path), _glimpse(path, options), problems=(str(error),))
+    origin = dataset.provenance
+    samples = tuple(dataset[i] for i in range(min(SHOWN, len(dataset))))
+    problems = [*_bad_golds(origin, options), *_bad_images(dataset, family, decode, options)]
+    if on_suspicious == "error":
+        problems += _raised(lambda: refuse_suspicious(origin))
+    lists = {
+        "rows left out": origin.skipped,
+        "suspicious rows": origin.suspicious,
+        "notes": origin.notes,
+    }
+    return Checked(
+        path=str(path),
+        facts=_facts(dataset, family, frame, axis_order, options.get("gold_frame")),
+        samples=samples,
+        dataset=dataset,
+        lists={name: rows for name, rows in lists.items() if rows},
+        problems=tuple(problems),
+    )
+
+
+def _glimpse(path: str | Path, options: dict[str, Any]) -> dict[str, str]:
+    """The schema and the keys of the first row, where there is one."""
+    try:
+        rows = open_rows(path, split=options.get("split"), config=options.get("config"))
+        row = next(iter(rows)).value
+        keys = {"keys of the first row": ", ".join(map(str, row))}
+        schema = named_schema(options.get("schema")) or schema_of(row, path=path)
+    except UnknownSchemaError:
+        return keys
+    except (DataError, OSError, StopIteration, TypeError, ValueError):
+        return {}
+    return {"schema": schema.name, **keys}
+
+
+def _facts(
+    dataset: Dataset,
+    family: ModelFamily | None,
+    frame: Frame | None,
+    axis_order: AxisOrder | None,
+    gold_frame: Any,
+) -> dict[str, str]:
+    origin = dataset.provenance
+    tasks: Counter[str] = Counter()
+    golds: Counter[str] = Counter()
+    frames: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    images: set[str] = set()
+    located = False
+    for sample in dataset:
+        tasks[sample.task] += 1
+        golds[one_line(sample.gold.text(), 40)] += 1
+        located = located or sample.gold.located
+        if sample.frame is not None:
+            frames[sample.frame.value] += 1
+        sizes["known" if sample.image_size else "unknown"] += 1
+        images.update(sample.images or ((sample.image,) if sample.image else ()))
+    facts = {"schema": origin.schema}
+    if origin.columns:
+        facts["columns"] = ", ".join(f"{name}={column}" for name, column in origin.columns.items())
+    elif origin.schema in all_schemas():
+        facts["columns"] = ", ".join(all_schemas()[origin.schema].keys) + ", as the schema has them"
+    for part in origin.parts:
+        facts[f"part {part.path}"] = f"{part.schema}, {part.task}, {part.rows} rows"
+    if origin.unread:
+        facts["kept as metadata"] = ", ".join(origin.unread)
+    facts["task"] = ", ".join(f"{name} ({count})" for name, count in tasks.items())
+    left = f", {origin.filtered} do not fit --where" if origin.filtered else ""
+    facts["rows"] = f"{origin.rows}, of which {len(dataset)} are samples{left}"
+    common = ", ".join(f"{text} ({count})" for text, count in golds.most_common(3))
+    facts["golds"] = f"{len(golds)} different, most often {common}"
+    facts["images"] = f"{len(images)} different; sizes: " + ", ".join(
+        f"{count} {name}" for name, count in sizes.items()
+    )
+    if located:
+        declared = None if gold_frame is None else str(gold_frame)
+        facts["frame of golds"] = declared or "original_px, or as a row says beside its gold"
+        facts["frame of answers"] = _answers(family, frame, axis_order, frames)
+    if origin.remarks:
+        facts["remarkable"] = "; ".join(origin.remarks)
+    return facts
+
+
+def _answers(
+    family: ModelFamily | None,
+    frame: Frame | None,
+    axis_order: AxisOrder | None,
+    declared: Counter[str],
+) -> str:
+    used = frame or (None if family is None else family.frame)
+    if used is None:
+        by_rows = ", ".join(f"{name} ({count} rows)" for name, count in declared.items())
+        return by_rows or "that of the model's family in training; --family shows it"
+    order = axis_order or (family.axis_order if family else None)
+    return used.value + (", y first" if order == "yx" else "")
+
+
+def _bad_golds(origin: Provenance, options: dict[str, Any]) -> list[str]:
+    bad = [row for row in origin.skipped if row.kind == "bad_gold"]
+    if not bad or options.get("on_bad_gold") == "skip":
+        return []
+    message = "expected golds, got {} that are none; --on-bad-gold skip leaves their rows out"
+    return [str(DataError(message.format(len(bad)), path=origin.path, problems=bad))]
+
+
+def _bad_images(
+    dataset: Dataset, family: ModelFamily | None, decode: str, options: dict[str, Any]
+) -> list[str]:
+    from vlreward.training.checks import check_images as look
+
+    path = dataset.provenance.path
+    if not any(sample.image for sample in dataset):
+        return []
+    if dataset.images is None:
+        return [f"{path}: no image root is known: give --image-root DIR"]
+    resizing = (None if family is None else family.resizing()) or _ANY
+    missing: Any = options.get("on_missing", "error")
+    bad: Any = options.get("on_bad_image", "error")
+    found: list[Dataset] = []
+    problems = _raised(lambda: found.append(check_images(dataset, missing, bad)))
+    if not found:  # look at the images that are there
+        problems += _raised(lambda: found.append(check_images(dataset, "skip", bad)), tell=False)
+    return problems + _raised(lambda: [look(rest, resizing, decode) for rest in found])
+
+
+def _raised(action: Any, *, tell: bool = True) -> list[str]:
+    try:
+        action()
+    except DataError as error:
+        return [str(error)] if tell else []
+    return []

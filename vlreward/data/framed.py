@@ -1,0 +1,87 @@
+"""A gold as a row has it, in the frame that is declared for its coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vlreward.frames import Frame
+from vlreward.geometry import Size
+from vlreward.gold_frames import GoldFrame, as_corners, beside, suspicion
+from vlreward.golds import Envelope, is_envelope, literal, unpack, untagged
+from vlreward.tasks import gold_class
+from vlreward.types import Gold
+
+__all__ = ["framed", "looked_at"]
+
+
+def framed(
+    value: Any,
+    task: str,
+    declared: GoldFrame | None,
+    suspect: Callable[[str, str], object],
+) -> tuple[Envelope, Any]:
+    """Read a gold; what stands beside its boxes wins over what is declared elsewhere.
+
+    Args:
+        value: The gold in any form that `vlreward.golds.unpack` reads.
+        task: Task that a bare gold belongs to.
+        declared: What a column or an option declares of its coordinates, if anything.
+        suspect: Told what looks wrong and which option would fit, where the gold cannot be read.
+
+    Returns:
+        The gold, and its value with boxes as corners; None for an envelope, and where golds do
+        not lie in the image.
+
+    Raises:
+        ValueError: If it is no gold of the task, or names no frame.
+    """
+    if not gold_class(task).located or is_envelope(value):
+        return unpack(value, task), None
+    value = literal(untagged(value))
+    said = beside(value)
+    frame = said or declared
+    corners = value if frame is None else as_corners(value, frame)
+    try:
+        envelope = unpack(corners if said is None else value, task)
+    except ValueError as error:
+        found = suspicion(corners, frame.frame if frame else Frame.ORIGINAL_PX, None, 0)
+        if found is None:
+            raise
+        suspect(*found)
+        raise ValueError(f"{error}; {found[0]}: {found[1]}") from None
+    gold = envelope.gold
+    if said is None and frame is not None and "frame" in type(gold).model_fields:
+        framed_gold = gold.model_copy(update={"frame": frame.frame})
+        envelope = envelope.model_copy(update={"gold": framed_gold})
+    return envelope, corners
+
+
+def looked_at(
+    gold: Gold,
+    value: Any,
+    size: Size | None,
+    tolerance: float,
+    suspect: Callable[[str, str], object],
+) -> str | None:
+    """What is remarkable about a gold in its image, and is not suspicious.
+
+    Args:
+        gold: The gold.
+        value: As `framed` gives it.
+        size: (width, height) of its image in pixels, if known.
+        tolerance: Pixels by which it may leave the image.
+        suspect: Told what looks wrong and which option would fit.
+
+    Raises:
+        ValueError: If it cannot lie in this image; names the option that would fit.
+    """
+    frame = getattr(gold, "frame", Frame.ORIGINAL_PX)
+    found = None if value is None else suspicion(value, frame, size, tolerance)
+    if found is not None:
+        suspect(*found)
+    try:
+        remark = None if size is None else gold.remark(size, tolerance)
+    except ValueError as error:
+        raise ValueError(f"{error}{'' if found is None else f'; {found[1]}'}") from None
+    return None if found is not None else remark

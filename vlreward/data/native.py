@@ -1,0 +1,168 @@
+"""How trainers and published files write rows of any task: verl, EasyR1, ms-swift, TRL, R1-V ..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vlreward._text import short
+from vlreward.data.columns import fields_by
+from vlreward.schema import Fields, Schema, expression_in, rest_of, row_id, row_size
+from vlreward.turns import read_chat, shown_question
+
+__all__ = ["GENERAL"]
+
+_IMAGES = ("images", "image", "image_path")
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Reads rows of columns; the image is under whichever of the usual names has one."""
+
+    gold: str
+    question: str
+    raw_question: str | None = None
+
+    def __call__(self, row: Mapping[str, Any]) -> Fields:
+        columns = {"gold": self.gold, "question": self.question}
+        outer, _, inner = (self.raw_question or "").partition(".")
+        if isinstance(row.get(outer), Mapping) and row[outer].get(inner):
+            columns["question"] = f"{outer}.{inner}"
+        image = next((k for k in _IMAGES if row.get(k) is not None), None)
+        columns.update({} if image is None else {"image": image})
+        return fields_by(row, columns)
+
+
+def _table(
+    name: str,
+    keys: tuple[str, ...],
+    *,
+    gold: str,
+    question: str,
+    raw_question: str | None = None,
+    fits: Callable[[Mapping[str, Any]], bool] = lambda row: True,
+    gold_at: str = "ground_truth",
+    typed: bool = False,
+) -> Schema:
+    columns = {"gold": gold, "question": question, "image": "images"}
+    read = _Table(gold, question, raw_question)
+    return Schema(name, keys, read, fits, typed, columns, gold_at)
+
+
+def _has(key: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda row: row.get(key) is not None
+
+
+def _lacks(*keys: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda row: all(row.get(key) is None for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chat:
+    """Reads rows whose gold is the assistant's turn: LLaMA-Factory's ShareGPT, VLM-R1's files."""
+
+    key: str
+
+    def __call__(self, row: Mapping[str, Any]) -> Fields:
+        try:
+            chat = read_chat(row[self.key])
+        except ValueError as error:
+            raise ValueError(f"{self.key!r}: {error}") from None
+        if chat.answer is None:
+            raise ValueError(f"{self.key!r}: expected an answer after the question, got none")
+        image = next((row[k] for k in _IMAGES if row.get(k) is not None), chat.images or None)
+        question = shown_question(chat.question, image)
+        if not question:
+            raise ValueError(f"{self.key!r}: expected a question, got {short(row[self.key], 120)}")
+        system = chat.system or row.get("system")
+        beside = ("id", self.key, "width", "height", "system", "image_index", *_IMAGES)
+        return Fields(
+            gold=chat.answer,
+            question=question,
+            expression=expression_in(question),
+            image=image,
+            image_index=row.get("image_index"),
+            id=row_id(row),
+            image_size=row_size(row),
+            metadata={**rest_of(row, *beside), **({"system": system} if system else {})},
+        )
+
+
+def _read_alpaca(row: Mapping[str, Any]) -> Fields:
+    """LLaMA-Factory's Alpaca form: the question is the instruction with its input."""
+    parts = [row["instruction"], row.get("input")]
+    joined = "\n".join(str(part) for part in parts if part)
+    fields = _ALPACA.read({**row, "instruction": joined})
+    fields.metadata = {k: v for k, v in (fields.metadata or {}).items() if k != "input"}
+    return fields
+
+
+_ALPACA = _table("alpaca", ("instruction", "output"), gold="output", question="instruction")
+
+GENERAL = (
+    _table("problem-solution", ("problem", "solution"), gold="solution", question="problem"),
+    _table(
+        "r1-v",
+        ("image_path", "question", "ground_truth"),
+        gold="ground_truth",
+        question="question",
+        typed=True,
+    ),
+    Schema(
+        "conversations",
+        ("conversations",),
+        _Chat("conversations"),
+        columns={"gold": "conversations", "question": "conversations", "image": "image"},
+    ),
+    _table(
+        "verl",
+        ("prompt", "reward_model"),
+        gold="reward_model.ground_truth",
+        question="prompt",
+        raw_question="extra_info.question",
+        gold_at="reward_model.ground_truth",
+    ),
+    _table("easyr1", ("problem", "answer"), gold="answer", question="problem", gold_at="answer"),
+    _table(
+        "swift",
+        ("messages", "solution"),
+        gold="solution",
+        question="messages",
+        fits=_has("solution"),
+        gold_at="solution",
+    ),
+    _table("trl", ("prompt", "solution"), gold="solution", question="prompt", gold_at="solution"),
+    _table(
+        "query-solution",
+        ("query", "solution"),
+        gold="solution",
+        question="query",
+        gold_at="solution",
+    ),
+    _table(
+        "query-response",
+        ("query", "response"),
+        gold="response",
+        question="query",
+        fits=_lacks("solution"),
+        gold_at="solution",
+    ),
+    _table("question-answer", ("question", "answer"), gold="answer", question="question"),
+    Schema(
+        "messages",
+        ("messages",),
+        _Chat("messages"),
+        _lacks("solution", "objects"),
+        columns={"gold": "messages", "question": "messages", "image": "images"},
+        gold_at="solution",
+    ),
+    Schema(
+        "alpaca",
+        _ALPACA.keys,
+        _read_alpaca,
+        columns=_ALPACA.columns,
+    ),
+)
+"""Rows of any task: VLM-R1 and R1-V (`problem-solution`, `r1-v`, `conversations`), the trainers
+(`verl`, `easyr1`, `swift`, `trl`), LLaMA-Factory (`messages`, `conversations`, `alpaca`)."""

@@ -1,0 +1,214 @@
+"""How golds write their coordinates: declared by an option, a column or a key; never guessed.
+
+What looks as if another declaration were right is reported (`suspicion`), with the option that
+would fit, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from vlreward.errors import OptionError
+from vlreward.frames import Frame
+from vlreward.geometry import Size
+
+__all__ = ["BESIDE", "GoldFrame", "Layout", "as_corners", "beside", "image_index", "suspicion"]
+
+Layout = Literal["xyxy", "xywh", "cxcywh", "yxyx"]
+"""What four numbers of a box are: corners, corner and size, centre and size, corners y first."""
+
+_CORNERS: dict[str, Callable[[float, float, float, float], list[float]]] = {
+    "xyxy": lambda a, b, c, d: [a, b, c, d],
+    "xywh": lambda x, y, w, h: [x, y, x + w, y + h],
+    "cxcywh": lambda x, y, w, h: [x - w / 2, y - h / 2, x + w / 2, y + h / 2],
+    "yxyx": lambda a, b, c, d: [b, a, d, c],
+}
+_ALIASES = {"real": Frame.ORIGINAL_PX, "pixel": Frame.ORIGINAL_PX, "absolute": Frame.ORIGINAL_PX}
+_FRAME_KEYS = ("frame", "bbox_type")
+_INDEX_KEYS = ("image_index", "image_id")
+BESIDE = (*_FRAME_KEYS, *_INDEX_KEYS)
+"""Keys beside the boxes of a gold that say where they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldFrame:
+    """What `--gold-frame` declares: `norm1000`, `original_px:xywh`, `norm1:cxcywh` ..."""
+
+    frame: Frame
+    """Frame of the coordinates."""
+    layout: Layout = "xyxy"
+    """What the four numbers of a box are."""
+
+    @classmethod
+    def parse(cls, value: str | Frame | GoldFrame) -> GoldFrame:
+        """Read a declaration.
+
+        Raises:
+            OptionError: If it names no frame or no layout; lists those that there are.
+
+        Example:
+            >>> GoldFrame.parse("norm1:xywh")
+            GoldFrame(frame=<Frame.NORM1: 'norm1'>, layout='xywh')
+        """
+        if isinstance(value, GoldFrame):
+            return value
+        name, _, layout = str(value).strip().partition(":")
+        if name in get_args(Layout) and not layout:
+            name, layout = Frame.ORIGINAL_PX.value, name
+        frame = _ALIASES.get(name)
+        frames = [f.value for f in Frame]
+        if frame is None and name in frames:
+            frame = Frame(name)
+        if frame is None or (layout or "xyxy") not in get_args(Layout):
+            raise OptionError(
+                f"gold frame: expected one of {', '.join(frames)}, with :xywh, :cxcywh or :yxyx "
+                f"behind it if the numbers of a box are not x1, y1, x2, y2; got {str(value)!r:.80}"
+            )
+        return cls(frame, layout or "xyxy")  # type: ignore[arg-type]  # checked above
+
+
+def beside(value: Any) -> GoldFrame | None:
+    """What stands beside the boxes of a gold, as `frame` or as ms-swift's `bbox_type`.
+
+    Raises:
+        OptionError: If it names no frame.
+    """
+    found = _key(value, _FRAME_KEYS)
+    return None if found is None else GoldFrame.parse(found)
+
+
+def as_corners(value: Any, gold_frame: GoldFrame) -> Any:
+    """A gold with its boxes as corners x1, y1, x2, y2.
+
+    Example:
+        >>> as_corners({"bbox": [10, 20, 5, 5]}, GoldFrame.parse("xywh"))
+        {'bbox': [10, 20, 15, 25]}
+    """
+    if gold_frame.layout == "xyxy":
+        return value
+    return _relaid(value, _CORNERS[gold_frame.layout])
+
+
+def image_index(value: Any) -> Any:
+    """Which image of its row a gold says that it lies in, None if it does not say.
+
+    Raises:
+        ValueError: If its boxes lie in several images.
+    """
+    found = _key(value, _INDEX_KEYS)
+    if isinstance(found, (list, tuple)):
+        if len(set(map(str, found))) > 1:
+            raise ValueError(f"expected all boxes in one image, got the images {list(found)!r:.80}")
+        found = found[0] if found else None
+    return found
+
+
+def _key(value: Any, keys: Sequence[str]) -> Any:
+    if isinstance(value, Mapping):
+        inner = value.get("objects")
+        for fields in (value, inner if isinstance(inner, Mapping) else {}):
+            for key in keys:
+                if fields.get(key) is not None and not _is_coco(fields):
+                    return fields[key]
+    return None
+
+
+def _is_coco(fields: Mapping[str, Any]) -> bool:
+    return any(key in fields for key in ("iscrowd", "area", "category_id"))
+
+
+def _four(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 4
+        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    )
+
+
+def _relaid(value: Any, corners: Callable[..., list[float]]) -> Any:
+    if _four(value):
+        return corners(*value)
+    if isinstance(value, Mapping):
+        return {key: _relaid(inner, corners) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_relaid(inner, corners) for inner in value]
+    return value
+
+
+def _boxes(value: Any) -> Iterator[Sequence[float]]:
+    if _four(value):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _boxes(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _boxes(inner)
+
+
+def suspicion(
+    value: Any, frame: Frame, image_size: Size | None, tolerance: float
+) -> tuple[str, str] | None:
+    """What makes the boxes of a gold look as if they were declared wrongly, and what would fit.
+
+    Args:
+        value: The gold as a Python value, with corners.
+        frame: The frame that holds for it.
+        image_size: (width, height) in pixels, if known.
+        tolerance: Pixels by which a box may leave its image.
+
+    Returns:
+        What is seen and the option that would fit, or None.
+
+    Example:
+        >>> suspicion([0.1, 0.2, 0.5, 0.6], Frame.ORIGINAL_PX, None, 2)
+        ('the gold box [0.1, 0.2, 0.5, 0.6] lies within 0..1', '--gold-frame norm1')
+    """
+    boxes = [list(map(float, box)) for box in _boxes(value)]
+    if not boxes or not all(math.isfinite(v) for box in boxes for v in box):
+        return None
+    extent = frame.extent(image_size)
+    low, high = min(map(min, boxes)), max(map(max, boxes))
+    pixels = frame is Frame.ORIGINAL_PX
+    if high <= 1 and low >= 0 and frame is not Frame.NORM1:
+        return f"the gold box {_shown(boxes[0])} lies within 0..1", "--gold-frame norm1"
+    room = tolerance
+    if extent is not None and image_size is not None:
+        room = tolerance * max(extent) / max(image_size)
+    for box in boxes:
+        x1, y1, x2, y2 = box
+        if x2 <= x1 or y2 <= y1:
+            fits = min(box) >= 0 and x2 > 0 and y2 > 0
+            inside = extent is None or (x1 + x2 <= extent[0] + room and y1 + y2 <= extent[1] + room)
+            if fits and inside:
+                named = f"--gold-frame {frame.value}:xywh"
+                return f"the gold box {_shown(box)} looks like x, y, width, height", named
+            continue
+        if extent is None:
+            continue
+        excess = max(-x1, -y1, x2 - extent[0], y2 - extent[1])
+        if excess > room:
+            where = f"the image of {image_size[0]} x {image_size[1]} pixels" if image_size else ""
+            where = where if pixels else f"its frame {frame.value}"
+            fit = _fitting(high, low, frame)
+            return f"the gold box {_shown(box)} leaves {where} by {excess:g}", fit
+    return None
+
+
+def _fitting(high: float, low: float, frame: Frame) -> str:
+    if low < 0:
+        return "no frame holds negative coordinates"
+    sides = {Frame.NORM1000: 1000, Frame.NORM1024: 1024}
+    fits = next((f for f, side in sides.items() if high <= side and f is not frame), None)
+    if fits is not None:
+        return f"--gold-frame {fits.value}"
+    if frame is not Frame.ORIGINAL_PX:
+        return f"--gold-frame {Frame.ORIGINAL_PX.value}"
+    return "the image, or its size, is another one than the gold's"
+
+
+def _shown(box: Sequence[float]) -> str:
+    return f"[{', '.join(f'{round(v, 3):g}' for v in box)}]"

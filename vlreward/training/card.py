@@ -1,0 +1,95 @@
+"""The model card of a trained model: what it is, and what it was trained on, for what, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vlreward import __version__
+from vlreward.training.preparing import Run
+from vlreward.training.progress import bench_commands, reward_change
+
+__all__ = ["model_card"]
+
+
+def model_card(run: Run, state: Any, *, library: str, adapter: bool = False) -> str:
+    """The card in Markdown, with the header that hubs read.
+
+    Args:
+        run: The run.
+        state: The trainer's state; what it logged goes into the results.
+        library: The library that loads the model, as hubs name it.
+        adapter: Whether the model is an adapter to its base.
+    """
+    arguments, training = run.options.arguments, run.options.training
+    base = str(arguments.model)
+    local = Path(base).is_dir()
+    head = {
+        **({} if local else {"base_model": base}),
+        "library_name": library,
+        "pipeline_tag": "image-text-to-text",
+        "tags": ["grpo", "reinforcement-learning", "vlreward", *(["lora"] if adapter else [])],
+    }
+    data = run.samples.provenance
+    tasks = dict.fromkeys(f.shared.reward.spec.name for f in run.rewards)
+    name = Path(base).resolve().name if local else base
+    kind = "A LoRA adapter for" if adapter else "A full fine-tune of"
+    terms = [f"`{f.__name__}` x {f.weight:g}" for f in run.rewards]
+    terms += [f"`{f.__name__}` x {f.weight:g}" for f in run.extra]
+    lines = [
+        "---",
+        yaml.safe_dump(head, sort_keys=False).rstrip(),
+        "---",
+        f"# {run.start.output_dir.resolve().name}",
+        "",
+        f"{kind} `{name}`, trained with GRPO on {', '.join(tasks)} by verifiable rewards "
+        f"(vlreward {__version__}, protocol `{arguments.protocol}`).",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| data | {len(run.samples)} rows of `{Path(data.path).name}`, sha256 `{data.sha256}` |",
+        f"| rewards | {', '.join(terms)} |",
+        f"| steps | {state.global_step} of {run.schedule.questions} questions x "
+        f"{training.num_generations} completions |",
+        f"| settings | {_settings(training)} |",
+        *_results(state),
+        "",
+        "The model was asked, and has to be asked, in these words:",
+        "",
+        "```",
+        *(template.text for template in run.rows.columns.prompts.values()),
+        "```",
+        "",
+        "Measure it:" if bench_commands(run, Path(".")) else "",
+        "",
+        *(f"    {line}" for line in bench_commands(run, Path("."))),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _settings(training: Any) -> str:
+    names = ("learning_rate", "beta", "loss_type", "temperature", "top_k", "seed")
+    return ", ".join(
+        f"{n} {getattr(training, n):g}"
+        if isinstance(getattr(training, n), float)
+        else f"{n} {getattr(training, n)}"
+        for n in names
+        if hasattr(training, n)
+    )
+
+
+def _results(state: Any) -> list[str]:
+    found = []
+    change = reward_change(state.log_history)
+    if change is not None:
+        found.append(f"| reward while sampling | {change[0]:.3f} -> {change[1]:.3f} |")
+    evaluated = [row for row in state.log_history if "eval_acc" in row]
+    if evaluated:
+        first, last = evaluated[0], evaluated[-1]
+        found.append(
+            f"| held out, greedy | {first['eval_acc']:.1%} at step {first['step']} -> "
+            f"{last['eval_acc']:.1%} at step {last['step']} |"
+        )
+    return found

@@ -1,0 +1,124 @@
+"""Evaluation while training: one greedy answer to each held-out row, by the tasks' own metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from vlreward.aggregate import aggregate
+from vlreward.rewards import TaskReward
+from vlreward.scoring import score_batch
+from vlreward.task import TaskSpec
+from vlreward.tasks import get_task
+from vlreward.training.columns import Rows
+from vlreward.training.traces import TraceFile
+from vlreward.types import Completion, Score
+
+__all__ = ["Evaluation", "Scored"]
+
+_COLUMNS = ("task", "image_size", "input_size", "frame", "axis_order")
+
+
+class Scored(NamedTuple):
+    """The score of the answer to one row; picklable, for processes that share an evaluation."""
+
+    row: int
+    """Index of the row."""
+    task: str
+    """Its task."""
+    score: Score
+    """What its answer earned, metrics included."""
+
+
+class Evaluation:
+    """Scores answers as `vlreward-bench` does: with the parser, the judge and the metrics of the
+    task under the protocol of the training.
+
+    Args:
+        rows: The held-out rows.
+        rewards: The rewards of the training, one for each task.
+        traces: Where answers are written, as those of `eval`.
+    """
+
+    def __init__(
+        self, rows: Rows, rewards: Sequence[TaskReward], traces: TraceFile | None = None
+    ) -> None:
+        self.rows = rows
+        self.traces = traces
+        self._rewards = {reward.spec.name: reward for reward in rewards}
+        self._specs = {name: _measured(reward) for name, reward in self._rewards.items()}
+
+    def batches(self, rank: int, world_size: int, size: int) -> Iterable[list[int]]:
+        """The rows of one process, by index. Every process has as many batches of as many rows,
+        since they generate together; rows that fill up are answered twice and counted once.
+        """
+        count = len(self.rows)
+        mine = [i % count for i in range(rank, -(-count // world_size) * world_size, world_size)]
+        left = iter(mine)
+        while batch := list(islice(left, size)):
+            yield batch
+
+    def score(
+        self,
+        indices: Sequence[int],
+        rows: Sequence[dict[str, Any]],
+        texts: Sequence[str],
+        tokens: Sequence[Sequence[int]],
+        truncated: Sequence[bool],
+        state: Any = None,
+    ) -> list[Scored]:
+        """Score the answers of a batch, and write them to the traces.
+
+        Args:
+            indices: Which rows were answered.
+            rows: Those rows.
+            texts: An answer to each.
+            tokens: The token ids of each.
+            truncated: Whether each was cut off.
+            state: The trainer's state, whose `global_step` the traces note.
+        """
+        scores: list[Score] = []
+        for row, text, ids, cut in zip(rows, texts, tokens, truncated, strict=True):
+            reward = self._rewards[row["task"]]
+            asked = reward.row(row["solution"], **{name: row[name] for name in _COLUMNS})
+            assert asked is not None
+            completion = Completion(text, bool(cut), len(ids))
+            scores += score_batch(self._specs[row["task"]], [completion], [asked])
+        if self.traces is not None:
+            columns: dict[str, Any] = {
+                name: [row[name] for row in rows] for name in ("id", *_COLUMNS)
+            }
+            columns |= {"completion_ids": tokens, "truncated": truncated, "trainer_state": state}
+            for task in {row["task"] for row in rows}:
+                mine = [s if row["task"] == task else None for s, row in zip(scores, rows)]
+                self.traces.write(task, texts, mine, columns, mode="eval")
+        return [Scored(i, row["task"], s) for i, row, s in zip(indices, rows, scores)]
+
+    def metrics(self, scored: Iterable[Scored]) -> dict[str, float]:
+        """What the scores of all processes amount to.
+
+        Returns:
+            `acc`, the mean of the primary metric over all rows; `reward`, that of the weighted
+            terms; and of each task every metric, and the share of `answered` rows.
+        """
+        by_index = {entry.row: entry for entry in scored}
+        found: dict[str, float] = {"acc": 0.0, "reward": 0.0}
+        for task, spec in self._specs.items():
+            scores = [entry.score for entry in by_index.values() if entry.task == task]
+            if not scores:
+                continue
+            report = aggregate(spec, scores)
+            found["acc"] += report.acc * len(scores) / len(by_index)
+            found["reward"] += report.reward * len(scores) / len(by_index)
+            found |= {f"{task}/{name}": value for name, value in report.metrics.items()}
+            found[f"{task}/answered"] = report.parse_rate
+        return found
+
+
+def _measured(reward: TaskReward) -> TaskSpec:
+    """The task as the reward has it, with the metrics that rewards do without."""
+    task = reward.task
+    if isinstance(task, str):
+        task = get_task(task, protocol=reward.protocol, method=reward.method)
+    return reward.spec.model_copy(update={"metrics": task.metrics})

@@ -1,0 +1,137 @@
+"""What a person sees of a run: a line for each step that is logged, and the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vlreward._text import duration
+from vlreward.suite import SUITES
+from vlreward.training.preparing import Run
+
+__all__ = ["Progress", "closing", "eval_line", "reward_change", "step_line"]
+
+_SHARES = ("acc", "answered")
+
+
+class Progress:
+    """Prints a line for each step that is logged, and one for each evaluation.
+
+    To be mixed into the `TrainerCallback` of a trainer.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._first = 0
+        self._evaluating = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Note where and when the steps begin."""
+        self._began, self._first = time.monotonic(), state.global_step
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Print what was logged, in the first process."""
+        if not logs or not state.is_world_process_zero:
+            return
+        if "eval_acc" in logs:
+            print(eval_line(state.global_step, logs), flush=True)
+        elif "reward" in logs:
+            done = state.global_step - self._first
+            spent = time.monotonic() - self._began
+            left = spent / done * (state.max_steps - state.global_step) if done else None
+            print(step_line(state.global_step, state.max_steps, logs, left), flush=True)
+
+
+def step_line(step: int, total: int, logs: Mapping[str, Any], seconds_left: float | None) -> str:
+    """One line of a training step.
+
+    Args:
+        step: The step.
+        total: Steps of the run.
+        logs: What the trainer logged of it.
+        seconds_left: Estimated time to the end, if known.
+    """
+    terms = {
+        name[8:-5]: value
+        for name, value in logs.items()
+        if name.startswith("rewards/") and name.endswith("/mean") and value is not None
+    }
+    parts = [f"step {step:>{len(str(total))}}/{total}", f"reward {_number(logs['reward'])}"]
+    parts += [f"{name} {_number(value)}" for name, value in terms.items()]
+    if logs.get("frac_reward_zero_std"):
+        parts.append(f"groups without spread {logs['frac_reward_zero_std']:.0%}")
+    if logs.get("completions/mean_length") is not None:
+        parts.append(f"{logs['completions/mean_length']:.0f} tokens")
+    if seconds_left is not None:
+        parts.append(f"left {duration(seconds_left)}")
+    return "  ".join(parts)
+
+
+def eval_line(step: int, logs: Mapping[str, Any]) -> str:
+    """One line of an evaluation, from what the trainer logged of it."""
+    shown = {
+        name[5:]: value
+        for name, value in logs.items()
+        if name.startswith("eval_") and isinstance(value, (int, float))
+    }
+    named = [f"acc {shown['acc']:.1%}"]
+    named += [f"{n} {v:.3g}" for n, v in shown.items() if "/" in n and not n.startswith("seconds")]
+    return f"evaluation at step {step}: " + "  ".join(named)
+
+
+def reward_change(history: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    """The mean reward of the first and of the last tenth of the logged steps; None without any."""
+    rewards = [row["reward"] for row in history if row.get("reward") is not None]
+    if not rewards:
+        return None
+    window = max(1, len(rewards) // 10)
+    return sum(rewards[:window]) / window, sum(rewards[-window:]) / window
+
+
+def closing(run: Run, state: Any, *, engine: str | None = None) -> str:
+    """What a run says at its end: what changed, where the model is, and how to measure it.
+
+    Args:
+        run: The run.
+        state: The trainer's state at the end.
+        engine: The benchmark's engine for the model; None for its default.
+    """
+    out = run.start.output_dir
+    lines = [f"done: {state.global_step} steps, the model is in {out}"]
+    change = reward_change(state.log_history)
+    if change is not None:
+        lines.append(f"reward {_number(change[0])} -> {_number(change[1])} while sampling")
+    accuracies = [(row["eval_acc"], row["step"]) for row in state.log_history if "eval_acc" in row]
+    if accuracies:
+        text = f"held out, greedy: {accuracies[0][0]:.1%} -> {accuracies[-1][0]:.1%}"
+        trained = [pair for pair in accuracies if pair[1] > 0]
+        if trained:
+            best, step = max(trained, key=lambda pair: (pair[0], -pair[1]))
+            kept = getattr(state, "best_model_checkpoint", None)
+            text += f", best {best:.1%} at step {step}" + (f" ({kept})" if kept else "")
+        lines.append(text)
+    if run.rewards[0].shared.traces is not None:
+        lines.append(f"what the rewards saw: vlreward doctor {out}/traces")
+    lines += [f"measure it: {command}" for command in bench_commands(run, out, engine)]
+    return "\n".join(lines)
+
+
+def bench_commands(run: Run, model: Path, engine: str | None = None) -> list[str]:
+    """A command for each task that measures a model, on scenes that need no data where the task
+    has them."""
+    every = [SUITES.get(name) for name in SUITES]
+    found = []
+    for task in dict.fromkeys(f.shared.reward.spec.name for f in run.rewards):
+        suites = sorted((s for s in every if s.task == task), key=lambda s: s.file is not None)
+        if suites:
+            chosen = "" if engine is None else f" --engine {engine}"
+            found.append(f"vlreward-bench {suites[0].name}{chosen} --model {model}")
+    return found
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"

@@ -1,0 +1,143 @@
+"""The samples that a run trains on and evaluates: which rows, and never the same ones for both."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vlreward.data import DataError, Dataset, Provenance, load
+from vlreward.data.images import ImageFolder
+from vlreward.data.suspicious import suspicious_text
+from vlreward.errors import OptionError
+from vlreward.training.arguments import Arguments
+from vlreward.training.recipes import MIXTURE
+
+__all__ = ["load_both", "load_samples", "say_remarks", "tasks_of"]
+
+
+def load_both(
+    task: str, arguments: Arguments, *, seed: int = 0, read_sizes: bool = True
+) -> list[Dataset]:
+    """The training samples, and those for evaluation if there are any.
+
+    Args:
+        task: The task of the run; `mixture` takes rows of any.
+        arguments: The options that say which rows are read, and how.
+        seed: Seed that draws the rows of `--val_split_ratio`.
+        read_sizes: See `load_samples`.
+
+    Raises:
+        DataError: If rows are bad; if rows are trained on and evaluated.
+        OptionError: If it is not known where the images are.
+        FileNotFoundError: If there is no such file.
+    """
+    samples = load_samples(arguments.data, task, arguments, read_sizes=read_sizes)
+    ratio = arguments.val_split_ratio
+    if ratio is not None:
+        held = max(1, round(ratio * len(samples)))
+        if held >= len(samples):
+            raise DataError(
+                f"--val_split_ratio {ratio:g}: expected rows to train on, got {len(samples)}",
+                path=arguments.data,
+            )
+        order = random.Random(seed).sample(range(len(samples)), len(samples))
+        label = f"{ratio:g}@{seed}"
+        return [
+            samples.select(sorted(order[held:]), f"without {label}"),
+            samples.select(sorted(order[:held]), label),
+        ]
+    if arguments.eval_data is None and arguments.eval_split is None:
+        return [samples]
+    path = arguments.eval_data or arguments.data
+    held_out = load_samples(
+        path, task, arguments, split=arguments.eval_split, read_sizes=read_sizes
+    )
+    if twice := samples.shared_rows(held_out):
+        raise DataError(
+            f"expected other rows for evaluation than for training, got {twice} that are both: "
+            "give another file, --eval_split, or --val_split_ratio instead",
+            path=path,
+        )
+    return [samples, held_out]
+
+
+def load_samples(
+    path: str,
+    task: str,
+    arguments: Arguments,
+    *,
+    split: str | None = None,
+    read_sizes: bool = True,
+) -> Dataset:
+    """The samples of a file or data set.
+
+    Args:
+        path: As `--data` takes it.
+        task: The task of the run; `mixture` takes rows of any.
+        arguments: The options that say how rows are read.
+        split: The split, if not `--split` for `--data`.
+        read_sizes: Look into images for the sizes that rows lack, where golds lie in them.
+
+    Raises:
+        DataError: If rows are bad, or of another task; names file and row.
+        OptionError: If it is not known where the images are.
+        FileNotFoundError: If there is no such file.
+    """
+    mixed = task == MIXTURE
+    as_given: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in (
+            "schema", "columns", "gold_frame", "where", "flat_images", "allow_urls", "on_missing",
+            "on_bad_gold", "on_suspicious",
+        )
+    }  # fmt: skip
+    if split is None and path == arguments.data:
+        split = arguments.split
+    samples = load(
+        path,
+        task=None if mixed else task,
+        split=split,
+        config=arguments.data_config,
+        image_root=arguments.image_root or _beside(path),
+        read_sizes=None if read_sizes else False,
+        **as_given,
+    )
+    if samples.images is None:
+        raise OptionError(f"{path}: no image root is known: give --image-root DIR")
+    found = tasks_of(samples.provenance)
+    if not mixed and found != {task}:
+        raise DataError(
+            f"expected rows of the task {task!r}, got {', '.join(sorted(found))}; to train on "
+            f"several tasks, start with {MIXTURE!r} instead of {task!r}",
+            path=path,
+        )
+    return samples
+
+
+def _beside(path: str) -> ImageFolder | None:
+    """Where the images of a local file are unless told otherwise: beside it, or as they say."""
+    local = Path(path)
+    if not local.exists():
+        return None
+    return ImageFolder(local if local.is_dir() else local.parent, anywhere=True)
+
+
+def say_remarks(loaded: Sequence[Dataset]) -> None:
+    """What a person should know of the rows before training begins."""
+    for origin in (data.provenance for data in loaded):
+        kinds = Counter(problem.kind.replace("_", " ") for problem in origin.skipped)
+        for kind, count in kinds.items():
+            print(f"{origin.path}: {count} rows left out: {kind}", file=sys.stderr)
+        if (doubt := suspicious_text(origin)) is not None:
+            print(f"warning: {origin.path}: {doubt}", file=sys.stderr)
+
+
+def tasks_of(provenance: Provenance) -> set[str]:
+    """The tasks of the golds of a data set."""
+    if provenance.parts:
+        return set().union(*(tasks_of(part) for part in provenance.parts))
+    return {provenance.task}
