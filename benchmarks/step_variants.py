@@ -5,8 +5,8 @@
 
 Each way runs its first step to warm up and a second that counts. Times are those of the first rank,
 which waits for its GPU at their ends. Before the first step the loss of one pass is computed in the
-plain way and in the shipped one. `profile_*.json` beside OUT holds what torch's profiler saw of one
-forward and backward pass of the plain and of the shipped way.
+plain way and in the shipped one. With `--profile`, `profile_*.json` in $PROFILES holds what torch's
+profiler saw of one forward and backward pass of both; that takes minutes for the plain one.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def main() -> None:
     for name in ("model", "data", "images", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--vllm", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     parser.add_argument("--ways", nargs="*", default=list(WAYS))
     parser.add_argument("--seconds", type=float, default=420, help="no new way after so many")
     options, more = parser.parse_known_args()
@@ -78,7 +79,7 @@ def main() -> None:
         "what": f"128 completions of {run.options.training.max_completion_length} tokens, "
         "640x480 images, FSDP2, beta 0.04, Qwen2.5-VL-3B's shape, random weights",
         "machine": _machine(),
-        "arguments": more + (vllm if options.vllm else []),
+        "arguments": [*more, *(vllm if options.vllm else ())],
     }
     trainer.add_callback(Ways(trainer, options, document, started + options.seconds))
     trainer.train()
@@ -92,6 +93,7 @@ class Ways(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self.trainer, self.names, self.until = trainer, options.ways, until
         self.out: Path = options.out
+        self.profiled: bool = options.profile
         self.document = document
         self.found: dict[str, dict[str, Any]] = {}
         self.losses: dict[str, float] = {}
@@ -134,7 +136,8 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         elif state.global_step:
             model.gradient_checkpointing_enable(args.gradient_checkpointing_kwargs or {})
         self.parts.clear()
-        self.profile = name if name in ("plain", "shipped") and state.global_step % 2 == 0 else None
+        seen = self.profiled and name in ("plain", "shipped") and state.global_step % 2 == 0
+        self.profile = name if seen else None
         _wait()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -186,7 +189,9 @@ class Ways(TrainerCallback):  # type: ignore[misc]
     def _ordered(self, batch: dict[str, Any]) -> dict[str, Any]:
         from trl.trainer.utils import shuffle_sequence_dict
 
-        return (self._grouped if self.way.get("group") else shuffle_sequence_dict)(batch)
+        way = self._grouped if self.way.get("group") else shuffle_sequence_dict
+        ordered: dict[str, Any] = way(batch)
+        return ordered
 
     def _passed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         loss = self.trainer.compute_loss
@@ -250,7 +255,8 @@ def _wait() -> None:
 def _gib(kind: str) -> float | None:
     if not torch.cuda.is_available():
         return None
-    return round(getattr(torch.cuda, f"max_memory_{kind}")() / 1024**3, 2)
+    peak: float = getattr(torch.cuda, f"max_memory_{kind}")()
+    return round(peak / 1024**3, 2)
 
 
 def _machine() -> dict[str, Any]:

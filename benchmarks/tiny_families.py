@@ -33,6 +33,8 @@ def write(path: Path, family: str) -> None:
     else:
         patch = 16
         text["head_dim"] = 32
+        # As published; transformers interleaves without being told, vLLM does not.
+        text["rope_parameters"] = {**text["rope_parameters"], "mrope_interleaved": True}
         vision |= {
             "hidden_size": 128, "intermediate_size": 384, "num_heads": 4, "out_hidden_size": 192,
             "num_position_embeddings": 576, "deepstack_visual_indexes": [0, 2],

@@ -65,7 +65,7 @@ class FakeLLM:
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     module = SimpleNamespace(LLM=FakeLLM, SamplingParams=SimpleNamespace, __version__="0.26.0")
-    monkeypatch.setitem(sys.modules, "vllm", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "vllm", module)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,8 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
     return [*asked, Request("text", [{"role": "user", "content": content}])]
 
 
-def _engine(tiny_dir: Path, name: str = "vllm", **options: Any) -> Any:
+def _engine(tiny_dir: Path, *names: str, **options: Any) -> Any:
+    (name,) = names or ("vllm",)
     return make_engine(name, EngineConfig(str(tiny_dir / "qwen2.5-vl"), max_tokens=12, **options))
 
 
