@@ -128,6 +128,7 @@ class HubRows:
                 # A column of lists of images, as EasyR1 and verl have it.
                 table = table.cast_column(column, type(kind)(plain))
         self._table = table
+        self._columns = {"": table}
         self._embedded = image_columns(table.features.arrow_schema)
 
     def __iter__(self) -> Iterator[RawRow]:
@@ -153,8 +154,9 @@ class HubRows:
 
     def record(self, index: int, column: str = "") -> dict[str, Any]:
         """A row, counted from 0, with the bytes of its images; or one column of it."""
-        table = self._table.select_columns(column) if column else self._table
-        return dict(table[index])
+        if column not in self._columns:
+            self._columns[column] = self._table.select_columns(column)
+        return dict(self._columns[column][index])
 
     def source(self, name: str) -> Path | bytes:
         """The encoded image that a row keeps."""
