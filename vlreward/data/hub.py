@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def open_hub(
                 path=path,
             )
         _needed("pyarrow", path)
-        return ParquetRows(path, [path], partial(_in_any_order, path, [path]))
+        return ParquetRows(path, [path])
     datasets = _needed("datasets", path)
     try:
         if isinstance(path, str):
@@ -57,7 +56,7 @@ def open_hub(
             builder = datasets.load_dataset_builder(str(path), config)
             if any(base.__name__ == "Parquet" for base in type(builder).__mro__):
                 files = [Path(f) for f in _split_of(builder.config.data_files, split, path)]
-                return ParquetRows(path, files, partial(_in_any_order, path, files))
+                return ParquetRows(path, files)
             found = datasets.load_dataset(str(path), config)
         else:
             raise DataError(
@@ -97,13 +96,6 @@ def _needed(name: str, path: str | Path) -> Any:
             f"reading {str(path)!r} needs the library {name!r}, which is not installed: "
             "pip install 'vlreward[data]'"
         ) from error
-
-
-def _in_any_order(path: Path, files: Sequence[Path]) -> HubRows:
-    """The rows of Parquet files from the copy that `datasets` makes, once for each."""
-    datasets = _needed("datasets", path)
-    found = datasets.load_dataset("parquet", data_files=[str(file) for file in files])
-    return HubRows(path, found["train"])
 
 
 class HubRows:
