@@ -5,11 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from transformers import AutoConfig
-
-from vlreward._text import one_line
-from vlreward.engines.checkpoint import check_directory
-from vlreward.engines.values import EngineError
+from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
@@ -33,18 +29,11 @@ def prepare(options: TRLOptions) -> Run:
     arguments, training, model = options.arguments, options.training, options.model
     _check_processes(training)
     _check_reference(training, model)
-    check_directory(model.model_name_or_path)
-    try:
-        config = AutoConfig.from_pretrained(
-            model.model_name_or_path,
-            revision=model.model_revision,
-            trust_remote_code=training.trust_remote_code,
-        )
-    except (OSError, ValueError) as error:
-        raise EngineError(
-            f"no model could be read at {model.model_name_or_path!r}: {one_line(error)}. Give the "
-            "directory of a checkpoint or its name on the Hub; without network, download it first"
-        ) from error
+    config = open_config(
+        model.model_name_or_path,
+        revision=model.model_revision,
+        trust_remote_code=training.trust_remote_code,
+    )
     processor, resizing = load_processor(
         model.model_name_or_path,
         min_pixels=arguments.min_pixels,
