@@ -315,7 +315,7 @@ def sharing() -> dict[str, Any]:
     codec, model = QwenCodec(MODEL), load_model(MODEL)
     model.train()
     asked = [requests()[i] for i in (0, 6)]
-    prompts = [codec.prompt(r.messages, open_image(r.image)) for r in asked]  # type: ignore[arg-type]
+    prompts = [codec.prompt(r.messages, [open_image(r.image)]) for r in asked]  # type: ignore[arg-type]
     group = [prompt for prompt in prompts for _ in range(8)]
     drawn = np.random.default_rng(0)
     completions = [drawn.integers(20, 600, count).tolist() for count in drawn.integers(8, 48, 16)]
