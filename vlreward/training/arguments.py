@@ -72,6 +72,11 @@ class Arguments:
     where: list[str] | None = _option(  # noqa: RUF009
         None, "Conditions that rows must fit, e.g. `difficulty<0.8`."
     )
+    informative_in: str | None = _option(
+        None,
+        "A run whose traces tell which rows teach something: those are left out whose completions "
+        "all earned the same there.",
+    )
     flat_images: bool = _option(False, "Look for images by base name, directly in image_root.")
     allow_urls: bool = _option(False, "Download images that rows name by an http(s) address.")
     on_missing: str = _option(
@@ -165,12 +170,13 @@ def usage(model: str) -> str:
     )
 
 
-def short_help(prog: str, model: str) -> str:
+def short_help(prog: str, model: str, more: Sequence[Any] = ()) -> str:
     """What `--help` prints: these options, and what the tasks offer for them.
 
     Args:
         prog: The name of the command.
         model: What it takes as a model.
+        more: Data classes of the backend's own options.
     """
     from transformers import HfArgumentParser
 
@@ -181,7 +187,9 @@ def short_help(prog: str, model: str) -> str:
         "GRPO on a vision-language model with verifiable rewards. --help_all also lists every "
         "option of the trainer and the model, with the defaults of the task in front of it."
     )
-    parser = HfArgumentParser(Arguments, prog=prog, usage=usage(model), description=described)
+    parser = HfArgumentParser(
+        (Arguments, *more), prog=prog, usage=usage(model), description=described
+    )
     lines = [parser.format_help().rstrip(), "", "tasks, with their --terms and --protocol:"]
     for name in TASKS:
         task = TASKS.get(name)
