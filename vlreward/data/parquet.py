@@ -39,8 +39,9 @@ class ParquetRows:
     """Rows of one Parquet file or of several, read batch by batch.
 
     The bytes of images are read for the rows whose images are opened and for no others. Parquet has
-    no way to one row but through those before it in its row group: where that is far, as in a file
-    of one large group, `table` makes a copy with rows in any order.
+    no way to one row but through those before it in its row group. Where that is far, as in a file
+    of one large group, or once as much was passed over as a copy would read, `table` makes a copy
+    with rows in any order; reading in order never does.
 
     Args:
         path: What was asked for.
@@ -62,6 +63,7 @@ class ParquetRows:
         self._make_table = table
         self._table: Records | None = None
         self._lock = threading.Lock()
+        self._passed_over = 0.0  # bytes that were decoded to reach rows behind them
         self._cursors: dict[str, _Cursor] = {}
         self._batches: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._paths = list(files)
@@ -149,8 +151,10 @@ class ParquetRows:
         cursor = self._cursors.get(column)
         if cursor is None or cursor.group != group or cursor.next > index:
             cursor = _Cursor(group, self._starts[group], iter(()))
-        if (index - cursor.next) * each > _FAR:
-            return None
+        passed_over = (index - cursor.next) * each
+        self._passed_over += passed_over
+        if passed_over > _FAR or self._passed_over > each * self._starts[-1]:
+            return None  # here, or by now, a copy costs less
         if self._cursors.get(column) is not cursor:
             size = max(1, min(_BATCH, int(_BATCH_BYTES / each)))
             cursor.batches = self._read(group, [column] if column else None, size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vlreward.data import Dataset
-from vlreward.errors import OptionError
+from vlreward.errors import OptionError, UserError
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
@@ -142,6 +142,8 @@ def prepare_run(
     if first_here and arguments.on_bad_image == "error":
         for data in loaded:
             check_images(data, resizing, arguments.check_images)
+    if first_here:
+        _check_workers(rewards)
     if rank == 0:
         say_remarks(loaded)
     functions = reward_functions(
@@ -155,6 +157,23 @@ def prepare_run(
         options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
         schedule, start, user_rewards(arguments.rewards or ()), evaluation,
     )  # fmt: skip
+
+
+def _check_workers(rewards: Sequence[TaskReward]) -> None:
+    """Start what compares answers that cannot be settled at once; the first of them, which may come
+    after hours, would end the run otherwise."""
+    waiting = [reward.spec.name for reward in rewards if hasattr(reward.spec.judge, "quick")]
+    if not waiting:
+        return
+    from vlreward.verify import warm_up
+
+    try:
+        warm_up()
+    except RuntimeError as error:
+        raise UserError(
+            f"answers of the task {waiting[0]!r} cannot be compared, as the verifier's worker "
+            f"process does not start: {str(error).splitlines()[-1]}"
+        ) from error
 
 
 def _check_evaluation(options: Options) -> None:

@@ -21,6 +21,8 @@ __all__ = ["end_on_error", "main"]
 class _Paddle(cli.Backend):
     extra = "paddle"
     packages = ("paddle", "paddleformers")
+    prog = "vlreward-train-paddle"
+    model = "DIR"
 
     def prepare(self, argv: Sequence[str]) -> Run:
         # The libraries speak while they are imported: of compilers' caches, and of torch.

@@ -47,7 +47,7 @@ def gradient_norm(model: Any, optimizer: Any) -> float | None:
     Args:
         model: The model.
         optimizer: The optimizer that steps next; under stage2 each process has the sums of its
-            part alone.
+            part alone, which become means in the step.
 
     Returns:
         None under stage1, whose optimizer has the parts and notes the norm itself.
@@ -62,7 +62,7 @@ def gradient_norm(model: Any, optimizer: Any) -> float | None:
             values = gradient.astype("float32")
             total += (values * values).sum()
     if type(optimizer).__name__ == "GroupShardedOptimizerStage2":
-        total = paddle.to_tensor(sum_all(total.numpy()))
+        total = paddle.to_tensor(sum_all(total.numpy())) / dist.get_world_size() ** 2
     return float(total.sqrt())
 
 
