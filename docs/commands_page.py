@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Any
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
 
 import typer.main
 
@@ -34,7 +35,7 @@ def described(name: str, command: Any, level: int) -> Iterator[str]:
     yield paragraphs(command.help or "") + "\n"
     rows = [row(option) for option in command.params if not getattr(option, "hidden", False)]
     if rows:
-        yield "| | | |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        yield "| | takes | |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     for sub, inner in sorted(getattr(command, "commands", {}).items()):
         yield from described(f"{name} {sub}", inner, min(level + 1, 4))
 
@@ -44,14 +45,23 @@ def row(option: Any) -> str:
     names = ", ".join(f"`{each}`" for each in (*option.opts, *option.secondary_opts))
     if option.param_type_name == "argument":
         names = f"`{(option.metavar or option.name).upper()}`"
-    kind = "" if getattr(option, "is_flag", False) else option.type.name.lower()
-    choices = getattr(option.type, "choices", None)
-    kind = " ".join(f"`{getattr(c, 'value', c)}`" for c in choices) if choices else kind
+    kind = "" if getattr(option, "is_flag", False) else kind_of(option.type_descriptor.annotation)
     text = escaped(getattr(option, "help", None) or "")
     default = option.default
     if isinstance(default, (str, int, float)) and not isinstance(default, bool):
         text += f" Default: `{default}`."
     return f"| {names} | {kind} | {text} |"
+
+
+def kind_of(annotation: Any) -> str:
+    """What an option takes: its choices, or the name of a type."""
+    if isinstance(annotation, type):
+        values = [c.value for c in annotation] if issubclass(annotation, Enum) else []
+        return " ".join(f"`{value}`" for value in values) or annotation.__name__.lower()
+    inner = [part for part in get_args(annotation) if part is not type(None)]
+    if get_origin(annotation) is Literal:
+        return " ".join(f"`{value}`" for value in inner)
+    return " ".join(kind_of(part) for part in inner)
 
 
 def escaped(text: str) -> str:
@@ -62,5 +72,6 @@ def escaped(text: str) -> str:
 
 def paragraphs(text: str) -> str:
     """Help text as paragraphs."""
-    parts = re.split(r"\n\s*\n", inspect.cleandoc(text.replace("\b", "")))
+    text = re.sub(r"\[/?(?:bold|dim)\]", "", text.replace("\b", ""))
+    parts = re.split(r"\n\s*\n", inspect.cleandoc(text))
     return "\n\n".join(escaped(part) for part in parts)

@@ -1,4 +1,4 @@
-"""Pages of the site that are made from the programs: MkDocs calls `on_files` before it reads pages.
+"""Pages of the site that are made from the programs, beside a copy of those that are written.
 
 Commands from the programs' own options, the API from `__all__`, a gallery from drawn scenes, the
 changelog, and how to add to the package from CONTRIBUTING.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from mkdocs.plugins import event_priority
-from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
@@ -29,20 +28,31 @@ SOURCES = {
 }
 
 
-@event_priority(100)  # before the languages are told apart
-def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that are made here."""
-    made = {
+def on_config(config: Any) -> Any:
+    """Build from a copy that holds the pages made here, too; MkDocs calls this first."""
+    pages = Path(tempfile.mkdtemp(prefix="vlreward-docs-"))
+    shutil.copytree(ROOT / "docs", pages, dirs_exist_ok=True)
+    for name, content in made().items():
+        (pages / name).parent.mkdir(exist_ok=True)
+        (pages / name).write_text(content, encoding="utf-8")
+    config.docs_dir = str(pages)
+    return config
+
+
+def on_post_build(config: Any) -> None:
+    """Remove the copy."""
+    shutil.rmtree(config.docs_dir, ignore_errors=True)
+
+
+def made() -> dict[str, str]:
+    """The pages that are made, by name."""
+    return {
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "extending.md": extending(),
         "commands.md": commands_page.page(),
         "gallery.md": gallery_page.page(),
         **api_pages(),
     }
-    for name, content in made.items():
-        if files.get_file_from_path(name) is None:
-            files.append(File.generated(config, name, content=content))
-    return files
 
 
 def extending() -> str:
@@ -63,7 +73,7 @@ def api_pages() -> dict[str, str]:
         top = ".".join(module.split(".")[: 2 if module.startswith("vlreward.") else 1])
         groups.setdefault(top, []).append(module)
     pages = {
-        f"api/{top}.md": f"# {top}\n\n" + "\n".join(f"::: {name}\n" for name in names)
+        f"api/{top}.md": f"# {top}\n\n" + "\n".join(map(directive, names))
         for top, names in groups.items()
     }
     listed = "\n".join(
@@ -74,6 +84,12 @@ def api_pages() -> dict[str, str]:
         f"with an underscore, may change without notice.\n\n{listed}\n"
     )
     return pages
+
+
+def directive(module: str) -> str:
+    """What renders a module; of a package the text alone, as its modules follow."""
+    package = source(module).name == "__init__.py"
+    return f"::: {module}\n" + "    options: {members: false, show_source: false}\n" * package
 
 
 def modules(top: str, directory: Path) -> Iterator[str]:
@@ -89,8 +105,12 @@ def modules(top: str, directory: Path) -> Iterator[str]:
 
 def summary(module: str) -> str:
     """The first line of a module's docstring."""
+    text = ast.get_docstring(ast.parse(source(module).read_text(encoding="utf-8"))) or ""
+    return text.split("\n\n")[0].replace("\n", " ")
+
+
+def source(module: str) -> Path:
+    """The file of a module."""
     top, *rest = module.split(".")
     path = SOURCES[top].joinpath(*rest)
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return text.split("\n\n")[0].replace("\n", " ")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
