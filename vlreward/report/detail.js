@@ -167,7 +167,10 @@ function shapesText(shapes, most) {
 function tagNode(who, [kind, numbers, label], name, size) {
   const box = boundsOf([kind, numbers]);
   const end = who === "b" || box[0] > 0.7 * size[0]; // it ends at the shape's right, lest it leave the image
-  const css = ["tag", who, kind === "point" ? "dot" : "", end ? "end" : ""].filter(Boolean).join(" ");
+  // Beside a small shape, lest it hides what the shape is about, where there is room.
+  const [low, high] = [box[1] / size[1], box[3] / size[1]];
+  const out = kind !== "point" && high - low < 0.3 && (who === "gold" ? low > 0.07 : high < 0.93);
+  const css = ["tag", who, kind === "point" ? "dot" : "", end ? "end" : "", out ? "out" : ""].filter(Boolean).join(" ");
   const tag = el("span", { class: css, "aria-hidden": "true" }, ...textNodes([name, label].filter(Boolean).join(" ").slice(0, 40)));
   const share = (value, whole) => `${Math.min(100, Math.max(0, (100 * value) / whole))}%`;
   tag.style.left = share(end ? box[2] : box[0], size[0]);
@@ -260,7 +263,7 @@ function answersNode(row, choose) {
 
 // Everything that one run says about the sample.
 function answerNode(row, label, printed) {
-  const facts = [fact("Answer", row.a === undefined ? "none" : row.a)];
+  const facts = [fact("Answer", row.a === undefined ? "none" : row.as ? shapesText(row.as, TAGGED) : row.a)];
   if (row.w !== undefined && row.w !== row.a) facts.push(fact("As written", row.w));
   facts.push(fact("Reward", row.v.toFixed(4)));
   if (row.fr) facts.push(fact("Written in", row.fr + (row.isz ? `, input ${row.isz.join(" × ")}` : "")));

@@ -35,6 +35,9 @@ class Backend(ABC):
     model: ClassVar[str]
     """What it takes as a model, in its usage."""
 
+    more_help: ClassVar[tuple[str, ...]] = ()
+    """Further lines of `--help`."""
+
     @abstractmethod
     def prepare(self, argv: Sequence[str]) -> Run:
         """Parse a command line, load the data, and check both."""
@@ -70,7 +73,7 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
                     f"pip install 'vlreward[{backend.extra}]'"
                 )
         if {"-h", "--help"} & set(given) and "--self-test" not in given:
-            print(short_help(backend.prog, backend.model))
+            print(short_help(backend.prog, backend.model), *backend.more_help, sep="\n")
             return
         run = _prepared(backend, given)
         if not run.options.arguments.dry_run:

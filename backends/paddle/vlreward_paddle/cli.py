@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from vlreward.errors import UserError
 from vlreward.training import cli
 from vlreward.training.preparing import Run
+from vlreward_paddle.processor import use_avx2
 
 __all__ = ["end_on_error", "main"]
 
@@ -23,6 +24,7 @@ class _Paddle(cli.Backend):
     packages = ("paddle", "paddleformers")
     prog = "vlreward-train-paddle"
     model = "DIR"
+    more_help = ("--self-test: check what this machine computes; see --self-test --help",)
 
     def prepare(self, argv: Sequence[str]) -> Run:
         # The libraries speak while they are imported: of compilers' caches, and of torch.
@@ -61,6 +63,7 @@ class _Paddle(cli.Backend):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; see `vlreward.training.cli.main`."""
+    use_avx2()
     cli.main(_Paddle(), argv)
 
 

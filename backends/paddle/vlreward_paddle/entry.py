@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vlreward.engines.base import Engine, EngineConfig
+from vlreward_paddle.processor import use_avx2
 
 __all__ = ["make_engine"]
 
@@ -17,6 +18,7 @@ def make_engine(config: EngineConfig) -> Engine:
         ImportError: If paddle or paddleformers is missing; names the extra.
         EngineError: If the engine cannot start.
     """
+    use_avx2()
     try:
         from vlreward_paddle.engine import PaddleEngine
     except ImportError as error:

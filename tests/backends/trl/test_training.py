@@ -107,6 +107,27 @@ def test_qwen3_vl_trains_in_its_own_frame(argv: Callable[..., list[str]], tmp_pa
     assert len(_logs(train(run))) == 1
 
 
+def test_rows_of_several_images_are_trained_on_and_evaluated(
+    argv: Callable[..., list[str]], scenes_data: Path, tmp_path: Path
+) -> None:
+    names = sorted(path.name for path in (scenes_data / "images").iterdir())[:16]
+    rows = [
+        {"images": names[i : i + 1 + i % 3], "problem": "<image>" * (1 + i % 3) + "How many?",
+         "answer": "3"}
+        for i in range(12)
+    ]  # fmt: skip
+    data = tmp_path / "several.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    words = ("--data", data, "--output_dir", tmp_path / "out", "--val_split_ratio", 0.2)
+    run = prepare(parse(argv("counting", "qwen2.5-vl", *words, "--eval_strategy", "steps")))
+    assert len(run.rows) == 10
+    assert {len(row["images"]) for row in run.rows[:10]} == {1, 2, 3}
+    for row in run.rows[:10]:
+        parts = [part["type"] for part in row["prompt"][-1]["content"]]
+        assert parts == ["image"] * len(row["images"]) + ["text"]
+    assert len(_logs(train(run))) == 1
+
+
 def test_geometry_freezes_the_vision_tower_and_nothing_else(
     argv: Callable[..., list[str]], tmp_path: Path, checkpoint: Callable[[str], Path]
 ) -> None:
