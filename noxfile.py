@@ -161,6 +161,7 @@ def deepspeed(session: nox.Session) -> None:
 def paddle(session: nox.Session) -> None:
     """The Paddle backend, one, two and eight processes on the CPU."""
     session.install("-e", ".[paddle]", "tensorboardX", *TEST_TOOLS)
+    session.run("pip", "check")
     session.run("pytest", "tests/backends/paddle", "-m", "not slow", *session.posargs)
 
 

@@ -165,12 +165,13 @@ def usage(model: str) -> str:
     )
 
 
-def short_help(prog: str, model: str) -> str:
+def short_help(prog: str, model: str, more: Sequence[Any] = ()) -> str:
     """What `--help` prints: these options, and what the tasks offer for them.
 
     Args:
         prog: The name of the command.
         model: What it takes as a model.
+        more: Data classes of the backend's own options.
     """
     from transformers import HfArgumentParser
 
@@ -181,7 +182,9 @@ def short_help(prog: str, model: str) -> str:
         "GRPO on a vision-language model with verifiable rewards. --help_all also lists every "
         "option of the trainer and the model, with the defaults of the task in front of it."
     )
-    parser = HfArgumentParser(Arguments, prog=prog, usage=usage(model), description=described)
+    parser = HfArgumentParser(
+        (Arguments, *more), prog=prog, usage=usage(model), description=described
+    )
     lines = [parser.format_help().rstrip(), "", "tasks, with their --terms and --protocol:"]
     for name in TASKS:
         task = TASKS.get(name)

@@ -34,7 +34,8 @@ class Backend(ABC):
     """Name of the command."""
     model: ClassVar[str]
     """What it takes as a model, in its usage."""
-
+    own_options: ClassVar[tuple[type, ...]] = ()
+    """Data classes of options that its help shows besides those of all backends."""
     more_help: ClassVar[tuple[str, ...]] = ()
     """Further lines of `--help`."""
 
@@ -73,7 +74,8 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
                     f"pip install 'vlreward[{backend.extra}]'"
                 )
         if {"-h", "--help"} & set(given) and "--self-test" not in given:
-            print(short_help(backend.prog, backend.model), *backend.more_help, sep="\n")
+            options = short_help(backend.prog, backend.model, backend.own_options)
+            print(options, *backend.more_help, sep="\n")
             return
         run = _prepared(backend, given)
         if not run.options.arguments.dry_run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vlreward.engines.base import Engine, EngineConfig
 from vlreward_paddle.processor import use_avx2
+from vlreward_paddle.quiet import quiet_imports
 
 __all__ = ["make_engine"]
 
@@ -20,7 +21,8 @@ def make_engine(config: EngineConfig) -> Engine:
     """
     use_avx2()
     try:
-        from vlreward_paddle.engine import PaddleEngine
+        with quiet_imports():
+            from vlreward_paddle.engine import PaddleEngine
     except ImportError as error:
         raise ImportError(
             f"the engine 'paddle' needs {error.name!r}, which is not installed: "

@@ -110,6 +110,9 @@ def train(run: Run) -> GRPOTrainer | None:
     if args.eval_on_start and not start.step:
         trainer.evaluate()
     trainer.train(resume_from_checkpoint=start.checkpoint)
+    evaluated = args.load_best_model_at_end or run.evaluation is None
+    if not evaluated and trainer.kept.evaluated_at() != trainer.state.global_step:
+        trainer.evaluate()
     export(trainer.model, run.processor, Path(args.output_dir))
     if run.rank == 0:
         start.finish(trainer.state.max_steps)
