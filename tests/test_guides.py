@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 import typer.main
+import yaml
 from typer.testing import CliRunner
 
 from vlreward.bench.cli import app as bench
 from vlreward.cli import app as vlreward
+from vlreward.integrations.settings import Settings
 from vlreward.types import FailureCode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,6 +104,12 @@ def test_what_needs_no_data_is_executed(
             continue
         result = CliRunner().invoke(PROGRAMS[words[0]], words[1:])
         assert result.exit_code == 0, f"{line}: {result.output}"
+
+
+def test_the_options_of_easyr1s_configuration_are_settings() -> None:
+    guide = yaml.safe_load((ROOT / "docs/trainers/easyr1.yaml").read_text(encoding="utf-8"))
+    options = guide["worker"]["reward"]["reward_function_kwargs"]
+    assert Settings(**options).weights == {"correct": 1.0, "format": 0.5}
 
 
 def test_every_failure_code_has_a_remedy() -> None:
