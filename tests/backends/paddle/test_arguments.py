@@ -55,6 +55,7 @@ def test_names_of_the_original_and_of_trl_are_understood() -> None:
         (["--tensor_parallel_degree", "2"], "samples from whole models"),
         (["--pipeline_model_parallel_size", "4"], "samples from whole models"),
         (["--sep-parallel-degree", "2"], "samples from whole models"),
+        (["--bf16", "true", "--fp16_opt_level", "O1"], "expected O2"),
     ],
 )
 def test_what_cannot_be_done_is_answered_with_the_way_out(words: list[str], answer: str) -> None:
