@@ -24,8 +24,8 @@ class Bodies:
     sampling: Sampling
     extra: dict[str, Any]
 
-    def build(self, request: Request, picture: Picture | None, n: int) -> bytes:
-        """The body of a request as JSON.
+    def build(self, request: Request, picture: Picture | None, n: int) -> tuple[bytes, ...]:
+        """The body of a request as JSON, in parts.
 
         Args:
             request: What is asked.
@@ -42,9 +42,9 @@ class Bodies:
         }
         text = json.dumps(body).encode()
         if picture is None:
-            return text
+            return (text,)
         before, _, after = text.partition(_PLACE.encode())
-        return b"".join((before, picture.base64, after))  # most of it, and without escapes
+        return before, picture.base64, after  # most of it, needs no escapes and is not copied
 
     def _sampling(self, key: str) -> dict[str, Any]:
         """The sampling as fields of a body; what is None is left to the server."""
