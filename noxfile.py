@@ -75,7 +75,8 @@ def gmpy2(session: nox.Session) -> None:
 def serve(session: nox.Session) -> None:
     """The reward server, its faults included, and Parquet files."""
     session.install("-e", ".[serve,data]", *TEST_TOOLS)
-    files = ("tests/test_packing.py", "tests/bench/test_completions_file.py")
+    files = ["tests/test_packing.py", "tests/data/test_parquet.py"]
+    files += ["tests/bench/test_completions_file.py"]
     session.run("pytest", "tests/integrations/server", *files, *session.posargs)
 
 
@@ -147,6 +148,40 @@ def trl(session: nox.Session) -> None:
 
 
 @nox.session
+def guide(session: nox.Session) -> None:
+    """The commands of docs/train-trl.md, word for word: data, training, a number; full and LoRA."""
+    session.install(TORCH)
+    session.install("-e", ".[trl]", *TEST_TOOLS)
+    session.run("pytest", "tests/backends/trl/test_guide.py", *session.posargs)
+
+
+@nox.session
+def torchvision(session: nox.Session) -> None:
+    """The TRL backend with the processors that torchvision brings, which GPU users have.
+
+    Its wheel on PyPI wants CUDA; without that, the tests declare its operators, which are not used.
+    """
+    session.install(TORCH)
+    session.install("-e", ".[trl]", *TEST_TOOLS)
+    session.install("--no-deps", "torchvision==0.28.0")
+    tests = ("test_processing.py", "test_training.py", "test_adapters.py")
+    session.run("pytest", *(f"tests/backends/trl/{name}" for name in tests), *session.posargs)
+
+
+@nox.session
+def newest_trl(session: nox.Session) -> None:
+    """The TRL backend on the newest trl and transformers, whatever the metadata allow.
+
+    What fails says which of their private names has changed.
+    """
+    session.install(TORCH)
+    session.install("-e", ".[trl]", *TEST_TOOLS, "hatchling>=1.26")
+    session.install("--upgrade", "trl", "transformers", "accelerate", "peft", "datasets")
+    session.run("pip", "list")
+    session.run("pytest", "tests/backends/trl", "-m", "not slow", *session.posargs)
+
+
+@nox.session
 def deepspeed(session: nox.Session) -> None:
     """The TRL backend's scripts with ZeRO-2 and ZeRO-3 on CPUs; needs a C++ compiler."""
     session.install(TORCH, "setuptools", "wheel", "py-cpuinfo", "ninja")
@@ -160,6 +195,7 @@ def deepspeed(session: nox.Session) -> None:
 def paddle(session: nox.Session) -> None:
     """The Paddle backend, one, two and eight processes on the CPU."""
     session.install("-e", ".[paddle]", "tensorboardX", *TEST_TOOLS)
+    session.run("pip", "check")
     session.run("pytest", "tests/backends/paddle", "-m", "not slow", *session.posargs)
 
 

@@ -158,7 +158,7 @@ def _parts(trainer: Any) -> dict[str, float]:
 
     def tokenize() -> None:
         messages = [
-            prepare_multimodal_messages(row["prompt"], images=[row["image"]]) for row in rows
+            prepare_multimodal_messages(row["prompt"], images=row["images"]) for row in rows
         ]
         trainer._tokenize_prompts(copy.deepcopy(messages))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import subprocess
@@ -35,6 +37,24 @@ def test_a_task_and_a_suite_take_few_lines(root: Path, heading: str) -> None:
     section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
     lines = _BLOCK.findall(section)[0].splitlines()
     assert 10 < len(lines) <= 40
+
+
+def test_the_demos_model_is_as_large_as_they_say(root: Path) -> None:
+    path = root / "vlreward" / "data" / "tiny_vlm" / "sft" / "model.safetensors"
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    shapes = [tensor["shape"] for name, tensor in header.items() if name != "__metadata__"]
+    millions = f"{sum(map(math.prod, shapes)) / 1e6:.1f}"
+    assert f"{millions}-million-parameter" in (root / "README.md").read_text(encoding="utf-8")
+    chinese = (root / "README.zh-CN.md").read_text(encoding="utf-8")
+    assert f"{float(millions) * 100:.0f} 万参数" in chinese
+    bench = (root / "vlreward" / "bench" / "cli.py").read_text(encoding="utf-8")
+    assert f"{millions}-million-parameter" in bench
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_where_the_key_comes_from_is_said(root: Path, name: str) -> None:
+    assert "`OPENAI_API_KEY`" in (root / name).read_text(encoding="utf-8")
 
 
 def test_both_readmes_show_the_same_code(root: Path) -> None:

@@ -99,3 +99,22 @@ def test_an_unknown_preset_lists_near_matches() -> None:
 
 def test_gold_type_is_kept() -> None:
     assert isinstance(REC.gold, BoxGold)
+
+
+def test_several_images_stand_where_the_question_has_them() -> None:
+    from vlreward.types import OtherGold
+
+    def kinds(question: str) -> list[str]:
+        sample = Sample(
+            id="1",
+            question=question,
+            gold=OtherGold(task="colour", value="red"),
+            image="b.png",
+            images=("a.png", "b.png"),
+        )
+        (message,) = PromptTemplate(name="x", text="{question} Answer.").render(sample)
+        return [part.get("text", "*") for part in message["content"]]
+
+    assert kinds("Is A <image> as B <image>?") == ["Is A ", "*", " as B ", "*", "? Answer."]
+    assert kinds("<image><image>Which?") == ["*", "*", "Which? Answer."]
+    assert kinds("Which?") == ["*", "*", "Which? Answer."]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +61,23 @@ def test_what_has_no_repr_has_a_type() -> None:
     for _ in range(100_000):
         nested = [nested]
     assert short(10**5000) == "<int>"
-    assert short(nested) == "<list>"
+    assert short(nested) == "[[[[[...]]]]]"
+
+
+class _Counting:
+    seen = 0
+
+    def __repr__(self) -> str:
+        _Counting.seen += 1
+        return "x"
+
+
+@pytest.mark.parametrize("many", [list, tuple, lambda parts: dict(enumerate(parts)), set])
+def test_of_a_large_value_the_beginning_alone_is_looked_at(many: Callable[[Any], object]) -> None:
+    _Counting.seen = 0
+    assert "x" in short([many(_Counting() for _ in range(10_000))], 100)
+    assert _Counting.seen < 100
+    assert short(["a" * 9_000_000], 20) == "['" + "a" * 17 + "…"
 
 
 @given(st.text() | st.lists(st.text()), st.integers(1, 50))

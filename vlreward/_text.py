@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -25,15 +27,46 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+class _Bounded(reprlib.Repr):
+    """The beginning of a repr, in a time that does not depend on the size of what is behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 30
+
+    def repr_str(self, x: str, _level: int) -> str:
+        return repr(x[:_LONGEST])
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        if level <= 0 and x:
+            return "{...}"
+        shown = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(part, level - 1)}"
+            for key, part in islice(x.items(), self.maxdict)
+        ]
+        return f"{{{', '.join(shown + ['...'] * (len(x) > self.maxdict))}}}"
+
+    def repr_int(self, x: int, _level: int) -> str:
+        return repr(x)
+
+    def repr_instance(self, x: object, _level: int) -> str:
+        return repr(x)
+
+
+_LONGEST = 1_000
+_bounded = _Bounded()
+
+
 def short(value: object, n: int = 200) -> str:
-    """The repr of a value, cut to `n` characters.
+    """The repr of a value, cut to `n` characters; of long parts the beginning alone is looked at.
 
     Example:
         >>> short("a" * 100, 10)
         "'aaaaaaaa…"
     """
     try:
-        text = repr(value)
+        text = _bounded.repr(value)
     except (ValueError, RecursionError):  # an integer of too many digits, lists in lists in lists
         text = f"<{type(value).__name__}>"
     return text if len(text) <= n else text[: n - 1] + "…"

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from vlreward._text import short
+
 if TYPE_CHECKING:
     from vlreward.metrics.polygons import Polygon
 
@@ -39,7 +41,7 @@ class Size(NamedTuple):
         """
         if len(value) != 2 or not all(_is_positive_whole(v) for v in value):
             raise ValueError(
-                f"expected (width, height) as two positive whole numbers, got {value!r}"
+                f"expected (width, height) as two positive whole numbers, got {short(value)}"
             )
         return cls(int(value[0]), int(value[1]))
 
@@ -124,7 +126,7 @@ class Box(_Corners):
         if len(value) != 4 or not (
             _NUMBERS.issuperset(map(type, value)) or all(map(_is_number, value))
         ):
-            raise ValueError(f"expected four numbers (x1, y1, x2, y2), got {value!r}")
+            raise ValueError(f"expected four numbers (x1, y1, x2, y2), got {short(value)}")
         return cls(*value)
 
     @classmethod

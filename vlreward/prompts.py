@@ -91,10 +91,19 @@ class PromptTemplate(BaseModel):
         """The chat messages for one sample, the image before the text.
 
         The image is a bare `{"type": "image"}` entry, as processors' chat templates and TRL
-        expect it; there is none if the sample has no image.
+        expect it; there is none if the sample has no image. Several images stand where the
+        question has `<image>` for each of them, else all before the text.
         """
-        content: list[Message] = [{"type": "image"}] if sample.image is not None else []
-        content.append({"type": "text", "text": self.text_for(sample)})
+        text = self.text_for(sample)
+        images = len(sample.images) or int(sample.image is not None)
+        parts = text.split("<image>") if images > 1 else [text]
+        placed = len(parts) == images + 1
+        content: list[Message] = [] if placed else [{"type": "image"} for _ in range(images)]
+        for number, part in enumerate(parts if placed else [text]):
+            if number:
+                content.append({"type": "image"})
+            if part.strip() or not placed:
+                content.append({"type": "text", "text": part})
         messages: list[Message] = [{"role": "user", "content": content}]
         if self.system is not None:
             messages.insert(0, {"role": "system", "content": self.system})

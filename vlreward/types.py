@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from vlreward._text import short
 from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 
@@ -251,7 +252,7 @@ def _gold_of(value: Any) -> Any:
         return value
     task = value.get("task")
     if not isinstance(task, str):
-        raise ValueError(f"expected a gold with its 'task', got {value!r:.120}")
+        raise ValueError(f"expected a gold with its 'task', got {short(value, 120)}")
     from vlreward.tasks import gold_class  # the tasks build on this module
 
     return gold_class(task).model_validate(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,8 @@ def test_verdicts_lengths_and_ends_are_read_where_tools_record_them(cases: Path)
     assert [row.completion.token_count for row in predictions] == [9, 9, 9]
     reviews = count(cases / "evalscope_reviews.jsonl").rows
     assert [row.correct for row in reviews] == [True, True, False, True, True, False]
+    dump = count(cases / "verl_rollout.jsonl").rows
+    assert [row.correct for row in dump] == [True, False, True, True]
     old = count(cases / "evalscope_reviews_0.jsonl").rows
     assert [row.sample.target for row in old] == [4, 2, 6]
     log = count(cases / "inspect_log.eval").rows
@@ -231,6 +234,18 @@ def test_options_of_a_question_are_no_completions(tmp_path: Path) -> None:
         count(lines(tmp_path / "x.jsonl", {k: v for k, v in row.items() if k != "prediction"}))
 
 
+def test_what_filters_make_of_one_completion_is_not_several(tmp_path: Path) -> None:
+    rows = [
+        {"doc_id": 0, "target": "3", "filter": name, "filtered_resps": [text]}
+        for name, text in (("strict", "[invalid]"), ("flexible", "3"))
+    ]
+    file = count(lines(tmp_path / "x.jsonl", *rows))
+    assert said(file) == [("0", 0, "[invalid]")]
+    # A `filter` of anybody else is a key like others.
+    rows = [{"id": 0, "gold": 3, "filter": n, "completion": "a"} for n in (1, 2)]
+    assert said(count(lines(tmp_path / "x.jsonl", *rows))) == [("0", 0, "a"), ("0", 1, "a")]
+
+
 def test_the_raw_completion_comes_before_what_was_taken_from_it(tmp_path: Path) -> None:
     row = {"response": "I say <answer>3</answer>", "prediction": "3", "answer": "3"}
     assert said(count(lines(tmp_path / "x.jsonl", row)))[0][2] == "I say <answer>3</answer>"
@@ -247,7 +262,9 @@ def test_a_run_reads_as_it_was_written(cases: Path, tmp_path: Path) -> None:
     args = ["superclevr_test200", "-c", str(cases / "messages_groups.jsonl"), "-o", str(out)]
     assert CliRunner().invoke(app, args, catch_exceptions=False).exit_code == 0
     again = count(out / "samples_superclevr_test200.jsonl")
-    assert again.rows == count(cases / "messages_groups.jsonl").rows
+    before = count(cases / "messages_groups.jsonl").rows
+    assert [row.row for row in before] == [1, 1, 1, 2, 3]
+    assert [replace(row, row=0) for row in again.rows] == [replace(row, row=0) for row in before]
 
 
 def test_keys_of_nobody_are_read_as_the_message_proposes(cases: Path, tmp_path: Path) -> None:
@@ -300,6 +317,25 @@ def test_the_frame_of_golds_is_declared_and_what_looks_otherwise_is_said(tmp_pat
     lines(path, beside | {"gold": {"bbox": [100, 200, 500, 600], "frame": "norm1000"}})
     sample = read_recorded(path, "rec", gold_frame="original_px").rows[0].sample
     assert tuple(sample.target) == pytest.approx((64, 96, 320, 288))
+
+
+def test_images_are_named_as_rows_name_them(tmp_path: Path) -> None:
+    values: list[tuple[Any, str | None, tuple[str, ...]]] = [
+        ("a.png", "a.png", ()),
+        (["a.png"], "a.png", ()),
+        ([{"bytes": None, "path": "a.png"}, "b.png"], "a.png", ("a.png", "b.png")),
+        ({"bytes": "AAAA", "path": None}, None, ()),
+        ("data:image/png;base64,AAAA", None, ()),
+        ([], None, ()),
+    ]
+    for value, image, images in values:
+        path = lines(tmp_path / "x.jsonl", {"completion": "x", "gold": 3, "images": value})
+        sample = count(path).rows[0].sample
+        assert (sample.image, sample.images) == (image, images)
+    # Which image a box lies in is told, or not known.
+    row = {"completion": "x", "gold": [1, 2, 3, 4], "images": ["a.png", "b.png"]}
+    told = lines(tmp_path / "x.jsonl", row, row | {"image_index": 1})
+    assert [r.sample.image for r in read_recorded(told, "rec").rows] == [None, "b.png"]
 
 
 def test_a_group_is_several_answers_to_one_question_only_with_one_gold(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import Open
+from tests.browser.test_report_page import CONTRAST
 from tests.report.recorded_runs import make_row, write_run
 from vlreward.report import write_report
 
@@ -42,7 +43,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         | {"attempt": k, "raw_answer": said}
         for k, said in enumerate((3, 4, 4, 3))
     ]
-    run = write_run(root / "run", {"boxes": rows, "sums": several}, image_root="..")
+    run = write_run(
+        root / "run", {"boxes": rows, "sums": several}, image_root="..",
+        notes=["WARNING: many answers lie outside", "a remark"],
+        references=[{"model": "Published-7B", "acc": 0.9, "n": None, "source": "its paper"}],
+    )  # fmt: skip
     return write_report([run], root / "page.html")
 
 
@@ -225,16 +230,20 @@ def test_several_answers_to_a_question_stand_together(report: Path, open_page: O
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 1024, 390])
-def test_nothing_is_wider_than_the_window(
+def test_nothing_is_wider_than_the_window_or_hard_to_read(
     report: Path, open_page: Open, width: int, scheme: str
 ) -> None:
     page, watch = open_page(
-        report, "#s:suite=boxes&id=s3", viewport={"width": width, "height": 800},
+        report, "#s:id=sum%231", viewport={"width": width, "height": 800},
         color_scheme=scheme,
     )  # fmt: skip
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CONTRAST) == []
+    page.evaluate("location.hash = '#s:suite=boxes&id=s3'")
+    page.locator("#detail h3", has_text="s3").wait_for()
     picture = page.locator("#detail .picture").bounding_box()
     assert picture["x"] + picture["width"] <= width
+    assert page.evaluate(CONTRAST) == []
     table = page.locator("table.summary").evaluate("e => getComputedStyle(e).display")
     assert table == ("block" if width < 800 else "table"), "a table wherever it fits"
     assert watch.errors == []

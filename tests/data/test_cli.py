@@ -95,6 +95,7 @@ def test_the_mapping_that_the_message_proposes_is_shown_and_read(tmp_path: Path)
     args = ["--html", tmp_path / "page.html", "--image-root", tmp_path]
     refused = data("check", path, *args)
     assert refused.exit_code == 2
+    assert "  keys of the first row: pic, ask, gt_count, hard" in refused.stdout
     proposed = re.search(r"--columns (\S+)", refused.stderr)
     assert proposed is not None
     result = data("check", path, "--columns", proposed[1], *args)
@@ -142,6 +143,25 @@ def test_images_are_looked_at_as_training_looks_at_them(boxes: Path, damage: str
     assert "expected readable images, got 1 bad among 1" in result.stderr
     unseen, _ = checked(boxes, "--image-root", boxes.parent, "--check-images", "none")
     assert unseen.exit_code == 0
+
+
+def test_where_only_the_task_is_unknown_the_schema_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"problem": "How many?", "answer": "3", "images": ["a.png"]}\n')
+    result = data("check", path, "--html", tmp_path / "page.html")
+    assert result.exit_code == 2
+    assert "  schema: easyr1" in result.stdout
+    assert "cannot tell the task" in result.stderr
+
+
+def test_rows_that_may_be_left_out_are_no_failure(tmp_path: Path) -> None:
+    path = rows_of(tmp_path, [GOOD, (9, 9, 1, 1), (0.1, 0.1, 0.2, 0.2)])
+    options = ("--image-root", tmp_path, "--on-bad-gold", "skip", "--on-suspicious", "keep")
+    result, _ = checked(path, *options)
+    assert result.exit_code == 0, result.output
+    assert "  1 rows left out:" in result.stdout
+    assert "suspicious rows:" in result.stdout
+    assert "--gold-frame norm1" in result.stdout
 
 
 def test_each_file_is_told_though_one_is_bad(boxes: Path, tmp_path: Path) -> None:

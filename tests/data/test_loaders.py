@@ -493,6 +493,10 @@ class TestImages:
         assert load(path, image_root=coco, read_sizes=False)[0].image_size is None
         assert load(path, image_root=coco)[0].image_size == Size(48, 64)
 
+    def test_sizes_may_be_written_as_texts(self, write: Write) -> None:
+        data = load(write("x.json", [_rec(width="640", height="428")]))
+        assert data[0].image_size == Size(640, 428)
+
     def test_declared_sizes_are_compared(self, write: Write, coco: Path) -> None:
         row = _rec(image="train2014/turned.jpg", solution=[1, 2, 30, 40], width=64, height=48)
         data = load(write("x.json", [row]), image_root=coco, read_sizes=True)

@@ -314,3 +314,10 @@ def test_golds_of_recorded_completions_are_looked_at(tmp_path: Path) -> None:
     findings = {f.name: f for f in diagnose(read_observations(path, task="rec"))}
     assert findings["golds"].value == 1.0
     assert "ratios" in findings["golds"].note
+
+
+def test_rollouts_that_verl_recorded_have_groups(root: Path) -> None:
+    path = root / "tests" / "cases" / "data" / "recorded" / "verl_rollout.jsonl"
+    over = run(str(path), "--task", "counting", "--max-zero-std", "0.4")
+    assert over.exit_code == 1
+    assert "50.0%" in over.output

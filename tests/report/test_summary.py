@@ -35,7 +35,7 @@ def test_metrics_warnings_notes_and_published_numbers_stand_on_the_summary(tmp_p
     summary = _section(html, "summary")
     assert "<dt>mae</dt><dd>3.25</dd>" in summary
     assert '<p class="warning"><b aria-label="Warning">⚠</b> 314 of 4604 answers' in summary
-    assert '<p class="remark">a draw of &lt;more&gt; than there are</p>' in summary
+    assert "<li>a draw of &lt;more&gt; than there are</li>" in summary
     assert "published, Published-7B" in summary
     assert "88.6 %" in summary
     assert "n = 1,200, its paper" in summary
@@ -56,6 +56,16 @@ def test_the_demo_warns_of_nothing_that_nobody_can_act_on(tmp_path: Path) -> Non
     assert 'class="notes" role="note"' not in html
     assert "--image-root" not in _section(html, "samples")
     assert "images that did not come with them" in _section(html, "summary")
+
+
+def test_names_of_another_machine_are_no_warning(tmp_path: Path) -> None:
+    (tmp_path / "here.png").write_bytes(b"")
+    names = ("/home/somebody/images/0.png", str(tmp_path / "here.png"))
+    rows = [make_row("rec", name, BOX, "<answer></answer>", BOX, image=name) for name in names]
+    report = build_report([write_run(tmp_path / "run", {"val": rows})], tmp_path / "p.html")
+    (note,) = report.notes
+    assert note.startswith(f"image outside the image root: 1 ({names[1]})"), "an option helps"
+    assert "name 1 images that did not come with them" in report.html
 
 
 def test_images_that_should_be_there_are_still_a_warning(tmp_path: Path) -> None:

@@ -89,6 +89,23 @@ def test_training_and_benchmark_stand_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "best"), [("trl", "best: 0.4167 at checkpoint-1"), ("paddle", None)]
+)
+def test_what_the_backends_wrote(root: Path, tmp_path: Path, name: str, best: str | None) -> None:
+    """Of two short runs on a CPU: TRL 1.16 and later on transformers, and PaddleFormers."""
+    state = (root / "tests" / "cases" / "training" / f"{name}.json").read_bytes()
+    (tmp_path / "trainer_state.json").write_bytes(state)
+    curves = read_training(tmp_path)
+    assert curves is not None
+    assert next(iter(curves.curves)) == "eval_acc"
+    shown = list(curves.curves)[:12]
+    assert {"reward", "rewards/counting_exact/mean", "eval_counting/acc"} <= set(shown)
+    assert not any("seconds" in name for name in shown)
+    assert (best in curves.notes) if best else not curves.notes
+    assert "eval_acc over" in build_report([tmp_path], tmp_path / "p.html").html
+
+
+@pytest.mark.parametrize(
     "content",
     ["", "[]", "{}", '{"global_step": 1}', '{"global_step": 1, "log_history": [{"loss": 1}]}',
      '{"global_step": "x", "log_history": []}', "[" * 100_000],

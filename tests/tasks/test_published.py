@@ -76,6 +76,9 @@ def test_formats_equal_the_naive_rules(text: str) -> None:
     structure = r"<think>.*?</think>\s*<answer>.*?"
     paddlemix = structure + r"\{.*\[\d+,\s*\d+,\s*\d+,\s*\d+\].*\}.*?</answer>"
     assert compat.paddlemix_training_format(text) == bool(re.fullmatch(paddlemix, text, re.DOTALL))
+    # VLM-R1 src/open-r1-multimodal/src/open_r1/vlm_modules/qwen_module.py, format_reward_rec
+    found = re.search(paddlemix, text, re.DOTALL) is not None
+    assert compat.vlm_r1_training_format(text) == found
     r1_v = structure + "</answer>"
     assert compat.r1_v_training_format(text) == bool(re.fullmatch(r1_v, text, re.DOTALL))
 

@@ -17,6 +17,8 @@ from vlreward.training.cli import Backend, main
 class Idle(Backend):
     extra = "idle"
     packages: ClassVar[tuple[str, ...]] = ("json",)
+    prog = "idle"
+    model = "MODEL"
 
     def __init__(self, error: Exception | None = None, rank: int = 0) -> None:
         self.error = error
@@ -60,6 +62,28 @@ def test_what_a_user_can_mend_is_one_message(error: Exception, code: int, capsys
         main(Idle(error), [])
     assert stopped.value.code == code
     assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_messages_of_the_library_speak_of_options(capsys: Any) -> None:
+    """Not of its Python arguments, which the command line does not have."""
+    error = DataError("images are missing: say flat_images=True or on_missing='skip', schema=...")
+    with pytest.raises(SystemExit):
+        main(Idle(error), [])
+    said = capsys.readouterr().err
+    assert "say --flat_images or --on_missing skip, --schema ..." in said
+
+
+def test_only_the_first_process_speaks_at_once(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others have the same to say, and the launcher ends them by then."""
+    waited: list[float] = []
+    monkeypatch.setattr("vlreward.training.cli.time.sleep", waited.append)
+    for rank, waits in (("0", 0), ("3", 1)):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        with pytest.raises(SystemExit):
+            main(Idle(DataError("no rows")), [])
+        assert len(waited) == waits
 
 
 def test_a_bug_shows_its_traceback() -> None:

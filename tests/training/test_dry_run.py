@@ -82,7 +82,9 @@ def test_a_protocol_of_whole_numbers_has_a_perfect_answer_too(
     file = scenes_data / "rec.jsonl"
     run = prepare(file, "rec", "norm1000", protocol="vlm-r1")
     (perfect, _) = rewards_text(run).splitlines()
-    assert re.search(r"perfect answer: 0\.9\d* = iou 0\.9.*\[\d+, \d+, \d+, \d+\]", perfect)
+    assert re.search(
+        r"perfect answer: 1\.9\d* = iou 0\.9\d*, format 1 .*\[\d+, \d+, \d+, \d+\]", perfect
+    ), "both of VLM-R1's rewards, of weight 1 each"
 
 
 def test_data_and_frame_are_named(scenes_data: Path, prepare: _Prepare) -> None:

@@ -9,21 +9,23 @@ from typing import Any
 import pytest
 
 from vlreward.data import DataError
-from vlreward.errors import OptionError
+from vlreward.errors import OptionError, UserError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.registry import UnknownNameError
 from vlreward.resizing import Resizing
 from vlreward.tasks import get_task
-from vlreward.training.arguments import Arguments
+from vlreward.training.arguments import Arguments, Options
 from vlreward.training.preparing import (
     columns_for,
+    prepare_run,
     reward_functions,
     reweighted,
     task_rewards,
 )
 from vlreward.training.rewards import TermReward
 from vlreward.training.samples import load_samples, tasks_of
+from vlreward.verify import shutdown
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 
@@ -135,3 +137,28 @@ def test_columns_take_the_prompt_and_frame_of_the_options(scenes_data: Path) -> 
     unknown = _arguments(file, prompt="rec-r2")
     with pytest.raises(UnknownNameError, match="did you mean 'rec-r1'"):
         columns_for(samples, unknown, rewards, RESIZING, "qwen2_5_vl")
+
+
+def test_a_verifier_that_cannot_start_is_found_before_the_first_step(
+    scenes_data: Path, training_options: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ended at the first answer that needed it; the dry run said that all was well."""
+    (tmp_path / "math_verify.py").write_text("raise ModuleNotFoundError('No module math_verify')")
+    monkeypatch.syspath_prepend(tmp_path)
+    shutdown()  # workers that are up already have what they need
+    options = Options(
+        "geometry",
+        Arguments(data=str(scenes_data / "geometry.jsonl"), image_root=str(scenes_data)),
+        training_options(tmp_path / "out"),
+    )
+    given: Any = (options, None, None, RESIZING)
+    places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
+    try:
+        with pytest.raises(
+            UserError, match=r"'geometry' cannot be compared.*No module math_verify"
+        ):
+            prepare_run(*given, **places)
+    finally:
+        monkeypatch.undo()
+        shutdown()
+    assert prepare_run(*given, **places).rewards

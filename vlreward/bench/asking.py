@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -51,7 +52,7 @@ class Asker:
     _identity: dict[str, Any] = field(init=False)
     _drawn: Counter[str] = field(default_factory=Counter)
     _last: tuple[Sample, Request] | None = None
-    _hashed: tuple[Path | bytes | None, str | None] = (None, None)
+    _hashed: tuple[tuple[Path | bytes | None, ...], str | None] = ((None,), None)
 
     def __post_init__(self) -> None:
         self._identity = self.engine.describe()
@@ -61,12 +62,13 @@ class Asker:
         if self._last is None or self._last[0] is not sample:
             messages = self.prompts.get(sample.task, self.prompt).render(sample)
             image = self._image(sample.image)
-            if image != self._hashed[0]:
-                self._hashed = image, None if image is None else image_sha256(image)
+            images = tuple(map(self._source, sample.images))
+            if (image, *images) != self._hashed[0]:
+                self._hashed = (image, *images), _digest(images or (image,))
             digest = self._hashed[1]
             key = request_key(messages, digest, self._identity)
             group = None if self.engine.sampling.greedy else key
-            first = Request(key, messages, image, {"id": sample.id}, group, digest)
+            first = Request(key, messages, image, {"id": sample.id}, group, digest, images)
             self._last = sample, first
         first = self._last[1]
         if first.group is None:
@@ -77,6 +79,15 @@ class Asker:
         return replace(first, key=key)
 
     def _image(self, name: str | None) -> Path | bytes | None:
-        if name is None:
-            return None
+        return None if name is None else self._source(name)
+
+    def _source(self, name: str) -> Path | bytes:
         return Path(name) if self.images is None else self.images.source(name)
+
+
+def _digest(images: Sequence[Path | bytes | None]) -> str | None:
+    """The digest of the image, or of those of several; None without one."""
+    digests = [image_sha256(image) for image in images if image is not None]
+    if len(digests) < 2:
+        return digests[0] if digests else None
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -50,7 +50,8 @@ def run_command(options: RunOptions) -> list[Evaluation]:
     suites = [get_suite(name) for name in options.suites]
     if not any(suite.file for suite in suites) and not options.completions:
         unread = {"data", "data_root", "image_root", "flat_images", "on_missing"}
-        unread |= {"columns", "gold_frame"}
+        unread |= {"columns", "gold_frame", "on_suspicious", "where", "split", "on_bad_image"}
+        unread |= {"allow_urls"}
         options.refuse("a suite that is generated", unread)
     _check_directory(options.out)
     expectations = [_expectation(text, options.suites) for text in options.expect or ()]

@@ -55,7 +55,7 @@ def _write(log: zipfile.ZipFile, evaluation: Evaluation, now: str, key: str) -> 
             prompt = evaluation.prompt.text_for(sample)
         except ValueError:  # recorded completions may come without the question
             prompt = evaluation.prompt.text
-        found = _sample(row, prompt, model)
+        found = _sample(row, prompt, sample.gold.text(), model)
         _put(log, f"samples/{_clean(row.id)}_epoch_{found['epoch']}.json", found)
         kept = ("id", "epoch", "input", "target", "metadata", "scores")
         summaries.append({**{name: found[name] for name in kept}, "completed": True})
@@ -102,8 +102,7 @@ def _results(evaluation: Evaluation) -> dict[str, Any]:
     return {"total_samples": report.n, "completed_samples": report.n, "scores": scores}
 
 
-def _sample(row: SampleRow, prompt: str, model: str) -> dict[str, Any]:
-    target = {key: value for key, value in row.gold.items() if key != "task"}
+def _sample(row: SampleRow, prompt: str, target: str, model: str) -> dict[str, Any]:
     answer = None if row.answer is None else _text(row.answer)
     why = None if row.failure is None else f"{row.failure.code}: {row.failure.detail}"
     said = {"role": "assistant", "content": row.completion, "source": "generate"}
@@ -113,7 +112,7 @@ def _sample(row: SampleRow, prompt: str, model: str) -> dict[str, Any]:
         "id": row.id,
         "epoch": 1 + (row.attempt or 0),
         "input": prompt,
-        "target": _text(next(iter(target.values())) if len(target) == 1 else target),
+        "target": target,
         "messages": [{"role": "user", "content": prompt, "source": "input"}, said],
         "output": {
             "model": model,
@@ -126,7 +125,7 @@ def _sample(row: SampleRow, prompt: str, model: str) -> dict[str, Any]:
         },
         "metadata": {
             **row.metadata, "image": row.image, "image_size": row.image_size,
-            "reward": row.value, "terms": row.terms,
+            "gold": row.gold, "reward": row.value, "terms": row.terms,
         },
     }  # fmt: skip
 

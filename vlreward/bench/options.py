@@ -79,6 +79,21 @@ class RunOptions(EngineConfig):
         str | None,
         _option("Data", help="Frame of the golds, e.g. norm1000, norm1:xywh; default: pixels."),
     ] = None
+    on_suspicious: Annotated[
+        Literal["error", "keep"],
+        _option(
+            "Data",
+            help="What to do where more than 1 % of the data's golds look as if their frame were "
+            "another one.",
+        ),
+    ] = "error"
+    where: Annotated[
+        list[str] | None,
+        _option("Data", help="Condition that rows must fit, e.g. difficulty<0.8; may come again."),
+    ] = None
+    split: Annotated[
+        str | None, _option("Data", help="Split of --data, if not the suite's own.")
+    ] = None
     data_root: Annotated[
         Path | None, _option("Data", help="Directory of the suites' data files.")
     ] = None
@@ -108,6 +123,18 @@ class RunOptions(EngineConfig):
             "Data", help="What to do about samples whose image is missing; never another instead."
         ),
     ] = "error"
+    on_bad_image: Annotated[
+        Literal["error", "skip"],
+        _option(
+            "Data",
+            help="skip leaves out and counts samples whose image is damaged, too large or too "
+            "narrow; by default each is a sample without an answer.",
+        ),
+    ] = "error"
+    allow_urls: Annotated[
+        bool,
+        _option("Data", "--allow-urls", help="Download images that rows name by an address."),
+    ] = False
     flat_images: Annotated[
         bool,
         _option(
@@ -222,7 +249,8 @@ class RunOptions(EngineConfig):
 ASKING_FIELDS = frozenset(
     {
         *(field.name for field in dataclasses.fields(EngineConfig) if field.name != "family"),
-        *("sample_num", "draw", "limit", "on_missing", "engine", "samples", "max_error_rate"),
+        *("sample_num", "draw", "limit", "on_missing", "on_bad_image", "allow_urls", "where"),
+        *("split", "engine", "samples", "max_error_rate"),
     }
 )
 """What matters only where a model is asked."""

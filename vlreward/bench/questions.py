@@ -26,6 +26,8 @@ class Recorded:
     """The verdict of whoever recorded it, if the file has one."""
     attempt: int = 0
     """Which completion of its question this is, from 0; the samples of one question have one id."""
+    row: int = 0
+    """Number of its row in the file, counted from 1."""
 
 
 class Questions:
@@ -76,16 +78,14 @@ class Questions:
             alike = (sample.question, sample.gold.text(), sample.image)
             self._alike += alike in self._asked
             self._asked.add(alike)
-        # lm-eval writes the same completions again for each of its filters.
-        name = str(row.get("filter"))
-        if self._filters.setdefault(sample.id, (name, len(self.rows)))[0] != name:
-            place = self._filters[sample.id][1]
-            before = self.rows[place : place + len(replies)]
-            if [r.text for r in replies] == [r.completion.text for r in before]:
-                self._filtered += 1
-                if correct != before[0].correct:  # the filters disagree
-                    self.rows[place] = replace(before[0], correct=None)
-                return
+        # lm-eval writes a document again for each of its filters: that is no further answer.
+        name = str(row.get("filter")) if "filtered_resps" in row else ""
+        first_name, place = self._filters.setdefault(sample.id, (name, len(self.rows)))
+        if first_name != name:
+            self._filtered += 1
+            if correct != self.rows[place].correct:  # the filters disagree
+                self.rows[place] = replace(self.rows[place], correct=None)
+            return
         for reply in replies:
             tokens = reply.tokens if reply.tokens is not None else row.get("token_count")
             cut = row.get("truncated") is True or row.get("finish_reason") == "length"
@@ -93,7 +93,8 @@ class Questions:
                 reply.text, reply.truncated or cut, tokens if type(tokens) is int else None
             )
             verdict = correct if len(replies) == 1 else None
-            self.rows.append(Recorded(sample, completion, verdict, self._attempts[sample.id]))
+            attempt = self._attempts[sample.id]
+            self.rows.append(Recorded(sample, completion, verdict, attempt, raw.number))
             self._attempts[sample.id] += 1
             self._missing += reply.missing
 

@@ -48,7 +48,15 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         *("custom_id", "id", "question_id", "doc_id", "uid", "pid", "qid"),
         *("sample_score.group_id", "group_id", "index", "sample_id"),
     ),
-    "correct": ("correct", "is_correct", "true_false", "hit", "sample_score.score", "scores"),
+    "correct": (
+        "correct",
+        "is_correct",
+        "true_false",
+        "hit",
+        "sample_score.score",
+        "scores",
+        "acc",
+    ),
 }
 """Keys by what is read from them, the first that has a value counts; `a.b` is `b` of `a`."""
 

@@ -49,7 +49,7 @@ def _separated(path: Path) -> Iterator[RawRow]:
                 line = reader.line_num
                 yield RawRow(number, _cells(row), line)
     except (UnicodeDecodeError, csv.Error) as error:
-        quote = "; a quote that opens there is not closed in its cell"
+        quote = "; a quote that opens there is not closed in its cell: close it, or double it"
         raise DataError(
             f"line {line + 1}: expected a table of {'tab' if mark != ',' else 'comma'}-separated "
             f"UTF-8 text: {error}{quote if isinstance(error, csv.Error) else ''}",

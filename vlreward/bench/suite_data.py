@@ -12,6 +12,7 @@ from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.missing import check_images
 from vlreward.data.sampling import Sampler
+from vlreward.data.suspicious import suspicious_text
 from vlreward.suite import Suite
 
 __all__ = ["image_source", "load_suite", "read_data"]
@@ -43,7 +44,11 @@ def load_suite(suite: Suite, options: RunOptions, file: Path | None, sampler: Sa
     if options.limit is not None and options.limit < len(dataset):
         dataset = dataset[: options.limit]
     # Only the images of the samples that were drawn need to be there.
-    return check_images(dataset, options.on_missing)
+    dataset = check_images(dataset, options.on_missing, options.on_bad_image)
+    if (doubt := suspicious_text(dataset.provenance)) is not None:
+        origin = dataset.provenance
+        dataset.provenance = replace(origin, remarks=(*origin.remarks, f"WARNING: {doubt}"))
+    return dataset
 
 
 def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
@@ -78,9 +83,11 @@ def read_data(suite: Suite, options: RunOptions, path: Path, name: str | None = 
         task=suite.task,
         columns=None if options.completions else options.columns,
         gold_frame=options.gold_frame,
-        split=suite.split if path.is_dir() else None,
-        image_root=None if images is None else images.root,
-        flat_images=options.flat_images,
+        split=options.split or (suite.split if path.is_dir() else None),
+        where=options.where,
+        image_root=images,
+        allow_urls=options.allow_urls,
+        on_suspicious=options.on_suspicious,
         on_missing="keep",
         name=name,
     )
@@ -94,7 +101,8 @@ def image_source(suite: Suite, options: RunOptions, data: Path | None) -> ImageF
         if root is not None and suite.images is not None:
             there = (root / suite.images, (root / suite.images).parent)
             root = next((path for path in there if path.is_dir()), root)
-    return None if root is None else ImageFolder(root, options.flat_images)
+    anywhere = options.image_root is None
+    return None if root is None else ImageFolder(root, options.flat_images, anywhere)
 
 
 def _scenes(suite: Suite, n: int, out: Path) -> Dataset:

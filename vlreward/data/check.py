@@ -9,10 +9,10 @@ from typing import Any
 
 from vlreward._text import one_line
 from vlreward.data.dataset import Dataset, Provenance
-from vlreward.data.errors import DataError, RowProblem
-from vlreward.data.loaders import load
+from vlreward.data.errors import DataError, RowProblem, UnknownSchemaError
+from vlreward.data.loaders import load, open_rows
 from vlreward.data.missing import check_images
-from vlreward.data.schemas import all_schemas
+from vlreward.data.schemas import all_schemas, named_schema, schema_of
 from vlreward.data.suspicious import refuse_suspicious
 from vlreward.families import ModelFamily
 from vlreward.frames import AxisOrder, Frame
@@ -94,11 +94,16 @@ def check_data(
     Raises:
         OptionError: If an option is wrong in itself.
     """
-    kept = {"on_missing": "keep", "on_bad_gold": "skip", "on_suspicious": "keep"}
+    kept = {
+        "on_missing": "keep",
+        "on_bad_image": "error",
+        "on_bad_gold": "skip",
+        "on_suspicious": "keep",
+    }
     try:
         dataset = load(path, task=task, **{**options, **kept})
     except (DataError, FileNotFoundError) as error:
-        return Checked(str(path), problems=(str(error),))
+        return Checked(str(path), _glimpse(path, options), problems=(str(error),))
     origin = dataset.provenance
     samples = tuple(dataset[i] for i in range(min(SHOWN, len(dataset))))
     problems = [*_bad_golds(origin, options), *_bad_images(dataset, family, decode, options)]
@@ -117,6 +122,20 @@ def check_data(
         lists={name: rows for name, rows in lists.items() if rows},
         problems=tuple(problems),
     )
+
+
+def _glimpse(path: str | Path, options: dict[str, Any]) -> dict[str, str]:
+    """The schema and the keys of the first row, where there is one."""
+    try:
+        rows = open_rows(path, split=options.get("split"), config=options.get("config"))
+        row = next(iter(rows)).value
+        keys = {"keys of the first row": ", ".join(map(str, row))}
+        schema = named_schema(options.get("schema")) or schema_of(row, path=path)
+    except UnknownSchemaError:
+        return keys
+    except (DataError, OSError, StopIteration, TypeError, ValueError):
+        return {}
+    return {"schema": schema.name, **keys}
 
 
 def _facts(

@@ -17,6 +17,7 @@ from vlreward.types import Sample
 __all__ = ["page"]
 
 _SIDE = 1024
+_SMALLEST = 400  # pixels at which a small image is shown
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
   color: #1a1a1a; background: #fff; }
@@ -79,7 +80,8 @@ def _picture(one: Checked, sample: Sample) -> str:
     shapes = () if spec.shapes is None else spec.shapes(sample.target)
     drawn = "".join(map(_shape, shapes))
     return (
-        f'<svg role="img" aria-label="{escape(sample.gold.text(), quote=True)}" width="{width}" '
+        f'<svg role="img" aria-label="{escape(sample.gold.text(), quote=True)}" '
+        f'width="{max(width, _SMALLEST)}" '
         f'viewBox="0 0 {width} {height}"><image href="data:image/jpeg;base64,{data}" '
         f'width="{width}" height="{height}"/>{drawn}</svg>'
     )

@@ -8,6 +8,17 @@ from typing import Annotated, Literal
 import typer
 
 from vlreward.command_line import AxisOrderOption, Family, FrameOption, Group
+from vlreward.data.options import (
+    AllowUrls,
+    Columns,
+    GoldFrameOption,
+    OnBadGold,
+    OnBadImage,
+    OnMissing,
+    OnSuspicious,
+    SchemaOption,
+    WhereOption,
+)
 
 __all__ = ["app"]
 
@@ -94,17 +105,9 @@ def check(
     task: Annotated[
         str | None, typer.Option(help="Name of the task, where the data does not tell.")
     ] = None,
-    schema: Annotated[
-        str | None, typer.Option(help="Schema of the rows, where the keys do not tell.")
-    ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(help="What is read from which column: gold=answer,image=images,..."),
-    ] = None,
-    gold_frame: Annotated[
-        str | None,
-        typer.Option(help="Frame of the golds: norm1000, original_px:xywh, ..."),
-    ] = None,
+    schema: SchemaOption = None,
+    columns: Columns = None,
+    gold_frame: GoldFrameOption = None,
     family: Family = None,
     frame: FrameOption = None,
     axis_order: AxisOrderOption = None,
@@ -112,18 +115,18 @@ def check(
     config: Annotated[
         str | None, typer.Option(help="Configuration of a data set that has several.")
     ] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(help="Condition on a column, e.g. 'difficulty<0.8'.")
-    ] = None,
+    where: WhereOption = None,
     image_root: Annotated[
         Path | None, typer.Option(help="Directory that image names are relative to.")
     ] = None,
     flat_images: Annotated[
         bool, typer.Option("--flat-images", help="All images lie directly in --image-root.")
     ] = False,
-    allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="Download images that rows name by address.")
-    ] = False,
+    allow_urls: AllowUrls = False,
+    on_missing: OnMissing = "error",
+    on_bad_image: OnBadImage = "error",
+    on_bad_gold: OnBadGold = "error",
+    on_suspicious: OnSuspicious = "error",
     check_images: Annotated[
         Literal["all", "headers", "sample", "none"],
         typer.Option(help="Which images to look at: decode all, read headers, decode 1,000, none."),
@@ -169,6 +172,10 @@ samples; with golds drawn on their images in a page.
                 image_root=image_root,
                 flat_images=flat_images,
                 allow_urls=allow_urls,
+                on_missing=on_missing,
+                on_bad_image=on_bad_image,
+                on_bad_gold=on_bad_gold,
+                on_suspicious=on_suspicious,
             )
             for file in files
         ]

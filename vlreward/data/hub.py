@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ _BATCH = 1000
 def open_hub(
     path: str | Path, *, split: str | None = None, config: str | None = None
 ) -> HubRows | ParquetRows:
-    """Open a data set with the `datasets` library, or a Parquet file as it is.
+    """Open a data set with the `datasets` library, or Parquet files as they are.
 
     Args:
         path: A directory written by `save_to_disk`, a `.parquet` file, a directory of Parquet
@@ -46,7 +45,7 @@ def open_hub(
                 path=path,
             )
         _needed("pyarrow", path)
-        return ParquetRows(path, partial(_in_any_order, path))
+        return ParquetRows(path, [path])
     datasets = _needed("datasets", path)
     try:
         if isinstance(path, str):
@@ -54,6 +53,10 @@ def open_hub(
         elif (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
             found = datasets.load_from_disk(str(path))
         elif path.is_dir() and any(path.rglob("*.parquet")):
+            builder = datasets.load_dataset_builder(str(path), config)
+            if any(base.__name__ == "Parquet" for base in type(builder).__mro__):
+                files = [Path(f) for f in _split_of(builder.config.data_files, split, path)]
+                return ParquetRows(path, files)
             found = datasets.load_dataset(str(path), config)
         else:
             raise DataError(
@@ -67,16 +70,22 @@ def open_hub(
             f"datasets cannot read it: {type(error).__name__}: {error}", path=path
         ) from (error)
     if isinstance(found, datasets.DatasetDict):
-        if split is None and len(found) > 1:
-            raise DataError(
-                f"expected one split, got {', '.join(sorted(found))}: name one with --split",
-                path=path,
-            )
-        name = split if split is not None else next(iter(found))
-        if name not in found:
-            raise DataError(f"no split {name!r}; there are {', '.join(sorted(found))}", path=path)
-        found = found[name]
+        found = _split_of(found, split, path)
     return HubRows(path, found)
+
+
+def _split_of(found: Mapping[Any, Any], split: str | None, path: str | Path) -> Any:
+    """The split that is asked for, or the only one."""
+    names = {str(name): name for name in found}
+    if split is None and len(names) > 1:
+        raise DataError(
+            f"expected one split, got {', '.join(sorted(names))}: name one with --split",
+            path=path,
+        )
+    name = split if split is not None else next(iter(names))
+    if name not in names:
+        raise DataError(f"no split {name!r}; there are {', '.join(sorted(names))}", path=path)
+    return found[names[name]]
 
 
 def _needed(name: str, path: str | Path) -> Any:
@@ -87,12 +96,6 @@ def _needed(name: str, path: str | Path) -> Any:
             f"reading {str(path)!r} needs the library {name!r}, which is not installed: "
             "pip install 'vlreward[data]'"
         ) from error
-
-
-def _in_any_order(path: Path) -> HubRows:
-    """The rows of a Parquet file from the copy that `datasets` makes, once for each file."""
-    datasets = _needed("datasets", path)
-    return HubRows(path, datasets.load_dataset("parquet", data_files=str(path))["train"])
 
 
 class HubRows:
@@ -117,6 +120,7 @@ class HubRows:
                 # A column of lists of images, as EasyR1 and verl have it.
                 table = table.cast_column(column, type(kind)(plain))
         self._table = table
+        self._columns = {"": table}
         self._embedded = image_columns(table.features.arrow_schema)
 
     def __iter__(self) -> Iterator[RawRow]:
@@ -142,8 +146,9 @@ class HubRows:
 
     def record(self, index: int, column: str = "") -> dict[str, Any]:
         """A row, counted from 0, with the bytes of its images; or one column of it."""
-        table = self._table.select_columns(column) if column else self._table
-        return dict(table[index])
+        if column not in self._columns:
+            self._columns[column] = self._table.select_columns(column)
+        return dict(self._columns[column][index])
 
     def source(self, name: str) -> Path | bytes:
         """The encoded image that a row keeps."""

@@ -180,6 +180,12 @@ def open_rows(
         ImportError: If it needs the extra `data`.
     """
     if isinstance(path, Path) and path.suffix.lower() in (".json", *JSONL_SUFFIXES):
+        for option, value in (("--split", split), ("the configuration", config)):
+            if value not in (None, "train"):
+                raise DataError(
+                    f"{option} {value}: expected a data set that has some, got a single file",
+                    path=path,
+                )
         return RowFile(path)
     if isinstance(path, Path) and path.is_dir() and _rows_alone(path):
         return RowFolder(path)

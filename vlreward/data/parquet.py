@@ -1,4 +1,4 @@
-"""Rows of a Parquet file as they stand in it: images stay in the file until one is opened."""
+"""Rows of Parquet files as they stand in them: images stay there until one is opened."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.embedded import Records, cells_of, image_columns, kept_image, named
+from vlreward.data.arrow_copy import ArrowCopy, copy_path
+from vlreward.data.embedded import cells_of, image_columns, kept_image, named
 from vlreward.data.errors import DataError
 from vlreward.data.image_values import KEPT
 from vlreward.data.rows import RawRow
@@ -22,6 +23,7 @@ _BATCH = 1_000
 _BATCH_BYTES = 4 << 20
 _FAR = 64 << 20  # bytes that are decoded to reach a row; beyond that a table is quicker
 _KEPT_BATCHES = 4
+_OPEN_FILES = 16
 
 
 @dataclass
@@ -35,49 +37,58 @@ class _Cursor:
 
 
 class ParquetRows:
-    """Rows of one Parquet file, read batch by batch.
+    """Rows of one Parquet file or of several, read batch by batch.
 
     The bytes of images are read for the rows whose images are opened and for no others. Parquet has
-    no way to one row but through those before it in its row group: where that is far, as in a file
-    of one large group, `table` makes a copy with rows in any order.
+    no way to one row but through those before it in its row group. Where that is far, as in a file
+    of one large group, or once as much was passed over as a copy would read, the column is copied
+    once to the user's cache, uncompressed; reading in order never does that.
 
     Args:
-        path: The file.
-        table: Makes that copy; called at most once.
+        path: What was asked for.
+        files: The files, in order; all with the columns of the first.
 
     Attributes:
         sha256: Hex digest of the rows as JSON without the pixels, once all have been read.
         lacking: Names of images of the rows read so far that have neither bytes nor a path.
 
     Raises:
-        DataError: If it is no Parquet file.
+        DataError: If one is no Parquet file, or has other columns.
     """
 
-    def __init__(self, path: Path, table: Callable[[], Records]) -> None:
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
         self.sha256 = ""
         self.lacking: set[str] = set()
         self._path = path
-        self._make_table = table
-        self._table: Records | None = None
+        self._copies: dict[str, ArrowCopy] = {}
         self._lock = threading.Lock()
+        self._passed_over = 0.0  # bytes that were decoded to reach rows behind them
         self._cursors: dict[str, _Cursor] = {}
         self._batches: OrderedDict[tuple[str, int], Any] = OrderedDict()
-        self._file = _opened(path)
-        self._embedded = image_columns(self._file.schema_arrow)
-        groups = [self._file.metadata.row_group(g) for g in range(self._file.num_row_groups)]
+        self._paths = list(files)
+        self._opened: OrderedDict[int, Any] = OrderedDict()
+        self._embedded: list[str] = []
+        self._groups: list[tuple[int, int, Any]] = []  # file, its row group, what it says of it
         self._starts = [0]
-        for group in groups:
-            self._starts.append(self._starts[-1] + group.num_rows)
+        names: list[str] = []
+        for place in range(len(self._paths)):
+            file = self._file(place)
+            names = names or file.schema_arrow.names
+            if sorted(file.schema_arrow.names) != sorted(names):
+                raise DataError(
+                    f"expected the columns {names} as in {self._paths[0].name}, got "
+                    f"{file.schema_arrow.names}",
+                    path=self._paths[place],
+                )
+            self._embedded = self._embedded or image_columns(file.schema_arrow)
+            for group in range(file.num_row_groups):
+                about = file.metadata.row_group(group)
+                self._groups.append((place, group, about))
+                self._starts.append(self._starts[-1] + about.num_rows)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """For another process, which opens the file for itself."""
-        own = ("_lock", "_file", "_cursors", "_batches")
-        return {name: value for name, value in vars(self).items() if name not in own}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._lock, self._file = threading.Lock(), _opened(self._path)
-        self._cursors, self._batches = {}, OrderedDict()
+    def __reduce__(self) -> Any:
+        """For another process, which opens the files for itself."""
+        return _again, (self._path, self._paths, self.sha256, self.lacking)
 
     def __iter__(self) -> Iterator[RawRow]:
         """Yield the rows, with a name in place of each image.
@@ -87,7 +98,7 @@ class ParquetRows:
         """
         digest = hashlib.sha256()
         number = 0
-        for group in range(self._file.num_row_groups):
+        for group in range(len(self._groups)):
             columns, bare = self._without_bytes(group)
             for batch in self._read(group, columns, _BATCH):
                 plain = batch.drop_columns([c for c in self._embedded if c in batch.schema.names])
@@ -120,12 +131,30 @@ class ParquetRows:
     def record(self, index: int, column: str = "") -> dict[str, Any]:
         """A row, counted from 0, or one column of it."""
         with self._lock:
-            if self._table is None:
+            if column not in self._copies:
                 found = self._reached(index, column)
                 if found is not None:
                     return found
-                self._table = self._make_table()
-        return self._table.record(index, column)
+                self._copies[column] = self._copied(column)
+            return self._copies[column].record(index)
+
+    def _copied(self, column: str) -> ArrowCopy:
+        import pyarrow as pa
+
+        schema = self._file(0).schema_arrow
+        names = [column] if column else schema.names
+        return ArrowCopy.write(
+            copy_path(self._paths, column),
+            pa.schema([schema.field(name) for name in names]),
+            (
+                batch.select(names)
+                for group in range(len(self._groups))
+                for batch in self._read(group, names, self._rows_at_once(group, column))
+            ),
+        )
+
+    def _rows_at_once(self, group: int, column: str) -> int:
+        return max(1, min(_BATCH, int(_BATCH_BYTES / self._bytes_of_a_row(group, column))))
 
     def _reached(self, index: int, column: str) -> dict[str, Any] | None:
         """The row, if it is near the last ones that were read; None if it is far."""
@@ -139,11 +168,13 @@ class ParquetRows:
         cursor = self._cursors.get(column)
         if cursor is None or cursor.group != group or cursor.next > index:
             cursor = _Cursor(group, self._starts[group], iter(()))
-        if (index - cursor.next) * each > _FAR:
-            return None
+        passed_over = (index - cursor.next) * each
+        self._passed_over += passed_over
+        if passed_over > _FAR or self._passed_over > each * self._starts[-1]:
+            return None  # here, or by now, a copy costs less
         if self._cursors.get(column) is not cursor:
-            size = max(1, min(_BATCH, int(_BATCH_BYTES / each)))
-            cursor.batches = self._read(group, [column] if column else None, size)
+            names = [column] if column else None
+            cursor.batches = self._read(group, names, self._rows_at_once(group, column))
             self._cursors[column] = cursor
         for batch in cursor.batches:
             start, cursor.next = cursor.next, cursor.next + batch.num_rows
@@ -154,13 +185,24 @@ class ParquetRows:
                 return dict(batch.slice(index - start, 1).to_pylist()[0])
         raise DataError(f"expected row {index + 1}, got the end of the file", path=self._path)
 
+    def _file(self, place: int) -> Any:
+        """A file, of which a few are kept open."""
+        if place not in self._opened:
+            self._opened[place] = _opened(self._paths[place])
+            if len(self._opened) > _OPEN_FILES:
+                self._opened.popitem(last=False)
+        return self._opened[place]
+
     def _read(self, group: int, columns: list[str] | None, size: int) -> Iterator[Any]:
         import pyarrow as pa
 
+        place, inner, _ = self._groups[group]
         try:
-            yield from self._file.iter_batches(size, row_groups=[group], columns=columns)
+            yield from self._file(place).iter_batches(size, row_groups=[inner], columns=columns)
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"expected a whole Parquet file: {error}", path=self._path) from None
+            raise DataError(
+                f"expected a whole Parquet file: {error}", path=self._paths[place]
+            ) from None
 
     def _without_bytes(self, group: int) -> tuple[list[str], dict[str, bool]]:
         """The columns of a row group but for the bytes that need not be read.
@@ -168,7 +210,7 @@ class ParquetRows:
         They need not where each image has a path beside it, and all have bytes, or none has; which
         of the two stands in the second value, by column.
         """
-        about = self._file.metadata.row_group(group)
+        about = self._groups[group][2]
         leaves = [about.column(i) for i in range(about.num_columns)]
         bare: dict[str, bool] = {}
         for name in self._embedded:
@@ -188,10 +230,16 @@ class ParquetRows:
         return columns, bare
 
     def _bytes_of_a_row(self, group: int, column: str) -> float:
-        about = self._file.metadata.row_group(group)
+        about = self._groups[group][2]
         leaves = (about.column(i) for i in range(about.num_columns))
         size = sum(x.total_uncompressed_size for x in leaves if not column or _top(x) == column)
         return float(max(1, size / max(1, about.num_rows)))
+
+
+def _again(path: Path, files: Sequence[Path], sha256: str, lacking: set[str]) -> ParquetRows:
+    rows = ParquetRows(path, files)
+    rows.sha256, rows.lacking = sha256, lacking
+    return rows
 
 
 def _top(leaf: Any) -> str:

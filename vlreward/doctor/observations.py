@@ -232,17 +232,17 @@ def _recorded(
     samples = [row.sample for row in recorded]
     completions = [row.completion for row in recorded]
     observations = []
-    for number, (sample, completion, score) in enumerate(
-        zip(samples, completions, score_batch(spec, completions, samples)), 1
-    ):
+    scores = score_batch(spec, completions, samples)
+    for row, sample, completion, score in zip(recorded, samples, completions, scores):
         failure = score.failure
         observations.append(
             Observation(
-                where=f"{file.name}, row {number}",
+                where=f"{file.name}, row {row.row}",
                 completion=completion.text,
                 value=score.value,
                 terms=score.terms,
                 task=task,
+                group=(task, sample.id),
                 tokens=completion.token_count,
                 truncated=completion.truncated or None,
                 failure=None if failure is None else failure.code.value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,27 +25,27 @@ class Bodies:
     sampling: Sampling
     extra: dict[str, Any]
 
-    def build(self, request: Request, picture: Picture | None, n: int) -> tuple[bytes, ...]:
+    def build(self, request: Request, pictures: Sequence[Picture], n: int) -> tuple[bytes, ...]:
         """The body of a request as JSON, in parts.
 
         Args:
             request: What is asked.
-            picture: Its image.
+            pictures: Its images, in order.
             n: How many answers to draw, the first of them with the seed of the request.
         """
-        url = None if picture is None else f"data:{picture.kind};base64,{_PLACE}"
+        urls = [f"data:{picture.kind};base64,{_PLACE}" for picture in pictures]
         body = {
             "model": self.model,
-            "messages": to_openai(request.messages, url),
+            "messages": to_openai(request.messages, urls),
             **self._sampling(request.key),
             **({"n": n} if n > 1 else {}),
             **self.extra,
         }
-        text = json.dumps(body).encode()
-        if picture is None:
-            return (text,)
-        before, _, after = text.partition(_PLACE.encode())
-        return before, picture.base64, after  # most of it, needs no escapes and is not copied
+        first, *texts = json.dumps(body).encode().split(_PLACE.encode())
+        parts = [first]
+        for picture, text in zip(pictures, texts, strict=True):
+            parts += [picture.base64, text]  # most of it, needs no escapes and is not copied
+        return tuple(parts)
 
     def _sampling(self, key: str) -> dict[str, Any]:
         """The sampling as fields of a body; what is None is left to the server."""
@@ -57,14 +58,15 @@ class Bodies:
         return {name: value for name, value in fields.items() if value is not None}
 
 
-def to_openai(messages: list[dict[str, Any]], image_url: str | None) -> list[dict[str, Any]]:
-    """Chat messages in the protocol's form: the bare image entry becomes an `image_url`."""
+def to_openai(messages: list[dict[str, Any]], urls: Sequence[str]) -> list[dict[str, Any]]:
+    """Chat messages in the protocol's form: the bare image entries become `image_url`s."""
+    left = iter(urls)
     converted = []
     for message in messages:
         content = message["content"]
         if not isinstance(content, str):
             content = [
-                {"type": "image_url", "image_url": {"url": image_url}}
+                {"type": "image_url", "image_url": {"url": next(left)}}
                 if entry["type"] == "image"
                 else entry
                 for entry in content

@@ -184,16 +184,15 @@ class Pictures:
         self.encoded = 0
         """Number of images that were encoded."""
 
-    async def get(self, request: Request) -> Picture | GenerationError:
-        """The image of a request, or why it cannot be sent."""
-        assert request.image is not None
-        key = request.image_sha256 or request.image
+    async def get(self, request: Request, source: Path | bytes) -> Picture | GenerationError:
+        """An image of a request, or why it cannot be sent."""
+        key = source if request.images else request.image_sha256 or source
         future = self._kept.get(key)
         fresh = future is None or future.cancelled()
         if future is None or fresh:
             self.encoded += 1
             future = self._pool.submit(
-                encode, request.image, self._resizing, always=self._always, compress=self._compress
+                encode, source, self._resizing, always=self._always, compress=self._compress
             )
             self._kept[key] = future
         self._kept.move_to_end(key)

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
 
 from vlreward.data.images import image_size, open_image
@@ -66,12 +66,12 @@ class BatchedEngine(Engine):
         """Requests generated together now; halved by itself when memory runs out."""
 
     @abstractmethod
-    def encode(self, messages: list[dict[str, Any]], image: Image | None) -> Any:
+    def encode(self, messages: list[dict[str, Any]], images: list[Image]) -> Any:
         """A prompt for `collate`.
 
         Args:
-            messages: Chat messages with at most one bare image entry.
-            image: The image that it stands for, as large as it is to be seen.
+            messages: Chat messages with a bare entry for each image.
+            images: The images that they stand for, as large as they are to be seen.
 
         Raises:
             ValueError: If the messages cannot be put to the model.
@@ -79,13 +79,16 @@ class BatchedEngine(Engine):
 
     @abstractmethod
     def collate(
-        self, prompts: list[Any], images: list[Image | None]
-    ) -> tuple[Any, list[Size | None]]:
-        """What `draw` takes, and the sizes at which the model sees the images.
+        self, prompts: list[Any], images: list[list[Image]]
+    ) -> tuple[Any, list[Size] | None]:
+        """What `draw` takes, and the sizes at which the model sees the images, all in a row.
 
         Args:
             prompts: At least one that `encode` made.
-            images: Their images: all are None, or none is.
+            images: The images of each: all have some, or none has.
+
+        Returns:
+            The sizes are None where they are not known.
         """
 
     @abstractmethod
@@ -142,26 +145,30 @@ class BatchedEngine(Engine):
 
     def prepare(self, requests: Sequence[Request]) -> Batch:
         """Open and resize images, make prompts; requests that cannot be shown become errors."""
-        good: list[tuple[Request, Size | None, Image | None, Any]] = []
+        good: list[tuple[Request, Size | None, list[Image], Any]] = []
         errors: list[tuple[str, GenerationError]] = []
         for request in requests:
             try:
-                image, original = None, None
-                if request.image is not None:
-                    image = open_image(request.image, where=str(request.meta.get("id", "")))
-                    original = Size(*image.size)
-                    # By Pillow, as the engine `openai` and the Qwen-VL utilities do it: a
-                    # processor then leaves the image alone, whichever way it would resize.
-                    if self.resizing is not None:
-                        image = self.resizing.apply(image)
-                good.append((request, original, image, self.encode(request.messages, image)))
+                where = str(request.meta.get("id", ""))
+                pictures = [open_image(source, where=where) for source in request.shown]
+                original = Size(*pictures[request.place].size) if pictures else None
+                # By Pillow, as the engine `openai` and the Qwen-VL utilities do it: a processor
+                # then leaves the image alone, whichever way it would resize.
+                if self.resizing is not None:
+                    pictures = [self.resizing.apply(picture) for picture in pictures]
+                good.append((request, original, pictures, self.encode(request.messages, pictures)))
             except ValueError as error:
                 detail = f"{error} (sample {request.meta.get('id')!r})"
                 errors.append((request.key, GenerationError("image", detail)))
         if not good:
             return Batch([], [], [], None, errors)
         kept, originals, images, prompts = map(list, zip(*good))
-        inputs, seen = self.collate(prompts, images)
+        inputs, sizes = self.collate(prompts, images)
+        ends = [0, *accumulate(map(len, images))]
+        seen = [
+            sizes[start + request.place] if sizes and shown else None
+            for request, shown, start in zip(kept, images, ends)
+        ]
         return Batch(kept, originals, seen, inputs, errors)
 
     def _answer(self, batch: Batch) -> Iterator[tuple[str, Outcome]]:
@@ -229,8 +236,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _weight(request: Request) -> tuple[int, int]:
     """Area of the image by its header, then length of the text: about how long the prompt is."""
     area = 0
-    if request.image is not None:
+    for source in request.shown:
         with contextlib.suppress(ValueError):  # Reported when the request is prepared.
-            width, height = image_size(request.image)
-            area = width * height
+            width, height = image_size(source)
+            area += width * height
     return area, sum(len(str(message["content"])) for message in request.messages)

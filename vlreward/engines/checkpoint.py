@@ -14,7 +14,7 @@ from vlreward.engines.values import EngineError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["check_directory", "fingerprint", "import_torch", "open_model", "open_processor"]
+__all__ = ["fingerprint", "import_torch", "open_config", "open_model", "open_processor"]
 
 _CHUNKS, _CHUNK = 64, 4096
 
@@ -35,6 +35,27 @@ def import_torch() -> tuple[Any, Any]:
     return torch, transformers
 
 
+def open_config(name: str, **options: Any) -> Any:
+    """The configuration of a checkpoint.
+
+    Args:
+        name: Directory of a checkpoint, or its name on the Hub.
+        options: Passed to `from_pretrained`.
+
+    Raises:
+        EngineError: If there is no such checkpoint, or it is an adapter.
+    """
+    _, transformers = import_torch()
+    _check_directory(name)
+    try:
+        return transformers.AutoConfig.from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"no checkpoint could be read at {name!r}: {one_line(error)}. Give the directory of a "
+            "checkpoint or its name on the Hub; without network, download it first"
+        ) from error
+
+
 def open_model(name: str, options: Mapping[str, Any], base: str | None = None) -> Any:
     """A vision-language model for generation.
 
@@ -50,7 +71,7 @@ def open_model(name: str, options: Mapping[str, Any], base: str | None = None) -
     torch, transformers = import_torch()
     if base is not None:
         return merged(open_model(base, options), name).eval()
-    check_directory(name)
+    _check_directory(name)
     try:
         return transformers.AutoModelForImageTextToText.from_pretrained(name, **options).eval()
     except torch.OutOfMemoryError as error:
@@ -88,7 +109,7 @@ def open_processor(name: str, base: str | None = None, **options: Any) -> Any:
         EngineError: If it has none, or only a tokenizer.
     """
     if base is None:
-        check_directory(name)
+        _check_directory(name)
     elif not any((Path(name) / file).is_file() for file in PROCESSOR_FILES):
         name = base
     try:
@@ -135,12 +156,7 @@ def fingerprint(name: str, model: Any, base: str | None = None) -> str | None:
     return digest.hexdigest()[:16]
 
 
-def check_directory(name: str) -> None:
-    """Check that a name that looks like a directory is that of a checkpoint.
-
-    Raises:
-        EngineError: If it is not there, or holds something else; says what.
-    """
+def _check_directory(name: str) -> None:
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file() and (path / "adapter_config.json").is_file():

@@ -102,7 +102,7 @@ class HFEngine(BatchedEngine):
             self._torch.cuda.empty_cache()
         self._world.close()
 
-    def encode(self, messages: list[dict[str, Any]], image: Image | None) -> str:
+    def encode(self, messages: list[dict[str, Any]], images: list[Image]) -> str:
         """The text of the prompt, as the checkpoint's template has it."""
         text: str = self._processor.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
@@ -110,16 +110,16 @@ class HFEngine(BatchedEngine):
         return text
 
     def collate(
-        self, prompts: list[str], images: list[Image | None]
-    ) -> tuple[Any, list[Size | None]]:
+        self, prompts: list[str], images: list[list[Image]]
+    ) -> tuple[Any, list[Size] | None]:
         """The processor's tensors, and the sizes as it chose them, read from its grid."""
         # One list of images per text is what processors of every family take.
-        nested = [[image] for image in images] if images[0] is not None else None
+        nested = images if images[0] else None
         inputs = self._processor(text=prompts, images=nested, padding=True, return_tensors="pt")
         grids = inputs["image_grid_thw"].tolist() if "image_grid_thw" in inputs else []
         patch = getattr(self._processor.image_processor, "patch_size", None)
         if not grids or not isinstance(patch, int):
-            return inputs, [None] * len(prompts)
+            return inputs, None
         return inputs, [Size(columns * patch, rows * patch) for _, rows, columns in grids]
 
     def draw(self, inputs: Any, seed: int | None) -> list[list[int]] | None:

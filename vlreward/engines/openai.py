@@ -173,16 +173,16 @@ class OpenAIEngine(Engine):
     async def _answer(
         self, client: httpx.AsyncClient, group: list[Request]
     ) -> list[tuple[str, Outcome]]:
-        picture = None
-        if group[0].image is not None:
-            found = await self._pictures.get(group[0])
+        pictures: list[Picture] = []
+        for source in group[0].shown:
+            found = await self._pictures.get(group[0], source)
             if isinstance(found, GenerationError):
                 return [(request.key, found) for request in group]
-            picture = found
+            pictures.append(found)
         outcomes: list[tuple[str, Outcome]] = []
         while rest := group[len(outcomes) :]:
             asked = self._draws.number(rest)
-            reply = await self._send(client, rest[0], picture, asked)
+            reply = await self._send(client, rest[0], pictures, asked)
             if isinstance(reply, list):
                 self._draws.learn(asked, len(reply))
                 self._lost.clear()
@@ -202,9 +202,9 @@ class OpenAIEngine(Engine):
             )
 
     async def _send(
-        self, client: httpx.AsyncClient, request: Request, picture: Picture | None, n: int
+        self, client: httpx.AsyncClient, request: Request, pictures: list[Picture], n: int
     ) -> list[Generation] | GenerationError:
-        body = self._bodies.build(request, picture, n)
+        body = self._bodies.build(request, pictures, n)
         attempt = 0
         while True:
             attempt += 1
@@ -213,6 +213,7 @@ class OpenAIEngine(Engine):
             reply = await self._endpoint.post(client, body)
             if isinstance(reply, list):
                 seconds = time.monotonic() - started
+                picture = pictures[request.place] if pictures else None
                 return [
                     self._generation(answer, picture, seconds, alone=n == 1) for answer in reply[:n]
                 ]

@@ -78,16 +78,28 @@ class Request:
     key: str
     """Identifies the request among those given together; outcomes come back under it."""
     messages: list[dict[str, Any]]
-    """Chat messages as `PromptTemplate.render` builds them, at most one bare image entry."""
+    """Chat messages as `PromptTemplate.render` builds them, a bare entry for each image."""
     image: Path | bytes | None = None
-    """The image that the image entry stands for: its file, or the encoded image itself."""
+    """The image whose sizes are told: its file, or the encoded image itself."""
     meta: dict[str, Any] = field(default_factory=dict)
     """Anything else that an engine may want to know, e.g. the sample's id. Never sent."""
     group: str | None = None
     """What it shares with the requests beside it that have the same messages and image, each a
     draw of its own: an engine may answer them together. None where it stands alone."""
     image_sha256: str | None = None
-    """Hash of the image's bytes, where known."""
+    """Hash of the image's bytes, where known and the only one."""
+    images: tuple[Path | bytes, ...] = ()
+    """All images in the order of their entries, where there are several; `image` is one."""
+
+    @property
+    def place(self) -> int:
+        """Which of `shown` is `image`."""
+        return self.images.index(self.image) if self.images and self.image is not None else 0
+
+    @property
+    def shown(self) -> tuple[Path | bytes, ...]:
+        """All images in the order of their entries."""
+        return self.images or (() if self.image is None else (self.image,))
 
 
 @dataclass(frozen=True, slots=True)

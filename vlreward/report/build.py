@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "build_report", "write_report"]
 
-_SCRIPTS = ("data.js", "list.js", "detail.js", "zoom.js", "export.js", "live.js", "report.js")
+_SCRIPTS = (
+    "data.js",
+    "list.js",
+    "detail.js",
+    "zoom.js",
+    "export.js",
+    "live.js",
+    "view.js",
+    "report.js",
+)
 _CHUNK = 250_000
 _SHOWN_CURVES = 12
 

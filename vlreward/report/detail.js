@@ -34,6 +34,9 @@ function textNodes(text) {
   return nodes;
 }
 
+// The same where no element can be.
+const plainText = (text) => textNodes(text).map((node) => node.textContent).join("");
+
 const line = (text) => textNodes(String(text).replace(/\s+/g, " ").slice(0, 300));
 
 // Offsets in results are in code points, those of JavaScript in UTF-16 units.
@@ -167,7 +170,10 @@ function shapesText(shapes, most) {
 function tagNode(who, [kind, numbers, label], name, size) {
   const box = boundsOf([kind, numbers]);
   const end = who === "b" || box[0] > 0.7 * size[0]; // it ends at the shape's right, lest it leave the image
-  const css = ["tag", who, kind === "point" ? "dot" : "", end ? "end" : ""].filter(Boolean).join(" ");
+  // Beside a small shape, lest it hides what the shape is about, where there is room.
+  const [low, high] = [box[1] / size[1], box[3] / size[1]];
+  const out = kind !== "point" && high - low < 0.3 && (who === "gold" ? low > 0.07 : high < 0.93);
+  const css = ["tag", who, kind === "point" ? "dot" : "", end ? "end" : "", out ? "out" : ""].filter(Boolean).join(" ");
   const tag = el("span", { class: css, "aria-hidden": "true" }, ...textNodes([name, label].filter(Boolean).join(" ").slice(0, 40)));
   const share = (value, whole) => `${Math.min(100, Math.max(0, (100 * value) / whole))}%`;
   tag.style.left = share(end ? box[2] : box[0], size[0]);
@@ -184,6 +190,14 @@ function nameShapes(frame, entry, size) {
     if (!named.has(who) || (shape[2] && shapes.length <= TAGGED)) frame.append(tagNode(who, shape, named.has(who) ? null : namesOf(entry)[who], size));
     named.add(who);
   }
+}
+
+// The images of a row beside the one that its gold lies in.
+function otherImages(row) {
+  return [...new Set(row.ims || [])].filter((number) => number !== row.im).map((number) => {
+    const { name, src } = pictureOf({ im: number });
+    return src ? el("img", { class: "other", alt: `Image ${name}`, title: name, src }) : el("span", { class: "muted file" }, ...textNodes(name));
+  });
 }
 
 function figureNode(entry, printed) {
@@ -210,6 +224,7 @@ function figureNode(entry, printed) {
     said.push(`${who === "gold" ? "gold" : "predicted"} ${mine.length === 1 ? mine[0][0] : "shapes"} ${shapesText(mine, LISTED)}`);
   }
   nameShapes(frame, entry, size);
+  note.append(...otherImages(row));
   if (where.name) caption.append(el("span", { class: "muted file" }, ...textNodes(`${where.name}${size ? `, ${size.join(" × ")} px` : ""}`)));
   frame.setAttribute("role", "img");
   frame.setAttribute("aria-label", `${where.src ? `Image ${where.name}` : "No image"}${said.map((text) => `, ${text}`).join("")}`);
@@ -260,7 +275,7 @@ function answersNode(row, choose) {
 
 // Everything that one run says about the sample.
 function answerNode(row, label, printed) {
-  const facts = [fact("Answer", row.a === undefined ? "none" : row.a)];
+  const facts = [fact("Answer", row.a === undefined ? "none" : row.as ? shapesText(row.as, TAGGED) : row.a)];
   if (row.w !== undefined && row.w !== row.a) facts.push(fact("As written", row.w));
   facts.push(fact("Reward", row.v.toFixed(4)));
   if (row.fr) facts.push(fact("Written in", row.fr + (row.isz ? `, input ${row.isz.join(" × ")}` : "")));

@@ -95,9 +95,9 @@ def embed_images(
     for image in missing:
         why = "lies outside the image root" if image.outside else "file not found"
         store.shown[image] = Shown(why=f"image {why}: {image.name}")
-    outside = [image.name for image in missing if image.outside]
+    outside = [image.name for image in missing if image.expected and image.outside]
     gone = [image.name for image in missing if image.expected and not image.outside]
-    unshipped = sum(not image.expected and not image.outside for image in missing)
+    unshipped = sum(not image.expected for image in missing)
     _list(store.notes, gone, "image not found", "give the right --image-root")
     if unshipped:
         store.remarks.append(

@@ -17,6 +17,7 @@ from vlreward.data.images import image_size, opened_image
 from vlreward.errors import OptionError
 from vlreward.report.build import build_report
 from vlreward.report.images import Found, Shown
+from vlreward.report.load import is_run
 from vlreward.report.training import state_files
 
 __all__ = ["LiveReport", "make_server"]
@@ -80,7 +81,9 @@ class LiveReport:
             )
             self._page = report.html.encode("utf-8", "replace")
         except DataError as error:  # nothing is there yet, or a file is being written
-            self._page = _WAITING.format(_escaped(str(error))).encode()
+            begun = any(is_run(run) for run in self._run_dirs)
+            why = "No answer is scored yet." if begun else f"Nothing to show yet: {error}"
+            self._page = _WAITING.format(_escaped(why)).encode("utf-8", "replace")
         self._built_from = self._token = state
         self._built = time.monotonic()
         self._took = self._built - start
@@ -101,8 +104,10 @@ class LiveReport:
 
 
 _WAITING = """<!doctype html><html lang="en" data-ready="true"><meta charset="utf-8">
-<meta http-equiv="refresh" content="2"><title>vlreward report</title>
-<p>Nothing to show yet: {}</p></html>
+<meta http-equiv="refresh" content="2"><meta name="color-scheme" content="light dark">
+<title>vlreward report</title>
+<style>body {{ font: 15px system-ui, sans-serif; margin: 3em; }}</style>
+<h1>vlreward report</h1><p>{}</p></html>
 """
 
 
@@ -175,6 +180,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("Content-Security-Policy", "frame-ancestors 'none'")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)

@@ -71,6 +71,8 @@ def _place(name: str) -> int:
 def _inside(name: str, group: str) -> bool:
     if group == "rewards/":
         return name.startswith(group) and name.endswith("/mean")
+    if "seconds/" in name:
+        return False
     return name.startswith(group) and (group.endswith("_") or name.startswith(f"{group}/"))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
+from vlreward._text import short
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
@@ -27,6 +28,7 @@ _RUN = re.compile(r"[A-Z]{2,10}\Z")
 _PREFIX = re.compile(r"\(?([A-Z])[.):]\s*")
 _ANSWER_KEYS = ("letters", "answer", "letter", "solution", "gt_answer")
 _OPTION_KEYS = ("options", "choices")
+_MOST = len(string.ascii_uppercase)
 
 
 class ChoiceTarget(NamedTuple):
@@ -45,7 +47,7 @@ class ChoiceGold(Gold):
     """Task that this gold belongs to."""
     letters: tuple[str, ...] = Field(min_length=1)
     """Capital letters; all of them must be named."""
-    options: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=26)
+    options: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=_MOST)
     """The content of each option, A first, without the letters."""
 
     @field_validator("letters")
@@ -78,12 +80,12 @@ class ChoiceGold(Gold):
             found = [key for key in _ANSWER_KEYS if value.get(key) is not None]
             if len(found) != 1:
                 raise ValueError(
-                    f"expected one of the keys {', '.join(_ANSWER_KEYS)}, got {value!r:.120}"
+                    f"expected one of the keys {', '.join(_ANSWER_KEYS)}, got {short(value, 120)}"
                 )
             options, value = None if listed is None else _options(listed), value[found[0]]
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple)) and len(value) <= _MOST:
             return cls(letters=tuple(map(str, value)), options=options)
-        text = str(value).strip()
+        text = value.strip() if isinstance(value, str) else short(value)
         if options is not None and not (len(text) == 1 and text in _known(options)):
             named = _of_content(text, options)
             if named:
@@ -95,8 +97,8 @@ class ChoiceGold(Gold):
         if _LETTERS.match(text) or (_RUN.match(text) and list(text) == sorted(set(text))):
             return cls(letters=tuple(re.findall("[A-Z]", text)), options=options)
         raise ValueError(
-            f"expected a letter, or the content of one of the options {options or ()!r:.80}, got "
-            f"{value!r:.80}"
+            f"expected a letter, or the content of one of the options {short(options or (), 80)}, "
+            f"got {short(value, 80)}"
         )
 
     def target(self, image_size: Size | None, input_size: Size | None) -> ChoiceTarget:
@@ -126,10 +128,12 @@ def _options(listed: Any) -> tuple[str, ...]:
     if isinstance(listed, dict):
         keys = list(string.ascii_uppercase[: len(listed)])
         if sorted(listed) != keys:
-            raise ValueError(f"expected options A, B, ... without a gap, got {listed!r:.120}")
+            raise ValueError(f"expected options A, B, ... without a gap, got {short(listed, 120)}")
         listed = [listed[key] for key in keys]
     if not isinstance(listed, (list, tuple)):
-        raise ValueError(f"expected a list of options, got {listed!r:.120}")
+        raise ValueError(f"expected a list of options, got {short(listed, 120)}")
+    if len(listed) > _MOST:
+        raise ValueError(f"expected at most {_MOST} options, got {len(listed)}")
     texts = [str(option).strip() for option in listed]
     prefixes = [_PREFIX.match(text) for text in texts]
     if all(m and m[1] == letter for m, letter in zip(prefixes, string.ascii_uppercase)):

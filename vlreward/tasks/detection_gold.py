@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
+from vlreward._text import short
 from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal
@@ -27,6 +28,7 @@ __all__ = ["DetectionGold", "plain_label"]
 
 _BOX_KEYS = ("bbox_2d", "bbox", "box", "Position", "position")
 _FENCE = "```"
+_MOST = 1_000
 _NOTHING = ("none", "null", "no objects", "no object", "")
 
 
@@ -35,7 +37,7 @@ class DetectionGold(Gold):
 
     task: Literal["detection"] = "detection"
     """Task that this gold belongs to."""
-    boxes: tuple[Box, ...] = Field(max_length=1_000)
+    boxes: tuple[Box, ...] = Field(max_length=_MOST)
     """Corners (x1, y1, x2, y2), x to the right and y down, in `frame`; empty for no object."""
     labels: tuple[str, ...] | None = None
     """One label a box. None where the question names what to find: labels are not compared."""
@@ -61,7 +63,7 @@ class DetectionGold(Gold):
                 f"{len(self.boxes)} boxes"
             )
         if self.labels is not None and not all(map(plain_label, self.labels)):
-            raise ValueError(f"expected labels that are not blank, got {self.labels!r:.120}")
+            raise ValueError(f"expected labels that are not blank, got {short(self.labels, 120)}")
         return self
 
     @classmethod
@@ -96,13 +98,15 @@ class DetectionGold(Gold):
         if isinstance(value, dict):
             value = list(_side_by_side(value))
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"expected a list of labelled boxes, or None, got {value!r:.120}")
+            raise ValueError(f"expected a list of labelled boxes, or None, got {short(value, 120)}")
         if len(value) == 4 and all(isinstance(v, (int, float)) for v in value):
             value = [value]
+        if len(value) > _MOST:
+            raise ValueError(f"expected at most {_MOST} boxes, got {len(value)}")
         pairs = [_pair(item) for item in value]
         labels = [label for _, label in pairs if label is not None]
         if labels and len(labels) < len(pairs):
-            raise ValueError(f"expected a label for each box or for none, got {value!r:.120}")
+            raise ValueError(f"expected a label for each box or for none, got {short(value, 120)}")
         return cls(
             boxes=[box for box, _ in pairs],
             labels=tuple(labels) if labels or not pairs else None,
@@ -176,7 +180,8 @@ def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     boxes = next((value[key] for key in ("boxes", *_BOX_KEYS) if key in value), None)
     if boxes is None:
         raise ValueError(
-            f"expected boxes under one of {', '.join(('boxes', *_BOX_KEYS))}, got {value!r:.120}"
+            f"expected boxes under one of {', '.join(('boxes', *_BOX_KEYS))}, got "
+            f"{short(value, 120)}"
         )
     labels = next((value[key] for key in ("labels", *LABEL_KEYS) if key in value), None)
     if isinstance(boxes, (list, tuple)) and boxes and isinstance(boxes[0], (int, float)):
@@ -184,7 +189,7 @@ def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     only(value, "boxes", "labels", "objects", *_BOX_KEYS)
     coco = {key: True for key in COCO_KEYS if key in value}
     if labels is not None and (isinstance(labels, str) or len(labels) != len(boxes)):
-        raise ValueError(f"expected a label for each box, got {value!r:.120}")
+        raise ValueError(f"expected a label for each box, got {short(value, 120)}")
     for i, box in enumerate(boxes):
         yield {"bbox": box, **coco, **({} if labels is None else {"label": labels[i]})}
 
@@ -194,7 +199,9 @@ def _pair(item: Any) -> tuple[Any, str | None]:
         return item, None
     found = [key for key in _BOX_KEYS if key in item]
     if len(found) != 1:
-        raise ValueError(f"expected a box under one of {', '.join(_BOX_KEYS)}, got {item!r:.120}")
+        raise ValueError(
+            f"expected a box under one of {', '.join(_BOX_KEYS)}, got {short(item, 120)}"
+        )
     only(item, *_BOX_KEYS)
     box = coco_corners(item, found[0])
     label = next((item[key] for key in (*LABEL_KEYS, "category_id") if key in item), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vlreward._text import short
 from vlreward.frames import Frame, convert
 from vlreward.geometry import Box, Size
 from vlreward.gold_frames import BESIDE, as_corners, beside
@@ -38,7 +39,7 @@ def only(value: Mapping[str, Any], *known: str) -> None:
     if unknown := [key for key in value if key not in known and key not in _REMARKS]:
         raise ValueError(
             f"expected beside the box no keys but {', '.join(BESIDE)} and names of what it holds, "
-            f"got {', '.join(map(repr, unknown))} in {value!r:.120}"
+            f"got {', '.join(map(repr, unknown))} in {short(value, 120)}"
         )
 
 
@@ -62,7 +63,7 @@ def coco_corners(value: Mapping[str, Any], key: str) -> Any:
     if key != "bbox" or not any(k in value for k in COCO_KEYS):
         return box
     if not isinstance(box, (list, tuple)) or len(box) != 4:
-        raise ValueError(f"expected COCO's (x, y, width, height), got {box!r:.120}")
+        raise ValueError(f"expected COCO's (x, y, width, height), got {short(box, 120)}")
     x, y, width, height = box
     return (x, y, x + width, y + height)
 

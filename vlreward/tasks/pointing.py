@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
+from vlreward._text import short
 from vlreward.frames import Frame, x_first
 from vlreward.geometry import Box, Polygon, Size
 from vlreward.golds import literal
@@ -86,19 +87,20 @@ class PointGold(Gold):
             found = [key for key in _KEYS if value.get(key) is not None]
             if len(found) != 1:
                 raise ValueError(
-                    f"expected a gold with one of the keys {', '.join(_KEYS)}, got {value!r:.120}"
+                    f"expected a gold with one of the keys {', '.join(_KEYS)}, got "
+                    f"{short(value, 120)}"
                 )
             only(value, *_KEYS, "radius")
             kind = found[0].removesuffix("_2d").replace("bbox", "box")
             radius = {"radius": value["radius"]} if "radius" in value else {}
             return cls(**{kind: coco_corners(value, found[0])}, **radius, **frame)
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"expected a box, a polygon or a point, got {value!r:.120}")
+            raise ValueError(f"expected a box, a polygon or a point, got {short(value, 120)}")
         if all(isinstance(v, (list, tuple)) and len(v) == 2 for v in value) and len(value) > 2:
             return cls(polygon=value)
         if len(value) == 2:
             raise ValueError(
-                f"expected a region, got the point {value!r:.120}: give it as "
+                f"expected a region, got the point {short(value, 120)}: give it as "
                 '{"point": [x, y], "radius": pixels}'
             )
         return cls(box=value)

@@ -8,7 +8,7 @@ Numbers over 1e100 or 4,300 digits are `bad_number`, where the originals raise o
 with any real box. What is missing is a failure, where the originals return (0, 0, 0, 0), which
 overlaps nothing. Boxes are four plain numbers that need not be a valid box.
 
-Sources: om-ai-lab/VLM-R1 `src/eval/test_rec_r1.py`, `test_rec_baseline.py` and its training reward;
+Sources: om-ai-lab/VLM-R1 `src/eval/test_rec_r1.py`, `test_rec_baseline.py`, its rewards;
 PaddlePaddle/PaddleMIX `paddlemix/examples/r1_mllm/train/grpo_rec.py` and `eval/test_rec.py`;
 Deep-Agent/R1-V `src/eval/test_qwen2vl_counting_superclevr.py`.
 """
@@ -32,6 +32,7 @@ __all__ = [
     "vlm_r1_baseline_box",
     "vlm_r1_box",
     "vlm_r1_training_box",
+    "vlm_r1_training_format",
 ]
 
 Corners = tuple[float, float, float, float]
@@ -85,6 +86,25 @@ def vlm_r1_training_box(text: str) -> Parsed[Corners] | ParseFailure:
     if isinstance(region, ParseFailure):
         return region
     return _corners(_INTEGERS.search(text, *region), int, region)
+
+
+def vlm_r1_training_format(text: str) -> bool:
+    """VLM-R1's training format reward: somewhere think, answer, and in it `{...[a, b, c, d]...}`.
+
+    What comes first is enough, since each part leaves the most to those behind it.
+    """
+    if len(text) > MAX_CHARS:
+        return False
+    think = text.find("<think>")
+    structure = _STRUCTURE.search(text, think + len("<think>")) if think >= 0 else None
+    if structure is None:
+        return False
+    brace = text.find("{", structure.end())
+    box = _INTEGERS.search(text, brace + 1) if brace >= 0 else None
+    if box is None:
+        return False
+    closing = text.find("}", box.end())
+    return closing >= 0 and text.find(_CLOSE, closing) >= 0
 
 
 def paddlemix_training_format(text: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+from vlreward._text import short
 from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import is_envelope, literal, untagged
@@ -68,7 +69,8 @@ class BoxGold(Gold):
             found = [key for key in _KEYS if key in value]
             if len(found) != 1:
                 raise ValueError(
-                    f"expected a gold with one of the keys {', '.join(_KEYS)}, got {value!r:.120}"
+                    f"expected a gold with one of the keys {', '.join(_KEYS)}, got "
+                    f"{short(value, 120)}"
                 )
             only(value, *_KEYS)
             value = coco_corners(value, found[0])
@@ -76,7 +78,7 @@ class BoxGold(Gold):
             value = value[0]  # the only box of ms-swift's objects
         if not isinstance(value, (list, tuple)):
             raise ValueError(
-                f"expected four numbers (x1, y1, x2, y2) as gold box, got {value!r:.120}"
+                f"expected four numbers (x1, y1, x2, y2) as gold box, got {short(value, 120)}"
             )
         return cls(box=value, **frame)
 

@@ -3,7 +3,7 @@
 | protocol | method | rule |
 |---|---|---|
 | `vlm-r1` | `r1`, `baseline` | VLM-R1's evaluation |
-| `vlm-r1` | `train` | VLM-R1's IoU reward; its format reward is not reproduced |
+| `vlm-r1` | `train` | VLM-R1's IoU reward and its format reward |
 | `paddlemix` | `r1`, `baseline`, `train` | PaddleMIX r1_mllm |
 
 Boxes are plain (x1, y1, x2, y2), because the originals also score boxes without area.
@@ -30,6 +30,10 @@ def _pixel_iou(corners: rules.Corners, gold: Box) -> float:
 
 def _above_half(corners: rules.Corners, gold: Box) -> float:
     return float(_pixel_iou(corners, gold) > 0.5)
+
+
+def _vlm_r1_format(completion: Completion, _outcome: Any) -> float:
+    return float(rules.vlm_r1_training_format(completion.text))
 
 
 def _paddlemix_format(completion: Completion, _outcome: Any) -> float:
@@ -75,11 +79,12 @@ def published(strict: TaskSpec, baseline_prompt: PromptTemplate) -> tuple[TaskSp
             }
         )
 
+    vlm_r1_terms = (_IOU, TextTerm("format", _vlm_r1_format))
     paddlemix_terms = (_IOU50, TextTerm("format", _paddlemix_format))
     return (
         variant("vlm-r1", "r1", rules.vlm_r1_box),
         variant("vlm-r1", "baseline", rules.vlm_r1_baseline_box, VLM_R1_BASELINE_PROMPT),
-        variant("vlm-r1", "train", rules.vlm_r1_training_box, terms=(_IOU,)),
+        variant("vlm-r1", "train", rules.vlm_r1_training_box, terms=vlm_r1_terms),
         variant("paddlemix", "r1", rules.paddlemix_r1_box),
         variant("paddlemix", "baseline", rules.paddlemix_baseline_box, baseline_prompt),
         variant("paddlemix", "train", rules.vlm_r1_training_box, terms=paddlemix_terms),

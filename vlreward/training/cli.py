@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from vlreward import __version__
 from vlreward.errors import UserError
+from vlreward.training.arguments import in_options, short_help
 
 if TYPE_CHECKING:
     from vlreward.training.preparing import Run
@@ -29,6 +30,14 @@ class Backend(ABC):
     """The extra that installs it."""
     packages: ClassVar[tuple[str, ...]]
     """Packages that it needs."""
+    prog: ClassVar[str]
+    """Name of the command."""
+    model: ClassVar[str]
+    """What it takes as a model, in its usage."""
+    own_options: ClassVar[tuple[type, ...]] = ()
+    """Data classes of options that its help shows besides those of all backends."""
+    more_help: ClassVar[tuple[str, ...]] = ()
+    """Further lines of `--help`."""
 
     @abstractmethod
     def prepare(self, argv: Sequence[str]) -> Run:
@@ -64,6 +73,10 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
                     f"this backend needs {name!r}, which is not installed: "
                     f"pip install 'vlreward[{backend.extra}]'"
                 )
+        if {"-h", "--help"} & set(given) and "--self-test" not in given:
+            options = short_help(backend.prog, backend.model, backend.own_options)
+            print(options, *backend.more_help, sep="\n")
+            return
         run = _prepared(backend, given)
         if not run.options.arguments.dry_run:
             if run.rank == 0:
@@ -75,7 +88,7 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
         if os.environ.get("LOCAL_RANK", os.environ.get("PADDLE_RANK_IN_NODE", "0")) != "0":
             # Nearly always the first process has the same to say, and the launcher then ends this.
             time.sleep(_FIRST_SPEAKS)
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {in_options(str(error))}", file=sys.stderr, flush=True)
         backend.leave(error.exit_code)
 
 

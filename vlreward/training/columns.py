@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "Columns", "Rows", "size_problem"]
 
 COLUMNS = (
-    "prompt", "image", "id", "task", "solution", "image_size", "input_size", "frame", "axis_order",
+    "prompt", "image", "images", "id", "task", "solution", "image_size", "input_size", "frame",
+    "axis_order",
 )  # fmt: skip
-"""The columns of a row. `solution` is a gold envelope (`vlreward.golds`), sizes are
+"""The columns of a row. `images` are all images as the model sees them, `image` is the one that
+the gold lies in; `solution` is a gold envelope (`vlreward.golds`), sizes are
 `[width, height]` in pixels, `frame` and `axis_order` are those of
 predicted coordinates (None without them)."""
 
@@ -79,6 +81,11 @@ class Columns:
         return {
             "prompt": self.prompts[sample.task].render(sample),
             "image": image,
+            "images": [
+                image if name == sample.image else self._seen(name, sample, number)
+                for name in sample.images
+            ]
+            or [image],
             "id": sample.id,
             "task": sample.task,
             "solution": pack(sample),
@@ -87,6 +94,13 @@ class Columns:
             "frame": None if frame is None else frame.value,
             "axis_order": order,
         }
+
+    def _seen(self, name: str, sample: Sample, number: int | None) -> Image:
+        """Another image of a sample, as the model sees it."""
+        try:
+            return self.resizing.apply(self.open(sample.model_copy(update={"image": name})))
+        except ValueError as error:
+            raise _located(str(error), self.path, number) from None
 
     def open(self, sample: Sample, number: int | None = None) -> Image:
         """The image of a sample, upright and RGB, at its own size."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vlreward.data import Dataset
-from vlreward.errors import OptionError
+from vlreward.errors import OptionError, UserError
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
@@ -15,6 +15,7 @@ from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images, with_good_images
 from vlreward.training.columns import Columns, Rows
+from vlreward.training.difficulty import informative
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import EVAL_OPTIONS
@@ -120,6 +121,8 @@ def prepare_run(
     )
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
+    if arguments.informative_in is not None:
+        loaded[0] = informative(loaded[0], arguments.informative_in)
     samples = loaded[0]
     schedule = Schedule(
         samples.provenance.path,
@@ -142,6 +145,8 @@ def prepare_run(
     if first_here and arguments.on_bad_image == "error":
         for data in loaded:
             check_images(data, resizing, arguments.check_images)
+    if first_here:
+        _check_workers(rewards)
     if rank == 0:
         say_remarks(loaded)
     functions = reward_functions(
@@ -155,6 +160,23 @@ def prepare_run(
         options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
         schedule, start, user_rewards(arguments.rewards or ()), evaluation,
     )  # fmt: skip
+
+
+def _check_workers(rewards: Sequence[TaskReward]) -> None:
+    """Start what compares answers that cannot be settled at once; the first of them, which may come
+    after hours, would end the run otherwise."""
+    waiting = [reward.spec.name for reward in rewards if hasattr(reward.spec.judge, "quick")]
+    if not waiting:
+        return
+    from vlreward.verify import warm_up
+
+    try:
+        warm_up()
+    except RuntimeError as error:
+        raise UserError(
+            f"answers of the task {waiting[0]!r} cannot be compared, as the verifier's worker "
+            f"process does not start: {str(error).splitlines()[-1]}"
+        ) from error
 
 
 def _check_evaluation(options: Options) -> None:

@@ -56,6 +56,7 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     from vlreward_paddle.shim import check_options, launch_options
 
     parser = _parser(GRPOConfig)
+    argv = ["--help" if word == "--help_all" and i else word for i, word in enumerate(argv)]
     task, rest = first_task(parser, argv)
     refuse_old_names(rest)
     words = vars(parser.parse_args(rest))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -14,6 +12,9 @@ from typing import Any, NoReturn
 from vlreward.errors import UserError
 from vlreward.training import cli
 from vlreward.training.preparing import Run
+from vlreward_paddle.lora import AdapterOptions
+from vlreward_paddle.processor import use_avx2
+from vlreward_paddle.quiet import quiet_imports
 
 __all__ = ["end_on_error", "main"]
 
@@ -21,16 +22,14 @@ __all__ = ["end_on_error", "main"]
 class _Paddle(cli.Backend):
     extra = "paddle"
     packages = ("paddle", "paddleformers")
+    prog = "vlreward-train-paddle"
+    model = "DIR"
+    own_options = (AdapterOptions,)
+    more_help = ("--self-test: check what this machine computes; see --self-test --help",)
 
     def prepare(self, argv: Sequence[str]) -> Run:
-        # The libraries speak while they are imported: of compilers' caches, and of torch.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            logging.disable(logging.WARNING)
-            from vlreward_paddle.watching import quiet
-
-            logging.disable(logging.NOTSET)
-        quiet()
+        with quiet_imports():
+            import vlreward_paddle.shim  # noqa: F401
         if {"--self-test", "--self_test"} & set(argv):
             from vlreward_paddle.self_test import main as self_test
 
@@ -59,6 +58,7 @@ class _Paddle(cli.Backend):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; see `vlreward.training.cli.main`."""
+    use_avx2()
     cli.main(_Paddle(), argv)
 
 

@@ -78,15 +78,15 @@ class PaddleEngine(BatchedEngine):
         if paddle.device.is_compiled_with_cuda():
             paddle.device.cuda.empty_cache()
 
-    def encode(self, messages: list[dict[str, Any]], image: Image | None) -> rollout.Prompt:
-        """A tokenized prompt with the patches of its image."""
-        return self._codec.prompt(messages, image)
+    def encode(self, messages: list[dict[str, Any]], images: list[Image]) -> rollout.Prompt:
+        """A tokenized prompt with the patches of its images."""
+        return self._codec.prompt(messages, images)
 
     def collate(
-        self, prompts: list[rollout.Prompt], images: list[Image | None]
-    ) -> tuple[list[rollout.Prompt], list[Size | None]]:
+        self, prompts: list[rollout.Prompt], images: list[list[Image]]
+    ) -> tuple[list[rollout.Prompt], list[Size] | None]:
         """The prompts as they are, and the sizes of their images."""
-        return prompts, [None if image is None else Size(*image.size) for image in images]
+        return prompts, [Size(*image.size) for shown in images for image in shown]
 
     def draw(self, inputs: list[rollout.Prompt], seed: int | None) -> list[list[int]] | None:
         """The new tokens of each prompt; None where memory ran out."""

@@ -11,14 +11,14 @@ __all__ = ["ALIASES", "refuse_old_names"]
 ALIASES = {
     "model_name_or_path": "model",
     "eval_strategy": "evaluation_strategy",
+    "dataset_config": "data_config",
     "dataset_train_split": "split",
+    "dataset_test_split": "eval_split",
 }
 """Names of the original, and of TRL, that mean the same as one of ours."""
 _NONE = "it was declared and never read"
 _ANSWERS = {
     "dataset_name": "say --data FILE, DIR or hf:OWNER/NAME",
-    "dataset_config": "say --data hf:OWNER/NAME or a directory of one configuration",
-    "dataset_test_split": "evaluate on the rows of --eval-data",
     "reward_funcs": "say --terms, e.g. --terms exact format; --protocol paddlemix scores as the "
     "original did",
     "reward_method": "say --protocol",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,27 +79,25 @@ class QwenCodec:
         return text
 
     def encode(self, row: dict[str, Any]) -> Prompt:
-        """The prompt of a row with `prompt` and `image`."""
-        return self.prompt(row["prompt"], row.get("image"))
+        """The prompt of a row with `prompt` and `images`."""
+        return self.prompt(row["prompt"], row.get("images") or [])
 
-    def prompt(self, messages: list[dict[str, Any]], image: Image | None) -> Prompt:
-        """The prompt of chat messages with at most one image, as large as it is to be seen.
+    def prompt(self, messages: list[dict[str, Any]], images: Sequence[Image]) -> Prompt:
+        """The prompt of chat messages with their images, as large as they are to be seen.
 
         Raises:
             ValueError: If there is an image and no place for it, or the other way round.
         """
-        text = self.render(messages)
-        if text.count(self.image_token) != (image is not None):
-            raise ValueError(
-                f"expected {int(image is not None)} image tokens in the prompt, got "
-                f"{text.count(self.image_token)}"
-            )
-        if image is None:
-            return Prompt(self._ids(text))
-        found = self.image_processor(images=[image], return_tensors="np")
+        first, *rest = self.render(messages).split(self.image_token)
+        if len(rest) != len(images):
+            raise ValueError(f"expected {len(images)} image tokens in the prompt, got {len(rest)}")
+        if not images:
+            return Prompt(self._ids(first))
+        found = self.image_processor(images=list(images), return_tensors="np")
         grid = np.asarray(found["image_grid_thw"])
-        count = int(grid.prod()) // self.merged
-        text = text.replace(self.image_token, self.image_token * count)
+        counts = [int(one.prod()) // self.merged for one in grid]
+        tokens = (self.image_token * count + part for count, part in zip(counts, rest))
+        text = first + "".join(tokens)
         return Prompt(self._ids(text), np.asarray(found["pixel_values"], dtype=np.float32), grid)
 
     def decode(self, tokens: list[int]) -> str:

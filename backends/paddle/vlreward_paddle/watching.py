@@ -1,19 +1,16 @@
-"""What is kept of a run's numbers, and what a person sees of it."""
+"""What is kept of a run's numbers."""
 
 from __future__ import annotations
 
 import json
-import logging
-import os
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from vlreward.files import replacing
-from vlreward_paddle.shim import LIBRARY, TrainerCallback
+from vlreward_paddle.shim import TrainerCallback
 
-__all__ = ["STATE_FILE", "KeepState", "quiet"]
+__all__ = ["STATE_FILE", "KeepState"]
 
 STATE_FILE = "trainer_state.json"
 """What was logged, in the form of transformers' file of that name; the library's is a pickle."""
@@ -43,9 +40,18 @@ class KeepState(TrainerCallback):  # type: ignore[misc]
         """Called by every process; the first one writes."""
         self._write(args, state)
 
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by every process; the first one writes."""
+        self._write(args, state)
+
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by every process; the first one writes."""
         self._write(args, state)
+
+    def evaluated_at(self) -> int | None:
+        """The step of the last evaluation."""
+        steps = [row["step"] for row in self.history if "eval_acc" in row]
+        return steps[-1] if steps else None
 
     def as_state(self, state: Any) -> SimpleNamespace:
         """The trainer's state with all that was logged, which the library's own forgets."""
@@ -61,17 +67,3 @@ class KeepState(TrainerCallback):  # type: ignore[misc]
 
 
 _MACHINE = ("cpu_used_memory", "cpu_available_memory", "progress_or_epoch", "global_step")
-
-
-def quiet() -> None:
-    """Keep what the libraries say of themselves, and nobody can do anything about, off the screen.
-
-    Errors and Python's own warnings about this project are shown. With VLREWARD_VERBOSE=1 the
-    libraries speak.
-    """
-    if os.environ.get("VLREWARD_VERBOSE") == "1":
-        return
-    module = __import__(f"{LIBRARY}.utils.log", fromlist=["logger"])
-    module.logger.set_level("ERROR")
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(paddle|paddleformers|paddlenlp|setuptools)\b")

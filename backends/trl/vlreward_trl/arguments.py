@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
+from transformers.integrations import get_available_reporting_integrations
+from transformers.utils import is_flash_attn_2_available
+
 from vlreward.errors import OptionError
-from vlreward.training.arguments import Arguments, Options, first_task, read_config, usage
+from vlreward.training.arguments import (
+    Arguments,
+    Options,
+    first_task,
+    read_config,
+    unknown_option,
+    usage,
+)
 from vlreward.training.recipes import defaults
 
 __all__ = ["TRLOptions", "parse"]
@@ -45,7 +56,10 @@ def parse(argv: Sequence[str]) -> TRLOptions:
         description="GRPO on a vision-language model with verifiable rewards.",
     )
     task, rest = first_task(parser, argv)
-    chosen = {} if {"-h", "--help"} & set(rest) else _chosen(parser, rest)
+    if "--help_all" in rest:
+        rest, chosen = ["--help"], {}
+    else:
+        chosen = _chosen(parser, rest)
     if _world_size() > 1 and not _accelerator():
         # accelerate would number the CPU, `cpu:0`, and no checkpoint could be read onto that.
         os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
@@ -72,10 +86,11 @@ def parse(argv: Sequence[str]) -> TRLOptions:
         arguments, training, model = parser.parse_args_and_config(rest)
     except ValueError as error:
         raise OptionError(str(error)) from error
+    _check(chosen, training, model)
     name = arguments.model or model.model_name_or_path
     if name is None:
         parser.error("expected --model with the name or path of a model")
-    model.model_name_or_path = name
+    arguments.model = model.model_name_or_path = name
     return TRLOptions(task, arguments, training, model)
 
 
@@ -87,10 +102,35 @@ def _chosen(parser: Any, words: Sequence[str]) -> dict[str, Any]:
     config = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     config.add_argument("--config")
     file, rest = config.parse_known_args(words)
-    given = vars(parser.parse_known_args(rest)[0])
+    given, left = parser.parse_known_args(rest)
     for action, default, required in before:
         action.default, action.required = default, required
-    return {**read_config(file.config), **given}
+    names = {action.dest for action in parser._actions}
+    configured = read_config(file.config)
+    if wrong := [*left, *(name for name in configured if name not in {*names, "env"})]:
+        raise unknown_option(wrong, names)
+    return {**configured, **vars(given)}
+
+
+def _check(chosen: Mapping[str, Any], training: Any, model: Any) -> None:
+    """What would do nothing, or fail after the model is loaded."""
+    if model.use_peft and chosen.get("freeze_vision") is False:
+        raise OptionError(
+            "--freeze_vision false: an adapter leaves the vision tower as it is; leave out one of "
+            "--freeze_vision and --use_peft, or name what it adapts by --lora_target_modules"
+        )
+    known = get_available_reporting_integrations()
+    if missing := [name for name in training.report_to if name not in known]:
+        raise OptionError(f"--report_to {missing[0]} needs its package: pip install {missing[0]}")
+    if training.use_vllm and find_spec("vllm") is None:
+        raise OptionError("--use_vllm needs its package: pip install vllm")
+    attention = model.attn_implementation or ""
+    flash = is_flash_attn_2_available() or find_spec("kernels") is not None
+    if attention.startswith("flash_attention") and not flash:
+        raise OptionError(
+            f"--attn_implementation {attention} needs the package flash-attn, or kernels; sdpa "
+            "needs none"
+        )
 
 
 def _versions() -> str:

@@ -16,6 +16,8 @@ __all__ = ["main"]
 class _TRL(cli.Backend):
     extra = "trl"
     packages = ("torch", "transformers", "trl")
+    prog = "vlreward-train-trl"
+    model = "MODEL"
 
     def prepare(self, argv: Sequence[str]) -> Run:
         from vlreward_trl.arguments import parse
@@ -36,6 +38,8 @@ class _TRL(cli.Backend):
         # TRL calls it so with every transformers 5; nobody who trains can do anything about it.
         message = r".*gradient_checkpointing.* is deprecated and will be removed in v6"
         warnings.filterwarnings("ignore", message, FutureWarning)
+        if run.rank == 0 and run.options.training.use_cpu:
+            print("torch sees no GPU: training on the CPU", file=sys.stderr)
         if run.rank or not sys.stderr.isatty():
             logging.disable_progress_bar()
         return train(run)

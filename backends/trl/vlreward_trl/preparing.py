@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from transformers import AutoConfig
-
-from vlreward.engines.checkpoint import check_directory
+from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
@@ -31,8 +29,7 @@ def prepare(options: TRLOptions) -> Run:
     arguments, training, model = options.arguments, options.training, options.model
     _check_processes(training)
     _check_reference(training, model)
-    check_directory(model.model_name_or_path)
-    config = AutoConfig.from_pretrained(
+    config = open_config(
         model.model_name_or_path,
         revision=model.model_revision,
         trust_remote_code=training.trust_remote_code,

@@ -93,7 +93,7 @@ class ResumableGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     def _answered(self, indices: list[int]) -> list[Any]:
         assert self.evaluation is not None
         rows = [self.evaluation.rows[index] for index in indices]
-        prompts = [prepare_multimodal_messages(r["prompt"], images=[r["image"]]) for r in rows]
+        prompts = [prepare_multimodal_messages(r["prompt"], images=r["images"]) for r in rows]
         tokens, _ = self._generate_single_turn(*self._tokenize_prompts(prompts), 1)
         texts = self.processing_class.batch_decode(tokens, skip_special_tokens=True)
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}

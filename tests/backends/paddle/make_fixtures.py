@@ -38,6 +38,7 @@ TEMPERATURE, LEARNING_RATE, REFERENCE_SCALE = 0.9, 1e-3, 0.98
 
 def main(out: Path) -> None:
     """Write all fixtures to a directory."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
     out.mkdir(parents=True, exist_ok=True)
     for family in FAMILIES:
         model = tiny_model(family)
@@ -48,6 +49,7 @@ def main(out: Path) -> None:
         write_grpo(out, beta, iterations)
     write_grpo(out, 0.04, 2, lora=True)
     write_answers(out)
+    write_evaluation(out)
     total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{total / 1024:.0f} KiB in {out}")
 
@@ -342,11 +344,9 @@ def drawn_adapter(model: Any) -> dict[str, Any]:
 
 def write_answers(out: Path) -> None:
     """Greedy answers of the packaged model to questions about scenes, by the engine `hf`."""
+    from tests.backends.paddle.questions import MODEL, requests
     from vlreward.engines.base import EngineConfig, Generation
     from vlreward.engines.hf import HFEngine
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from tests.backends.paddle.questions import MODEL, requests
 
     engine = HFEngine(EngineConfig(MODEL, max_tokens=64, batch_size=5, dtype="float32"))
     found = {}
@@ -361,6 +361,23 @@ def write_answers(out: Path) -> None:
         }
     text = json.dumps(dict(sorted(found.items())), indent=1) + "\n"
     (out / "answers.json").write_text(text, encoding="utf-8")
+
+
+def write_evaluation(out: Path) -> None:
+    """What the TRL backend's evaluation says of the packaged half-trained model."""
+    from tests.backends.paddle.questions import evaluation_words
+    from vlreward_trl.arguments import parse
+    from vlreward_trl.preparing import prepare
+    from vlreward_trl.training import build_trainer
+
+    directory = Path(tempfile.mkdtemp())
+    trainer = build_trainer(prepare(parse([*evaluation_words(directory), "--use_cpu"])))
+    costs = ("eval_runtime", "eval_seconds/generation")
+    found = {
+        k: v for k, v in trainer.evaluate().items() if k.startswith("eval_") and k not in costs
+    }
+    text = json.dumps(dict(sorted(found.items())), indent=1) + "\n"
+    (out / "evaluation.json").write_text(text, encoding="utf-8")
 
 
 def tokenizer() -> Any:

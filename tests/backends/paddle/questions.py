@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from importlib.resources import files
+from pathlib import Path
 
 from vlreward.engines.base import Request
 from vlreward.prompts import get_prompt
-from vlreward.scenes import LEVELS, TASKS, make_scene
+from vlreward.scenes import LEVELS, TASKS, export_scenes, make_scene
 from vlreward.tasks.counting import CountGold
 from vlreward.types import Sample
 
@@ -31,3 +32,20 @@ def requests() -> list[Request]:
                     Request(f"{task}-{level}-{number}", template.render(sample), encoded.getvalue())
                 )
     return found
+
+
+def evaluation_words(directory: Path, **more: object) -> list[str]:
+    """The command line of a run that evaluates the half-trained model, in both backends."""
+    rows = export_scenes("counting", directory / "train", 24)
+    held_out = export_scenes("counting", directory / "test", 24, split="test")
+    given = {
+        "model": str(files("vlreward.data") / "tiny_vlm" / "half"),
+        "data": rows,
+        "eval_data": held_out,
+        "output_dir": directory / "out",
+        "max_completion_length": 48,
+        "max_steps": 2,
+        "beta": 0,
+        **more,
+    }
+    return ["counting", *(word for k, v in given.items() for word in (f"--{k}", str(v)))]

@@ -15,6 +15,7 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 from tests.backends.paddle.tiny import write_data
 from vlreward.errors import OptionError
 from vlreward_paddle.arguments import parse
+from vlreward_paddle.cli import main
 from vlreward_paddle.shim import check_options, launch_options
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -54,6 +55,7 @@ def test_names_of_the_original_and_of_trl_are_understood() -> None:
         (["--tensor_parallel_degree", "2"], "samples from whole models"),
         (["--pipeline_model_parallel_size", "4"], "samples from whole models"),
         (["--sep-parallel-degree", "2"], "samples from whole models"),
+        (["--bf16", "true", "--fp16_opt_level", "O1"], "expected O2"),
     ],
 )
 def test_what_cannot_be_done_is_answered_with_the_way_out(words: list[str], answer: str) -> None:
@@ -113,3 +115,20 @@ def test_the_counting_script_trains_on_two_cpus_as_it_is(checkpoint: Any, tmp_pa
     assert done.returncode == 0, (done.stdout + done.stderr + logs)[-3000:]
     assert (tmp_path / "out" / "model.safetensors").is_file()
     assert len(list((tmp_path / "out" / "traces").glob("rank-*.jsonl"))) == 2
+
+
+def test_the_help_shows_what_is_this_projects(capsys: Any) -> None:
+    """It had 1,069 lines; those of the library are behind another option."""
+    main(["--help"])
+    short = capsys.readouterr().out
+    for words in (["--help_all"], ["counting", "--help_all"]):
+        with pytest.raises(SystemExit) as left:
+            parse(words)
+        assert left.value.code == 0
+        full = capsys.readouterr().out
+        assert "--moe_router_bias_update_rate" in full
+        assert "--model_name_or_path" in full
+    assert "--data " in short
+    assert "--lora_r " in short
+    assert "--moe_router_bias_update_rate" not in short
+    assert len(short.splitlines()) < 200

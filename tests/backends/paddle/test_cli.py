@@ -328,3 +328,25 @@ def test_the_scripts_say_what_they_would_do(name: str, model: Path, tmp_path: Pa
     )
     assert refused.returncode == 2
     assert "must be a multiple of PER_DEVICE_BATCH_SIZE * GPUS * NODES" in refused.stderr
+
+
+def test_rows_of_several_images_are_trained_on_and_evaluated(model: Path, tmp_path: Path) -> None:
+    write_data(tmp_path, "counting")
+    rows = [
+        {
+            "images": [f"images/counting{(i + j) % 8}.png" for j in range(1 + i % 3)],
+            "problem": "<image>" * (1 + i % 3) + "how many",
+            "answer": str(i % 6),
+        }
+        for i in range(10)
+    ]
+    data = tmp_path / "several.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    more = {"image_root": tmp_path, "val_split_ratio": 0.2, "eval_strategy": "steps"}
+    main(["counting", *words(model, data, **more)])
+    lines = [json.loads(line) for line in (tmp_path / "out/traces/rank-00000.jsonl").open()]
+    held = {line["id"] for line in lines if line.get("mode") == "eval"}
+    trained = {line["id"] for line in lines} - held
+    assert len(held) == 2
+    assert trained
+    assert not held & trained

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from tests.backends.paddle.fixed import fixed_trainer, options
 from vlreward.errors import OptionError
+from vlreward_paddle.dry_run import measure
 from vlreward_paddle.lora import (
     TARGETS,
     AdapterOptions,
@@ -152,3 +153,11 @@ def test_targets_are_those_asked_for(checkpoint: Any) -> None:
         AdapterOptions(lora_target_modules=["all-linear"])
     with pytest.raises(OptionError, match="at least 1, got 0"):
         AdapterOptions(lora_r=0)
+
+
+def test_the_dry_run_counts_the_adapter(checkpoint: Any) -> None:
+    """The numbers of rank 1 are those of the adapter that is made."""
+    model = load_model(checkpoint())
+    add_adapter(model, AdapterOptions(True, 1, 1, 0.0))
+    count = sum(value.size for value in adapter_weights(model).values())
+    assert measure(model.hf_config, checkpoint()).adapter == count

@@ -88,6 +88,11 @@ def test_padding_that_is_seen_is_found(
     assert outcomes(capsys.readouterr().out)["sampling beside training, float32"] == "FAILED"
 
 
+def test_help_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["--help"])
+    assert "--self-test: check what this machine computes" in capsys.readouterr().out
+
+
 def test_a_directory_without_a_checkpoint_is_bad_usage(tmp_path: Path) -> None:
     assert run("--model", str(tmp_path)) == 2
 

@@ -2,8 +2,8 @@
 
     python -m paddle.distributed.launch --nproc_per_node 2 tests/backends/paddle/worker.py JOB.json
 
-The job names `checkpoint`, `data` (an .npz), `out`, `options` of training, and may have `resume`
-and `crash` (a rank that fails in its first step).
+The job names `checkpoint`, `data` (an .npz), `out`, `options` of training, and may have `resume`,
+`crash` (a rank that fails in its first step) and `stage2` (see `stage2.emulate`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
     from vlreward_paddle.shim import TrainerCallback
 
     paddle.set_device("cpu")
+    if "stage2" in job:
+        from tests.backends.paddle.stage2 import emulate
+
+        emulate(job["stage2"])
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
     trainer = fixed_trainer(

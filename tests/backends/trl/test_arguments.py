@@ -64,13 +64,12 @@ def test_every_option_of_trl_is_an_option_here() -> None:
     ):
         assert isinstance(made, declared)
     given = _parse(
-        *("rec", "--epsilon_high", "0.28", "--loss_type", "dr_grpo", "--report_to", "tensorboard"),
+        *("rec", "--epsilon_high", "0.28", "--loss_type", "dr_grpo", "--report_to", "none"),
         *("--use_peft", "--lora_r", "4", "--attn_implementation", "sdpa", "--log_completions"),
         *("--temperature", "0.7", "--top_entropy_quantile", "0.2"),
     )
     training, model = given.training, given.model  # type: ignore[attr-defined]
     assert (training.epsilon_high, training.loss_type) == (0.28, "dr_grpo")
-    assert training.report_to == ["tensorboard"]
     assert (training.temperature, training.top_entropy_quantile) == (0.7, 0.2)
     assert training.log_completions is True
     assert (model.use_peft, model.lora_r, model.attn_implementation) == (True, 4, "sdpa")
@@ -79,7 +78,8 @@ def test_every_option_of_trl_is_an_option_here() -> None:
 
 
 @pytest.mark.parametrize("mode", ["colocate", "server"])
-def test_vllm_is_passed_through(mode: str) -> None:
+def test_vllm_is_passed_through(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlreward_trl.arguments.find_spec", lambda name: name)
     training = _parse(  # type: ignore[attr-defined]
         "rec", "--use_vllm", "--vllm_mode", mode, "--vllm_server_base_url", "http://host:8000"
     ).training
@@ -105,7 +105,7 @@ def test_yaml_lies_between_the_recipe_and_the_command_line(tmp_path: Path) -> No
 def test_the_packaged_option_file_parses(root: Path) -> None:
     options = parse(["rec", "--config", str(root / "backends/trl/configs/rec.yaml"), "--data", "d"])
     assert options.model.model_name_or_path == "Qwen/Qwen2.5-VL-3B-Instruct"
-    assert options.training.report_to == ["tensorboard"]
+    assert options.training.report_to == [], "nothing that the extra does not install"
 
 
 def test_loss_sampling_and_length_are_what_was_asked_for() -> None:
@@ -151,6 +151,51 @@ def test_what_would_do_nothing_or_fail_later_is_refused(
     with pytest.raises(Exception, match=message) as caught:
         prepare(parse(argv("rec", "qwen2.5-vl", *more)))
     assert isinstance(caught.value, UserError)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--max_stepz", "3"), r"unknown option --max_stepz \(did you mean --max_steps"),
+        (("--protocl=vlm-r1",), r"unknown option --protocl \(did you mean --protocol\?\)"),
+        (("--report_to", "wandb"), "--report_to wandb needs its package: pip install wandb"),
+        (("--use_vllm",), "--use_vllm needs its package"),
+        (("--attn_implementation", "flash_attention_2"), "needs the package flash-attn"),
+        (("--freeze_vision", "false", "--use_peft"), "an adapter leaves the vision tower as it is"),
+    ],
+)
+def test_what_would_fail_after_the_model_is_loaded_is_said_before(
+    more: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        _parse("rec", *more)
+
+
+def test_switches_are_switches() -> None:
+    """`--freeze_vision` alone was an error, while other booleans are flags."""
+    assert _parse("rec", "--freeze_vision").arguments.freeze_vision is True  # type: ignore[attr-defined]
+    frozen = _parse("geometry", "--freeze_vision", "false")
+    assert frozen.arguments.freeze_vision is False  # type: ignore[attr-defined]
+
+
+def test_help_is_a_page_of_these_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """It was 1,192 lines of TRL's; those are there with --help_all, with the recipe's defaults."""
+    from vlreward_trl.cli import main
+
+    for words in ([], ["rec"]):
+        main([*words, "--help"])
+        shown = capsys.readouterr().out
+        assert len(shown.splitlines()) < 250
+        assert "--early_stopping_patience" in shown
+        assert "  rec: iou format; also " in shown
+        assert "vlm-r1" in shown
+        assert "--prompt: " in shown
+    with pytest.raises(SystemExit) as stopped:
+        parse(["geometry", "--help_all"])
+    assert stopped.value.code == 0
+    every = capsys.readouterr().out
+    assert "--epsilon_high" in every
+    assert "default: 500" in every, "the recipe's max_steps"
 
 
 def test_unknown_yaml_keys_are_named(tmp_path: Path) -> None:

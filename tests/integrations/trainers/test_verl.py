@@ -136,3 +136,35 @@ def test_options_come_from_the_configuration() -> None:
 def test_a_bad_option_is_named() -> None:
     with pytest.raises(ValueError, match="frame: expected one of original_px"):
         run_manager("naive", batch([{"completion": "x", "gold": "3"}]), frame="pixels", task="rec")
+
+
+def test_its_data_set_reads_packed_rows_and_its_manager_scores_them(tmp_path: Any) -> None:
+    """`vlreward pack` on verl's own rows, through verl's loader to the reward."""
+    from pathlib import Path
+
+    import datasets
+    import numpy as np
+    from omegaconf import OmegaConf
+    from PIL import Image
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    from vlreward.frames import FAMILIES
+    from vlreward.packing import pack_file
+
+    source = Path(__file__).parents[2] / "cases" / "data" / "rows" / "verl_geo3k.jsonl"
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (640, 480)).save(tmp_path / name)
+    packed = pack_file(source, tmp_path / "packed.jsonl", family=FAMILIES["qwen2.5-vl"])
+    assert packed.column == "reward_model.ground_truth"
+    table = datasets.load_dataset("json", data_files=str(packed.path), split="train")
+    table.to_parquet(str(tmp_path / "packed.parquet"))
+    options = OmegaConf.create({"prompt_key": "prompt", "filter_overlong_prompts": False})
+    read = RLHFDataset(str(tmp_path / "packed.parquet"), CharacterTokenizer(), options)
+    golds = [row["reward_model"]["ground_truth"] for row in map(dict, read.dataframe)]
+    answers = [r"2\sqrt{221}", "13"]
+    rows = [
+        {"completion": f"<answer>{answer}</answer>", "gold": gold}
+        for answer, gold in zip(answers, golds, strict=True)
+    ]
+    outputs = run_manager("naive", batch(rows))
+    assert np.all([output["reward_extra_info"]["acc"] == 1 for output in outputs])

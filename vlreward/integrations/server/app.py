@@ -35,7 +35,8 @@ from vlreward.integrations.server.schemas import (
     Item,
     PaddleRequest,
     ScoreRequest,
-    read_body,
+    parse_body,
+    read_fields,
 )
 
 __all__ = ["create_app"]
@@ -102,6 +103,8 @@ class _Endpoints:
         # every request of that moment, some 25 milliseconds every few seconds.
         gc.collect()
         gc.freeze()
+        # A body may hold a hundred thousand lists, which refer to nothing that could be freed.
+        gc.set_threshold(50_000, 20, 100)
         try:
             yield
         finally:
@@ -190,7 +193,8 @@ class _Endpoints:
     async def _read(self, model: type[_Body], request: Request) -> _Body:
         content = await self._body(request)
         try:
-            return await self._lanes.in_turn(partial(read_body, model, content))
+            fields = await self._lanes.in_turn(partial(parse_body, content))
+            return await self._lanes.in_turn(partial(read_fields, model, fields))
         except BadRequest as error:
             raise _Refused(413 if error.too_large else 422, str(error)) from None
 

@@ -26,6 +26,8 @@ __all__ = ["Busy", "Lanes"]
 
 _T = TypeVar("_T")
 _TURN_SECONDS = 0.001
+_LONG_SECONDS = 0.005  # such work comes from the parsing of large bodies alone
+_ROUNDS = 3  # of the loop until a small request has been read, run and answered
 
 
 class Busy(Exception):
@@ -79,8 +81,10 @@ class Lanes:
             finally:
                 self._worked += perf_counter() - started
                 if self._worked > _TURN_SECONDS / 2:
+                    rounds = 1 if self._worked < _LONG_SECONDS else _ROUNDS
                     self._worked = 0.0
-                    await asyncio.sleep(0)
+                    for _ in range(rounds):
+                        await asyncio.sleep(0)
 
     async def score(self, items: list[Item]) -> list[Scored]:
         """Scores of a request of any size; one that fits into a turn and is easy is done then.

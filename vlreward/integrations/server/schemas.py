@@ -10,7 +10,15 @@ from pydantic_core import from_json
 from vlreward._text import first_problem, short
 from vlreward.types import AxisOrder
 
-__all__ = ["MAX_BATCH", "BadRequest", "Item", "PaddleRequest", "ScoreRequest", "read_body"]
+__all__ = [
+    "MAX_BATCH",
+    "BadRequest",
+    "Item",
+    "PaddleRequest",
+    "ScoreRequest",
+    "parse_body",
+    "read_fields",
+]
 
 MAX_BATCH = 8192
 """Most completions in one request."""
@@ -88,11 +96,11 @@ class _TooLarge(BadRequest):
     too_large = True
 
 
-def read_body(model: type[_Body], body: bytes) -> _Body:
-    """A request from its JSON, in some tens of milliseconds at most.
+def parse_body(body: bytes) -> dict[str, Any]:
+    """The fields of a request, in some twenty milliseconds at most.
 
     Raises:
-        BadRequest: If it is none, or holds more than `MAX_BATCH` completions or 131,072 values.
+        BadRequest: If they are none, or hold more than `MAX_BATCH` completions or 131,072 values.
     """
     # Values lie between commas. To read millions of them would take seconds, and a process that
     # reads does nothing else meanwhile.
@@ -110,6 +118,15 @@ def read_body(model: type[_Body], body: bytes) -> _Body:
     size = max((len(part) for part in fields.values() if isinstance(part, list)), default=0)
     if size > MAX_BATCH:
         raise _TooLarge(f"expected at most {MAX_BATCH} completions, got {size}")
+    return fields
+
+
+def read_fields(model: type[_Body], fields: dict[str, Any]) -> _Body:
+    """A request from its fields, in some twenty milliseconds at most.
+
+    Raises:
+        BadRequest: If they are not those of `model`.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as error:

@@ -104,7 +104,9 @@ class Launcher:
             raise RuntimeError(f"cannot start {command[0]!r} for the verifier: {error}") from error
         theirs.close()  # or the end of a server that dies at once would not be seen
         reason: bytes | None = None
+        failed = f"did not start within {self._start_timeout:g} seconds"
         if _readable(ours, self._start_timeout):
+            failed = "failed to start"
             reason = read_frame(ours.fileno())
             if reason == b"":
                 self._control = ours
@@ -113,10 +115,8 @@ class Launcher:
         self._process.wait()
         self._errors.seek(0)
         text = (reason or self._errors.read()[-2000:]).decode("utf-8", "replace").strip()
-        raise RuntimeError(
-            "the verifier's worker process did not start within "
-            f"{self._start_timeout:g} seconds: {text or 'it said nothing'}"
-        )
+        said = text or "it said nothing"
+        raise RuntimeError(f"the verifier's worker process {failed}: {said}")
 
     def _lost(self, control: socket.socket) -> bool:
         """Whether the server behind `control` was killed, and its workers with it."""

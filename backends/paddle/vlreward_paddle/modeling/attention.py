@@ -18,7 +18,10 @@ from paddle.autograd import PyLayer
 from paddle.nn import functional as F
 from paddle.nn.functional import flash_attention
 
-__all__ = ["Cache", "Turn", "Visible", "attend"]
+__all__ = ["ROOM", "Cache", "Turn", "Visible", "attend", "hidden_scores", "longer"]
+
+ROOM = 64
+"""Tokens by which a cache grows."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Visible:
     the causal form of flashmask's row indices. A padding token is seen by itself alone, so that
     no row is empty."""
     mask: Tensor | None = None
-    """For single tokens after a cache: what is added to their scores (B, H or 1, 1, T); None for
-    nothing."""
+    """For single tokens after a cache: what is added to their scores (B, H or 1, 1, T), with the
+    room behind them."""
 
     def rows(self) -> Tensor | None:
         """flashmask's row indices (B, 1, S, 1)."""
@@ -63,25 +66,46 @@ def hidden_scores(seen: Tensor, dtype: Any) -> Tensor:
 
 
 class Cache:
-    """Keys and values of one layer, of the tokens so far."""
+    """Keys and values of one layer, of the tokens so far and room for some more.
+
+    Growing by a token would copy everything at each one.
+
+    Args:
+        axis: The axis of tokens.
+    """
 
     def __init__(self, axis: int) -> None:
         self.axis = axis
-        """The axis of tokens."""
+        self.length = 0
+        """Tokens so far."""
         self.held: tuple[Tensor, Tensor] | None = None
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add those of new tokens; returns all."""
-        if self.held is not None:
-            keys = paddle.concat([self.held[0], keys], axis=self.axis)
-            values = paddle.concat([self.held[1], values], axis=self.axis)
-        self.held = keys, values
+        """Add those of new tokens; returns all, with the room behind them."""
+        count = keys.shape[self.axis]
+        if self.held is None:
+            self.held = keys, values
+        else:
+            if self.length == self.held[0].shape[self.axis]:
+                self.held = longer(self.held[0], self.axis), longer(self.held[1], self.axis)
+            place = (slice(None),) * self.axis + (slice(self.length, self.length + count),)
+            self.held[0][place] = keys
+            self.held[1][place] = values
+        self.length += count
         return self.held
 
     def spread(self, rows: Tensor) -> None:
         """Take row `rows[i]` (B,) as the i-th."""
         assert self.held is not None
-        self.held = tuple(paddle.index_select(held, rows) for held in self.held)
+        keys, values = (paddle.index_select(held, rows) for held in self.held)
+        self.held = keys, values
+
+
+def longer(held: Tensor, axis: int, value: float = 0.0) -> Tensor:
+    """A tensor with `ROOM` more places of a value behind those that it has."""
+    shape = held.shape
+    shape[axis] = ROOM
+    return paddle.concat([held, paddle.full(shape, value, dtype=held.dtype)], axis=axis)
 
 
 def attend(layer: Any, x: Tensor, turn: Turn, visible: Any, cache: Cache | None) -> Tensor:

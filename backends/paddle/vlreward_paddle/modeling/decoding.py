@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
-from vlreward_paddle.modeling.attention import Visible, hidden_scores
+from vlreward_paddle.modeling.attention import ROOM, Turn, Visible, hidden_scores, longer
 
 __all__ = ["Decoding"]
 
@@ -34,29 +34,41 @@ class Decoding:
         places = policy.model.positions(ids.numpy(), attended, images.get("image_grid_thw"))
         embeds = policy.model.embed(ids, **images)
         visible = Visible(None if attended.all() else paddle.to_tensor(hidden_padding(attended)))
-        states = self.text(embeds, paddle.to_tensor(places), visible, self.cache)[:, -1]
-        then = paddle.to_tensor(places.max(axis=(0, 2)) + 1)
-        self.seen = None if attended.all() else paddle.to_tensor(attended)
+        turn = self.text.turn(paddle.to_tensor(places))
+        states = self.text(embeds, turn, visible, self.cache)[:, -1]
         if owners != list(range(len(attended))):
             rows = paddle.to_tensor(owners)
-            states, then = states[rows], then[rows]
+            states = states[rows]
             for layer in self.cache:
                 layer.spread(rows)
-            self.seen = None if self.seen is None else self.seen[rows]
-        self.position = then.reshape([1, -1, 1]).expand([3, -1, -1])
+        seen = paddle.to_tensor(attended[owners]).unsqueeze([1, 2])
+        self.added = self.text.spread(hidden_scores(seen, embeds.dtype), len(owners))
+        """What is added to the scores of the next tokens, (B, H or 1, 1, T) and some room."""
+        self.position = paddle.to_tensor(places.max(axis=(0, 2))[owners]).reshape([1, -1, 1])
+        """The last position of each prompt, and then of each completion (1, B, 1)."""
+        self.turns: list[Turn] = []
         self.logits = self._logits(states)
         """Of the next token (B, V), float32; ids that are never generated have -inf."""
 
     def step(self, tokens: Tensor) -> None:
         """Add a token (B,) to each completion."""
+        if not self.turns:
+            self._make_room()
         embeds = self.text.embed_tokens(tokens.unsqueeze(-1))
-        added = None
-        if self.seen is not None:
-            self.seen = paddle.concat([self.seen, paddle.ones_like(self.seen[:, :1])], axis=1)
-            added = hidden_scores(self.seen.unsqueeze([1, 2]), embeds.dtype)
-        states = self.text(embeds, self.position, Visible(mask=added), self.cache)
-        self.position = self.position + 1
-        self.logits = self._logits(states[:, 0])
+        self.added[:, :, :, self.cache[0].length] = 0.0
+        turn = self.turns.pop()
+        self.logits = self._logits(
+            self.text(embeds, turn, Visible(mask=self.added), self.cache)[:, 0]
+        )
+
+    def _make_room(self) -> None:
+        """Prepare for as many tokens as the cache grows by."""
+        self.added = longer(self.added, 3, paddle.finfo(self.added.dtype).min)
+        places = (self.position + paddle.arange(1, ROOM + 1)).expand([3, -1, -1])
+        self.position = self.position + ROOM
+        turn = self.text.turn(places)
+        parts = (paddle.split(x, ROOM, axis=2) for x in (turn.cos, turn.sin))
+        self.turns = [Turn(cos, sin) for cos, sin in zip(*parts)][::-1]
 
     def _logits(self, states: Tensor) -> Tensor:
         weight = self.policy.lm_head.weight

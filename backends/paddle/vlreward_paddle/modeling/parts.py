@@ -18,15 +18,13 @@ class _Norm(RMSNorm):  # type: ignore[misc]
     def forward(self, x: Tensor) -> Tensor:
         if self.config.get("fuse_rms_norm", True):
             return super().forward(x)
-        if self.weight.dtype == paddle.float32:  # Entering the guard costs as much as the rest.
-            return self._scaled(x)
-        with paddle.amp.auto_cast(False):
-            return self._scaled(x)
+        if self.weight.dtype == x.dtype == paddle.float32:
+            return self._scaled(x) * self.weight
+        with paddle.amp.auto_cast(False):  # Entering it costs as much as the rest.
+            return self._scaled(x.astype("float32")).astype(self.weight.dtype) * self.weight
 
     def _scaled(self, x: Tensor) -> Tensor:
-        wide = x.astype("float32")
-        scale = paddle.rsqrt((wide * wide).mean(-1, keepdim=True) + self.variance_epsilon)
-        return (wide * scale).astype(self.weight.dtype) * self.weight
+        return x * paddle.rsqrt((x * x).mean(-1, keepdim=True) + self.variance_epsilon)
 
 
 class _PatchEmbed(Qwen2_5_VisionPatchEmbed):  # type: ignore[misc]

@@ -107,7 +107,8 @@ class PolicyMixin:
             return self._logprobs(ids, there, places, logprobs, pixel_values, image_grid_thw)
         embeds = self.model.embed(input_ids, pixel_values, image_grid_thw)  # type: ignore[attr-defined]
         visible = Visible(None if there.all() else paddle.to_tensor(hidden_padding(there)))
-        states = self.model.language_model(embeds, paddle.to_tensor(places), visible)  # type: ignore[attr-defined]
+        text = self.model.language_model  # type: ignore[attr-defined]
+        states = text(embeds, text.turn(paddle.to_tensor(places)), visible)
         return Qwen2_5_VLCausalLMOutputWithPast(logits=self.lm_head(states))  # type: ignore[attr-defined]
 
     def _logprobs(
@@ -128,7 +129,8 @@ class PolicyMixin:
         )
         embeds = self.model.embed(paddle.to_tensor(packed.ids), *images)  # type: ignore[attr-defined]
         visible = Visible(None if packed.until is None else paddle.to_tensor(packed.until))
-        states = self.model.language_model(embeds, paddle.to_tensor(packed.positions), visible)  # type: ignore[attr-defined]
+        text = self.model.language_model  # type: ignore[attr-defined]
+        states = text(embeds, text.turn(paddle.to_tensor(packed.positions)), visible)
         states = states.reshape([-1, states.shape[-1]])
         found = chunked_logprobs(
             self.lm_head.weight,  # type: ignore[attr-defined]

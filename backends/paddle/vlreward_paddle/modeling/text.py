@@ -32,27 +32,22 @@ class TextModel(Qwen2_5_VLTextModel):  # type: ignore[misc]
         return [Cache(2 if self._eager else 1) for _ in self.layers]
 
     def forward(
-        self,
-        embeds: Tensor,
-        positions: Tensor,
-        visible: Visible,
-        cache: Sequence[Cache] | None = None,
+        self, embeds: Tensor, turn: Turn, visible: Visible, cache: Sequence[Cache] | None = None
     ) -> Tensor:
         """States after the last norm (B, S, W).
 
         Args:
             embeds: Embeddings (B, S, W).
-            positions: Temporal, vertical and horizontal positions (3, B, S).
+            turn: Their rotary positions.
             visible: What each token sees.
             cache: From `new_cache`; is filled. Several tokens need an empty one.
         """
-        rows, length, _ = embeds.shape
-        turn = self._turn(embeds, positions)
         seen: Any = visible
         if self._eager:
-            seen = visible.added(length, embeds.dtype) if length > 1 else visible.mask
-            if seen is not None:
-                seen = seen.expand([rows, self.config.num_attention_heads, -1, -1]).contiguous()
+            length = embeds.shape[1]
+            seen = visible.mask
+            if length > 1:
+                seen = self.spread(visible.added(length, embeds.dtype), embeds.shape[0])
         x = embeds
         for i, layer in enumerate(self.layers):
             held = None if cache is None else cache[i]
@@ -62,12 +57,19 @@ class TextModel(Qwen2_5_VLTextModel):  # type: ignore[misc]
                 x = _layer(layer, x, turn, seen, held)
         return self.norm(x)
 
+    def spread(self, x: Tensor, rows: int) -> Tensor:
+        """(B or 1, 1, S, T) for all rows, and where broadcasting is slow for all heads."""
+        if not self._eager:
+            return x.expand([rows, 1, -1, -1])
+        return x.expand([rows, self.config.num_attention_heads, -1, -1]).contiguous()
+
     @property
     def _eager(self) -> bool:
         return bool(self.config._attn_implementation == "eager")
 
-    def _turn(self, x: Tensor, positions: Tensor) -> Turn:
-        cos, sin = self.rotary_emb(x, positions)  # (3, B, S, D)
+    def turn(self, positions: Tensor) -> Turn:
+        """Rotary positions of temporal, vertical and horizontal ones (3, B, S)."""
+        cos, sin = self.rotary_emb(self.embed_tokens.weight, positions)  # (3, B, S, D)
         sections = self.config.rope_parameters["mrope_section"] * 2
         cos, sin = (
             paddle.concat(
@@ -77,10 +79,8 @@ class TextModel(Qwen2_5_VLTextModel):  # type: ignore[misc]
         )
         half = sin.shape[-1] // 2
         sin = paddle.concat([-sin[..., :half], sin[..., half:]], axis=-1)
-        if self._eager:
-            shape = [-1, self.config.num_attention_heads, -1, -1]
-            cos, sin = cos.expand(shape).contiguous(), sin.expand(shape).contiguous()
-        return Turn(cos, sin)
+        rows = positions.shape[1]
+        return Turn(self.spread(cos, rows), self.spread(sin, rows))
 
 
 def _layer(layer: Any, x: Tensor, turn: Turn, visible: Any, cache: Cache | None) -> Tensor:

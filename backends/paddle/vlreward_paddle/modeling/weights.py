@@ -7,6 +7,8 @@ the directory that it reads, and it cannot read the biases of q, k and v that it
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ __all__ = ["Heads", "from_hf", "read_weights", "to_hf", "write_weights"]
 
 MAX_SHARD = 5 * 1024**3
 """Bytes of one file."""
+_INDEX = "model.safetensors.index.json"
 _OWN = "model.language_model."
 _NOT_TURNED = ("embed_tokens.weight", "lm_head.weight")
 
@@ -124,36 +127,46 @@ def read_weights(directory: Path) -> Callable[[str], np.ndarray]:
 
 
 def write_weights(weights: Iterator[tuple[str, np.ndarray]], directory: Path) -> None:
-    """Write `model.safetensors`, or several files of at most `MAX_SHARD` bytes with their index."""
+    """Write `model.safetensors`, or several files of at most `MAX_SHARD` bytes with their index.
+
+    They are written aside; older ones go when all are there.
+    """
     from safetensors.numpy import save_file
 
     directory.mkdir(parents=True, exist_ok=True)
-    for old in [*directory.glob("*.safetensors"), directory / "model.safetensors.index.json"]:
-        old.unlink(missing_ok=True)
-    shards: list[list[str]] = []
-    held: dict[str, np.ndarray] = {}
-    total = 0
+    aside = Path(tempfile.mkdtemp(prefix=".weights-", dir=directory))
+    try:
+        shards: list[list[str]] = []
+        held: dict[str, np.ndarray] = {}
+        total = 0
 
-    def flush() -> None:
-        save_file(held, directory / f"shard-{len(shards)}", metadata={"format": "pt"})
-        shards.append(list(held))
-        held.clear()
+        def flush() -> None:
+            save_file(held, aside / f"{len(shards)}", metadata={"format": "pt"})
+            shards.append(list(held))
+            held.clear()
 
-    for name, value in weights:
-        if held and sum(v.nbytes for v in held.values()) + value.nbytes > MAX_SHARD:
-            flush()
-        held[name] = value
-        total += value.nbytes
-    flush()
-    if len(shards) == 1:
-        (directory / "shard-0").rename(directory / "model.safetensors")
+        for name, value in weights:
+            if held and sum(v.nbytes for v in held.values()) + value.nbytes > MAX_SHARD:
+                flush()
+            held[name] = value
+            total += value.nbytes
+        flush()
+        count = len(shards)
+        targets = [f"model-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count)]
+        if count == 1:
+            targets = ["model.safetensors"]
+        for i, target in enumerate(targets):
+            (aside / f"{i}").replace(directory / target)
+    finally:
+        shutil.rmtree(aside)
+    for old in directory.glob("*.safetensors"):
+        if old.name not in targets:
+            old.unlink()
+    if count == 1:
+        (directory / _INDEX).unlink(missing_ok=True)
         return
-    names: dict[str, str] = {}
-    for i, keys in enumerate(shards):
-        target = f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors"
-        (directory / f"shard-{i}").rename(directory / target)
-        names |= dict.fromkeys(keys, target)
+    names = {key: target for keys, target in zip(shards, targets) for key in keys}
     index = {"metadata": {"total_size": total}, "weight_map": names}
     text = json.dumps(index, indent=2) + "\n"
-    with replacing(directory / "model.safetensors.index.json") as file:
+    with replacing(directory / _INDEX) as file:
         file.write(text)

@@ -180,5 +180,5 @@ def _prompts(codec: QwenCodec) -> list[Prompt]:
     for index, more in enumerate(("", " Look at all of the picture, with care.")):
         scene = make_scene(TASKS[0], "train", index, level="easy")
         parts = [{"type": "image"}, {"type": "text", "text": scene.question + more}]
-        found.append(codec.prompt([{"role": "user", "content": parts}], scene.image))
+        found.append(codec.prompt([{"role": "user", "content": parts}], [scene.image]))
     return found

@@ -101,8 +101,8 @@ def run_checks_of(model: Path, directory: Path) -> Iterator[Check]:
 
 def _resumed(runs: Runs) -> float:
     start = _read(runs.model)
-    saving = ("--max_steps", "2", "--save_strategy", "steps", "--save_steps", "1")
-    whole = runs.weights("whole", *saving)
+    saving = ("--save_strategy", "steps", "--save_steps", "1", "--save_total_limit", "2")
+    whole = runs.weights("whole", "--max_steps", "2", *saving)
     checkpoint = str(runs.directory / "whole" / "checkpoint-1")
     resumed = runs.weights("resumed", "--max_steps", "2", "--resume_from_checkpoint", checkpoint)
     return _missed(start, whole, resumed)
