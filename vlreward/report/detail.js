@@ -34,6 +34,9 @@ function textNodes(text) {
   return nodes;
 }
 
+// The same where no element can be.
+const plainText = (text) => textNodes(text).map((node) => node.textContent).join("");
+
 const line = (text) => textNodes(String(text).replace(/\s+/g, " ").slice(0, 300));
 
 // Offsets in results are in code points, those of JavaScript in UTF-16 units.
