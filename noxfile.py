@@ -156,6 +156,40 @@ def ranks(session: nox.Session) -> None:
 
 
 @nox.session
+def guide(session: nox.Session) -> None:
+    """The commands of docs/train-trl.md, word for word: data, training, a number; full and LoRA."""
+    session.install(TORCH)
+    session.install("-e", ".[trl]", *TEST_TOOLS)
+    session.run("pytest", "tests/backends/trl/test_guide.py", *session.posargs)
+
+
+@nox.session
+def torchvision(session: nox.Session) -> None:
+    """The TRL backend with the processors that torchvision brings, which GPU users have.
+
+    Its wheel on PyPI wants CUDA; without that, the tests declare its operators, which are not used.
+    """
+    session.install(TORCH)
+    session.install("-e", ".[trl]", *TEST_TOOLS)
+    session.install("--no-deps", "torchvision==0.28.0")
+    tests = ("test_processing.py", "test_training.py", "test_adapters.py")
+    session.run("pytest", *(f"tests/backends/trl/{name}" for name in tests), *session.posargs)
+
+
+@nox.session
+def newest_trl(session: nox.Session) -> None:
+    """The TRL backend on the newest trl and transformers, whatever the metadata allow.
+
+    What fails says which of their private names has changed.
+    """
+    session.install(TORCH)
+    session.install("-e", ".[trl]", *TEST_TOOLS, "hatchling>=1.26")
+    session.install("--upgrade", "trl", "transformers", "accelerate", "peft", "datasets")
+    session.run("pip", "list")
+    session.run("pytest", "tests/backends/trl", "-m", "not slow", *session.posargs)
+
+
+@nox.session
 def deepspeed(session: nox.Session) -> None:
     """The TRL backend's scripts with ZeRO-2 and ZeRO-3 on CPUs; needs a C++ compiler."""
     session.install(TORCH, "setuptools", "wheel", "py-cpuinfo", "ninja")
@@ -192,6 +226,15 @@ def formats(session: nox.Session) -> None:
     """The files of `--format` through lm-evaluation-harness, Weights & Biases and inspect_ai."""
     session.install("-e", ".", "lm-eval==0.4.13", "inspect_ai==0.3.285", "wandb", *TEST_TOOLS)
     session.run("pytest", "tests/bench/formats", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site of the documentation; a broken link or a missing page is an error."""
+    session.install("-e", ".", "mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1,<2", "jieba")
+    site = Path(session.create_tmp()) / "site"
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(site), *session.posargs, env=quiet)
 
 
 @nox.session

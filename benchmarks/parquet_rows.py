@@ -188,7 +188,7 @@ def main() -> None:
             size = path.stat().st_size
             found: dict[str, Any] = {"file_mib": round(size / 2**20, 1)}
             for case in MEASURED:
-                environment = {**os.environ, "HF_HOME": str(Path(name) / case)}
+                environment = {**os.environ, "XDG_CACHE_HOME": str(Path(name) / case)}
                 command = [sys.executable, __file__, "--only", case, "--file", str(path)]
                 done = subprocess.run(command, env=environment, capture_output=True, text=True)
                 if done.returncode:

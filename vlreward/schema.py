@@ -116,7 +116,13 @@ def row_size(row: Mapping[str, Any]) -> tuple[Any, Any] | None:
     width, height = row.get("width"), row.get("height")
     if (width is None) != (height is None):
         raise ValueError(f"expected both width and height, got width={width!r}, height={height!r}")
-    return None if width is None else (width, height)
+    return None if width is None else (_whole(width), _whole(height))
+
+
+def _whole(value: Any) -> Any:
+    """A whole number that is written as a text, as a number."""
+    digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10
+    return int(value) if digits else value
 
 
 def expression_in(question: str) -> str | None:

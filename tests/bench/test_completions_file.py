@@ -319,6 +319,25 @@ def test_the_frame_of_golds_is_declared_and_what_looks_otherwise_is_said(tmp_pat
     assert tuple(sample.target) == pytest.approx((64, 96, 320, 288))
 
 
+def test_images_are_named_as_rows_name_them(tmp_path: Path) -> None:
+    values: list[tuple[Any, str | None, tuple[str, ...]]] = [
+        ("a.png", "a.png", ()),
+        (["a.png"], "a.png", ()),
+        ([{"bytes": None, "path": "a.png"}, "b.png"], "a.png", ("a.png", "b.png")),
+        ({"bytes": "AAAA", "path": None}, None, ()),
+        ("data:image/png;base64,AAAA", None, ()),
+        ([], None, ()),
+    ]
+    for value, image, images in values:
+        path = lines(tmp_path / "x.jsonl", {"completion": "x", "gold": 3, "images": value})
+        sample = count(path).rows[0].sample
+        assert (sample.image, sample.images) == (image, images)
+    # Which image a box lies in is told, or not known.
+    row = {"completion": "x", "gold": [1, 2, 3, 4], "images": ["a.png", "b.png"]}
+    told = lines(tmp_path / "x.jsonl", row, row | {"image_index": 1})
+    assert [r.sample.image for r in read_recorded(told, "rec").rows] == [None, "b.png"]
+
+
 def test_a_group_is_several_answers_to_one_question_only_with_one_gold(tmp_path: Path) -> None:
     rows = [{"id": 7, "completion": c, "gold": 3} for c in ("a", "b", "a")]
     path = lines(tmp_path / "x.jsonl", *rows)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -42,11 +44,15 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row["span"] = [1, len(text) - 1] if number % 2 else None
         if row["failure"]:
             row["failure"] |= {"detail": text, "code": f"<b>{number}</b>", "span": [0, 3]}
+        row["metadata"] = {key: [key, "other"][number % 2] for key in TEXTS[:9]}
         rows.append(row)
-    runs = [
-        write_run(root / f"<u>{name}", {"<b>suite": rows}, model=TEXTS[0], protocol=TEXTS[1])
-        for name in "ab"
-    ]
+    more: dict[str, Any] = {
+        "notes": [f"WARNING: {TEXTS[0]}", TEXTS[4]],
+        "references": [{"model": TEXTS[4], "acc": 0.5, "n": None, "source": TEXTS[3]}],
+        "model": TEXTS[0],
+        "protocol": TEXTS[1],
+    }
+    runs = [write_run(root / f"<u>{name}", {"<b>suite": rows}, **more) for name in "ab"]
     return write_report(runs, root / "page.html", title=" ".join(TEXTS[:6]))
 
 
@@ -74,6 +80,20 @@ def test_every_text_is_shown_as_text(hostile: Path, open_page: Open, address: st
     assert page.locator("body script:not([type])").count() == 1
 
 
+def test_hostile_categories_filter_zoom_and_print_as_text(hostile: Path, open_page: Open) -> None:
+    page, watch = open_page(hostile)
+    groups = page.locator("#category optgroup").evaluate_all("n => n.map(e => e.label)")
+    assert len(groups) == 8
+    assert "U+202Edesrever U+202C U+2066isolatedU+2069".replace(" U+202C ", "U+202C ") in groups
+    for at in range(len(groups)):
+        page.locator("#category").select_option(index=1 + 2 * at)
+        assert 0 < page.locator("[role=option]").count() < len(TEXTS), groups[at]
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".sheet").count() > 0
+    page.locator("#plots svg a").first.click()
+    assert (watch.dialogs, watch.errors, watch.requests, watch.files) == ([], [], [], [])
+
+
 def test_marks_lie_on_the_right_characters(tmp_path: Path, open_page: Open) -> None:
     text = "😀😀 <answer>\U0001d7d7 \ud800cm</answer>"
     row = make_row("geometry", "s", "9", text, "9")
@@ -84,7 +104,7 @@ def test_marks_lie_on_the_right_characters(tmp_path: Path, open_page: Open) -> N
 
 
 def test_hidden_characters_are_named(hostile: Path, open_page: Open) -> None:
-    page, _ = open_page(hostile, "#s:q=desrever")
+    page, _ = open_page(hostile, f"#s:id={quote(f'7 {TEXTS[7]}')}")
     named = page.locator("#detail .completion .ctl").all_inner_texts()
     assert named == ["U+202E", "U+202C", "U+2066", "U+2069"]
 

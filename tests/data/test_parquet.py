@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pickle
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +64,24 @@ def file(path: Path, kind: str, group: int) -> Path:
     return path
 
 
-def never() -> Any:
-    raise AssertionError("no copy is needed")
+@pytest.fixture(autouse=True)
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where copies of columns go."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "vlreward" / "parquet"
 
 
-no_copy = partial(never)  # a function of a test module cannot be pickled by its name
+def made(copies: Path) -> int:
+    return len(list(copies.iterdir())) if copies.is_dir() else 0
+
+
+def never(*_: Any) -> Any:
+    raise AssertionError("datasets would copy every row")
 
 
 def copy(path: Path) -> HubRows:
     found = datasets.load_dataset(
-        "parquet", data_files=str(path), cache_dir=str(path.parent / "cache")
+        "parquet", data_files=str(path), cache_dir=str(path.parent / "hf")
     )
     return HubRows(path, found["train"])
 
@@ -94,7 +102,7 @@ def source(rows: Any, name: str) -> bytes | None:
 @pytest.mark.parametrize("group", [7, N])
 def test_rows_and_images_are_those_of_datasets(kind: str, group: int, tmp_path: Path) -> None:
     path = file(tmp_path / "x.parquet", kind, group)
-    ours, theirs = ParquetRows(path, [path], never), copy(path)
+    ours, theirs = ParquetRows(path, [path]), copy(path)
     read = list(ours)
     assert read == list(theirs)
     assert len(ours.sha256) == 64
@@ -115,7 +123,7 @@ def test_bytes_are_read_for_no_row_whose_image_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = file(tmp_path / "x.parquet", "lists with bytes", 20)
-    rows = ParquetRows(path, [path], never)
+    rows = ParquetRows(path, [path])
     asked: list[Any] = []
     read = ParquetRows._read
 
@@ -132,54 +140,63 @@ def test_bytes_are_read_for_no_row_whose_image_is_not_opened(
 
 
 def test_a_row_far_into_a_group_comes_from_one_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, copies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parquet, "_FAR", 10_000)
     monkeypatch.setattr(parquet, "_BATCH_BYTES", 2_000)
     path = file(tmp_path / "x.parquet", "bytes", N)
-    made: list[HubRows] = []
-
-    def table() -> HubRows:
-        made.append(copy(path))
-        return made[-1]
-
-    rows = ParquetRows(path, [path], table)
-    names = [row.value["images"] for row in rows]
-    for n in range(N):  # in order no row is far
-        assert rows.source(names[n]) == picture(n)
-    assert not made
-    for n in (50, 3, 59, 20):
-        assert rows.source(names[n]) == picture(n)
-    assert len(made) == 1
+    for run in range(2):  # the second finds the copy of the first
+        rows = ParquetRows(path, [path])
+        names = [row.value["images"] for row in rows]
+        for n in range(N):  # in order no row is far
+            assert rows.source(names[n]) == picture(n)
+        assert made(copies) == run
+        for n in (50, 3, 59, 20):
+            assert rows.source(names[n]) == picture(n)
+        assert made(copies) == 1
+    time.sleep(0.01)
+    file(path, "lists with bytes", N)  # another file of that name is another copy
+    rows = ParquetRows(path, [path])
+    names = [row.value["images"][0] for row in rows]
+    assert [rows.source(names[n]) for n in (50, 3)] == [picture(50), picture(3)]
+    assert made(copies) == 2
 
 
 def test_rows_in_any_order_come_from_one_copy_once_that_costs_less(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, copies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parquet, "_BATCH_BYTES", 2_000)
     monkeypatch.setattr(parquet, "_KEPT_BATCHES", 1)
     path = file(tmp_path / "x.parquet", "bytes", 10)
-    made: list[HubRows] = []
-
-    def table() -> HubRows:
-        made.append(copy(path))
-        return made[-1]
-
-    rows = ParquetRows(path, [path], table)
+    rows = ParquetRows(path, [path])
     names = [row.value["images"] for row in rows]
     for _ in range(5):
         assert [rows.source(name) for name in names] == [picture(n) for n in range(N)]
-    assert not made
+    assert not made(copies)
     order = random.Random(2).sample(range(N), N)
     for count, n in enumerate(order):
         assert rows.source(names[n]) == picture(n)
-        assert count > 5 or not made  # not at once
-    assert len(made) == 1
+        assert count > 5 or not made(copies)  # not at once
+    assert made(copies) == 1
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_a_copy_holds_what_the_file_holds(
+    kind: str, tmp_path: Path, copies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(tmp_path / "x.parquet", kind, 20)
+    near, far = ParquetRows(path, [path]), ParquetRows(path, [path])
+    monkeypatch.setattr(parquet, "_FAR", -1)
+    copied = [far.record(n, c) for n in range(N) for c in ("", "images")]
+    assert made(copies) == 2
+    monkeypatch.setattr(parquet, "_FAR", 1 << 40)
+    near._passed_over = -1e9
+    assert copied == [near.record(n, c) for n in range(N) for c in ("", "images")]
 
 
 def test_many_threads_and_another_process_may_open_images(tmp_path: Path) -> None:
     path = file(tmp_path / "x.parquet", "bytes", 7)
-    rows = ParquetRows(path, [path], no_copy)
+    rows = ParquetRows(path, [path])
     names = [row.value["images"] for row in rows]
     again = pickle.loads(pickle.dumps(rows))
     order = random.Random(1).sample(range(N), N)
@@ -198,7 +215,7 @@ def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
     content = {"empty": b"", "text": b"{}", "cut": whole[:-9], "middle": middle}[damage]
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"x\.parquet: expected a (whole )?Parquet file"):
-        list(ParquetRows(path, [path], never))
+        list(ParquetRows(path, [path]))
 
 
 def test_rows_of_verl_load_without_a_look_at_their_images(

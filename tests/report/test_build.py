@@ -235,3 +235,15 @@ def test_recorded_runs(tmp_path: Path, shared_data: Path) -> None:
     # The accuracies that the authors of the recordings state.
     for accuracy in ("89.4 %", "90.6 %", "48.0 %", "80.0 %", "30.6 %"):
         assert f"<strong>{accuracy}</strong>" in report.html
+
+
+def test_a_row_of_several_images_shows_all(tmp_path: Path) -> None:
+    names = ["0.png", "1.png", "2.png"]
+    for i, name in enumerate(names):
+        Image.effect_noise((40, 30), 50 + i).save(tmp_path / name)
+    rows = [make_row("counting", "s", 3, "<answer>3</answer>", 3, image="1.png", images=names)]
+    run = write_run(tmp_path / "run", {"a": rows})
+    page = write_report([run], tmp_path / "page.html", image_root=tmp_path)
+    text = Path(page).read_text(encoding="utf-8")
+    assert text.count("data:image/") >= 3
+    assert '"ims":[' in text.replace(" ", "")

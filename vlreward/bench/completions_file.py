@@ -197,12 +197,14 @@ def _sample(
             sides = short((row["width"], row["height"]))
             raise ValueError(f"expected numbers as width and height, got {sides}") from None
     more = row.get("metadata")
+    image, images = _images(row, columns, envelope.gold.located)
     sample = Sample(
         id=str(number if given_id is None else given_id).strip(),
         question=question_of(row, columns),
         expression=row.get("expression") or row.get("normal_caption"),
         gold=envelope.gold,
-        image=_image(row, columns),
+        image=image,
+        images=images,
         image_size=size,
         input_size=row.get("input_size") or envelope.input_size,
         frame=row.get("frame") or envelope.frame,
@@ -222,14 +224,25 @@ def _frame_notes(suspicious: Sequence[RowProblem], rows: int) -> list[str]:
     ]
 
 
-def _image(row: Mapping[str, Any], columns: Mapping[str, str]) -> str | None:
-    """The name of the row's image; None if it has none, or several, or only their bytes."""
-    image = field_of(row, "image", columns)
-    if isinstance(image, list) and len(image) == 1:
-        image = image[0]
-    if isinstance(image, dict):
-        image = image.get("path")
-    return image if isinstance(image, str) and not image.startswith("data:") else None
+def _images(
+    row: Mapping[str, Any], columns: Mapping[str, str], located: bool
+) -> tuple[str | None, tuple[str, ...]]:
+    """The names of the image that the gold lies in, and of all where there are several.
+
+    Images of which the row has only the bytes have no name.
+    """
+    value = field_of(row, "image", columns)
+    found = [i.get("path") if isinstance(i, dict) else i for i in _listed(value)]
+    names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
+    if len(names) < len(found) or not names:
+        return None, ()
+    index = row.get("image_index", None if located and len(names) > 1 else 0)
+    image = names[index] if type(index) is int and 0 <= index < len(names) else None
+    return image, names if len(names) > 1 else ()
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _task(row: Mapping[str, Any], tasks: tuple[str, ...]) -> str:

@@ -213,6 +213,8 @@ class SampleRow(BaseModel):
     """What a correct answer equals."""
     image: Text | None = None
     """Image as the data set names it."""
+    images: tuple[Text, ...] = ()
+    """All images in order, where there are several; `image` is the one that the gold lies in."""
     image_size: Sides | None = None
     """(width, height) of the original image in pixels."""
     input_size: Sides | None = None

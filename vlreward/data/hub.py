@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def open_hub(
                 path=path,
             )
         _needed("pyarrow", path)
-        return ParquetRows(path, [path], partial(_in_any_order, path, [path]))
+        return ParquetRows(path, [path])
     datasets = _needed("datasets", path)
     try:
         if isinstance(path, str):
@@ -57,7 +56,7 @@ def open_hub(
             builder = datasets.load_dataset_builder(str(path), config)
             if any(base.__name__ == "Parquet" for base in type(builder).__mro__):
                 files = [Path(f) for f in _split_of(builder.config.data_files, split, path)]
-                return ParquetRows(path, files, partial(_in_any_order, path, files))
+                return ParquetRows(path, files)
             found = datasets.load_dataset(str(path), config)
         else:
             raise DataError(
@@ -99,13 +98,6 @@ def _needed(name: str, path: str | Path) -> Any:
         ) from error
 
 
-def _in_any_order(path: Path, files: Sequence[Path]) -> HubRows:
-    """The rows of Parquet files from the copy that `datasets` makes, once for each."""
-    datasets = _needed("datasets", path)
-    found = datasets.load_dataset("parquet", data_files=[str(file) for file in files])
-    return HubRows(path, found["train"])
-
-
 class HubRows:
     """Rows of a `datasets.Dataset`, and its embedded images.
 
@@ -128,6 +120,7 @@ class HubRows:
                 # A column of lists of images, as EasyR1 and verl have it.
                 table = table.cast_column(column, type(kind)(plain))
         self._table = table
+        self._columns = {"": table}
         self._embedded = image_columns(table.features.arrow_schema)
 
     def __iter__(self) -> Iterator[RawRow]:
@@ -153,8 +146,9 @@ class HubRows:
 
     def record(self, index: int, column: str = "") -> dict[str, Any]:
         """A row, counted from 0, with the bytes of its images; or one column of it."""
-        table = self._table.select_columns(column) if column else self._table
-        return dict(table[index])
+        if column not in self._columns:
+            self._columns[column] = self._table.select_columns(column)
+        return dict(self._columns[column][index])
 
     def source(self, name: str) -> Path | bytes:
         """The encoded image that a row keeps."""

@@ -6,12 +6,13 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.embedded import Records, cells_of, image_columns, kept_image, named
+from vlreward.data.arrow_copy import ArrowCopy, copy_path
+from vlreward.data.embedded import cells_of, image_columns, kept_image, named
 from vlreward.data.errors import DataError
 from vlreward.data.image_values import KEPT
 from vlreward.data.rows import RawRow
@@ -40,13 +41,12 @@ class ParquetRows:
 
     The bytes of images are read for the rows whose images are opened and for no others. Parquet has
     no way to one row but through those before it in its row group. Where that is far, as in a file
-    of one large group, or once as much was passed over as a copy would read, `table` makes a copy
-    with rows in any order; reading in order never does.
+    of one large group, or once as much was passed over as a copy would read, the column is copied
+    once to the user's cache, uncompressed; reading in order never does that.
 
     Args:
         path: What was asked for.
         files: The files, in order; all with the columns of the first.
-        table: Makes that copy; called at most once.
 
     Attributes:
         sha256: Hex digest of the rows as JSON without the pixels, once all have been read.
@@ -56,12 +56,11 @@ class ParquetRows:
         DataError: If one is no Parquet file, or has other columns.
     """
 
-    def __init__(self, path: Path, files: Sequence[Path], table: Callable[[], Records]) -> None:
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
         self.sha256 = ""
         self.lacking: set[str] = set()
         self._path = path
-        self._make_table = table
-        self._table: Records | None = None
+        self._copies: dict[str, ArrowCopy] = {}
         self._lock = threading.Lock()
         self._passed_over = 0.0  # bytes that were decoded to reach rows behind them
         self._cursors: dict[str, _Cursor] = {}
@@ -89,7 +88,7 @@ class ParquetRows:
 
     def __reduce__(self) -> Any:
         """For another process, which opens the files for itself."""
-        return _again, (self._path, self._paths, self._make_table, self.sha256, self.lacking)
+        return _again, (self._path, self._paths, self.sha256, self.lacking)
 
     def __iter__(self) -> Iterator[RawRow]:
         """Yield the rows, with a name in place of each image.
@@ -132,12 +131,30 @@ class ParquetRows:
     def record(self, index: int, column: str = "") -> dict[str, Any]:
         """A row, counted from 0, or one column of it."""
         with self._lock:
-            if self._table is None:
+            if column not in self._copies:
                 found = self._reached(index, column)
                 if found is not None:
                     return found
-                self._table = self._make_table()
-        return self._table.record(index, column)
+                self._copies[column] = self._copied(column)
+            return self._copies[column].record(index)
+
+    def _copied(self, column: str) -> ArrowCopy:
+        import pyarrow as pa
+
+        schema = self._file(0).schema_arrow
+        names = [column] if column else schema.names
+        return ArrowCopy.write(
+            copy_path(self._paths, column),
+            pa.schema([schema.field(name) for name in names]),
+            (
+                batch.select(names)
+                for group in range(len(self._groups))
+                for batch in self._read(group, names, self._rows_at_once(group, column))
+            ),
+        )
+
+    def _rows_at_once(self, group: int, column: str) -> int:
+        return max(1, min(_BATCH, int(_BATCH_BYTES / self._bytes_of_a_row(group, column))))
 
     def _reached(self, index: int, column: str) -> dict[str, Any] | None:
         """The row, if it is near the last ones that were read; None if it is far."""
@@ -156,8 +173,8 @@ class ParquetRows:
         if passed_over > _FAR or self._passed_over > each * self._starts[-1]:
             return None  # here, or by now, a copy costs less
         if self._cursors.get(column) is not cursor:
-            size = max(1, min(_BATCH, int(_BATCH_BYTES / each)))
-            cursor.batches = self._read(group, [column] if column else None, size)
+            names = [column] if column else None
+            cursor.batches = self._read(group, names, self._rows_at_once(group, column))
             self._cursors[column] = cursor
         for batch in cursor.batches:
             start, cursor.next = cursor.next, cursor.next + batch.num_rows
@@ -219,14 +236,8 @@ class ParquetRows:
         return float(max(1, size / max(1, about.num_rows)))
 
 
-def _again(
-    path: Path,
-    files: Sequence[Path],
-    table: Callable[[], Records],
-    sha256: str,
-    lacking: set[str],
-) -> ParquetRows:
-    rows = ParquetRows(path, files, table)
+def _again(path: Path, files: Sequence[Path], sha256: str, lacking: set[str]) -> ParquetRows:
+    rows = ParquetRows(path, files)
     rows.sha256, rows.lacking = sha256, lacking
     return rows
 

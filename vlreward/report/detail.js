@@ -34,6 +34,9 @@ function textNodes(text) {
   return nodes;
 }
 
+// The same where no element can be.
+const plainText = (text) => textNodes(text).map((node) => node.textContent).join("");
+
 const line = (text) => textNodes(String(text).replace(/\s+/g, " ").slice(0, 300));
 
 // Offsets in results are in code points, those of JavaScript in UTF-16 units.
@@ -189,6 +192,14 @@ function nameShapes(frame, entry, size) {
   }
 }
 
+// The images of a row beside the one that its gold lies in.
+function otherImages(row) {
+  return [...new Set(row.ims || [])].filter((number) => number !== row.im).map((number) => {
+    const { name, src } = pictureOf({ im: number });
+    return src ? el("img", { class: "other", alt: `Image ${name}`, title: name, src }) : el("span", { class: "muted file" }, ...textNodes(name));
+  });
+}
+
 function figureNode(entry, printed) {
   const caption = el("figcaption", null);
   const note = el("p", { class: "hint" });
@@ -213,6 +224,7 @@ function figureNode(entry, printed) {
     said.push(`${who === "gold" ? "gold" : "predicted"} ${mine.length === 1 ? mine[0][0] : "shapes"} ${shapesText(mine, LISTED)}`);
   }
   nameShapes(frame, entry, size);
+  note.append(...otherImages(row));
   if (where.name) caption.append(el("span", { class: "muted file" }, ...textNodes(`${where.name}${size ? `, ${size.join(" × ")} px` : ""}`)));
   frame.setAttribute("role", "img");
   frame.setAttribute("aria-label", `${where.src ? `Image ${where.name}` : "No image"}${said.map((text) => `, ${text}`).join("")}`);

@@ -75,8 +75,8 @@ def wanted_images(runs: Sequence[Run], finder: Finder) -> list[Found]:
     for run in runs:
         for suite in run.suites.values():
             for row in suite.samples or []:
-                if row.image is not None:
-                    found = finder.find(run, suite, row.image)
+                for name in row.images or (() if row.image is None else (row.image,)):
+                    found = finder.find(run, suite, name)
                     (others if suite.right(row) else wrong).setdefault(found)
     return [*wrong, *(found for found in others if found not in wrong)]
 
@@ -87,11 +87,11 @@ def page_data(
     """What the script needs: an index of runs, suites and images, and one flat list of rows.
 
     Row fields are short: `r` run, `s` suite, `ok` right or wrong, `q` question, `e` expression,
-    `im` image, `sz` original size, `g` gold and `gs` its shapes, `a` answer and `as` its shapes,
-    `w` the answer as written, `c` completion, `sp` span, `f` failure, `v` reward, `t` terms, `m`
-    metrics, `k` categories, `tr` truncated, `tk` tokens; where questions have several answers
-    `of` the question and `pk` what its answers come to. A shape is [kind, numbers in original
-    pixels, label].
+    `im` image, `ims` all images where there are several, `sz` original size, `g` gold and `gs`
+    its shapes, `a` answer and `as` its shapes, `w` the answer as written, `c` completion, `sp`
+    span, `f` failure, `v` reward, `t` terms, `m` metrics, `k` categories, `tr` truncated, `tk`
+    tokens; where questions have several answers `of` the question and `pk` what its answers
+    come to. A shape is [kind, numbers in original pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
     images: list[dict[str, Any]] = []
@@ -120,6 +120,11 @@ def page_data(
             "r": run_number,
             "s": suites.index(suite.name),
             "im": None if row.image is None else numbers[finder.find(run, suite, row.image)],
+            **(
+                {"ims": [numbers[finder.find(run, suite, name)] for name in row.images]}
+                if row.images
+                else {}
+            ),
             **_row(row, suite, suite.categories),
             **(questions[run_number, suite.name].get(row.id, {})),
         }

@@ -157,7 +157,11 @@ def row_chart(bars: Sequence[Bar], *, label: str, most: float | None = None) -> 
             drawn.append(_line(low, y + 10, high, y + 10, "whisker"))
             drawn += [_line(x, y + 7, x, y + 13, "whisker") for x in (low, high)]
         joined = Markup("").join(drawn)
-        body.append(Markup('<a href="{}">{}</a>').format(bar.href, joined) if bar.href else joined)
+        if bar.href:
+            whole = Markup('<rect class="whole" y="{}" width="{}" height="{}"/>')
+            whole = whole.format(y - 2, WIDTH, line)
+            joined = Markup('<a href="{}">{}{}</a>').format(bar.href, whole, joined)
+        body.append(joined)
     body.append(_line(name_w, 2, name_w, 4 + len(bars) * line, "axis"))
     return _svg(8 + len(bars) * line, label, body)
 

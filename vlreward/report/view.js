@@ -70,7 +70,7 @@ function update() {
 function fillSelect(id, options) {
   const select = byId(id);
   if (!select) return;
-  select.replaceChildren(...options.map(([value, text]) => el("option", { value }, ...text.replace(HIDDEN, "?").split("\n"))));
+  select.replaceChildren(...options.map(([value, text]) => el("option", { value }, plainText(text))));
   select.value = String(state[id]);
 }
 
@@ -94,12 +94,12 @@ function fillCategories() {
     for (const [key, value] of Object.entries((entry.a || entry.b).k || {})) groups.get(key).set(value, (groups.get(key).get(value) || 0) + 1);
   }
   const option = (key, value, text) => {
-    const node = el("option", null, ...textNodes(text));
+    const node = el("option", null, plainText(text));
     Object.assign(node.dataset, { key, value });
     node.selected = state.key === key && (!key || state.value === value);
     return node;
   };
-  select.replaceChildren(option("", "", "all"), ...[...groups].filter(([, values]) => values.size).map(([key, values]) => el("optgroup", { label: key.replace(HIDDEN, "?") },
+  select.replaceChildren(option("", "", "all"), ...[...groups].filter(([, values]) => values.size).map(([key, values]) => el("optgroup", { label: plainText(key) },
     ...[...values].sort((x, y) => collator.compare(x[0], y[0])).map(([value, n]) => option(key, value, `${value} (${n})`)))));
 }
 

@@ -72,6 +72,11 @@ class Arguments:
     where: list[str] | None = _option(  # noqa: RUF009
         None, "Conditions that rows must fit, e.g. `difficulty<0.8`."
     )
+    informative_in: str | None = _option(
+        None,
+        "A run whose traces tell which rows teach something: those are left out whose completions "
+        "all earned the same there.",
+    )
     flat_images: bool = _option(False, "Look for images by base name, directly in image_root.")
     allow_urls: bool = _option(False, "Download images that rows name by an http(s) address.")
     on_missing: str = _option(

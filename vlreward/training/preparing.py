@@ -15,6 +15,7 @@ from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images, with_good_images
 from vlreward.training.columns import Columns, Rows
+from vlreward.training.difficulty import informative
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import EVAL_OPTIONS
@@ -120,6 +121,8 @@ def prepare_run(
     )
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
+    if arguments.informative_in is not None:
+        loaded[0] = informative(loaded[0], arguments.informative_in)
     samples = loaded[0]
     schedule = Schedule(
         samples.provenance.path,

@@ -11,8 +11,11 @@ from vlreward.training import dry_run
 from vlreward.training.memory import estimate
 from vlreward.training.models import ModelSize, is_vision
 from vlreward.training.preparing import Run
+from vlreward_paddle.lora import TARGETS
 
 __all__ = ["describe", "measure"]
+
+_ADAPTED = tuple(f".{name}.weight" for name in TARGETS)
 
 
 def describe(run: Run) -> str:
@@ -20,6 +23,7 @@ def describe(run: Run) -> str:
     row, training = run.rows[0], run.options.training
     shown = {
         **run.options.given,
+        **(vars(run.options.adapter) if run.options.adapter.use_peft else {}),
         "world_size": training.world_size,
         "completions_per_step": training.completions_per_device * training.world_size,
         "strategy": _strategy(run),
@@ -41,6 +45,7 @@ def measure(config: dict[str, Any], path: str | Path) -> ModelSize:
         path: Its directory.
     """
     sizes: dict[str, int] = {}
+    adapter = 0
     for file in Path(path).glob("*.safetensors"):
         with file.open("rb") as content:
             (length,) = struct.unpack("<Q", content.read(8))
@@ -50,12 +55,14 @@ def measure(config: dict[str, Any], path: str | Path) -> ModelSize:
                     for side in entry["shape"]:
                         count *= side
                     sizes[name] = count
+                    if name.endswith(_ADAPTED) and not is_vision(name):
+                        adapter += sum(entry["shape"])
     text = {**config, **(config.get("text_config") or {})}
     head = text["hidden_size"] // text["num_attention_heads"]
     return ModelSize(
         parameters=sum(sizes.values()),
         vision=sum(size for name, size in sizes.items() if is_vision(name)),
-        adapter=0,
+        adapter=adapter,
         layers=text["num_hidden_layers"],
         hidden=text["hidden_size"],
         intermediate=text["intermediate_size"],
@@ -89,6 +96,7 @@ def _memory(run: Run, row: dict[str, Any]) -> str:
         bf16=training.bf16,
         weight_bytes=2 if training.bf16 or training.fp16 else 4,
         freeze_vision=bool(run.options.arguments.freeze_vision),
+        lora_rank=run.options.adapter.lora_r if run.options.adapter.use_peft else None,
     )
     image = prompt.ids.count(run.processor.image_id)
     return dry_run.memory_text(

@@ -164,13 +164,15 @@ def grpo_loss(
         clipped_low = ((ratio < low) & (advantages < 0)).astype("float32")
         clipped_high = ((ratio > high) & (advantages > 0)).astype("float32")
         sums = {
-            "clip_ratio/low_mean": float((clipped_low * mask).sum()),
-            "clip_ratio/high_mean": float((clipped_high * mask).sum()),
-            "clip_ratio/region_mean": float(((clipped_low + clipped_high) * mask).sum()),
+            "clip_ratio/low_mean": (clipped_low * mask).sum(),
+            "clip_ratio/high_mean": (clipped_high * mask).sum(),
+            "clip_ratio/region_mean": ((clipped_low + clipped_high) * mask).sum(),
         }
         if divergence is not None:
-            sums["kl"] = float((divergence * mask).sum())
-    return LossTerms(loss, sums, float(mask.sum()))
+            sums["kl"] = (divergence * mask).sum()
+        # Read together: each number that is read on its own waits for the device.
+        *values, tokens = paddle.stack([*sums.values(), mask.sum()]).tolist()
+    return LossTerms(loss, dict(zip(sums, values)), tokens)
 
 
 def _average(losses: Tensor, mask: Tensor, options: LossOptions, num_items: float | None) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 import paddle.distributed as dist
 
-__all__ = ["Metrics", "gather_objects", "gather_rows", "gradient_norm", "sum_all", "unwrap"]
+__all__ = ["Metrics", "gather_objects", "gather_rows", "sum_all", "unwrap"]
 
 
 def gather_rows(values: np.ndarray) -> np.ndarray:
@@ -39,31 +39,6 @@ def gather_objects(value: Any) -> list[Any]:
     parts: list[Any] = []
     dist.all_gather_object(parts, value)
     return parts
-
-
-def gradient_norm(model: Any, optimizer: Any) -> float | None:
-    """The norm of all gradients together, after the processes have added theirs up.
-
-    Args:
-        model: The model.
-        optimizer: The optimizer that steps next; under stage2 each process has the sums of its
-            part alone, which become means in the step.
-
-    Returns:
-        None under stage1, whose optimizer has the parts and notes the norm itself.
-    """
-    if hasattr(optimizer, "_hcg"):
-        return None
-    total = paddle.zeros([], dtype="float32")
-    for parameter in model.parameters():
-        gradient = getattr(parameter, "main_grad", None)
-        gradient = parameter.grad if gradient is None else gradient
-        if gradient is not None and gradient._is_initialized():
-            values = gradient.astype("float32")
-            total += (values * values).sum()
-    if type(optimizer).__name__ == "GroupShardedOptimizerStage2":
-        total = paddle.to_tensor(sum_all(total.numpy())) / dist.get_world_size() ** 2
-    return float(total.sqrt())
 
 
 def unwrap(model: Any) -> Any:

@@ -151,3 +151,9 @@ def check_options(options: dict[str, Any], *, gpu: bool) -> None:
             "--sharding stage2: Paddle has it for GPUs alone, and sees none here; use "
             "--sharding stage1, or none (--sharding '', SHARDING= with the scripts)"
         )
+    half = options.get("bf16") or options.get("fp16")
+    if half and options["fp16_opt_level"] != "O2":
+        raise OptionError(
+            f"--fp16_opt_level {options['fp16_opt_level']}: expected O2, which alone keeps float32 "
+            "copies of half-precision weights; small steps would vanish without"
+        )

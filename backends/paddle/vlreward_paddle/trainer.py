@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -14,14 +13,16 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
-from vlreward.training.evaluation import Evaluation, Scored
+from vlreward.training.evaluation import Evaluation
 from vlreward_paddle.ahead import Ahead
 from vlreward_paddle.config import GRPOConfig
+from vlreward_paddle.evaluating import EvaluatesAnswers
 from vlreward_paddle.experience import Codec, MicroBatch, RewardFunction, micro_batch, score
 from vlreward_paddle.logprobs import completion_logprobs
 from vlreward_paddle.lora import adapter_layers, without_adapter
 from vlreward_paddle.loss import group_advantages, grpo_loss
-from vlreward_paddle.parallel import Metrics, gather_objects, gradient_norm, sum_all
+from vlreward_paddle.norms import NotesNorms
+from vlreward_paddle.parallel import Metrics, sum_all
 from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_prompts
 from vlreward_paddle.sampler import GroupSampler
 from vlreward_paddle.shim import Trainer
@@ -43,7 +44,7 @@ class RowNumbers(paddle.io.Dataset):  # type: ignore[misc]
         return index
 
 
-class GRPOTrainer(Trainer):  # type: ignore[misc]
+class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
     """Samples groups of completions, scores them, and learns from their advantages.
 
     One `training_step` is one optimizer step: it samples all completions of this process (every
@@ -254,71 +255,12 @@ class GRPOTrainer(Trainer):  # type: ignore[misc]
         self.metrics.add("completions/mean_length", sum(lengths), len(lengths))
         self.metrics.add("completions/clipped_ratio", sum(cut), len(cut))
 
-    def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
-    ) -> dict[str, float]:
-        """One greedy answer to each held-out row, scored by the tasks' metrics.
-
-        The processes share the rows; every process must call it.
-        """
-        assert self.evaluation is not None
-        started = time.perf_counter()
-        ranks = paddle.distributed.get_rank(), paddle.distributed.get_world_size()
-        scored = [
-            entry
-            for indices in self.evaluation.batches(*ranks, self.args.eval_batch_size)
-            for entry in self._answered(self.evaluation, indices)
-        ]
-        everyone = [entry for part in gather_objects(scored) for entry in part]
-        metrics = self.evaluation.metrics(everyone).items()
-        found = {f"{metric_key_prefix}_{name}": value for name, value in metrics}
-        found[f"{metric_key_prefix}_runtime"] = time.perf_counter() - started
-        self.log(dict(found))
-        handled = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
-        self.control: Any = handled
-        return found
-
-    def _answered(self, evaluation: Evaluation, indices: list[int]) -> list[Scored]:
-        rows = [evaluation.rows[index] for index in indices]
-        greedy = replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0)
-        tokens = generate(self.model, [self.codec.encode(row) for row in rows], greedy)
-        texts = [self.codec.decode(ids) for ids in tokens]
-        cut = [ids[-1] not in self.codec.eos_ids for ids in tokens]
-        return evaluation.score(indices, rows, texts, tokens, cut, self.state)
-
-    def optimizer_step(self, args: Any, model: Any, parameters_list: Any = None) -> None:
-        """Note the norm of the gradient, as it is before it is clipped, and step."""
-        norm = gradient_norm(self.model, self.optimizer)
-        if norm is not None:
-            scale = float(self.scaler._scale) if self.do_grad_scaling else 1.0
-            self.metrics.same("grad_norm", norm / scale)
-        super().optimizer_step(args, model, parameters_list)
-
-    def _wrap_distributed_optimizer(self, optimizer: Any) -> Any:
-        """The library notes the norm that stage1 clips by where only an optimizer with master
-        gradients keeps its clipping; a bare one ended the run."""
-        bound = self.args.max_grad_norm
-        if hasattr(optimizer, "_inner_opt") or not bound:
-            return super()._wrap_distributed_optimizer(optimizer)
-        self.args.max_grad_norm = 0.0
-        made = super()._wrap_distributed_optimizer(optimizer)
-        self.args.max_grad_norm = bound
-        clip = made._inner_opt._grad_clip
-        add_up = clip._global_norm
-
-        def noted(*squares: Tensor) -> None:
-            add_up(*squares)
-            self.global_training_logs["global_norm"] = float(sum(map(float, squares)) ** 0.5)
-
-        clip._global_norm = noted
-        return made
-
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Log the library's numbers and ours; every process calls it."""
         logs = {k: v for k, v in logs.items() if not k.endswith(_WRONG)}
         if "loss" in logs:
             self.last_metrics = self.metrics.take()
-            norm = self.global_training_logs.get("global_norm")
+            norm = getattr(self, "global_training_logs", {}).get("global_norm")
             logs |= {} if norm is None else {"grad_norm": norm}
             logs |= {**self.last_metrics, "epoch": self.state.global_step / self.steps_per_epoch}
         super().log(logs, *args, **kwargs)

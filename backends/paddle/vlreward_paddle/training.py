@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,20 @@ def export(model: Any, codec: QwenCodec, directory: Path) -> None:
             save_adapter(model, directory / "adapter", str(codec.path))
 
 
-def build_trainer(run: Run) -> GRPOTrainer:
-    """The trainer of a run. The model is loaded here, and at beta 0 no reference model."""
+def build_trainer(
+    run: Run,
+    *,
+    rewards: Sequence[Callable[..., Any]] = (),
+    callbacks: Sequence[Any] = (),
+) -> GRPOTrainer:
+    """The trainer of a run. The model is loaded here, and at beta 0 no reference model.
+
+    Args:
+        run: The run.
+        rewards: Reward functions of your own beside those of the run; one with an attribute
+            `weight` has that weight, others 1.
+        callbacks: Callbacks of your own.
+    """
     args, arguments = run.options.training, run.options.arguments
     dtype = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
     assert arguments.model is not None
@@ -71,22 +84,22 @@ def build_trainer(run: Run) -> GRPOTrainer:
     own = args.beta and not run.options.adapter.use_peft
     reference = load_model(arguments.model, **options) if own else None
     kept = KeepState()
-    callbacks: list[Any] = [ExportModel(model, run.processor), kept, _Progress()]
+    own_callbacks: list[Any] = [ExportModel(model, run.processor), kept, _Progress()]
     if arguments.early_stopping_patience is not None:
-        callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
+        own_callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
     traces = run.rewards[0].shared.traces
     if traces is not None:
-        callbacks.append(_Rewind(traces))
+        own_callbacks.append(_Rewind(traces))
+    args.reward_weights = [*run.weights, *(getattr(f, "weight", 1.0) for f in rewards)]
     trainer = GRPOTrainer(
         model,
         args,
         run.rows,
         run.processor,
-        run.functions,
-        reward_weights=run.weights,
+        [*run.functions, *rewards],
         ref_model=reference,
         evaluation=run.evaluation,
-        callbacks=callbacks,
+        callbacks=[*own_callbacks, *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.kept = kept

@@ -22,7 +22,7 @@ from vlreward.training.arguments import (
     usage,
 )
 from vlreward.training.recipes import defaults
-from vlreward_trl.generation import TRLArguments
+from vlreward_trl.options import TRLArguments
 
 __all__ = ["TRLOptions", "parse"]
 

@@ -4,34 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from vlreward.training.arguments import Arguments
-
-__all__ = ["TRLArguments", "ban_image_tokens", "image_tokens", "mend_prompts", "one_token_an_image"]
+__all__ = ["ban_image_tokens", "image_tokens", "mend_prompts", "one_token_an_image"]
 
 _TOKENS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-
-
-@dataclass
-class TRLArguments(Arguments):
-    """The options of every backend, and those of this one."""
-
-    max_logp_difference: float = field(
-        default=0.1,
-        metadata={
-            "help": "With vLLM, stop where log-probabilities of sampled tokens differ from the "
-            "model's by more than this in the mean of two batches in a row, in nats; 0 for never."
-        },
-    )
-    fast_vision: bool = field(
-        default=True,
-        metadata={
-            "help": "Encode an image once in a pass, however many completions see it, and all "
-            "images at once; the same but for rounding."
-        },
-    )
 
 
 def image_tokens(config: Any) -> list[int]:

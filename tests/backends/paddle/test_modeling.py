@@ -106,6 +106,10 @@ def test_what_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(CheckpointError, match="expected a checkpoint of qwen2_vl or qwen2_5_vl"):
         load_model(tmp_path)
+    for settings in ({"use_sliding_window": True}, {"text_config": {"use_sliding_window": True}}):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_vl", **settings}))
+        with pytest.raises(CheckpointError, match=r"over the whole sequence.* got use_sliding"):
+            load_model(tmp_path)
     with pytest.raises(ValueError, match="expected a model_type of qwen2_vl, qwen2_5_vl"):
         to_paddle({"model_type": "llama"})
 

@@ -15,6 +15,7 @@ import paddle
 from scipy.stats import chi2
 
 from vlreward_paddle.modeling import load_model
+from vlreward_paddle.modeling.attention import ROOM
 from vlreward_paddle.rollout import (
     Prompt,
     Sampling,
@@ -100,14 +101,17 @@ def test_prompts_without_images(checkpoint: Any) -> None:
     assert generate(model, [short, long], greedy)[0] == generate(model, [short], greedy)[0]
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_logits_in_decoding_are_those_of_a_whole_pass(
-    prompts: list[Prompt], checkpoint: Any
+    attention: str, prompts: list[Prompt], checkpoint: Any
 ) -> None:
+    """Of more tokens than the cache has room for at first."""
     model = load_model(checkpoint())
+    model.config.text_config._attn_implementation = attention
     model.eval()
     paddle.seed(2)
     with paddle.no_grad():
-        drawn = list(draw(model, prompts[:2], sampling(eos_ids=(10**6,))))
+        drawn = list(draw(model, prompts[:2], sampling(eos_ids=(10**6,), max_tokens=ROOM + 6)))
         tokens = np.stack([t.numpy() for t, _ in drawn], axis=1)
         batch = join(prompts[:2], 0)
         for name, value in (("input_ids", tokens), ("attention_mask", np.ones_like(tokens))):

@@ -24,6 +24,18 @@ else:
     # Not an installed package's directory where the checkout itself is tested.
     sys.path.insert(0, str(_HERE.parents[2] / "backends" / "trl"))
 
+    if importlib.util.find_spec("torchvision"):
+        import torch
+
+        if torch.version.cuda is None:
+            # The wheel on PyPI wants CUDA, and cannot be imported without its operators, of which
+            # processors use none.
+            for name in ("nms", "qnms"):
+                torch.library.define(
+                    f"torchvision::{name}",
+                    "(Tensor dets, Tensor scores, float threshold) -> Tensor",
+                )
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was not collected is not passed over in silence."""
@@ -70,7 +82,8 @@ def free_port() -> Callable[[], int]:
 
 @pytest.fixture(scope="session")
 def scenes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`rec.jsonl`, `counting.jsonl`, `geometry.jsonl`, `mixture.yaml` and `images/`.
+    """`rec.jsonl`, `counting.jsonl`, `geometry.jsonl`, each with a `TASK_held_out.jsonl` beside it,
+    `mixture.yaml` and `images/`.
 
     The images have five different sizes; see `vlreward.scenes`.
     """
@@ -80,28 +93,27 @@ def scenes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "images").mkdir()
     entries = []
     for task in ("rec", "counting", "geometry"):
-        rows: list[dict[str, Any]] = []
-        for scene in scenes(task, "train", 15):
-            name = f"{scene.id}.png"
-            scene.image.save(root / "images" / name)
-            if task == "rec":
-                rows.append(
-                    {
-                        "image": name,
-                        "problem": scene.question,
-                        "normal_caption": scene.expression,
-                        "solution": list(scene.gold),  # type: ignore[arg-type]
-                    }
-                )
-            else:
-                rows.append(
-                    {"image_path": name, "question": scene.question, "ground_truth": scene.gold}
-                )
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (root / f"{task}.jsonl").write_text(text, encoding="utf-8")
+        for split, name, count in (("train", task, 15), ("validation", f"{task}_held_out", 7)):
+            rows = [_row(root / "images", scene) for scene in scenes(task, split, count)]
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (root / f"{name}.jsonl").write_text(text, encoding="utf-8")
         entries.append(f"  - {{json_path: {task}.jsonl, task: {task}}}\n")
     (root / "mixture.yaml").write_text("datasets:\n" + "".join(entries), encoding="utf-8")
     return root
+
+
+def _row(images: Path, scene: Any) -> dict[str, Any]:
+    """A scene as a row, its image written."""
+    name = f"{scene.id}.png"
+    scene.image.save(images / name)
+    if scene.expression is None:
+        return {"image_path": name, "question": scene.question, "ground_truth": scene.gold}
+    return {
+        "image": name,
+        "problem": scene.question,
+        "normal_caption": scene.expression,
+        "solution": list(scene.gold),
+    }
 
 
 @pytest.fixture(scope="session")

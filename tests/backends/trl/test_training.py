@@ -299,7 +299,12 @@ def test_a_run_with_evaluation_and_rewards_of_one_s_own(
         "counting",
         "qwen2.5-vl",
         *("--output_dir", out, "--max_steps", 2, "--save_strategy", "steps", "--save_steps", 1),
-        *("--eval_data", scenes_data / "counting.jsonl", "--per_device_eval_batch_size", 8),
+        *(
+            "--eval_data",
+            scenes_data / "counting_held_out.jsonl",
+            "--per_device_eval_batch_size",
+            8,
+        ),
         *("--rewards", "own_rewards:brevity=0.5", "repetition_reward=0"),
         *("--early_stopping_patience", 9),
         *more,
@@ -315,7 +320,7 @@ def test_a_run_with_evaluation_and_rewards_of_one_s_own(
     assert all(entry["rewards/brevity/mean"] == 0.25 for entry in _logs(trainer))
     lines = (out / "traces/rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
     modes = [json.loads(line)["mode"] for line in lines]
-    assert (modes.count("eval"), modes.count("train")) == (3 * 15, 2 * 8)
+    assert (modes.count("eval"), modes.count("train")) == (3 * 7, 2 * 8)
     from vlreward.doctor.observations import read_observations
 
     assert len(read_observations(out / "traces")) == 2 * 8
@@ -339,13 +344,13 @@ def test_a_run_with_evaluation_and_rewards_of_one_s_own(
     assert steps == [0, 1, 2]
     lines = (out / "traces/rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
     modes = [json.loads(line)["mode"] for line in lines]
-    assert (modes.count("eval"), modes.count("train")) == (3 * 15, 2 * 8)
+    assert (modes.count("eval"), modes.count("train")) == (3 * 7, 2 * 8)
 
 
 def test_evaluation_is_greedy_and_leaves_sampling_as_it_was(
     argv: Callable[..., list[str]], scenes_data: Path, tmp_path: Path
 ) -> None:
-    words = argv("rec", "qwen2.5-vl", "--eval_data", scenes_data / "rec.jsonl")
+    words = argv("rec", "qwen2.5-vl", "--eval_data", scenes_data / "rec_held_out.jsonl")
     run = prepare(parse([*words, "--output_dir", str(tmp_path), "--temperature", "0.9"]))
     trainer = build_trainer(run)
     sampling = trainer.generation_config, trainer.generation_kwargs

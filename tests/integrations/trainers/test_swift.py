@@ -107,3 +107,47 @@ def test_own_configurations_in_an_own_plugin(tmp_path: Path, rows: list[dict[str
     assert found.tolist() == [[0.5]]
     found = rewards(["iou_px"], samples(bare, image_size=[[64, 48]]))
     assert found.tolist() == [[0.0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("swift_solution.jsonl", ["4", "7"]),
+        ("swift_objects_norm1000.jsonl", None),
+    ],
+)
+def test_its_preprocessor_keeps_packed_rows_and_its_rewards_score_them(
+    name: str, answers: list[str] | None, tmp_path: Path
+) -> None:
+    """`vlreward pack` on ms-swift's own rows, through its loader to the reward."""
+    import datasets
+    from PIL import Image
+    from swift.dataset.preprocessor import AutoPreprocessor
+
+    from vlreward.frames import FAMILIES
+    from vlreward.golds import unpack
+    from vlreward.packing import pack_file
+
+    for image in ("a.png", "b.png"):
+        Image.new("RGB", (640, 480)).save(tmp_path / image)
+    packed = pack_file(
+        Path(__file__).parents[2] / "cases" / "data" / "rows" / name,
+        tmp_path / "packed.jsonl",
+        family=FAMILIES["qwen3-vl"],
+        image_root=tmp_path,
+        task="counting" if answers else None,
+    )
+    assert packed.column == "solution"
+    table = datasets.load_dataset("json", data_files=str(packed.path), split="train")
+    read = AutoPreprocessor()(table, load_from_cache_file=False)
+    assert len(read) == 2
+    if answers is None:
+        envelopes = [unpack(row["solution"], "?") for row in read]
+        written = [e.gold.written(e.frame, e.image_size, e.input_size) for e in envelopes]
+        answers = [str(text) for text in written]
+    rows = [
+        {"completion": f"<think>So.</think><answer>{answer}</answer>", "gold": row["solution"]}
+        for answer, row in zip(answers, read, strict=True)
+    ]
+    load(plugin_path("swift"))
+    assert rewards(["vlreward"], samples(rows))[:, 0].tolist() == pytest.approx([2.0, 2.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,6 +134,62 @@ def test_options_come_from_the_configuration() -> None:
     assert output["reward_score"] == 1.0
 
 
+def test_the_configuration_of_the_guide_is_one_of_verls(
+    root: Path, rows: list[dict[str, Any]]
+) -> None:
+    import verl.trainer.config
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.reward import load_reward_manager
+
+    whole = OmegaConf.load(
+        Path(verl.trainer.config.__file__).parent / "_generated_ppo_trainer.yaml"
+    )
+    OmegaConf.set_struct(whole, True)  # a key that verl does not have is an error
+    OmegaConf.set_struct(whole.reward.custom_reward_function, False)
+    guide = OmegaConf.load(root / "docs/trainers/verl.yaml")
+    del guide["hydra"], guide["defaults"]
+    merged = OmegaConf.merge(whole, guide)
+
+    async def main() -> Any:
+        manager = load_reward_manager(merged, CharacterTokenizer())
+        manager.loop = asyncio.get_running_loop()
+        return await manager.run_single(batch(rows[:1])[0:1])
+
+    assert asyncio.run(main())["reward_score"] > 0
+
+
 def test_a_bad_option_is_named() -> None:
     with pytest.raises(ValueError, match="frame: expected one of original_px"):
         run_manager("naive", batch([{"completion": "x", "gold": "3"}]), frame="pixels", task="rec")
+
+
+def test_its_data_set_reads_packed_rows_and_its_manager_scores_them(tmp_path: Any) -> None:
+    """`vlreward pack` on verl's own rows, through verl's loader to the reward."""
+    from pathlib import Path
+
+    import datasets
+    import numpy as np
+    from omegaconf import OmegaConf
+    from PIL import Image
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    from vlreward.frames import FAMILIES
+    from vlreward.packing import pack_file
+
+    source = Path(__file__).parents[2] / "cases" / "data" / "rows" / "verl_geo3k.jsonl"
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (640, 480)).save(tmp_path / name)
+    packed = pack_file(source, tmp_path / "packed.jsonl", family=FAMILIES["qwen2.5-vl"])
+    assert packed.column == "reward_model.ground_truth"
+    table = datasets.load_dataset("json", data_files=str(packed.path), split="train")
+    table.to_parquet(str(tmp_path / "packed.parquet"))
+    options = OmegaConf.create({"prompt_key": "prompt", "filter_overlong_prompts": False})
+    read = RLHFDataset(str(tmp_path / "packed.parquet"), CharacterTokenizer(), options)
+    golds = [row["reward_model"]["ground_truth"] for row in map(dict, read.dataframe)]
+    answers = [r"2\sqrt{221}", "13"]
+    rows = [
+        {"completion": f"<answer>{answer}</answer>", "gold": gold}
+        for answer, gold in zip(answers, golds, strict=True)
+    ]
+    outputs = run_manager("naive", batch(rows))
+    assert np.all([output["reward_extra_info"]["acc"] == 1 for output in outputs])

@@ -23,7 +23,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """The `config.json` of a checkpoint.
 
     Raises:
-        CheckpointError: If there is none, or it is of another family.
+        CheckpointError: If there is none, or it is of another family, or attends to windows.
     """
     file = Path(path) / "config.json"
     if not file.is_file():
@@ -36,6 +36,11 @@ def read_config(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(
             f"expected a checkpoint of {' or '.join(FAMILIES)} in {str(path)!r}, got model_type "
             f"{config.get('model_type')!r}"
+        )
+    if {**config, **(config.get("text_config") or {})}.get("use_sliding_window"):
+        raise CheckpointError(
+            f"expected attention over the whole sequence in {str(path)!r}, got use_sliding_window; "
+            "published checkpoints of these families do not use it"
         )
     return config
 

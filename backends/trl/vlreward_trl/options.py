@@ -1,0 +1,36 @@
+"""The options of this backend's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vlreward.training.arguments import Arguments
+
+__all__ = ["TRLArguments"]
+
+
+@dataclass
+class TRLArguments(Arguments):
+    """Options of data, prompts and rewards, and those that only this trainer has."""
+
+    resample_groups: int = field(
+        default=0,
+        metadata={
+            "help": "Rounds in which groups whose completions all earned the same are replaced by "
+            "those of other questions; each costs as much as sampling a batch."
+        },
+    )
+    max_logp_difference: float = field(
+        default=0.1,
+        metadata={
+            "help": "With vLLM, stop where log-probabilities of sampled tokens differ from the "
+            "model's by more than this in the mean of two batches in a row, in nats; 0 for never."
+        },
+    )
+    fast_vision: bool = field(
+        default=True,
+        metadata={
+            "help": "Encode an image once in a pass, however many completions see it, and all "
+            "images at once; the same but for rounding."
+        },
+    )

@@ -1,0 +1,163 @@
+"""How golds declare their coordinates, and what looks as if they were declared wrongly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlreward.errors import OptionError
+from vlreward.frames import Frame
+from vlreward.geometry import Box, Size
+from vlreward.gold_frames import GoldFrame, as_corners, beside, image_index, suspicion
+from vlreward.golds import unpack
+
+SIZE = Size(640, 480)
+TASKS = ("rec", "detection", "pointing")
+
+
+def _box(task: str, value: Any) -> tuple[Frame, Box]:
+    gold: Any = unpack(value, task).gold
+    return gold.frame, gold.boxes[0] if task == "detection" else gold.box
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_key_beside_the_box_says_the_frame(task: str) -> None:
+    box = [100, 200, 300, 400]
+    for key, name, frame in (
+        ("frame", "norm1000", Frame.NORM1000),
+        ("bbox_type", "norm1000", Frame.NORM1000),
+        ("bbox_type", "real", Frame.ORIGINAL_PX),
+        ("frame", Frame.INPUT_PX, Frame.INPUT_PX),
+    ):
+        sizes = {"image_size": SIZE, "input_size": SIZE}
+        gold: Any = unpack({"bbox": box, key: name}, task).gold
+        assert gold.frame is frame
+        gold.target(*sizes.values())
+    assert _box(task, {"bbox": [100, 200, 30, 40], "frame": "original_px:xywh"}) == (
+        Frame.ORIGINAL_PX,
+        Box(100, 200, 130, 240),
+    )
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "beside_it", [{"frme": "norm1000"}, {"format": "xywh"}, {"coords": 1}, {"normalized": True}]
+)
+def test_a_key_that_nobody_knows_is_an_error(task: str, beside_it: dict[str, Any]) -> None:
+    (key,) = beside_it
+    with pytest.raises(ValueError, match=f"beside the box no keys but frame, .*got '{key}'"):
+        unpack({"bbox": [1, 2, 30, 40], **beside_it}, task)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_frame_that_nobody_knows_is_an_error(task: str) -> None:
+    for key in ("frame", "bbox_type"):
+        with pytest.raises(ValueError, match=r"gold frame: expected one of original_px.*'norm7'"):
+            unpack({"bbox": [1, 2, 30, 40], key: "norm7"}, task)
+
+
+def test_cocos_annotations_are_corner_and_size() -> None:
+    annotation = {"bbox": [10, 20, 30, 40], "area": 1200, "iscrowd": 0, "category_id": 3}
+    assert _box("rec", annotation)[1] == Box(10, 20, 40, 60)
+    assert _box("detection", [annotation])[1] == Box(10, 20, 40, 60)
+    assert _box("pointing", annotation)[1] == Box(10, 20, 40, 60)
+
+
+def test_the_objects_of_ms_swift_are_golds_of_every_task() -> None:
+    objects = {"ref": ["dog"], "bbox": [[10, 20, 30, 40]], "bbox_type": "norm1000", "image_id": [1]}
+    for task in ("rec", "detection"):
+        assert _box(task, {"objects": objects}) == (Frame.NORM1000, Box(10, 20, 30, 40))
+    assert image_index({"objects": objects}) == 1
+    with pytest.raises(ValueError, match="all boxes in one image"):
+        image_index({"objects": {**objects, "image_id": [0, 1]}})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("norm1000", GoldFrame(Frame.NORM1000)),
+        ("xywh", GoldFrame(Frame.ORIGINAL_PX, "xywh")),
+        ("norm1:cxcywh", GoldFrame(Frame.NORM1, "cxcywh")),
+        ("norm1000:yxyx", GoldFrame(Frame.NORM1000, "yxyx")),
+    ],
+)
+def test_declarations(text: str, expected: GoldFrame) -> None:
+    assert GoldFrame.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "pixels", "norm1:wh", "xywh:xywh", "norm 1000"])
+def test_what_declares_nothing(text: str) -> None:
+    with pytest.raises(OptionError, match="gold frame: expected one of original_px"):
+        GoldFrame.parse(text)
+
+
+_number = st.floats(1, 400, allow_nan=False)
+
+
+@given(_number, _number, _number, _number)
+def test_every_layout_gives_the_same_corners(x: float, y: float, w: float, h: float) -> None:
+    corners = pytest.approx([x, y, x + w, y + h])
+    for layout, four in {
+        "xyxy": [x, y, x + w, y + h],
+        "xywh": [x, y, w, h],
+        "cxcywh": [x + w / 2, y + h / 2, w, h],
+        "yxyx": [y, x, y + h, x + w],
+    }.items():
+        read = as_corners([{"bbox": four, "label": "x"}], GoldFrame.parse(f"norm1000:{layout}"))
+        assert read[0]["bbox"] == corners
+
+
+@pytest.mark.parametrize(
+    ("value", "frame", "fit"),
+    [
+        ([0.1, 0.2, 0.5, 0.6], Frame.ORIGINAL_PX, "--gold-frame norm1"),
+        ([{"bbox_2d": [0, 0, 1, 1]}], Frame.ORIGINAL_PX, "--gold-frame norm1"),
+        ([700, 200, 900, 950], Frame.ORIGINAL_PX, "--gold-frame norm1000"),
+        ([10, 20, 1010, 90], Frame.ORIGINAL_PX, "--gold-frame norm1024"),
+        ([10, 20, 3000, 90], Frame.ORIGINAL_PX, "another one"),
+        ([10, 20, 300, 90], Frame.NORM1, "--gold-frame norm1000"),
+        ([300, 200, 100, 90], Frame.ORIGINAL_PX, "--gold-frame original_px:xywh"),
+        ([0.5, 0.5, 0.2, 0.1], Frame.NORM1, "--gold-frame norm1:xywh"),
+        ([-20, 0, 100, 90], Frame.ORIGINAL_PX, "negative"),
+    ],
+)
+def test_what_looks_wrong_comes_with_the_option_that_fits(
+    value: Any, frame: Frame, fit: str
+) -> None:
+    found = suspicion(value, frame, SIZE, 2)
+    assert found is not None
+    assert fit in found[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "frame"),
+    [
+        ([0, 0, 641.5, 480], Frame.ORIGINAL_PX),
+        ([0.1, 0.2, 0.5, 0.6], Frame.NORM1),
+        ([700, 200, 900, 950], Frame.NORM1000),
+        ([], Frame.ORIGINAL_PX),
+        (None, Frame.ORIGINAL_PX),
+        ({"polygon": [[1, 2], [30, 40], [5, 6]]}, Frame.ORIGINAL_PX),
+    ],
+)
+def test_what_looks_right(value: Any, frame: Frame) -> None:
+    assert suspicion(value, frame, SIZE, 2) is None
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(_json, st.sampled_from(list(Frame)))
+def test_any_value_is_looked_at_without_a_crash(value: Any, frame: Frame) -> None:
+    suspicion(value, frame, SIZE, 2)
+    as_corners(value, GoldFrame(frame, "xywh"))
+    beside(value)
