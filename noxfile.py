@@ -221,6 +221,15 @@ def formats(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The site of the documentation; a broken link or a missing page is an error."""
+    session.install("-e", ".", "mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1,<2", "jieba")
+    site = Path(session.create_tmp()) / "site"
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(site), *session.posargs, env=quiet)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it outside the checkout, execute every console script."""
     session.install("build")

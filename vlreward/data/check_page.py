@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable
 from html import escape
 
+from PIL import Image
+
 from vlreward.data.check import Checked, sample_facts
 from vlreward.data.images import open_image
 from vlreward.errors import UserError
@@ -14,7 +16,7 @@ from vlreward.task import Shape
 from vlreward.tasks import TASKS
 from vlreward.types import Sample
 
-__all__ = ["page"]
+__all__ = ["drawn", "page"]
 
 _SIDE = 1024
 _SMALLEST = 400  # pixels at which a small image is shown
@@ -71,6 +73,14 @@ def _picture(one: Checked, sample: Sample) -> str:
         image = open_image(one.dataset.image(sample), where=sample.id)
     except (UserError, OSError) as error:
         return f"<p>{escape(str(error))}</p>"
+    return drawn(sample, image)
+
+
+def drawn(sample: Sample, image: Image.Image) -> str:
+    """An image with the gold of its sample on it, as an SVG element that holds both.
+
+    Elements of the gold have the class `gold`, to be coloured by the page.
+    """
     width, height = image.size
     image.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()
@@ -78,12 +88,11 @@ def _picture(one: Checked, sample: Sample) -> str:
     data = base64.b64encode(buffer.getvalue()).decode()
     spec = TASKS.get(sample.task)
     shapes = () if spec.shapes is None else spec.shapes(sample.target)
-    drawn = "".join(map(_shape, shapes))
     return (
         f'<svg role="img" aria-label="{escape(sample.gold.text(), quote=True)}" '
         f'width="{max(width, _SMALLEST)}" '
         f'viewBox="0 0 {width} {height}"><image href="data:image/jpeg;base64,{data}" '
-        f'width="{width}" height="{height}"/>{drawn}</svg>'
+        f'width="{width}" height="{height}"/>{"".join(map(_shape, shapes))}</svg>'
     )
 
 

@@ -85,7 +85,8 @@ def last_boxed(text: str, start: int = 0, end: int | None = None) -> tuple[int, 
 
     Args:
         text: Any text.
-        start, end: The part of `text` to search.
+        start: Where to begin.
+        end: Where to stop; None for the end of the text.
 
     Example:
         >>> last_boxed(r"\boxed{1}, no: \boxed{\frac{1}{2}}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,17 @@ def scored(
     )
     asyncio.run(task.score(trace))
     return trace
+
+
+def test_the_configuration_of_the_guide_is_one_of_verifiers(
+    root: Path, rows: list[dict[str, Any]]
+) -> None:
+    import tomllib
+
+    guide = tomllib.loads((root / "docs/trainers/verifiers.toml").read_text(encoding="utf-8"))
+    trace = scored(rows[0], rewards=guide["rewards"], metrics=guide["metrics"])
+    assert trace.reward == rows[0]["score"]
+    assert trace.metrics["vlreward_score"] == rows[0]["score"]
 
 
 def test_plugged_reward_and_metrics_for_all_tasks(rows: list[dict[str, Any]]) -> None:

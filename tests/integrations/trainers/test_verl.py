@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,6 +132,30 @@ def test_options_come_from_the_configuration() -> None:
     data = batch([row], extra_info=[{"image_size": [64, 48]}], data_source=["rec"])
     (output,) = run_manager("naive", data, family="qwen3-vl", weights={"iou": 2.0})
     assert output["reward_score"] == 1.0
+
+
+def test_the_configuration_of_the_guide_is_one_of_verls(
+    root: Path, rows: list[dict[str, Any]]
+) -> None:
+    import verl.trainer.config
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.reward import load_reward_manager
+
+    whole = OmegaConf.load(
+        Path(verl.trainer.config.__file__).parent / "_generated_ppo_trainer.yaml"
+    )
+    OmegaConf.set_struct(whole, True)  # a key that verl does not have is an error
+    OmegaConf.set_struct(whole.reward.custom_reward_function, False)
+    guide = OmegaConf.load(root / "docs/trainers/verl.yaml")
+    del guide["hydra"], guide["defaults"]
+    merged = OmegaConf.merge(whole, guide)
+
+    async def main() -> Any:
+        manager = load_reward_manager(merged, CharacterTokenizer())
+        manager.loop = asyncio.get_running_loop()
+        return await manager.run_single(batch(rows[:1])[0:1])
+
+    assert asyncio.run(main())["reward_score"] > 0
 
 
 def test_a_bad_option_is_named() -> None:
