@@ -10,9 +10,8 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-# The rest: verl, swift, verifiers and deepspeed install gigabytes for a few tests each, pythons wants
-# more interpreters than a machine may have, and newest
-# is core in an environment that is new anyway.
+# The rest: verl, swift, verifiers and deepspeed install gigabytes for a few tests each; pythons
+# wants more interpreters than a machine may have; newest is core in an environment that is new.
 nox.options.sessions = [
     "core", "lowest", "gmpy2", "slow", "lint", "docs", "wheel", "serve", "browser", "formats", "hf",
     "trl", "paddle", "paddlenlp",
