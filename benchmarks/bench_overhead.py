@@ -1,21 +1,25 @@
 """What the benchmark costs beside the model: an endpoint that answers at once, or at a set rate.
 
 The endpoint runs in a process of its own and does nothing but answer, so that a run against it
-measures everything else: prompts, images, HTTP, the run file. Run on an idle machine:
+measures everything else: prompts, images, HTTP, scores, the files of a run. CPU time is the figure
+to go by where the machine is not idle. inspect_ai is measured beside it, in turns with it against
+the same endpoint, where the Python of an environment that has it is given:
 
-    python benchmarks/bench_overhead.py --samples 10000
+    python benchmarks/bench_overhead.py --samples 10000 --inspect-python VENV/bin/python
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import os
 import platform
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,11 +28,18 @@ from typing import Any
 
 from device import describe_device
 
+from vlreward.bench.live import LiveRun
+from vlreward.bench.output import write_results
 from vlreward.bench.run_store import RunStore
 from vlreward.bench.runner import Completed, run_suite
+from vlreward.data.dataset import Dataset, Provenance
+from vlreward.data.images import ImageFolder
+from vlreward.engines import _pictures
 from vlreward.engines.base import EngineConfig, Generation, Request
 from vlreward.engines.openai import OpenAIEngine
 from vlreward.prompts import get_prompt
+from vlreward.suite import get_suite
+from vlreward.tasks import get_task
 from vlreward.tasks.counting import CountGold
 from vlreward.types import Sample
 
@@ -125,15 +136,28 @@ def photographs(folder: Path, size: tuple[int, int], n: int) -> list[str]:
     return paths
 
 
+def copies(images: list[str], folder: Path, n: int) -> list[str]:
+    """`n` files that all differ, by a comment, with the pictures of a few."""
+    folder.mkdir()
+    paths = []
+    for index in range(n):
+        content = Path(images[index % len(images)]).read_bytes()
+        path = folder / f"{index}.jpg"
+        path.write_bytes(content[:2] + b"\xff\xfe\x00\x0a%08d" % index + content[2:])
+        paths.append(str(path))
+    return paths
+
+
 def memory_mib() -> float:
     """Resident memory of this process in MiB."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def engine(url: str) -> OpenAIEngine:
+def engine(url: str, **more: Any) -> OpenAIEngine:
     """The engine as a user would start it."""
-    return OpenAIEngine(EngineConfig(MODEL, base_url=url, concurrency=CONCURRENCY, max_tokens=256))
+    more = {"base_url": url, "concurrency": CONCURRENCY, "max_tokens": 256, **more}
+    return OpenAIEngine(EngineConfig(MODEL, **more))
 
 
 def measure_run(url: str, data: list[Sample], folder: Path) -> dict[str, Any]:
@@ -166,6 +190,126 @@ def measure_run(url: str, data: list[Sample], folder: Path) -> dict[str, Any]:
         "memory_growth_mib": round(seen[-1] - seen[0], 1),
         "run_file_mib": round(size / 2**20, 1),
     }
+
+
+def measure_path(url: str, data: list[Sample], folder: Path, **more: Any) -> dict[str, Any]:
+    """A whole run with scores and results, as `vlreward-bench` does it after reading the data."""
+    shutil.rmtree(folder, ignore_errors=True)
+    origin = Provenance(path="x", schema="x", sha256="0" * 64, rows=len(data), task="counting")
+    dataset = Dataset("overhead", data, origin, ImageFolder(Path("/"), anywhere=True))
+    running = engine(url, **more)
+    cpu, wall = time.process_time(), time.perf_counter()
+    live = LiveRun(running, folder, progress=False)
+    suite, prompt = get_suite("superclevr_test200"), get_prompt("r1-v")
+    evaluation = live.evaluate(suite, dataset, get_task("counting"), prompt)
+    write_results([evaluation], folder)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    running.close()
+    assert evaluation.report.acc == 1.0
+    return {
+        "samples": len(data),
+        "cpu_ms_per_sample": 1000 * cpu / len(data),
+        "samples_per_second": len(data) / wall,
+    }
+
+
+def measure_inspect(
+    url: str, data: list[Sample], folder: Path, interpreter: Path
+) -> dict[str, Any]:
+    """The same questions asked by inspect_ai, its start and a warm-up left out."""
+    rows = [{"id": s.id, "question": s.question, "image": str(s.image)} for s in data]
+    given = {"url": url, "model": MODEL, "concurrency": CONCURRENCY, "logs": str(folder)}
+    done = subprocess.run(
+        [interpreter, Path(__file__).with_name("inspect_run.py")],
+        input=json.dumps(given | {"rows": rows}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["status"], found["accuracy"]) == ("success", 1.0)
+    return {
+        "samples": len(data),
+        "cpu_ms_per_sample": 1000 * found["cpu"] / len(data),
+        "samples_per_second": len(data) / found["wall"],
+    }
+
+
+def measure_image_paths(
+    url: str, folder: Path, large: list[str], n: int, rounds: int, interpreter: Path | None
+) -> dict[str, Any]:
+    """The ways in which an image is sent, and inspect_ai, in turns; medians of the rounds."""
+    images = copies(large, folder / "paths", n)
+    each = samples(n, images)
+    shared = samples(n, images[: (n + 6) // 7])
+    run = folder / "run"
+    ways: dict[str, Callable[[], dict[str, Any]]] = {
+        "original_bytes": lambda: measure_path(url, each, run),
+        "resized_here": lambda: measure_path(url, each, run, always_resize=True),
+        "resized_here_7_rows_an_image": lambda: measure_path(url, shared, run, always_resize=True),
+    }
+    if interpreter is not None:
+        ways["inspect_ai"] = lambda: measure_inspect(url, each, run, interpreter)
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, measure in ways.items():
+            found[name].append(measure())
+    result: dict[str, Any] = {
+        name: {
+            "samples": n,
+            **{
+                key: round(statistics.median(run[key] for run in runs), 2)
+                for key in ("cpu_ms_per_sample", "samples_per_second")
+            },
+            "cpu_ms_per_sample_of_each_round": [round(r["cpu_ms_per_sample"], 2) for r in runs],
+        }
+        for name, runs in found.items()
+    }
+    if interpreter is not None:
+        theirs = result["inspect_ai"]["cpu_ms_per_sample"]
+        for name in list(ways)[:-1]:
+            share = result[name]["cpu_ms_per_sample"] / theirs
+            result[name]["share_of_inspect_ai_cpu"] = round(share, 3)
+    return result
+
+
+def measure_refcoco(url: str, folder: Path, large: list[str]) -> dict[str, Any]:
+    """RefCOCO val in its shape: 10,834 rows on 1,500 images, the rows of an image apart."""
+    images = copies(large, folder / "refcoco", 1_500)
+    data = samples(10_834, images)
+    running = engine(url)
+    with running_encodings() as encoded:
+        cpu, wall = time.process_time(), time.perf_counter()
+        done = run_suite(
+            data, running, folder / "refcoco.jsonl", prompt=get_prompt("r1-v"), progress=False
+        )
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    running.close()
+    assert len(done) == len(data)
+    return {
+        "samples": len(data),
+        "images": len(images),
+        "images_encoded": len(encoded),
+        "seconds": round(wall, 1),
+        "cpu_ms_per_sample": round(1000 * cpu / len(data), 2),
+    }
+
+
+@contextlib.contextmanager
+def running_encodings() -> Iterator[list[Any]]:
+    """Notes each image that the engine encodes."""
+    seen: list[Any] = []
+    whole = _pictures.encode
+
+    def encode(source: Any, *args: Any, **options: Any) -> Any:
+        seen.append(source)
+        return whole(source, *args, **options)
+
+    _pictures.encode = encode
+    try:
+        yield seen
+    finally:
+        _pictures.encode = whole
 
 
 def measure_engine(url: str, n: int) -> dict[str, Any]:
@@ -256,42 +400,51 @@ def main() -> None:
     """Measure all, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--large", type=int, default=2_000, help="samples with 640x480 images")
+    parser.add_argument("--paths", type=int, default=500, help="samples of each way to send")
+    parser.add_argument("--rounds", type=int, default=3, help="turns that the ways take")
+    parser.add_argument("--inspect-python", type=Path, help="Python that has inspect_ai and openai")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results/bench_overhead.json"
     )
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    result: dict[str, Any] = {
+        "device": {**describe_device(), "cores_allowed": len(os.sched_getaffinity(0))},
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "versions": {"python": platform.python_version(), **_versions("httpx", "pillow", "numpy")},
+        "concurrency": CONCURRENCY,
+    }
+
+    def keep(name: str, value: Any) -> None:
+        result[name] = value
+        print(json.dumps({name: value}, indent=2), flush=True)
+        args.out.parent.mkdir(exist_ok=True)
+        args.out.write_text(json.dumps(result, indent=2) + "\n")
+
+    with tempfile.TemporaryDirectory() as name, Server() as url:
         folder = Path(name)
+        run = folder / "run"
         tiny = photographs(folder / "tiny", (56, 56), 64)
         large = photographs(folder / "large", (640, 480), 64)
-        result: dict[str, Any] = {
-            "device": {**describe_device(), "cores_allowed": len(os.sched_getaffinity(0))},
-            "load_average": [round(load, 2) for load in os.getloadavg()],
-            "versions": {"python": platform.python_version(), **_versions("httpx", "pillow")},
-            "concurrency": CONCURRENCY,
-        }
-        with Server() as url:
-            measure_engine(url, 500)
-            result["engine_alone"] = measure_engine(url, args.samples)
-            result["shared_httpx_client"] = measure_shared_client(url, args.samples // 5)
-            result["engine_to_shared_client_ratio"] = round(
-                result["engine_alone"]["samples_per_second"]
-                / result["shared_httpx_client"]["samples_per_second"],
-                2,
-            )
-            run = folder / "run"
-            result["run_without_images"] = measure_run(url, samples(args.samples, None), run)
-            result["run_with_images_56x56"] = measure_run(url, samples(args.samples, tiny), run)
-            result["run_with_images_640x480"] = measure_run(url, samples(args.large, large), run)
-        result["beside_a_model_with_images_640x480"] = [
-            measure_beside_model(rate, n, lambda n: samples(n, large), folder / "run")
+        measure_engine(url, 500)
+        keep(
+            "image_paths_640x480",
+            measure_image_paths(url, folder, large, args.paths, args.rounds, args.inspect_python),
+        )
+        keep("refcoco_val_in_shape", measure_refcoco(url, folder, large))
+        alone = measure_engine(url, args.samples)
+        shared = measure_shared_client(url, args.samples // 5)
+        keep("engine_alone", alone)
+        keep("shared_httpx_client", shared)
+        rates = [found["samples_per_second"] for found in (alone, shared)]
+        keep("engine_to_shared_client_ratio", round(rates[0] / rates[1], 2))
+        keep("run_without_images", measure_run(url, samples(args.samples, None), run))
+        keep("run_with_images_56x56", measure_run(url, samples(args.samples, tiny), run))
+        keep("run_file", measure_store(folder / "store", 5_000))
+        beside = [
+            measure_beside_model(rate, n, lambda n: samples(n, large), run)
             for rate, n in ((5.0, 200), (20.0, 600))
         ]
-        result["run_file"] = measure_store(folder / "store", 5_000)
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+        keep("beside_a_model_with_images_640x480", beside)
 
 
 def _versions(*names: str) -> dict[str, str]:

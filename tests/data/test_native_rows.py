@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from vlreward.cli import app
-from vlreward.data import load
+from vlreward.data import DataError, UnknownSchemaError, load
 from vlreward.geometry import Box
 
 ROWS = Path(__file__).parent.parent / "cases" / "data" / "rows"
@@ -179,3 +179,61 @@ def test_a_column_says_the_frame(root: Path) -> None:
     first, second = load(ROWS / "own_boxes.jsonl", columns=columns, image_root=root)
     assert _close(first.target, SHEEP[0][0])
     assert second.target == Box(90, 160, 135, 212)
+
+
+@pytest.mark.parametrize(
+    ("row", "proposed"),
+    [
+        (
+            {"query_image": "a.png", "user_query": "Where is it?", "gt_bbox": [1, 2, 30, 40]},
+            "gold=gt_bbox,image=query_image,question=user_query",
+        ),
+        ({"filepath": "a.png", "q": "How many?", "a": "x+3"}, "gold=a,image=filepath,question=q"),
+        (
+            {"messages": [{"role": "user", "content": "x?"}], "images": ["a.png"], "label": "x+3"},
+            "gold=label,image=images,question=messages",
+        ),
+        (
+            {"prompt": [{"role": "user", "content": "x?"}], "images": ["a.png"], "answer": "x+3"},
+            "gold=answer,image=images,question=prompt",
+        ),
+        (
+            {"image": "a.png", "question": "x?", "answer": "B", "options": ["1", "2"]},
+            "gold=answer,image=image,question=question",
+        ),
+        (
+            {"image": "a.png", "meta": {"truth": "x+3"}, "question": "x?", "index": 4},
+            "gold=meta.truth,image=image,question=question",
+        ),
+    ],
+)
+def test_what_is_proposed_reads_the_row(row: dict[str, Any], proposed: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([row]), encoding="utf-8")
+    with pytest.raises(UnknownSchemaError, match=f"--columns {proposed} ") as caught:
+        load(path)
+    assert all(key in str(caught.value) for key in row)
+    task = "choice" if "options" in row else None
+    (sample,) = load(path, columns=proposed, task=task)
+    assert (sample.image, sample.question) == ("a.png", sample.question or None)
+
+
+def test_a_column_that_may_say_how_boxes_are_meant_is_not_ignored(tmp_path: Path) -> None:
+    row = {"image": "a.png", "problem": "Where?", "solution": [10, 20, 30, 40]}
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([{**row, "bbox_mode": "xywh"}]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"column 'bbox_mode' may say .*--columns frame=bbox_mode"):
+        load(path)
+    (sample,) = load(path, columns="frame=bbox_mode")
+    assert sample.target == Box(10, 20, 40, 60)
+
+
+def test_boxes_that_are_mostly_no_corners_name_the_option_first(tmp_path: Path) -> None:
+    row = {"image": "a.png", "problem": "Where?", "width": 640, "height": 480}
+    rows = [{**row, "solution": [300, 200, 100, 90]}, {**row, "solution": [30, 20, 100, 90]}]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(DataError, match="1 bad; what would fit: --gold-frame original_px:xywh; "):
+        load(path)
+    (first, _) = load(path, gold_frame="xywh")
+    assert first.target == Box(300, 200, 400, 290)

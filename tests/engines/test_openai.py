@@ -199,12 +199,16 @@ def _turned(path: Path) -> None:
         lambda path: noise((60, 30)).save(
             path, "PNG", save_all=True, append_images=[noise((60, 30))]
         ),
+        lambda path: noise((22_000, 3)).save(path, "TIFF"),  # a row fills more than one block
     ],
-    ids=["turned", "webp", "rgba", "palette", "cmyk", "transparent", "16 bit", "animated"],
+    ids=["turned", "webp", "rgba", "palette", "cmyk", "transparent", "16 bit", "animated", "long"],
 )
-def test_what_servers_may_read_otherwise_is_packed_anew(tmp_path: Path, write: Any) -> None:
+@pytest.mark.parametrize("compress", [True, False])
+def test_what_servers_may_read_otherwise_is_packed_anew(
+    tmp_path: Path, write: Any, compress: bool
+) -> None:
     write(tmp_path / "image")
-    picture = encode(tmp_path / "image", None)
+    picture = encode(tmp_path / "image", None, compress=compress)
     image = Image.open(io.BytesIO(base64.b64decode(picture.base64)))
     assert (image.format, image.mode, getattr(image, "n_frames", 1)) == ("PNG", "RGB", 1)
     assert image.tobytes() == open_image(tmp_path / "image").tobytes()

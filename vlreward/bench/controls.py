@@ -69,10 +69,8 @@ def shuffle_images(dataset: Dataset) -> Dataset:
     samples = list(dataset)
     half = len(samples) // 2 or 1
     shifted = [
-        sample.model_copy(
-            update={"image": samples[(i + half) % len(samples)].image, "input_size": None}
-        )
-        for i, sample in enumerate(samples)
+        sample.model_copy(update={"image": other.image, "images": other.images, "input_size": None})
+        for sample, other in zip(samples, (*samples[half:], *samples[:half]))
     ]
     return Dataset(f"{dataset.name}@shuffled-images", shifted, dataset.provenance, dataset.images)
 

@@ -31,7 +31,9 @@ class _Table:
             columns["question"] = f"{outer}.{inner}"
         image = next((k for k in _IMAGES if row.get(k) is not None), None)
         columns.update({} if image is None else {"image": image})
-        return fields_by(row, columns)
+        fields = fields_by(row, columns)
+        (fields.metadata or {}).pop(self.question, None)  # the prompt that the question is part of
+        return fields
 
 
 def _table(
@@ -48,6 +50,15 @@ def _table(
     columns = {"gold": gold, "question": question, "image": "images"}
     read = _Table(gold, question, raw_question)
     return Schema(name, keys, read, fits, typed, columns, gold_at)
+
+
+def _is_answered(row: Mapping[str, Any]) -> bool:
+    """Whether the answer is the assistant's turn, and no column has it."""
+    try:
+        answered = read_chat(row["messages"]).answer is not None
+    except ValueError:
+        answered = True  # what is wrong with it is said when it is read
+    return answered and row.get("solution") is None and row.get("objects") is None
 
 
 def _has(key: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -148,12 +159,18 @@ GENERAL = (
         fits=_lacks("solution"),
         gold_at="solution",
     ),
-    _table("question-answer", ("question", "answer"), gold="answer", question="question"),
+    _table(
+        "question-answer",
+        ("question", "answer"),
+        gold="answer",
+        question="question",
+        fits=_lacks("options", "choices"),  # the answer may be a letter or one of them
+    ),
     Schema(
         "messages",
         ("messages",),
         _Chat("messages"),
-        _lacks("solution", "objects"),
+        _is_answered,
         columns={"gold": "messages", "question": "messages", "image": "images"},
         gold_at="solution",
     ),

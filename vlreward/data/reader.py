@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from vlreward.data.inference import fields_of, task_of_rows
 from vlreward.data.manifest import split_remarks
 from vlreward.data.rows import RawRow
 from vlreward.data.schemas import named_schema, schema_of, task_of_schema
+from vlreward.data.suspicious import fits
 from vlreward.data.urls import UrlImages
 from vlreward.data.where import Where
 from vlreward.frames import Frame
@@ -36,6 +38,10 @@ from vlreward.schema import Fields, Schema
 from vlreward.types import Gold, Sample
 
 __all__ = ["RowReader", "RowSource"]
+
+_HOW = re.compile(
+    r"(bbox|box|boxes|coord|coords|coordinate|gold)_?(type|format|mode|frame)\Z", re.I
+)
 
 
 class RowSource(Protocol):
@@ -241,6 +247,8 @@ class RowReader:
         try:
             declared = self._declared(fields)
             envelope, value = framed(fields.gold, task, declared, partial(self._suspect, raw))
+            if value is not None and "frame" not in envelope.gold.model_fields_set:
+                _refuse_unread(fields.metadata or {})
         except ValueError as error:
             raise BadRow(f"gold: {error}", "bad_gold") from None
         gold = envelope.gold
@@ -359,9 +367,21 @@ class RowReader:
     def _error(self, problems: list[RowProblem]) -> DataError:
         golds = sum(p.kind == "bad_gold" for p in problems)
         hint = "; --on-bad-gold skip leaves bad golds out" if golds else ""
+        if golds and self._suspicious:
+            hint = f"; what would fit: {', '.join(fits(self._suspicious))}{hint}"
         return DataError(
             f"expected good rows, got {len(problems)} bad{hint}", path=self.path, problems=problems
         )
+
+
+def _refuse_unread(row: Mapping[str, Any]) -> None:
+    """Refuse a column that says how boxes are meant, where nothing says to read it."""
+    for key in row:
+        if _HOW.match(key):
+            raise ValueError(
+                f"the column {key!r} may say how the box is meant, and nothing reads it: "
+                f"--columns frame={key}, or --gold-frame"
+            )
 
 
 def _problem(raw: RawRow, bad: BadRow) -> RowProblem:

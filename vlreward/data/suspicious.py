@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from vlreward.data.dataset import Provenance
-from vlreward.data.errors import DataError
+from vlreward.data.errors import DataError, RowProblem
 
-__all__ = ["refuse_suspicious", "suspicious_text"]
+__all__ = ["fits", "refuse_suspicious", "suspicious_text"]
 
 _MOST = 0.01
 _SHOWN = 3
+
+
+def fits(found: Sequence[RowProblem]) -> list[str]:
+    """The options that would fit most of the suspicious rows, the most frequent first."""
+    counted = Counter(problem.message.rpartition(": ")[2] for problem in found)
+    return [fit for fit, _ in counted.most_common(3)]
 
 
 def suspicious_text(origin: Provenance) -> str | None:
@@ -19,8 +26,7 @@ def suspicious_text(origin: Provenance) -> str | None:
     found = origin.suspicious
     if not found:
         return None
-    fits = Counter(problem.message.rpartition(": ")[2] for problem in found)
-    options = "; ".join(f"{fit} ({count})" for fit, count in fits.most_common(3))
+    options = "; ".join(fits(found))
     shown = "; ".join(map(str, found[:_SHOWN]))
     return (
         f"{len(found)} of {origin.rows - origin.filtered} rows have golds that look wrong. What "
@@ -36,8 +42,7 @@ def refuse_suspicious(origin: Provenance) -> None:
     """
     read = max(1, origin.rows - origin.filtered)
     if len(origin.suspicious) > _MOST * read:
-        fits = Counter(problem.message.rpartition(": ")[2] for problem in origin.suspicious)
-        options = "; ".join(fit for fit, _ in fits.most_common(3))
+        options = "; ".join(fits(origin.suspicious))
         raise DataError(
             f"{len(origin.suspicious)} of {read} rows have golds that look wrong. What would fit: "
             f"{options}. --on-suspicious keep reads them as they are",

@@ -25,8 +25,8 @@ class Bodies:
     sampling: Sampling
     extra: dict[str, Any]
 
-    def build(self, request: Request, pictures: Sequence[Picture], n: int) -> bytes:
-        """The body of a request as JSON.
+    def build(self, request: Request, pictures: Sequence[Picture], n: int) -> tuple[bytes, ...]:
+        """The body of a request as JSON, in parts.
 
         Args:
             request: What is asked.
@@ -44,8 +44,8 @@ class Bodies:
         first, *texts = json.dumps(body).encode().split(_PLACE.encode())
         parts = [first]
         for picture, text in zip(pictures, texts, strict=True):
-            parts += [picture.base64, text]  # most of it, and without escapes
-        return b"".join(parts)
+            parts += [picture.base64, text]  # most of it, needs no escapes and is not copied
+        return tuple(parts)
 
     def _sampling(self, key: str) -> dict[str, Any]:
         """The sampling as fields of a body; what is None is left to the server."""

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import random
 import time
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlreward._http import backoff_seconds
@@ -70,13 +71,26 @@ class Endpoint:
 
         return httpx.AsyncClient(**self._options)
 
-    async def post(self, client: httpx.AsyncClient, body: bytes) -> list[Answer] | Refusal:
-        """Send one chat completion request and read the reply. Never raises on a bad reply."""
+    async def post(
+        self, client: httpx.AsyncClient, body: Sequence[bytes]
+    ) -> list[Answer] | Refusal:
+        """Send one chat completion request and read the reply. Never raises on a bad reply.
+
+        Args:
+            client: Of `client`.
+            body: The parts of the request's body.
+        """
         import httpx
+
+        length = {"Content-Length": str(sum(map(len, body)))}
+
+        async def parts() -> AsyncIterator[bytes]:
+            for part in body:
+                yield part
 
         async def exchange() -> list[Answer] | Refusal:
             async with client.stream(
-                "POST", f"{self._url}/chat/completions", content=body
+                "POST", f"{self._url}/chat/completions", content=parts(), headers=length
             ) as response:
                 content = bytearray()
                 async for chunk in response.aiter_bytes():

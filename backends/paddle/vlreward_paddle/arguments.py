@@ -80,12 +80,31 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
         raise OptionError("--report_to tensorboard needs a package: pip install tensorboardX")
     training = launch_options({k: v for k, v in given.items() if k not in own | adapter})
     check_options(training, gpu=_has_gpu())
+    _check_device(training, attn)
     try:
         made = GRPOConfig(**training)
     except (ValueError, AssertionError) as error:
         raise OptionError(str(error)) from error
     lora = AdapterOptions(**{k: v for k, v in given.items() if k in adapter})
     return PaddleOptions(task, arguments, made, training, attn, lora)
+
+
+def _check_device(training: dict[str, Any], attention: str) -> None:
+    import paddle
+
+    gpu = _has_gpu()
+    if training.get("bf16") and not (gpu and paddle.amp.is_bfloat16_supported()):
+        raise OptionError(
+            "--bf16 true: this machine's device does not compute bfloat16; leave it out, or on a "
+            "GPU use --fp16 true"
+        )
+    if training.get("fp16") and not gpu:
+        raise OptionError("--fp16 true: needs a GPU, and Paddle sees none; leave it out")
+    if attention == "flashmask" and not (training.get("bf16") or training.get("fp16")):
+        raise OptionError(
+            "--attn_implementation flashmask: its kernel is for GPUs and half precision; add "
+            "--bf16 true or --fp16 true there, or use sdpa"
+        )
 
 
 def _has_gpu() -> bool:

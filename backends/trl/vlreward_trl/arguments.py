@@ -15,7 +15,6 @@ from transformers.utils import is_flash_attn_2_available
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import (
-    Arguments,
     Options,
     first_task,
     read_config,
@@ -23,6 +22,7 @@ from vlreward.training.arguments import (
     usage,
 )
 from vlreward.training.recipes import defaults
+from vlreward_trl.options import TRLArguments
 
 __all__ = ["TRLOptions", "parse"]
 
@@ -50,7 +50,7 @@ def parse(argv: Sequence[str]) -> TRLOptions:
     from trl import GRPOConfig, ModelConfig, TrlParser
 
     parser = TrlParser(
-        (Arguments, GRPOConfig, ModelConfig),
+        (TRLArguments, GRPOConfig, ModelConfig),
         prog="vlreward-train-trl",
         usage=usage("MODEL"),
         description="GRPO on a vision-language model with verifiable rewards.",

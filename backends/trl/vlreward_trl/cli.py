@@ -9,6 +9,7 @@ from typing import Any
 
 from vlreward.training import cli
 from vlreward.training.preparing import Run
+from vlreward_trl.options import TRLArguments
 
 __all__ = ["main"]
 
@@ -18,6 +19,7 @@ class _TRL(cli.Backend):
     packages = ("torch", "transformers", "trl")
     prog = "vlreward-train-trl"
     model = "MODEL"
+    options = TRLArguments
 
     def prepare(self, argv: Sequence[str]) -> Run:
         from vlreward_trl.arguments import parse

@@ -18,6 +18,7 @@ from trl.data_utils import prepare_multimodal_messages
 from vlreward.files import replacing
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.rewards import TermReward
+from vlreward_trl.resampling import Resampler
 
 __all__ = ["CheckpointError", "ResumableGRPOTrainer"]
 
@@ -43,6 +44,8 @@ class ResumableGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     generation_kwargs: dict[str, Any]
     evaluation: Evaluation | None = None
     """How answers to the evaluation rows are scored; without it TRL evaluates its own way."""
+    resampler: Resampler | None = None
+    """Replaces groups without spread, if anything does."""
     card: Callable[[Any], str] | None = None
     """Makes the model card of the trainer's state; without it TRL makes its own."""
 
@@ -84,6 +87,13 @@ class ResumableGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             for scores in shared:
                 scores.mode = "train"
         return found
+
+    def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
+        sample = super()._generate_and_score_completions
+        batch: dict[str, Any] = sample(inputs)
+        if self.resampler is not None and self.model.training:
+            batch = self.resampler.fill(self, batch, sample)
+        return batch
 
     def _eval_batches(self) -> Any:
         assert self.evaluation is not None

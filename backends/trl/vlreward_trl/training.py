@@ -50,6 +50,7 @@ def build_trainer(
     """
     from trl import get_peft_config, get_quantization_config
 
+    from vlreward_trl.resampling import Resampler
     from vlreward_trl.trainer import ResumableGRPOTrainer
 
     options, training = run.options, run.options.training
@@ -80,6 +81,8 @@ def build_trainer(
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
     trainer.evaluation = run.evaluation
+    if options.arguments.resample_groups:
+        trainer.resampler = Resampler(options.arguments.resample_groups)
     trainer.card = partial(model_card, run, library=_library(model), adapter=model.use_peft)
     if options.arguments.freeze_vision and not model.use_peft:
         freeze_vision(trainer.model)

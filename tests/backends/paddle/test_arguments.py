@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.backends.paddle.tiny import write_data
 from vlreward.errors import OptionError
 from vlreward_paddle.arguments import parse
 from vlreward_paddle.cli import main
+from vlreward_paddle.config import GRPOConfig
 from vlreward_paddle.shim import check_options, launch_options
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -56,6 +58,9 @@ def test_names_of_the_original_and_of_trl_are_understood() -> None:
         (["--pipeline_model_parallel_size", "4"], "samples from whole models"),
         (["--sep-parallel-degree", "2"], "samples from whole models"),
         (["--bf16", "true", "--fp16_opt_level", "O1"], "expected O2"),
+        (["--bf16", "true"], "this machine's device does not compute bfloat16; leave it out"),
+        (["--fp16", "true"], "needs a GPU, and Paddle sees none"),
+        (["--attn_implementation", "flashmask"], "is for GPUs and half precision; add --bf16"),
     ],
 )
 def test_what_cannot_be_done_is_answered_with_the_way_out(words: list[str], answer: str) -> None:
@@ -63,6 +68,30 @@ def test_what_cannot_be_done_is_answered_with_the_way_out(words: list[str], answ
         parsed(*words)
     assert answer in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_half_precision_where_the_card_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default bfloat16 on cards that compute it, float32 on those of before; there float16 is
+    an option, and with either flashmask."""
+    import paddle
+
+    from vlreward_paddle import arguments
+
+    class Config(SimpleNamespace):
+        """Takes every option; the library's own would look for the card."""
+
+    monkeypatch.setattr("vlreward_paddle.config.GRPOConfig", Config)
+    parser = arguments._parser(GRPOConfig)
+    monkeypatch.setattr(arguments, "_parser", lambda _: parser)
+    monkeypatch.setattr(arguments, "_has_gpu", lambda: True)
+    for can in (True, False):
+        monkeypatch.setattr(paddle.amp, "is_bfloat16_supported", lambda can=can: can)
+        assert parsed().training.bf16 is can
+    assert parsed("--fp16", "true", "--attn_implementation", "flashmask").training.fp16
+    with pytest.raises(OptionError, match="on a GPU use --fp16 true"):
+        parsed("--bf16", "true")
+    with pytest.raises(OptionError, match="for GPUs and half precision"):
+        parsed("--attn_implementation", "flashmask")
 
 
 def test_sharding_that_machines_can_do() -> None:

@@ -1,0 +1,22 @@
+"""The options of this backend's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vlreward.training.arguments import Arguments
+
+__all__ = ["TRLArguments"]
+
+
+@dataclass
+class TRLArguments(Arguments):
+    """Options of data, prompts and rewards, and those that only this trainer has."""
+
+    resample_groups: int = field(
+        default=0,
+        metadata={
+            "help": "Rounds in which groups whose completions all earned the same are replaced by "
+            "those of other questions; each costs as much as sampling a batch."
+        },
+    )
