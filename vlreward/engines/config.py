@@ -45,13 +45,13 @@ class EngineConfig:
         _option(
             "--model",
             "-m",
-            help="Hub name or path of a checkpoint, or hf: of a LoRA adapter; openai: the served "
-            "name, by default the only one.",
+            help="Hub name or path of a checkpoint, or hf, paddle: of a LoRA adapter; openai: the "
+            "served name, by default the only one.",
         ),
     ] = None
     base_model: Annotated[
         str | None,
-        _option(help="hf: what the adapter in --model adapts; default: what it names itself."),
+        _option(help="hf, paddle: what the adapter in --model adapts; default: what it names."),
     ] = None
     family: Family = None
     max_tokens: Annotated[int, _option(help="Largest number of generated tokens.", min=1)] = 1024

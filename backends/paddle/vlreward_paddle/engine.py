@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import paddle
 
+from vlreward.engines.adapters import base_of
 from vlreward.engines.base import EngineConfig, EngineError, resolve_family
 from vlreward.engines.batched import BatchedEngine, is_out_of_memory
 from vlreward.engines.checkpoint import fingerprint
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
 from vlreward_paddle import rollout
+from vlreward_paddle.adapters import load_adapter
 from vlreward_paddle.modeling import CheckpointError, load_model
 from vlreward_paddle.modeling.checkpoint import read_config
 from vlreward_paddle.parallel import gather_objects
@@ -37,7 +40,7 @@ class PaddleEngine(BatchedEngine):
     """
 
     name = "paddle"
-    takes = frozenset({"batch_size", "dtype", "max_pixels", "min_pixels"})
+    takes = frozenset({"base_model", "batch_size", "dtype", "max_pixels", "min_pixels"})
 
     def __init__(self, config: EngineConfig) -> None:
         if config.device_map is not None:
@@ -50,19 +53,23 @@ class PaddleEngine(BatchedEngine):
         self.rank = paddle.distributed.get_rank()
         if self.world_size > 1:
             paddle.distributed.init_parallel_env()
+        base = base_of(self.model, config.base_model)
+        whole = base or self.model
         try:
-            settings = read_config(self.model)
+            settings = read_config(whole)
             self.dtype = _dtype(config.dtype, settings)
             self._codec = QwenCodec(
-                self.model, min_pixels=config.min_pixels, max_pixels=config.max_pixels
+                whole, min_pixels=config.min_pixels, max_pixels=config.max_pixels
             )
-            self._model = load_model(self.model, dtype=self.dtype)
+            self._model = load_model(whole, dtype=self.dtype)
+            if base is not None:
+                load_adapter(self._model, Path(self.model))
         except (CheckpointError, FileNotFoundError) as error:
             raise EngineError(str(error)) from error
         self._model.eval()
         self.resizing = self._codec.resizing
         self.family = resolve_family(config.family, settings["model_type"], self.model)
-        self._fingerprint = fingerprint(self.model, self._model)
+        self._fingerprint = fingerprint(self.model, self._model, base)
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the batch size or the devices."""

@@ -30,6 +30,7 @@ __all__ = [
     "adapter_weights",
     "add_adapter",
     "merged",
+    "parts_of",
     "save_adapter",
     "without_adapter",
 ]
@@ -103,10 +104,10 @@ def add_adapter(model: Any, options: AdapterOptions) -> None:
     model.adapter = options
     for name, layer in adapter_layers(model):
         if name.endswith(tuple(_FUSED)):
-            _keep_blocks(layer, _mask(model, name, layer))
+            _keepparts_of(layer, _mask(model, name, layer))
 
 
-def _keep_blocks(layer: Any, mask: np.ndarray) -> None:
+def _keepparts_of(layer: Any, mask: np.ndarray) -> None:
     import paddle
 
     kept = paddle.to_tensor(mask).astype(layer.lora_B.dtype)
@@ -115,14 +116,14 @@ def _keep_blocks(layer: Any, mask: np.ndarray) -> None:
 
 def _mask(model: Any, name: str, layer: Any) -> np.ndarray:
     """1 where an entry of B belongs to its block's part, of B's shape."""
-    blocks = _blocks(model, name)
+    blocks = parts_of(model, name)
     mask = np.zeros(layer.lora_B.shape, dtype=np.float32)
     for i, (_, columns) in enumerate(blocks):
         mask[i * model.adapter.lora_r : (i + 1) * model.adapter.lora_r, columns] = 1
     return mask
 
 
-def _blocks(model: Any, name: str) -> list[tuple[str, Any]]:
+def parts_of(model: Any, name: str) -> list[tuple[str, Any]]:
     """The adapted parts of a layer under transformers' names, each with its columns."""
     from vlreward_paddle.modeling.weights import Heads
 
@@ -182,7 +183,7 @@ def adapter_weights(model: Any) -> dict[str, np.ndarray]:
     rank = model.adapter.lora_r
     for name, layer in adapter_layers(model):
         first, second = (x.astype("float32").numpy() for x in (layer.lora_A, layer.lora_B))
-        for i, (part, columns) in enumerate(_blocks(model, name)):
+        for i, (part, columns) in enumerate(parts_of(model, name)):
             rows = slice(i * rank, (i + 1) * rank)
             key = f"base_model.model.{part}"
             found[f"{key}.lora_A.weight"] = np.ascontiguousarray(first[:, rows].T)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
@@ -23,7 +24,12 @@ from vlreward.engines.base import (
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
 from vlreward_paddle import rollout
+from vlreward_paddle.adapters import set_adapter
 from vlreward_paddle.engine import PaddleEngine
+from vlreward_paddle.lora import AdapterOptions, adapter_weights, add_adapter, save_adapter
+from vlreward_paddle.modeling import load_model
+from vlreward_paddle.processing import QwenCodec
+from vlreward_paddle.training import export
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,26 @@ def test_what_it_says_of_itself(engine: Any) -> None:
     assert engine.family.name == "qwen2.5-vl"
     assert engine.gather(3) == [3]
     assert engine.input_size(Size(120, 120)) == Size(112, 112)
+
+
+def test_an_adapter_is_run_as_it_is(engine: Any, tmp_path: Path) -> None:
+    """Its answers are those of the model that it was merged into."""
+    model = load_model(MODEL)
+    add_adapter(model, AdapterOptions(True, 2, 32, 0.0))
+    rng = np.random.default_rng(0)
+    drawn = {k: rng.normal(0, 0.05, v.shape) for k, v in adapter_weights(model).items()}
+    set_adapter(model, drawn)
+    save_adapter(model, tmp_path / "adapter", MODEL)
+    export(model, QwenCodec(MODEL), tmp_path / "whole")
+    asked = requests()[:6]
+    texts = []
+    for name in ("adapter", "whole"):
+        made = PaddleEngine(EngineConfig(str(tmp_path / name), max_tokens=24))
+        texts.append({key: answer.text for key, answer in made.generate(asked)})  # type: ignore[union-attr]
+        made.close()
+    assert texts[0] == texts[1]
+    plain = {key: answer.text for key, answer in engine.generate(asked)}
+    assert texts[0] != plain
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:

@@ -12,37 +12,23 @@ import pytest
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
 import paddle
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from tests.backends.paddle.fixed import fixed_trainer, options
 from vlreward.errors import OptionError
+from vlreward_paddle.adapters import load_adapter, set_adapter
 from vlreward_paddle.dry_run import measure
 from vlreward_paddle.lora import (
     TARGETS,
     AdapterOptions,
-    _blocks,
-    adapter_layers,
     adapter_weights,
     add_adapter,
     save_adapter,
     without_adapter,
 )
-from vlreward_paddle.modeling import load_model
+from vlreward_paddle.modeling import CheckpointError, load_model
 
 SMALL = AdapterOptions(use_peft=True, lora_r=3, lora_alpha=6, lora_dropout=0.0)
-
-
-def set_adapter(model: Any, weights: dict[str, np.ndarray]) -> None:
-    """The inverse of `adapter_weights`."""
-    rank = model.adapter.lora_r
-    for name, layer in adapter_layers(model):
-        first, second = (np.zeros(x.shape, dtype=np.float32) for x in (layer.lora_A, layer.lora_B))
-        for i, (part, columns) in enumerate(_blocks(model, name)):
-            rows = slice(i * rank, (i + 1) * rank)
-            first[:, rows] = weights[f"base_model.model.{part}.lora_A.weight"].T
-            second[rows, columns] = weights[f"base_model.model.{part}.lora_B.weight"].T
-        layer.lora_A.set_value(first)
-        layer.lora_B.set_value(second)
 
 
 def drawn(model: Any) -> dict[str, np.ndarray]:
@@ -161,3 +147,30 @@ def test_the_dry_run_counts_the_adapter(checkpoint: Any) -> None:
     add_adapter(model, AdapterOptions(True, 1, 1, 0.0))
     count = sum(value.size for value in adapter_weights(model).values())
     assert measure(model.hf_config, checkpoint()).adapter == count
+
+
+def test_an_adapter_of_peft_is_read(cases: Path, checkpoint: Any, tmp_path: Path) -> None:
+    """What TRL wrote with peft, and what was written here; names of older versions too."""
+    data = np.load(cases / "grpo_lora.npz")
+    weights = {k[6:]: data[k] for k in data if k.startswith("after/")}
+    config = {"r": 3, "lora_alpha": 6}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    older = {k.replace(".language_model.", "."): v for k, v in weights.items()}
+    for named in (weights, older):
+        save_file(named, tmp_path / "adapter_model.safetensors")
+        model = load_model(checkpoint())
+        load_adapter(model, tmp_path)
+        for name, value in adapter_weights(model).items():
+            np.testing.assert_array_equal(value, weights[name])
+    save_adapter(model, tmp_path / "again", "base")
+    again = load_model(checkpoint())
+    load_adapter(again, tmp_path / "again")
+    assert adapter_weights(again).keys() == weights.keys()
+    save_file(
+        {**weights, "base_model.model.lm_head.lora_A.weight": np.ones((3, 32))},
+        tmp_path / "adapter_model.safetensors",
+    )
+    with pytest.raises(CheckpointError, match=r"got .*lm_head"):
+        load_adapter(load_model(checkpoint()), tmp_path)
+    with pytest.raises(CheckpointError, match="expected an adapter in"):
+        load_adapter(load_model(checkpoint()), tmp_path / "nowhere")
