@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from vlreward.training.arguments import Arguments
 
-__all__ = ["TRLArguments"]
+__all__ = ["OwnOptions", "TRLArguments"]
 
 
 @dataclass
-class TRLArguments(Arguments):
-    """Options of data, prompts and rewards, and those that only this trainer has."""
+class OwnOptions:
+    """Options that only this trainer has."""
 
     resample_groups: int = field(
         default=0,
@@ -34,3 +34,8 @@ class TRLArguments(Arguments):
             "images at once; the same but for rounding."
         },
     )
+
+
+@dataclass
+class TRLArguments(OwnOptions, Arguments):
+    """The options of all backends, and those."""
