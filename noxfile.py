@@ -10,11 +10,11 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-# The rest, verl, swift, verifiers and deepspeed, install gigabytes for a few tests each, and newest
-# is core in an environment that is new anyway.
+# The rest: verl, swift, verifiers and deepspeed install gigabytes for a few tests each; pythons
+# wants more interpreters than a machine may have; newest is core in an environment that is new.
 nox.options.sessions = [
-    "core", "lowest", "gmpy2", "slow", "lint", "wheel", "serve", "browser", "formats", "hf", "trl",
-    "paddle", "paddlenlp",
+    "core", "lowest", "gmpy2", "slow", "lint", "docs", "wheel", "serve", "browser", "formats", "hf",
+    "trl", "paddle", "paddlenlp",
 ]  # fmt: skip
 
 ROOT = Path(__file__).parent
@@ -32,6 +32,13 @@ def core(session: nox.Session) -> None:
     # The server and the plug-in for ms-swift import what only their own sessions have.
     apart = [f"--ignore=vlreward/integrations/{name}" for name in ("server", "plugins")]
     session.run("pytest", "--doctest-modules", "vlreward", "-q", *apart)
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
+def pythons(session: nox.Session) -> None:
+    """The core's tests on every supported interpreter that is installed."""
+    session.install("-e", ".", *CORE_TOOLS)
+    session.run("pytest", "-n", "2", "-m", "not slow", "-q", *session.posargs)
 
 
 @nox.session
@@ -197,6 +204,7 @@ def paddle(session: nox.Session) -> None:
     session.install("-e", ".[paddle]", "tensorboardX", *TEST_TOOLS)
     session.run("pip", "check")
     session.run("pytest", "tests/backends/paddle", "-m", "not slow", *session.posargs)
+    session.run("vlreward-train-paddle", "--self-test")
 
 
 @nox.session
@@ -232,9 +240,10 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it outside the checkout, execute every console script."""
-    session.install("build")
+    session.install("build", "twine")
     dist = Path(session.create_tmp()) / "dist"
     session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
+    session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
     (built,) = dist.glob("*.whl")
     session.run("pip", "uninstall", "-q", "-y", "vlreward")
     session.install("--force-reinstall", str(built))

@@ -8,4 +8,4 @@ built-in tasks, `vlreward.metrics` for pure metric functions. Importing `vlrewar
 nothing else.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

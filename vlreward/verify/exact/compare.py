@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from math import gcd
 
 from vlreward.verify.exact import algebra
 from vlreward.verify.exact.names import STOP_WORDS
-from vlreward.verify.exact.relations import as_relation, before, letters_as_form, same_relation
+from vlreward.verify.exact.quantities import close, factor, near, numbers_equal
+from vlreward.verify.exact.regions import has_ranges, intervals, merged
+from vlreward.verify.exact.relations import as_relation, letters_as_form, same_relation
 from vlreward.verify.exact.sample import all_names, constant_value, differs
-from vlreward.verify.exact.surd import Surd, multiply, rational, scaled
-from vlreward.verify.exact.units import Unit
+from vlreward.verify.exact.surd import multiply, rational
 from vlreward.verify.exact.values import (
     Choice,
     Clock,
@@ -36,18 +35,11 @@ from vlreward.verify.policy import Policy
 
 __all__ = ["equal"]
 
-_HUNDRED = rational(100)
-_HUNDREDTH = rational(1, 100)
-_GUARD = 30
-_HALF = 10**_GUARD
-_LEAST_SHARE = 20  # however few the places, the answer is within a twentieth of the gold
-_CERTAIN = 1e-9  # of a value: far above what rounding does to it
-
 
 def equal(gold: Value, answer: Value, policy: Policy) -> bool | None:
     """Whether `answer` equals `gold`; None where the exact tier cannot tell."""
     if isinstance(gold, Number) and isinstance(answer, Number):
-        return _numbers(gold, answer, policy)
+        return numbers_equal(gold, answer, policy)
     if isinstance(gold, Choice) or isinstance(answer, Choice):
         return _choices(gold, answer, policy)
     if isinstance(gold, (Named, Relation)) or isinstance(answer, (Named, Relation)):
@@ -56,7 +48,7 @@ def equal(gold: Value, answer: Value, policy: Policy) -> bool | None:
         return None
     if isinstance(gold, (Equation, Word)) or isinstance(answer, (Equation, Word)):
         return _words(gold, answer)
-    lists = [v for v in (gold, answer) if isinstance(v, Group) and not _has_ranges(v)]
+    lists = [v for v in (gold, answer) if isinstance(v, Group) and not has_ranges(v)]
     if len(lists) == 2:
         return _groups(lists[0], lists[1], policy)
     if isinstance(gold, (Range, Union, Group)) or isinstance(answer, (Range, Union, Group)):
@@ -162,77 +154,18 @@ def _symbolic(gold: Number | Symbolic, answer: Number | Symbolic, policy: Policy
         if gold.unit.dimension != answer.unit.dimension:
             return False
         if gold.unit != answer.unit:
-            a = algebra.multiply(a, algebra.exact(_factor(answer.unit, gold.unit)))
+            a = algebra.multiply(a, algebra.exact(factor(answer.unit, gold.unit)))
     rest = algebra.difference(g, a)
     if not rest:
         return True
     if gold.places is not None or answer.places is not None:
         values = constant_value(g), constant_value(a)
         if values[0] is not None and values[1] is not None:
-            return _near(values[0], values[1], gold, policy)
+            return near(values[0], values[1], gold, policy)
     names = all_names(g) | all_names(a)
     if not any(isinstance(name, algebra.Opaque) for name in names):
         return False
     return False if differs(rest) else None
-
-
-def _near(g: float, a: float, gold: Number | Symbolic, policy: Policy) -> bool | None:
-    """`_close` for values that are known to some fifteen digits."""
-    places = policy.decimals
-    if places == "gold":
-        places = 6 if gold.places is None else gold.places
-    allowed = min(10.0**-places / 2 * min(1.0, 1000 * abs(g)), abs(g) / _LEAST_SHARE)
-    unsure = _CERTAIN * max(abs(g), abs(a))
-    if abs(g - a) > allowed + unsure:
-        return False
-    return True if abs(g - a) < allowed - unsure else None
-
-
-def _numbers(gold: Number, answer: Number, policy: Policy) -> bool:
-    """Compare in the gold's own unit, to which the places of `Policy.decimals` refer."""
-    g, a = gold.surd, answer.surd
-    if policy.units == "match" and gold.unit != answer.unit:
-        first, second = gold.unit, answer.unit
-        if first is not None and second is not None:
-            if first.dimension != second.dimension:
-                return False
-            a = multiply(a, _factor(second, first))
-    if gold.percent != answer.percent and policy.percent != "number":
-        if _close(g, multiply(a, _HUNDRED if gold.percent else _HUNDREDTH), gold, answer, policy):
-            return True
-        if policy.percent == "fraction":
-            return False
-    return _close(g, a, gold, answer, policy)
-
-
-@lru_cache(maxsize=256)
-def _factor(unit: Unit, other: Unit) -> Surd:
-    """How many of `other` one `unit` is."""
-    numerator = unit.numerator * other.denominator
-    common = gcd(numerator, unit.denominator * other.numerator)
-    denominator = unit.denominator * other.numerator // common
-    return {(1, unit.pi_power - other.pi_power): (numerator // common, denominator)}
-
-
-def _close(g: Surd, a: Surd, gold: Number, answer: Number, policy: Policy) -> bool:
-    """Equality, exact or as far as `Policy.decimals` goes where a decimal is involved."""
-    if g == a:
-        return True
-    if gold.places is None and answer.places is None:
-        return False
-    places = policy.decimals
-    if places == "gold":
-        places = 6 if gold.places is None else gold.places
-    # |g - a| <= 10^-places / 2 * min(1, 1000 |g|) and |g| / 20, in units of 10^-(places + guard)
-    digits = places + _GUARD
-    x, y = scaled(g, digits), scaled(a, digits)
-    difference = abs(x - y)
-    scale: int = 10**places
-    return (
-        2 * difference <= _HALF
-        and 2 * difference * scale <= 1000 * abs(x)
-        and _LEAST_SHARE * difference <= abs(x)
-    )
 
 
 def _choices(gold: Value, answer: Value, policy: Policy) -> bool | None:
@@ -352,20 +285,13 @@ def _unordered(gold: tuple[Value, ...], answer: tuple[Value, ...], policy: Polic
     return True
 
 
-def _has_ranges(group: Group) -> bool:
-    """Whether a list holds inequalities: ``x > 3 or x < -3`` is a region, not two values."""
-    return bool(group.items) and all(
-        isinstance(item, Named) and isinstance(item.value, Range) for item in group.items
-    )
-
-
 def _regions(gold: Value, answer: Value, policy: Policy) -> bool | None:
     """Intervals, inequalities and unions of them."""
-    first, second = _parts(gold), _parts(answer)
+    first, second = intervals(gold), intervals(answer)
     if first is None or second is None:
         return None if isinstance(gold, Union) and isinstance(answer, Union) else False
     if len(first) > 1 or len(second) > 1:
-        first, second = _merged(first), _merged(second)
+        first, second = merged(first), merged(second)
     if len(first) != len(second):
         return False
     verdict: bool | None = True
@@ -377,74 +303,6 @@ def _regions(gold: Value, answer: Value, policy: Policy) -> bool | None:
             if not found:
                 return found
     return verdict
-
-
-def _parts(value: Value) -> list[Range] | None:
-    """The intervals that a value is the union of, or None."""
-    if isinstance(value, Union):
-        found = [
-            piece
-            for part in value.parts
-            for piece in (_points(part) if _is_set(part) else [_as_range(part)])
-        ]
-    elif isinstance(value, Group) and _has_ranges(value):
-        found = [item.value for item in value.items if isinstance(item, Named)]  # type: ignore[misc]
-        if len({item.name for item in value.items if isinstance(item, Named)}) > 1:
-            return None
-    else:
-        found = [_as_range(value)]
-    parts = [part for part in found if isinstance(part, Range)]
-    return parts if len(parts) == len(found) else None
-
-
-def _is_set(value: Value) -> bool:
-    return isinstance(value, Group) and value.opening == "⦃"
-
-
-def _points(value: Value) -> list[Range | None]:
-    """The numbers of a set as intervals."""
-    items = value.items if isinstance(value, Group) else ()
-    return [
-        Range(item, item, False, False) if isinstance(item, (Number, Symbolic)) else None
-        for item in items
-    ]
-
-
-def _merged(parts: list[Range]) -> list[Range]:
-    """The same region in intervals that neither overlap nor touch, from left to right."""
-    left = list(parts)
-    found: list[Range] = []
-    while left:
-        part = left[0]
-        for other in left[1:]:
-            lower = before(other.low, part.low)
-            if lower or (not before(part.low, other.low) and part.low_open > other.low_open):
-                part = other
-        left.remove(part)
-        last = found[-1] if found else None
-        if (
-            last is None
-            or before(last.high, part.low)
-            or (not before(part.low, last.high) and last.high_open and part.low_open)
-        ):
-            found.append(part)
-        elif before(last.high, part.high):
-            found[-1] = Range(last.low, part.high, last.low_open, part.high_open)
-        elif not before(part.high, last.high):
-            both = last.high_open and part.high_open
-            found[-1] = Range(last.low, last.high, last.low_open, both)
-    return found
-
-
-def _as_range(value: Value) -> Range | None:
-    if isinstance(value, Range):
-        return value
-    if isinstance(value, Group) and value.opening in ("(", "[") and len(value.items) == 2:
-        low, high = value.items
-        ends = (Number, Symbolic, Infinity)
-        if isinstance(low, ends) and isinstance(high, ends):
-            return Range(low, high, value.opening == "(", value.closing == ")")
-    return None
 
 
 def _ratios(gold: Value, answer: Value, policy: Policy) -> bool | None:
@@ -472,7 +330,7 @@ def _ratios(gold: Value, answer: Value, policy: Policy) -> bool | None:
         )
     g0, a0 = numbers[0], numbers[len(first)]
     return all(
-        _close(multiply(g.surd, a0.surd), multiply(g0.surd, a.surd), g, a, policy)
+        close(multiply(g.surd, a0.surd), multiply(g0.surd, a.surd), g, a, policy)
         for g, a in zip(numbers[1 : len(first)], numbers[len(first) + 1 :])
     )
 
