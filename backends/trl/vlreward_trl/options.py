@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from vlreward.training.arguments import Arguments
 
-__all__ = ["TRLArguments"]
+__all__ = ["OwnOptions", "TRLArguments"]
 
 
 @dataclass
-class TRLArguments(Arguments):
-    """Options of data, prompts and rewards, and those that only this trainer has."""
+class OwnOptions:
+    """Options that only this trainer has."""
 
     resample_groups: int = field(
         default=0,
@@ -20,3 +20,8 @@ class TRLArguments(Arguments):
             "those of other questions; each costs as much as sampling a batch."
         },
     )
+
+
+@dataclass
+class TRLArguments(OwnOptions, Arguments):
+    """The options of all backends, and those."""
