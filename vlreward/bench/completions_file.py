@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vlreward.bench.recorded_keys import (
     PLACES,
     field_of,
     gold_of,
+    has,
     question_of,
     replies_of,
     verdict_of,
@@ -23,11 +25,14 @@ from vlreward.bench.recorded_keys import (
 from vlreward.data.columns import parse_columns
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.framed import framed, looked_at
+from vlreward.data.images import ImageSource, image_size
 from vlreward.data.rows import RawRow
-from vlreward.frames import AxisOrder, Frame, ModelFamily
+from vlreward.errors import OptionError
+from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
 from vlreward.gold_frames import GoldFrame
-from vlreward.types import Sample
+from vlreward.tasks import get_task
+from vlreward.types import Gold, Sample
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]
 
@@ -69,7 +74,9 @@ def read_recorded(
     axis_order: AxisOrder | None = None,
     golds: Mapping[str, Sample] | None = None,
     columns: str | Mapping[str, str] | None = None,
+    elsewhere: Collection[str] = (),
     gold_frame: str | GoldFrame | None = None,
+    images: ImageSource | None = None,
 ) -> RecordedFile:
     """Read a file of recorded completions.
 
@@ -81,16 +88,19 @@ def read_recorded(
             answers to one question.
         task: Task of rows that do not name theirs.
         also: Further tasks that rows may name.
-        frame: Frame of predicted coordinates, in place of what the rows say; `original_px` if
-            neither says one.
-        family: Model family, for the frame, the order of the axes and input sizes.
-        axis_order: Which coordinate of a predicted pair comes first, in place of what rows and
-            family say.
+        frame: Frame of predicted coordinates, for rows and envelopes that declare none;
+            `original_px` if nothing says one.
+        family: Model family, for the frame, the order of the axes and input sizes, where neither
+            the rows nor the other options say them.
+        axis_order: Which coordinate of a predicted pair comes first, for rows that do not say.
         golds: Samples by id, for files that hold no golds.
         columns: Keys by what is read from them, in place of the usual ones: `completion`, `gold`,
             `question`, `image`, `id`, `correct`; `a.b` is the field `b` of the object `a`.
         gold_frame: Frame of the golds' coordinates; a frame beside a box wins. Pixels of the
             original image by default; golds that look otherwise are said in the notes.
+        elsewhere: Fields of `columns` that were read from the file of `golds`; the rows need not
+            have them.
+        images: Where images are, for sizes that a frame needs and the rows do not say.
 
     Raises:
         DataError: If the file is missing, empty or of another format, or a row lacks something;
@@ -101,11 +111,13 @@ def read_recorded(
     columns = parse_columns(columns, tuple(PLACES))
     declared = None if gold_frame is None else GoldFrame.parse(gold_frame)
     file = recorded_rows(path)
+    columns = _present(columns, file.rows, elsewhere, path)
     by_option = "option"
     if frame is None and family is not None:
         frame, by_option = family.frame, "model family"
     questions = Questions()
-    frames: set[tuple[Frame, str]] = set()
+    frames: dict[Frame, str] = {}
+    own: Counter[Frame] = Counter()
     suspicious: list[RowProblem] = []
     for raw in file.rows:
 
@@ -118,10 +130,12 @@ def read_recorded(
             if golds is not None:
                 sample = _known(row, golds, columns)
             else:
-                sample = _sample(row, raw.number, (task, *also), columns, declared, suspect)
+                sample = _sample(row, raw.number, (task, *also), columns, declared, suspect, images)
             declared_in_file = sample.frame is not None
             if sample.gold.located:
-                sample = _with_frame(sample, frame, family, axis_order)
+                if sample.frame is not None and frame not in (None, sample.frame):
+                    own[sample.frame] += 1
+                sample = _with_frame(sample, frame, family, axis_order, images)
             named = field_of(row, "id", columns) is not None
             questions.add(raw, sample, replies, verdict_of(row, columns), row, named=named)
         except ValidationError as error:
@@ -129,18 +143,52 @@ def read_recorded(
         except ValueError as error:
             raise _row_error(path, raw, str(error)) from None
         if sample.frame is not None:
-            who = by_option if frame else "file" if declared_in_file else "default"
-            frames.add((sample.frame, who))
+            frames[sample.frame] = "file" if declared_in_file else by_option if frame else "default"
     if not questions.rows:
         raise DataError("expected recorded completions, got none", path=path)
     if len(frames) > 1:
-        names = sorted({name.value for name, _ in frames})
-        raise DataError(f"expected one frame for all rows, got {names}; declare one", path=path)
-    used, declared_by = frames.pop() if frames else (None, None)
+        names = sorted(name.value for name in frames)
+        remedy = (
+            f"{sum(own.values())} rows declare their own, which wins: score them apart"
+            if own
+            else "declare one"
+        )
+        raise DataError(f"expected one frame for all rows, got {names}; {remedy}", path=path)
+    used, declared_by = next(iter(frames.items()), (None, None))
     return RecordedFile(
         *(path, file.sha256, tuple(questions.rows), used, declared_by, file.accuracy),
-        notes=(*questions.notes(), *_frame_notes(suspicious, len(file.rows))),
+        notes=(
+            *questions.notes(),
+            *_frame_notes(suspicious, len(file.rows)),
+            *(
+                f"WARNING: {n} of {len(file.rows)} rows declare the frame {name.value} themselves: "
+                f"it is used, and not {frame.value} of the {by_option}"
+                for name, n in own.items()
+                if frame is not None
+            ),
+        ),
     )
+
+
+def _present(
+    columns: dict[str, str], rows: Sequence[RawRow], elsewhere: Collection[str], path: Path
+) -> dict[str, str]:
+    """The columns that any row has.
+
+    Raises:
+        OptionError: If no row has one that was not found elsewhere either.
+    """
+    objects = [raw.value for raw in rows if isinstance(raw.value, Mapping)]
+    kept = {}
+    for field, name in columns.items():
+        if any(has(row, name) for row in objects):
+            kept[field] = name
+        elif field not in elsewhere and objects:
+            keys = sorted({str(key) for row in objects for key in row})
+            raise OptionError(
+                f"--columns {field}={name}: no row of {path} has it; the keys are {keys}"
+            )
+    return kept
 
 
 def _row_error(path: Path, raw: RawRow, message: str) -> DataError:
@@ -179,12 +227,16 @@ def _sample(
     columns: Mapping[str, str],
     declared: GoldFrame | None,
     suspect: Callable[[str, str], object],
+    images: ImageSource | None,
 ) -> Sample:
     given_id = field_of(row, "id", columns)
     gold = gold_of(row, columns)
+    task = _task(row, tasks)
+    if len(tasks) > 1 and "gold" not in columns and gold is row.get("answer"):
+        gold, task = _published(row, given_id, gold, task, tasks)
     if isinstance(gold, dict) and isinstance(gold.get("task"), str):
         gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
-    envelope, value = framed(gold, _task(row, tasks), declared, suspect)
+    envelope, value = framed(gold, task, declared, suspect)
     if envelope.gold.task not in tasks:
         expected = " or ".join(map(repr, tasks))
         raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
@@ -197,22 +249,38 @@ def _sample(
             sides = short((row["width"], row["height"]))
             raise ValueError(f"expected numbers as width and height, got {sides}") from None
     more = row.get("metadata")
-    image, images = _images(row, columns, envelope.gold.located)
+    image, names = _images(row, columns, envelope.gold.located)
+    input_size = row.get("input_size") or envelope.input_size
+    if size is None and envelope.gold.located:
+        size = _measured(envelope.gold, Frame.ORIGINAL_PX, input_size, image, images)
     sample = Sample(
         id=str(number if given_id is None else given_id).strip(),
         question=question_of(row, columns),
         expression=row.get("expression") or row.get("normal_caption"),
         gold=envelope.gold,
         image=image,
-        images=() if image is None else images,  # without one no image is the one asked about
+        images=() if image is None else names,  # without one no image is the one asked about
         image_size=size,
-        input_size=row.get("input_size") or envelope.input_size,
+        input_size=input_size,
         frame=row.get("frame") or envelope.frame,
         axis_order=row.get("axis_order") or envelope.axis_order,
         metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
     looked_at(sample.gold, value, sample.image_size, _TOLERANCE, suspect)
     return sample
+
+
+def _published(
+    row: Mapping[str, Any], given_id: Any, gold: Any, task: str, tasks: tuple[str, ...]
+) -> tuple[Any, str]:
+    """Gold and task of a row of a suite of several tasks, as the schema of its data reads them."""
+    whole = {"pid": given_id, "image": None, **row}
+    for schema in get_task(tasks[0]).schemas:
+        if all(key in whole for key in schema.keys) and schema.fits(whole):
+            fields = schema.read(whole)
+            if fields.task in tasks:
+                return fields.gold, fields.task
+    return gold, task
 
 
 def _frame_notes(suspicious: Sequence[RowProblem], rows: int) -> list[str]:
@@ -256,11 +324,49 @@ def _with_frame(
     frame: Frame | None,
     family: ModelFamily | None,
     axis_order: AxisOrder | None,
+    images: ImageSource | None,
 ) -> Sample:
-    used = frame or sample.frame or Frame.ORIGINAL_PX
+    used = sample.frame or frame or Frame.ORIGINAL_PX
+    if sample.image_size is None:
+        size = _measured(sample.gold, used, sample.input_size, sample.image, images)
+        sample = sample.model_copy(update={"image_size": size})
     input_size: Size | None = sample.input_size
     if input_size is None and family is not None and sample.image_size is not None:
         input_size = family.input_size(sample.image_size)
-    used.check_sizes(sample.image_size, input_size)
-    order = axis_order or sample.axis_order or (family.axis_order if family else None)
+    try:
+        used.check_sizes(sample.image_size, input_size)
+    except MissingSizeError as error:
+        raise ValueError(f"{error}: the row does not say it, give --family") from None
+    order = sample.axis_order or axis_order or (family.axis_order if family else None)
     return sample.model_copy(update={"frame": used, "input_size": input_size, "axis_order": order})
+
+
+def _measured(
+    gold: Gold,
+    used: Frame,
+    input_size: Any,
+    image: str | None,
+    images: ImageSource | None,
+) -> Size | None:
+    """The size of an image that a frame needs; None where none needs it.
+
+    Raises:
+        ValueError: If it cannot be had; names the remedy.
+    """
+    try:
+        used.check_sizes(None, input_size)
+        gold.target(None, input_size)
+    except MissingSizeError as error:
+        if error.missing != "image_size":
+            return None
+        missing = str(error)
+    else:
+        return None
+    if image is None or images is None:
+        raise ValueError(
+            f"{missing}: give width and height in the row, or the image's name and --image-root"
+        )
+    try:
+        return image_size(images.source(image))
+    except (DataError, OSError) as error:
+        raise ValueError(f"{missing}, and its image cannot be read: {error}") from None
