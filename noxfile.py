@@ -204,6 +204,7 @@ def paddle(session: nox.Session) -> None:
     session.install("-e", ".[paddle]", "tensorboardX", *TEST_TOOLS)
     session.run("pip", "check")
     session.run("pytest", "tests/backends/paddle", "-m", "not slow", *session.posargs)
+    session.run("vlreward-train-paddle", "--self-test")
 
 
 @nox.session

@@ -60,7 +60,9 @@ def report(
             "training runs, for their curves."
         ),
     ],
-    html: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    html: Annotated[
+        Path | None, typer.Option(help="The page to write.", show_default="report.html")
+    ] = None,
     image_root: Annotated[
         Path | None,
         typer.Option(help="Directory that image names are relative to; default: the run's own."),
@@ -73,8 +75,9 @@ def report(
         ),
     ] = False,
     max_embed_mb: Annotated[
-        float, typer.Option(help="Embed images up to this size in all; link the rest.")
-    ] = 20,
+        float | None,
+        typer.Option(help="Embed images up to this size in all; link the rest.", show_default="20"),
+    ] = None,
     serve: Annotated[
         bool,
         typer.Option(
@@ -83,26 +86,36 @@ def report(
             "runs go on.",
         ),
     ] = False,
-    port: Annotated[int, typer.Option(help="Port of --serve.", min=0, max=65535)] = 8017,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port of --serve.", min=0, max=65535, show_default="8017"),
+    ] = None,
 ) -> None:
     """Write one self-contained page: tables, plots, samples with their boxes, comparison."""
+    from vlreward.errors import OptionError
+
     if serve:
         from vlreward.report.serve import LiveReport, make_server
 
+        if html is not None or max_embed_mb is not None:
+            raise OptionError("--html and --max-embed-mb: --serve writes no file")
         live = LiveReport(runs, image_root=image_root, absolute_images=absolute_images)
-        with make_server(live, port) as server:
+        live.page()  # wrong options are said here, not in the browser
+        with make_server(live, 8017 if port is None else port) as server:
             typer.echo(f"http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)")
             with contextlib.suppress(KeyboardInterrupt):
                 server.serve_forever()
         return
     from vlreward.report import write_report
 
+    if port is not None:
+        raise OptionError("--port is of --serve alone")
     path = write_report(
         runs,
-        html,
+        html or Path("report.html"),
         image_root=image_root,
         absolute_images=absolute_images,
-        max_embed_mb=max_embed_mb,
+        max_embed_mb=20 if max_embed_mb is None else max_embed_mb,
     )
     typer.echo(f"written: {path}")
 

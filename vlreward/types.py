@@ -303,7 +303,7 @@ class Sample(BaseModel):
     @model_validator(mode="after")
     def _gold_lies_in_its_frame(self) -> Sample:
         self.gold.target(self.image_size, self.input_size)
-        if self.images and self.image not in self.images:
+        if self.images and self.image not in (None, *self.images):
             raise ValueError(f"expected an image among {self.images!r:.120}, got {self.image!r}")
         return self
 

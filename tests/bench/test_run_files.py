@@ -17,7 +17,7 @@ from vlreward.data.errors import DataError
 from vlreward.report import build_report
 from vlreward.report.load import load_runs
 
-NEW_KEYS = ("axis_order", "metadata", "attempt")
+NEW_KEYS = ("axis_order", "metadata", "attempt", "images")
 ACCURACY = {
     "refcoco_val": 1 / 3,
     "refcoco_val@centre-box": 0.0,

@@ -114,3 +114,31 @@ def test_bad_mixtures(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(DataError, match=expected) as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+def test_weights_and_conditions_of_entries(tmp_path: Path) -> None:
+    _rows(tmp_path / "a.jsonl", *range(10))
+    path = tmp_path / "x.yaml"
+
+    def read(entry: str, **options: Any) -> list[Any]:
+        path.write_text(f"datasets: [{{json_path: a.jsonl, {entry}}}]")
+        return [s.target for s in load(path, **options)]
+
+    assert read("weight: 2") == [*range(10), *range(10)]
+    half = read("weight: 0.5")
+    assert len(half) == 5
+    assert read("weight: 0.5") == half
+    assert len(read("weight: 1.2")) == 12
+    assert read("where: ground_truth>=8") == [8, 9]
+    assert read("where: [ground_truth>=2, ground_truth!=5], weight: 1") == [2, 3, 4, 6, 7, 8, 9]
+    assert read("where: ground_truth=3", gold_frame="norm1000") == [3]
+    for bad, message in (
+        ("weight: 0", "entry 1: weight: expected a number above 0 and up to 100, got 0"),
+        ("weights: 2", "unknown keys"),
+        ("where: level>3", "--where: expected a column 'level', got no 'level' among"),
+        ("where: ground_truth", "--where: expected COLUMN with one of"),
+        ("where: ground_truth>99", "no row of 10 is left: 0 were skipped, 10 did not fit"),
+        ("gold_frame: norm1000", "expected golds that lie in the image, got those of counting"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read(bad)

@@ -127,3 +127,20 @@ def test_a_port_that_is_taken_is_one_line(run: Path) -> None:
         )
         assert result.exit_code == 2
         assert "cannot listen" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--port", "8000"], "--port is of --serve alone"),
+        (["--serve", "--html", "p.html"], "--serve writes no file"),
+        (["--serve", "--max-embed-mb", "3"], "--serve writes no file"),
+        (["--serve", "--image-root", "nowhere"], "expected a directory as image root"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    run: Path, options: list[str], message: str
+) -> None:
+    result = CliRunner().invoke(app, ["report", str(run), *options])
+    assert result.exit_code == 2
+    assert message in result.stderr

@@ -204,7 +204,7 @@ def _sample(
         expression=row.get("expression") or row.get("normal_caption"),
         gold=envelope.gold,
         image=image,
-        images=images,
+        images=() if image is None else images,  # without one no image is the one asked about
         image_size=size,
         input_size=row.get("input_size") or envelope.input_size,
         frame=row.get("frame") or envelope.frame,

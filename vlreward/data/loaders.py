@@ -20,6 +20,7 @@ from vlreward.data.sampling import Sampler, Strategy
 from vlreward.data.suspicious import refuse_suspicious
 from vlreward.data.urls import UrlImages, image_cache
 from vlreward.data.where import Where
+from vlreward.errors import OptionError
 from vlreward.gold_frames import GoldFrame
 
 __all__ = ["load", "load_mixture", "open_rows"]
@@ -61,7 +62,7 @@ def load(
             rows of no known schema, or to change what a schema reads.
         gold_frame: Frame of the golds' coordinates, e.g. `norm1000` or `original_px:xywh`, see
             `GoldFrame.parse`; a frame beside a box or in a column wins. By default pixels of the
-            original image.
+            original image. As a text it is refused where no gold lies in its image.
         split: Split of a Hugging Face data set; needed if there are several.
         config: Configuration of a Hugging Face data set that has several.
         where: Conditions on columns that rows must fit, e.g. `difficulty<0.8`.
@@ -108,11 +109,12 @@ def load(
                 f"no file or directory {str(path)!r}; a data set of the Hugging Face hub is "
                 "written hf:OWNER/NAME"
             )
+    declared = None if gold_frame is None else GoldFrame.parse(gold_frame)
     options: dict[str, Any] = {
         "task": task,
         "schema": schema,
         "columns": columns,
-        "gold_frame": gold_frame,
+        "gold_frame": declared,
         "split": split,
         "config": config,
         "where": where,
@@ -144,7 +146,7 @@ def load(
         schema=schema,
         columns=parse_columns(columns),
         task=task,
-        gold_frame=None if gold_frame is None else GoldFrame.parse(gold_frame),
+        gold_frame=declared,
         where=None if not where else Where.parse(where),
         folder=folder,
         urls=UrlImages(image_cache()) if allow_urls else None,
@@ -160,6 +162,11 @@ def load(
         raise DataError("read_sizes needs the images: give --image-root", path=path)
     if dataset.images is not None and on_missing != "keep":
         dataset = check_images(dataset, on_missing, on_bad_image)
+    if isinstance(gold_frame, str) and not any(sample.gold.located for sample in dataset):
+        raise OptionError(
+            f"--gold-frame {gold_frame}: expected golds that lie in the image, got those of "
+            f"{dataset.provenance.task}"
+        )
     if on_suspicious == "error":
         refuse_suspicious(dataset.provenance)
     return dataset

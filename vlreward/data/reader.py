@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,18 +20,18 @@ from vlreward.data.columns import mapped
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaError
 from vlreward.data.framed import framed, looked_at
-from vlreward.data.image_values import RowImages, image_names, is_address, is_kept
-from vlreward.data.images import ImageFolder, ImageSource, image_size
+from vlreward.data.image_values import RowImages
+from vlreward.data.images import ImageFolder
 from vlreward.data.inference import fields_of, task_of_rows
 from vlreward.data.manifest import split_remarks
+from vlreward.data.pictures import Pictures
 from vlreward.data.rows import RawRow
 from vlreward.data.schemas import named_schema, schema_of, task_of_schema
 from vlreward.data.suspicious import fits
 from vlreward.data.urls import UrlImages
 from vlreward.data.where import Where
-from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.gold_frames import GoldFrame, image_index
+from vlreward.gold_frames import GoldFrame
 from vlreward.golds import Envelope, claimant
 from vlreward.schema import Fields, Schema
 from vlreward.types import Gold, Sample
@@ -75,8 +74,7 @@ class RowReader:
     read_sizes: bool | None
     box_tolerance: float
     check_gold: Callable[[str], object] | None
-    _images: RowImages | None = field(default=None, init=False)
-    _kinds: set[str] = field(default_factory=set, init=False)
+    _pictures: Pictures | None = field(default=None, init=False)
     _filtered: int = field(default=0, init=False)
     _suspicious: list[RowProblem] = field(default_factory=list, init=False)
     _unread: dict[str, None] = field(default_factory=dict, init=False)
@@ -86,7 +84,6 @@ class RowReader:
     _notes: list[RowProblem] = field(default_factory=list, init=False)
     _row_of_id: dict[str, int] = field(default_factory=dict, init=False)
     _kept: array[int] = field(default_factory=lambda: array("q"), init=False)
-    _sizes: dict[str, Size | None] = field(default_factory=dict, init=False)
     _checked: dict[str, str | None] = field(default_factory=dict, init=False)
 
     def dataset(self, source: RowSource) -> Dataset:
@@ -103,7 +100,8 @@ class RowReader:
             bad = BadRow(f"expected an object, got {short(first.value)}")
             raise self._error([_problem(first, bad)])
         schema = self._schema(first.value)
-        self._images = RowImages(source, schema.read, self.folder, self.urls)
+        images = RowImages(source, schema.read, self.folder, self.urls)
+        self._pictures = Pictures(images, self.read_sizes, self.on_missing, self.on_bad_image)
         every: Iterable[RawRow] = self._wanted(chain([first], rows))
         typed = None
         task = task_of_schema(schema) if self.task is None else self.task
@@ -125,7 +123,7 @@ class RowReader:
             self._samples(every, schema, task, typed is not None),
             Provenance(str(self.path), schema.name, "", 0, task),
         )
-        dataset.images = self._found_images()
+        dataset.images = self._pictures.found()
         dataset.row_numbers = self._kept
         dataset.provenance = replace(
             dataset.provenance,
@@ -166,14 +164,6 @@ class RowReader:
                 self._rows += 1
                 self._filtered += 1
 
-    def _found_images(self) -> ImageSource | None:
-        """Where the images of the rows are; None where names are relative to nothing known."""
-        if self._kinds <= {"file", "absolute"} and self.folder is not None:
-            return self.folder
-        if "file" in self._kinds and self.folder is None:
-            return None
-        return self._images if self._kinds else None
-
     def _samples(
         self, rows: Iterable[RawRow], schema: Schema, task: str, typed: bool
     ) -> Iterator[Sample]:
@@ -213,12 +203,16 @@ class RowReader:
             )
         envelope, value = self._gold(raw, fields, task)
         gold = envelope.gold
-        images, image = self._named(raw, fields, value, gold)
+        assert self._pictures is not None
+        images, image = self._pictures.named(raw, fields, value, gold)
         sample_id = f"{self.name}/{raw.number}" if fields.id is None else fields.id.strip()
         before = self._row_of_id.setdefault(sample_id, raw.number)
         if before != raw.number:
             raise BadRow(f"expected ids that differ, got {sample_id!r} as in row {before}")
-        size = self._size(raw, fields, gold, image, len(images)) or envelope.image_size
+        size, remark = self._pictures.size(fields, gold, image, len(images))
+        if remark is not None:
+            self._note(raw, remark)
+        size = size or envelope.image_size
         self._look_at(raw, gold, value, size)
         self._unread.update(dict.fromkeys(fields.metadata or ()))
         try:
@@ -264,41 +258,6 @@ class RowReader:
     def _suspect(self, raw: RawRow, what: str, fit: str) -> None:
         self._suspicious.append(RowProblem(raw.number, f"{what}: {fit}", raw.line, "suspicious"))
 
-    def _named(
-        self, raw: RawRow, fields: Fields, value: Any, gold: Gold
-    ) -> tuple[tuple[str, ...], str | None]:
-        """The names of the row's images, and of the one that the gold lies in."""
-        try:
-            names = tuple(image_names(fields.image, raw.number))
-            index = fields.image_index
-            if index is None and value is not None:
-                index = image_index(value)
-        except ValueError as error:
-            raise BadRow(str(error)) from None
-        for name in names:
-            if is_address(name) and self.urls is None:
-                raise BadRow(
-                    f"expected an image file, got the address {short(name, 80)}: --allow-urls "
-                    "downloads it"
-                )
-            kept = is_kept(name)
-            if kept and self._images is not None:
-                self._images.rows.hold(raw)
-            absolute = "absolute" if os.path.isabs(name) else "file"
-            self._kinds.add("kept" if kept else "address" if is_address(name) else absolute)
-        if not names:
-            return (), None
-        if index is None:
-            if len(names) > 1 and gold.located:
-                raise BadRow(
-                    f"expected 'image_index', which of the {len(names)} images the gold lies in, "
-                    "from 0: beside the box, as a column, or --columns image_index=COLUMN"
-                )
-            index = 0
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(names):
-            raise BadRow(f"image_index: expected 0 to {len(names) - 1}, got {short(index, 40)}")
-        return names, names[index]
-
     def _check(self, gold: Gold) -> None:
         if self.check_gold is None and type(gold).check is Gold.check:
             return
@@ -311,46 +270,6 @@ class RowReader:
                 self._checked[key] = str(error)
         if (message := self._checked[key]) is not None:
             raise BadRow(f"gold: {message}", "bad_gold")
-
-    def _size(
-        self, raw: RawRow, fields: Fields, gold: Gold, name: str | None, images: int
-    ) -> Size | None:
-        declared = None
-        if fields.image_size is not None and images <= 1:
-            try:
-                declared = Size.from_sequence(fields.image_size)
-            except ValueError as error:
-                raise BadRow(f"width, height: {error}") from None
-        if name is None or not self._worth_reading(gold, declared):
-            return declared
-        size = self._sizes.get(name)
-        if size is None:
-            assert self._images is not None
-            try:
-                source = self._images.source(name)
-                if isinstance(source, bytes) or source.is_file():
-                    size = self._sizes[name] = image_size(source)
-            except DataError as error:
-                if self.read_sizes and self.on_bad_image == "error" and not self._rootless(name):
-                    raise BadRow(str(error)) from None
-                if self.on_bad_image == "skip" and not self._rootless(name):
-                    raise BadRow(str(error), "bad_image") from None
-        if size is None:  # a missing file is reported elsewhere
-            if declared is None and _needs_size(gold) and self.on_missing == "skip":
-                raise BadRow(f"no image {name!r}", "missing_image")
-            return declared
-        if declared is not None and declared != size:
-            self._note(raw, f"declared {tuple(declared)}, but the image {name!r} has {tuple(size)}")
-        return size
-
-    def _rootless(self, name: str) -> bool:
-        """Whether nothing says where the file of an image is."""
-        return self.folder is None and not (is_kept(name) or is_address(name))
-
-    def _worth_reading(self, gold: Gold, declared: Size | None) -> bool:
-        if self.read_sizes is None:
-            return gold.located and declared is None
-        return self.read_sizes or (declared is None and _needs_size(gold))
 
     def _look_at(self, raw: RawRow, gold: Gold, value: Any, size: Size | None) -> None:
         try:
@@ -386,7 +305,3 @@ def _refuse_unread(row: Mapping[str, Any]) -> None:
 
 def _problem(raw: RawRow, bad: BadRow) -> RowProblem:
     return RowProblem(raw.number, str(bad), raw.line, bad.kind)
-
-
-def _needs_size(gold: Gold) -> bool:
-    return getattr(gold, "frame", Frame.ORIGINAL_PX) is not Frame.ORIGINAL_PX

@@ -43,7 +43,8 @@ class Noting(GRPOTrainer):
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().log(logs, *args, **kwargs)
-        self.history = [*getattr(self, "history", []), self.last_metrics]
+        if "loss" in logs:  # of a step, not of the run
+            self.history = [*getattr(self, "history", []), self.last_metrics]
 
 
 def low_share(completion_ids: list[list[int]], **_: Any) -> list[float]:

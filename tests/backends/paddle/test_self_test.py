@@ -14,10 +14,12 @@ import pytest
 
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
+from tests.backends.paddle.questions import MODEL
 from vlreward_paddle import cli
 from vlreward_paddle.modeling import decoding
 from vlreward_paddle.self_test import command, runs
 from vlreward_paddle.self_test.checks import Check, LeftOut, Row, run_checks
+from vlreward_paddle.self_test.numbers import number_checks
 
 
 def distance(value: float) -> Check:
@@ -73,6 +75,12 @@ def test_numbers_are_right_here(without_runs: None, capsys: pytest.CaptureFixtur
         "fused norms beside written out": "left out",
     }
     assert text.splitlines()[-1] == "3 ok, 0 failed, 5 left out"
+
+
+def test_the_page_names_every_check(root: Path, tmp_path: Path) -> None:
+    page = (root / "docs" / "paddle-gpu-checks.md").read_text(encoding="utf-8")
+    for check in (*number_checks(Path(MODEL)), *runs.run_checks_of(Path(MODEL), tmp_path)):
+        assert f"`{check.name.removesuffix(', emulated')}`" in page
 
 
 def test_padding_that_is_seen_is_found(

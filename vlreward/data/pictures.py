@@ -1,0 +1,130 @@
+"""The images of a row while it is read: their names, which one the gold lies in, and its size."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from vlreward._text import short
+from vlreward.data.errors import BadRow, DataError
+from vlreward.data.image_values import RowImages, image_names, is_address, is_kept
+from vlreward.data.images import ImageSource, image_size
+from vlreward.data.rows import RawRow
+from vlreward.frames import Frame
+from vlreward.geometry import Size
+from vlreward.gold_frames import image_index
+from vlreward.schema import Fields
+from vlreward.types import Gold
+
+__all__ = ["Pictures"]
+
+
+@dataclass(slots=True)
+class Pictures:
+    """What is known of the images of one source of rows; see `vlreward.data.load`."""
+
+    images: RowImages
+    read_sizes: bool | None
+    on_missing: str
+    on_bad_image: str
+    _kinds: set[str] = field(default_factory=set, init=False)
+    _sizes: dict[str, Size] = field(default_factory=dict, init=False)
+
+    def found(self) -> ImageSource | None:
+        """Where the images of the rows are; None where names are relative to nothing known."""
+        folder = self.images.folder
+        if self._kinds <= {"file", "absolute"} and folder is not None:
+            return folder
+        if "file" in self._kinds and folder is None:
+            return None
+        return self.images if self._kinds else None
+
+    def named(
+        self, raw: RawRow, fields: Fields, value: Any, gold: Gold
+    ) -> tuple[tuple[str, ...], str | None]:
+        """The names of the row's images, and of the one that the gold lies in.
+
+        Args:
+            raw: The row.
+            fields: What was read of it.
+            value: The gold as the row writes it; None in an envelope.
+            gold: The gold.
+
+        Raises:
+            BadRow: If there is no image where one is named, or nothing says which one is meant.
+        """
+        try:
+            names = tuple(image_names(fields.image, raw.number))
+            index = fields.image_index
+            if index is None and value is not None:
+                index = image_index(value)
+        except ValueError as error:
+            raise BadRow(str(error)) from None
+        for name in names:
+            if is_address(name) and self.images.urls is None:
+                raise BadRow(
+                    f"expected an image file, got the address {short(name, 80)}: --allow-urls "
+                    "downloads it"
+                )
+            kept = is_kept(name)
+            if kept:
+                self.images.rows.hold(raw)
+            absolute = "absolute" if os.path.isabs(name) else "file"
+            self._kinds.add("kept" if kept else "address" if is_address(name) else absolute)
+        if not names:
+            return (), None
+        if index is None:
+            if len(names) > 1 and gold.located:
+                raise BadRow(
+                    f"expected 'image_index', which of the {len(names)} images the gold lies in, "
+                    "from 0: beside the box, as a column, or --columns image_index=COLUMN"
+                )
+            index = 0
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(names):
+            raise BadRow(f"image_index: expected 0 to {len(names) - 1}, got {short(index, 40)}")
+        return names, names[index]
+
+    def size(
+        self, fields: Fields, gold: Gold, name: str | None, images: int
+    ) -> tuple[Size | None, str | None]:
+        """The size of the image that the gold lies in, if it is known, and a remark.
+
+        Raises:
+            BadRow: If the row says no size, or the image cannot be read where it must be.
+        """
+        declared = None
+        if fields.image_size is not None and images <= 1:
+            try:
+                declared = Size.from_sequence(fields.image_size)
+            except ValueError as error:
+                raise BadRow(f"width, height: {error}") from None
+        if name is None or not self._worth_reading(gold, declared):
+            return declared, None
+        size = self._sizes.get(name)
+        if size is None:
+            try:
+                source = self.images.source(name)
+                if isinstance(source, bytes) or source.is_file():
+                    size = self._sizes[name] = image_size(source)
+            except DataError as error:
+                known = self.images.folder is not None or is_kept(name) or is_address(name)
+                if known and (self.read_sizes or self.on_bad_image == "skip"):
+                    kind = "bad_image" if self.on_bad_image == "skip" else "bad_row"
+                    raise BadRow(str(error), kind) from None
+        if size is None:  # a missing file is reported elsewhere
+            if declared is None and _needs_size(gold) and self.on_missing == "skip":
+                raise BadRow(f"no image {name!r}", "missing_image")
+            return declared, None
+        differs = declared is not None and declared != size
+        remark = f"declared {tuple(declared or ())}, but the image {name!r} has {tuple(size)}"
+        return size, remark if differs else None
+
+    def _worth_reading(self, gold: Gold, declared: Size | None) -> bool:
+        if self.read_sizes is None:
+            return gold.located and declared is None
+        return self.read_sizes or (declared is None and _needs_size(gold))
+
+
+def _needs_size(gold: Gold) -> bool:
+    return getattr(gold, "frame", Frame.ORIGINAL_PX) is not Frame.ORIGINAL_PX
