@@ -61,8 +61,8 @@ def _prompt(run: Run, row: dict[str, Any]) -> str:
 def _memory(run: Run, row: dict[str, Any]) -> str:
     training = run.options.training
     size = measure(run.config)
-    width, height = row["input_size"]
-    image = width * height // run.resizing.factor**2
+    area = sum(image.width * image.height for image in row["images"])
+    image = area // run.resizing.factor**2
     words = len(run.processor.tokenizer(_prompt(run, row))["input_ids"])
 
     def estimated(strategy: str, world_size: int) -> MemoryEstimate:
