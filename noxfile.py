@@ -10,8 +10,9 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-# The rest: verl, swift, verifiers and deepspeed install gigabytes for a few tests each; pythons
-# wants more interpreters than a machine may have; newest is core in an environment that is new.
+# The rest: verl, swift, verifiers and deepspeed install gigabytes for a few tests each; ranks takes
+# minutes; pythons wants more interpreters than a machine may have; newest is core in an environment
+# that is new.
 nox.options.sessions = [
     "core", "lowest", "gmpy2", "slow", "lint", "docs", "wheel", "serve", "browser", "formats", "hf",
     "trl", "paddle", "paddlenlp",
@@ -152,6 +153,14 @@ def trl(session: nox.Session) -> None:
     session.run("pytest", "tests/backends/trl", "-m", "not slow", *session.posargs)
     session.run("pytest", "tests/metrics/test_text.py", "-q")
     session.run("pytest", "tests/integrations/trainers/test_trl.py", "-q")
+
+
+@nox.session
+def ranks(session: nox.Session) -> None:
+    """Eight processes, sharded models and the rehearsal of many ranks, on CPUs; minutes."""
+    session.install(TORCH)
+    session.install("-e", ".[trl]", *TEST_TOOLS)
+    session.run("pytest", "tests/backends/trl", "-m", "slow", *session.posargs)
 
 
 @nox.session

@@ -17,6 +17,7 @@ torchrun in place of accelerate, and everything short.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -33,7 +34,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "backends/trl/scripts"
 HALF = ROOT / "vlreward/data/tiny_vlm/half"
-SUITES = {"rec": "scenes_rec_test", "counting": "scenes_count_test"}
+SUITES = {
+    "rec": "scenes_rec_test",
+    "counting": "scenes_count_test",
+    "geometry": "scenes_geometry_test",
+}
 PARTS = ("learn", "scale", "real")
 # What `accelerate launch` does with one machine, for CPUs: it would run one process there.
 CPU_LAUNCHER = """#!/usr/bin/env bash
@@ -78,10 +83,14 @@ class Run:
     """The rows; those of the task if None."""
     output: Path | None = None
     """Where the model goes, if the run does not decide that by its name."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """More of it, such as the GPUs that are seen."""
 
 
 class Bench:
     """The parts, and what they share: data, models, the way a script is started."""
+
+    prefix = "trl_gpu"
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.out: Path = options.out.resolve()
@@ -115,7 +124,7 @@ class Bench:
                 f"{task}_{strategy}", task, strategy, self.gpus, prompts,
                 prompts * 8 // self.gpus, self._tiny(self.steps, rate[task]),
             )
-            for task in SUITES for strategy in strategies
+            for task in rate for strategy in strategies
         ]  # fmt: skip
         halves = self.work / "halves"
         saving = ["--save_strategy", "steps", "--save_steps", "2"]
@@ -146,7 +155,7 @@ class Bench:
 
         with ThreadPoolExecutor(1 if self.small else 16) as pool:
             jobs = [pool.submit(trained, run) for run in (*runs, whole)]
-            jobs += [pool.submit(resumed), *(pool.submit(before, task) for task in SUITES)]
+            jobs += [pool.submit(resumed), *(pool.submit(before, task) for task in rate)]
             for job in jobs:
                 job.result()
         self._write("learn", report)
@@ -233,13 +242,16 @@ class Bench:
             "COMPLETIONS_PER_DEVICE": str(run.per_gpu),
         }
         command = ["bash", str(SCRIPTS / f"run_grpo_{run.task}.sh"), *run.arguments]
-        environment = self._environment(
-            **chosen,
-            MODEL=str(run.model),
-            DATA=str(run.data or data / f"{run.task}.jsonl"),
-            IMAGE_ROOT=str(run.data.parent if run.data else data),
-            OUTPUT_DIR=str(output),
-            MASTER_PORT=str(self._port),
+        environment = (
+            self._environment(
+                **chosen,
+                MODEL=str(run.model),
+                DATA=str(run.data or data / f"{run.task}.jsonl"),
+                IMAGE_ROOT=str(run.data.parent if run.data else data),
+                OUTPUT_DIR=str(output),
+                MASTER_PORT=str(self._port),
+            )
+            | run.environment
         )
         print(f"== {run.name}", flush=True)
         started = time.time()
@@ -292,7 +304,7 @@ class Bench:
         return accuracy
 
     def _write(self, part: str, report: dict[str, Any]) -> None:
-        path = self.out / f"trl_gpu_{part}.json"
+        path = self.out / f"{self.prefix}_{part}.json"
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
     def _large_images(self) -> Path:
@@ -356,6 +368,9 @@ def _nvidia_smi() -> list[float]:
     return [round(float(line) / 1024, 2) for line in lines.split()]
 
 
+_RATIO = "sampling/importance_sampling_ratio/mean"
+
+
 def summary(logs: list[dict[str, Any]], completions: int) -> dict[str, Any]:
     """Figures of a run, medians over its steps but the first two, which warm up."""
     late = logs[min(2, len(logs) - 1) :]
@@ -379,6 +394,12 @@ def summary(logs: list[dict[str, Any]], completions: int) -> dict[str, Any]:
         "rewards_share_of_step": round(statistics.median(in_rewards) / step, 6),
         "peak_memory_gib": round(max(entry.get("memory/peak_gib", 0.0) for entry in logs), 2),
         "kl_first_step": logs[0].get("kl"),
+        **{
+            f"logp_difference_{kind}": [round(e[name], 5) for e in logs[:4] if name in e]
+            for kind in ("mean", "max")
+            for name in (f"sampling/sampling_logp_difference/{kind}",)
+        },
+        "importance_ratio_mean": [round(e[_RATIO], 5) for e in logs[:4] if _RATIO in e],
         "reward_first_tenth": round(statistics.mean(rewards[:tenth]), 4),
         "reward_last_tenth": round(statistics.mean(rewards[-tenth:]), 4),
         "rewards": rewards,
@@ -403,6 +424,8 @@ def machine() -> dict[str, Any]:
 
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     versions = {m.__name__: m.__version__ for m in (torch, transformers, trl, accelerate)}
+    if importlib.util.find_spec("vllm"):
+        versions["vllm"] = importlib.metadata.version("vllm")
     return {"gpus": names or "none", "cores": os.cpu_count(), "versions": versions}
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from vlreward import __version__, cli
 from vlreward.bench import cli as bench_cli
-from vlreward.bench.command import ExpectationError
+from vlreward.bench.expectations import ExpectationError
 from vlreward.bench.run_store import LockedError, RunMismatchError
 from vlreward.bench.runner import TooManyFailuresError
 from vlreward.command_line import BUG, Command

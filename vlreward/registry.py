@@ -19,7 +19,7 @@ from vlreward.errors import UserError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Registry", "UnknownNameError", "unknown_name"]
+__all__ = ["PluginError", "Registry", "UnknownNameError", "unknown_name"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,10 @@ class UnknownNameError(UserError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class PluginError(UserError, ImportError):
+    """A plug-in that cannot be loaded; the message names it and its entry point."""
 
 
 class Registry(Generic[T]):
@@ -113,7 +117,7 @@ class Registry(Generic[T]):
         try:
             item: T = entry.load()
         except Exception as error:
-            raise ImportError(
+            raise PluginError(
                 f"the {self.kind} {entry.name!r} of the plug-in {entry.value!r} (entry point "
                 f"{self.group!r}) failed to load: {error!r}; mend or uninstall the plug-in"
             ) from error

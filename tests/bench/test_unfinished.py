@@ -110,7 +110,10 @@ def test_what_was_answered_is_read_by_every_command(
 def test_the_finished_run_leaves_nothing_of_it(
     engine: type[Stopping], data: Path, stopped: Path
 ) -> None:
-    assert list(stopped.glob("unfinished_*"))
+    engine.at = {2: interrupt}
+    assert bench(data, stopped, "--limit", 10).exit_code == 130
+    engine.at = {}
+    assert len(list(stopped.glob("unfinished_*"))) == 4
     assert bench(data, stopped).exit_code == 0
     assert not list(stopped.glob("unfinished_*"))
     (run,) = load_runs([stopped])

@@ -151,6 +151,20 @@ def test_terms_that_contradict_each_other() -> None:
     assert finding.details["format 1, exact 0"] == "2 (50.0%)"
 
 
+def test_a_sampler_that_is_not_the_model(tmp_path: Path) -> None:
+    rows = [trace_row(1, "a", 1.0, logp_difference=value) for value in (0.004, 0.4, None)]
+    path = write(tmp_path / "rank-00000.jsonl", rows)
+    finding = found(read_observations(path))["sampler"]
+    assert (finding.value, finding.count, finding.of) == (0.202, 1, 2)
+    assert [reason for reason, _ in finding.examples] == ["differs by 0.4"]
+    for limit, code in (("0.1", 1), ("0.3", 0)):
+        result = CliRunner().invoke(app, ["doctor", str(path), "--max-sampler", limit])
+        assert result.exit_code == code
+        assert "0.2 nats" in result.output
+    bare = write(tmp_path / "rank-00001.jsonl", [trace_row(1, "a", 1.0)])
+    assert found(read_observations(bare))["sampler"].value is None
+
+
 # --- what it reads ------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import pytest
 
 from vlreward.data import DataError
 from vlreward.engines.values import EngineError
-from vlreward.registry import UnknownNameError
+from vlreward.registry import Registry, UnknownNameError
 from vlreward.training.cli import Backend, main
 
 
@@ -84,6 +85,29 @@ def test_only_the_first_process_speaks_at_once(
         with pytest.raises(SystemExit):
             main(Idle(DataError("no rows")), [])
         assert len(waited) == waits
+
+
+def test_a_broken_plug_in_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """It ended every run, of other tasks too, in a traceback."""
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[broken.things]\nbad = no_such_module:X\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    class Reads(Idle):
+        def prepare(self, argv: Sequence[str]) -> Any:
+            return Registry[Any]("thing", group="broken.things").get("bad")
+
+    with pytest.raises(SystemExit) as stopped:
+        main(Reads(), [])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "the thing 'bad' of the plug-in 'no_such_module:X'" in said
+    assert "mend or uninstall the plug-in" in said
 
 
 def test_a_bug_shows_its_traceback() -> None:

@@ -20,7 +20,8 @@ from vlreward.training.arguments import Arguments
 from vlreward.training.columns import Rows
 from vlreward.training.dry_run import perfect_answer
 from vlreward.training.evaluation import Evaluation
-from vlreward.training.preparing import columns_for, task_rewards
+from vlreward.training.preparing import columns_for
+from vlreward.training.reward_options import task_rewards
 from vlreward.training.samples import load_samples
 from vlreward.training.traces import TraceFile
 from vlreward.types import Completion

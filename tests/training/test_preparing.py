@@ -19,10 +19,8 @@ from vlreward.training.arguments import Arguments, Options
 from vlreward.training.preparing import (
     columns_for,
     prepare_run,
-    reward_functions,
-    reweighted,
-    task_rewards,
 )
+from vlreward.training.reward_options import reward_functions, reweighted, task_rewards
 from vlreward.training.rewards import TermReward
 from vlreward.training.samples import load_samples, tasks_of
 from vlreward.verify import shutdown

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from vlreward.errors import OptionError, UserError
+from vlreward.bench.expectations import check_expectations, read_expectation
+from vlreward.errors import OptionError
 
 if TYPE_CHECKING:
     from vlreward.bench.asked import Asked
@@ -21,20 +21,7 @@ if TYPE_CHECKING:
     from vlreward.suite import Suite
     from vlreward.task import TaskSpec
 
-__all__ = ["ExpectationError", "finish", "run_command"]
-
-
-class ExpectationError(UserError, RuntimeError):
-    """An accuracy is not what `--expect` states."""
-
-    exit_code: ClassVar[int] = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Expectation:
-    suite: str | None
-    accuracy: float
-    tolerance: float
+__all__ = ["finish", "run_command"]
 
 
 def run_command(options: RunOptions) -> list[Evaluation]:
@@ -54,7 +41,7 @@ def run_command(options: RunOptions) -> list[Evaluation]:
         unread |= {"allow_urls"}
         options.refuse("a suite that is generated", unread)
     _check_directory(options.out)
-    expectations = [_expectation(text, options.suites) for text in options.expect or ()]
+    expectations = [read_expectation(text, options.suites) for text in options.expect or ()]
     rules = [_rules(suite, options) for suite in suites]
     evaluations = _recorded(rules, options) if options.completions else _live(rules, options)
     finish(
@@ -65,7 +52,7 @@ def run_command(options: RunOptions) -> list[Evaluation]:
         log_format=options.format,
         html=options.html,
     )
-    _check(evaluations, expectations)
+    check_expectations(evaluations, expectations)
     return evaluations
 
 
@@ -252,8 +239,7 @@ def finish(
     written = write_results(evaluations, out)
     if options is not None:
         written.append(write_config(options, out))
-    for evaluation in evaluations:
-        clear(out, evaluation.name)
+    clear(out, {evaluation.suite.name for evaluation in evaluations})
     if log_format == "inspect":
         from vlreward.bench.inspect_format import write_inspect
 
@@ -271,36 +257,3 @@ def finish(
     print_evaluations(evaluations, console)
     for path in written:
         console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
-
-
-_AMOUNT = r"(\d+(?:\.\d+)?|\.\d+)"
-_EXPECT = re.compile(rf"(?:(\S+)=)?{_AMOUNT}(?:\+-|±){_AMOUNT}\Z")
-
-
-def _expectation(text: str, suites: Sequence[str]) -> _Expectation:
-    match = _EXPECT.match(text)
-    if (
-        match is None
-        or (match[1] is not None and match[1] not in suites)
-        or max(float(match[2]), float(match[3])) > 1
-    ):
-        raise OptionError(
-            f"--expect: expected ACCURACY+-TOLERANCE as fractions, e.g. 0.886+-0.02, or "
-            f"SUITE=0.886+-0.02 with one of {', '.join(suites)}; got {text!r}"
-        )
-    return _Expectation(match[1], float(match[2]), float(match[3]))
-
-
-def _check(evaluations: Sequence[Evaluation], expectations: Sequence[_Expectation]) -> None:
-    for expected in expectations:
-        for evaluation in evaluations:
-            if "control" in evaluation.provenance:
-                continue
-            if expected.suite is not None and expected.suite != evaluation.suite.name:
-                continue
-            found = evaluation.report.acc
-            if abs(found - expected.accuracy) > expected.tolerance + 1e-12:
-                raise ExpectationError(
-                    f"{evaluation.name}: expected an accuracy of {expected.accuracy:g} +- "
-                    f"{expected.tolerance:g}, got {found:.4f}"
-                )

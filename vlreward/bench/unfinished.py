@@ -7,9 +7,10 @@ written; a run that was stopped leaves them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,11 +105,13 @@ class UnfinishedRun(NamedTuple):
     """What is scored so far."""
 
 
-def clear(out: Path, name: str) -> None:
-    """Take away what a suite left while it ran, now that its results are written."""
-    rows = out / _file(name)
-    for path in (rows, rows.with_suffix(".json")):
-        path.unlink(missing_ok=True)
+def clear(out: Path, suites: Collection[str]) -> None:
+    """Take away what suites left while they ran, also in parts, now that results are written."""
+    for header in out.glob("unfinished_*.json"):
+        with contextlib.suppress(DataError, KeyError, TypeError):  # not ours to remove then
+            if read_json(header)["suite"] in suites:
+                header.with_suffix(".jsonl").unlink(missing_ok=True)
+                header.unlink(missing_ok=True)
 
 
 def read_unfinished(run: Path) -> dict[str, UnfinishedRun]:

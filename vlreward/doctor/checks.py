@@ -21,6 +21,7 @@ _FITS, _FILLS = 0.95, 0.05
 _MULTIPLE = ("multiple_answers", "multiple_boxes")
 _UNSETTLED = ("timeout", "worker_died")
 _FAILED = "(no usable answer)"
+_FAR = 0.1
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,25 @@ usable answer, or the answer is right and the format is not"
     )
 
 
+def _sampler(observations: Sequence[Observation]) -> Finding:
+    about = "mean difference of log-probabilities between sampler and model, in nats a token: \
+hundredths are rounding, tenths another prompt or other weights"
+    known = [o for o in observations if o.logp_difference is not None]
+    if not known:
+        return Finding("sampler", about, None, note="the sampler's probabilities are not traced")
+    differences = [o.logp_difference for o in known if o.logp_difference is not None]
+    far = [o for o, value in zip(known, differences) if value > _FAR]
+    return Finding(
+        "sampler",
+        about,
+        sum(differences) / len(known),
+        len(far),
+        len(known),
+        {"largest": round(max(differences), 4), f"beyond {_FAR:g}": len(far)},
+        tuple((f"differs by {o.logp_difference:.3g}", o) for o in far[:_EXAMPLES]),
+    )
+
+
 CHECKS: dict[str, Callable[[Sequence[Observation]], Finding]] = {
     "zero_std": _zero_std,
     "failures": _failures,
@@ -290,5 +310,6 @@ CHECKS: dict[str, Callable[[Sequence[Observation]], Finding]] = {
     "length_correlation": _length_correlation,
     "timeouts": _timeouts,
     "disagreement": _disagreement,
+    "sampler": _sampler,
 }
 """All checks by name."""

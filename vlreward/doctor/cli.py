@@ -32,6 +32,9 @@ def doctor(
     max_length_correlation: _Share = None,
     max_timeouts: _Share = None,
     max_disagreement: _Share = None,
+    max_sampler: Annotated[
+        float | None, typer.Option(min=0, rich_help_panel="Thresholds", help="In nats a token.")
+    ] = None,
     task: Annotated[
         str | None, typer.Option(help="Task of recorded completions: rec, counting or geometry.")
     ] = None,
@@ -67,6 +70,7 @@ a threshold for something that the input does not tell.
         "length_correlation": max_length_correlation,
         "timeouts": max_timeouts,
         "disagreement": max_disagreement,
+        "sampler": max_sampler,
     }
     thresholds = {name: limit for name, limit in given.items() if limit is not None}
     observations = read_observations(

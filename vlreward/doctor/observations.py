@@ -52,6 +52,8 @@ class Observation:
     """(width, height) in pixels of the image that the model saw."""
     gold: tuple[float, float, float, float] | None = None
     """The gold's box in original pixels, if it is one and the file has it."""
+    logp_difference: float | None = None
+    """How far the sampler's log-probabilities are from the model's, in nats a token, if known."""
 
     @property
     def length(self) -> int:
@@ -173,7 +175,12 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
         gold=_gold_box(row.get("gold")),
+        logp_difference=_optional(row.get("logp_difference"), "logp_difference"),
     )
+
+
+def _optional(value: Any, name: str) -> float | None:
+    return None if value is None else _number(value, name)
 
 
 def _number(value: Any, name: str) -> float:

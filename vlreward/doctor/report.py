@@ -138,4 +138,6 @@ def _value(finding: Finding) -> str:
         return "n/a"
     if finding.name == "length_correlation":
         return f"{finding.value:.2f}"
+    if finding.name == "sampler":
+        return f"{finding.value:.2g} nats"
     return f"{finding.value:.1%}"

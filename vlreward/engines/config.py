@@ -68,9 +68,9 @@ class EngineConfig:
         int | None, _option(help="Largest image area in pixels, as the model sees it.", min=1)
     ] = None
     batch_size: Annotated[int, _option(help="hf, paddle: requests generated together.", min=1)] = 8
-    dtype: Annotated[str, _option(help="hf, paddle: e.g. bfloat16; auto: the checkpoint's.")] = (
-        "auto"
-    )
+    dtype: Annotated[
+        str, _option(help="hf, vllm, paddle: e.g. bfloat16; auto: the checkpoint's.")
+    ] = "auto"
     attn_implementation: Annotated[
         str | None, _option(help="hf: e.g. sdpa, flash_attention_2.")
     ] = None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from vlreward.engines.adapters import base_of
 from vlreward.engines.base import EngineConfig, EngineError, resolve_family
-from vlreward.engines.batched import BatchedEngine, is_out_of_memory
-from vlreward.engines.checkpoint import fingerprint, import_torch, open_model, open_processor
+from vlreward.engines.batched import is_out_of_memory
+from vlreward.engines.checkpoint import fingerprint, open_model
+from vlreward.engines.prompted import PromptedEngine
 from vlreward.engines.world import World
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
-from vlreward.resizing import Resizing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["HFEngine", "dtype_of"]
 
 
-class HFEngine(BatchedEngine):
+class HFEngine(PromptedEngine):
     """Generates with a model in this process, or in several that torchrun started.
 
     Started by `torchrun --nproc_per_node N` or `accelerate launch`, each process loads the model
@@ -53,12 +51,6 @@ class HFEngine(BatchedEngine):
 
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)
-        self._torch, self._transformers = import_torch()
-        trusted = {"trust_remote_code": True} if config.trust_remote_code else {}
-        base = base_of(self.model, config.base_model)
-        self._processor = open_processor(self.model, base, **trusted)
-        self._tokenizer = self._processor.tokenizer
-        self.resizing = self._limited(config.min_pixels, config.max_pixels)
         self._world = World()
         self.rank, self.world_size = self._world.rank, self._world.size
         if config.device_map is not None and self.world_size > 1:
@@ -69,26 +61,25 @@ class HFEngine(BatchedEngine):
         options = {
             "dtype": dtype_of(self._torch, config.dtype),
             "device_map": config.device_map or {"": self._device()},
-            **trusted,
+            **self._trusted,
         }
         if config.attn_implementation is not None:
             options["attn_implementation"] = config.attn_implementation
-        self._model = open_model(self.model, options, base)
+        self._model = open_model(self.model, options, self._base)
         self.family = resolve_family(config.family, self._model.config.model_type, self.model)
         self._config = self._generation_config()
         # Otherwise what is None here would be filled in from the checkpoint's own.
         self._model.generation_config = self._config
-        self._fingerprint = fingerprint(self.model, self._model, base)
+        self._fingerprint = fingerprint(self.model, self._model, self._base)
 
     def describe(self) -> dict[str, Any]:
         """Everything that the answers depend on; not the batch size or the devices."""
-        penalty = getattr(self._config, "repetition_penalty", None)
         return {
             **self.shown(),
             "fingerprint": self._fingerprint,
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "attn": getattr(self._model.config, "_attn_implementation", None),
-            **({"repetition_penalty": penalty} if penalty not in (None, 1.0) else {}),
+            **({"repetition_penalty": self.penalty} if self.penalty != 1.0 else {}),
         }
 
     def gather(self, value: Any) -> list[Any]:
@@ -101,13 +92,6 @@ class HFEngine(BatchedEngine):
         if self._torch.cuda.is_available():
             self._torch.cuda.empty_cache()
         self._world.close()
-
-    def encode(self, messages: list[dict[str, Any]], images: list[Image]) -> str:
-        """The text of the prompt, as the checkpoint's template has it."""
-        text: str = self._processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        return text
 
     def collate(
         self, prompts: list[str], images: list[list[Image]]
@@ -143,17 +127,6 @@ class HFEngine(BatchedEngine):
         cuts = [next((i + 1 for i, token in enumerate(row) if token in ends), None) for row in rows]
         return [row[:cut] for row, cut in zip(rows, cuts)]
 
-    def decode(self, tokens: list[int]) -> str:
-        """The text of tokens, special ones left out."""
-        text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        return text
-
-    @property
-    def end_tokens(self) -> Collection[int]:
-        """Tokens that end an answer."""
-        ends = self._config.eos_token_id
-        return ends if isinstance(ends, (list, tuple)) else [ends]
-
     @property
     def memory_remedy(self) -> str:
         """What helps where memory runs out with a single request."""
@@ -162,19 +135,6 @@ class HFEngine(BatchedEngine):
             f"lower --max-pixels{now} or --max-tokens (now {self.sampling.max_tokens}), use "
             "--dtype bfloat16, or spread the model over several GPUs by --device-map auto"
         )
-
-    def _limited(self, min_pixels: int | None, max_pixels: int | None) -> Resizing | None:
-        images = self._processor.image_processor
-        resizing = Resizing.of(images, min_pixels, max_pixels)
-        if min_pixels is max_pixels is None:
-            return resizing
-        if resizing is None:
-            raise OptionError(
-                f"the image processor {type(images).__name__} has no smallest and largest area: "
-                "leave out --min-pixels and --max-pixels"
-            )
-        resizing.limit(images)
-        return resizing
 
     def _generation_config(self) -> Any:
         config = copy.deepcopy(self._model.generation_config)

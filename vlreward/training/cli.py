@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from vlreward import __version__
 from vlreward.errors import UserError
-from vlreward.training.arguments import Arguments, in_options, short_help
+from vlreward.training.help import in_options, short_help
 
 if TYPE_CHECKING:
     from vlreward.training.preparing import Run
@@ -34,8 +34,6 @@ class Backend(ABC):
     """Name of the command."""
     model: ClassVar[str]
     """What it takes as a model, in its usage."""
-    options: ClassVar[type[Arguments]] = Arguments
-    """Its own options, beside those of its libraries."""
     own_options: ClassVar[tuple[type, ...]] = ()
     """Data classes of options that its help shows besides those of all backends."""
     more_help: ClassVar[tuple[str, ...]] = ()

@@ -28,7 +28,8 @@ class MemoryEstimate:
     generation: int
     """Key-value cache while completions are sampled; not held during the backward pass."""
     activations: int
-    """Layer inputs kept by gradient checkpointing, and one layer recomputed."""
+    """Layer inputs kept by gradient checkpointing, one layer recomputed, and where weights are
+    sharded the output layer with its gradient, which the loss gathers."""
 
     @property
     def total(self) -> int:
@@ -93,6 +94,7 @@ def estimate(
     gathered = size.parameters * computed if everything > 1 else 0
     layer_inputs = completions * length * size.hidden * size.layers * 4
     layer = completions * length * (6 * size.intermediate + 10 * size.hidden) * computed
+    head = size.vocabulary * size.hidden * 8 if everything > 1 else 0
     reference = beta != 0 and lora_rank is None
     return MemoryEstimate(
         weights=(size.parameters + adapter) * weight_bytes // everything + copy,
@@ -100,5 +102,5 @@ def estimate(
         optimizer=trained * 8 // training,
         reference=size.parameters * weight_bytes // everything if reference else 0,
         generation=generated * length * size.cache_per_token * computed + gathered,
-        activations=layer_inputs + layer,
+        activations=layer_inputs + layer + head,
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from vlreward.data import Dataset
 from vlreward.errors import OptionError, UserError
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
-from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images, with_good_images
 from vlreward.training.columns import Columns, Rows
@@ -20,18 +19,15 @@ from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import EVAL_OPTIONS
 from vlreward.training.resuming import RunStart, decide
-from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
+from vlreward.training.reward_options import reward_functions, reweighted, task_rewards
+from vlreward.training.rewards import TermReward, UserReward, user_rewards
 from vlreward.training.samples import load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
-from vlreward.training.traces import TraceFile
 
 __all__ = [
     "Run",
     "columns_for",
     "prepare_run",
-    "reward_functions",
-    "reweighted",
-    "task_rewards",
 ]
 
 
@@ -227,46 +223,6 @@ def _identity(
     }
 
 
-def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
-    """One reward for each task, with the terms and weights that were asked for.
-
-    Raises:
-        OptionError: If `--terms` or `--weights` name another task, a weight is no number, or no
-            task can do what `--clip` asks for.
-        UnknownNameError: If a task, protocol or term is unknown.
-    """
-    terms = _by_task(arguments.terms or (), tasks, "--terms")
-    weights: dict[str, dict[str, float]] = {task: {} for task in tasks}
-    named = [text.partition("=") for text in arguments.weights or ()]
-    for (task, name), (_, _, value) in zip(
-        _pairs([name for name, _, _ in named], tasks, "--weights"), named, strict=True
-    ):
-        try:
-            weights[task][name] = float(value)
-        except ValueError:
-            raise OptionError(
-                f"--weights: expected TERM=NUMBER, got {name + '=' + value!r}"
-            ) from None
-    on_timeout: Literal["zero", "none"] = "none" if arguments.on_timeout == "none" else "zero"
-    clips = {task: get_task(task, protocol=arguments.protocol).clips for task in tasks}
-    if arguments.clip and not any(clips.values()):
-        raise OptionError(
-            f"--clip: expected a task whose answers can be clipped, got {', '.join(tasks)} under "
-            f"the protocol {arguments.protocol!r}"
-        )
-    return [
-        TaskReward(
-            task,
-            terms=terms.get(task),
-            weights=weights[task] or None,
-            protocol=arguments.protocol,
-            clip=arguments.clip and clips[task],
-            on_timeout=on_timeout,
-        )
-        for task in tasks
-    ]
-
-
 def columns_for(
     samples: Dataset,
     arguments: Arguments,
@@ -305,80 +261,3 @@ def columns_for(
         frame_wins=arguments.frame is not None,
         order_wins=arguments.axis_order is not None,
     )
-
-
-def reward_functions(
-    rewards: Sequence[TaskReward],
-    arguments: Arguments,
-    *,
-    output_dir: str,
-    rank: int,
-    stop_ids: Sequence[int] = (),
-) -> list[TermReward]:
-    """One reward function for each term of each task, with traces if they are asked for.
-
-    Args:
-        rewards: One reward for each task.
-        arguments: The options.
-        output_dir: Directory of the run.
-        rank: Number of the process.
-        stop_ids: Token ids that end a completion, where they are known already.
-    """
-    traces = TraceFile(f"{output_dir}/traces", rank) if arguments.traces else None
-    return term_rewards(rewards, stop_ids=stop_ids, traces=traces)
-
-
-def reweighted(
-    rewards: Sequence[TaskReward], arguments: Arguments, weights: Sequence[float] | None
-) -> list[TaskReward]:
-    """The rewards with the weights of `--reward_weights`, so that dry run, traces and training
-    have the same.
-
-    Args:
-        rewards: One reward for each task.
-        arguments: The options.
-        weights: One for each term of each task, in their order; None leaves them as they are.
-
-    Raises:
-        OptionError: If there is another number of them, or `--weights` is given too.
-    """
-    if weights is None:
-        return list(rewards)
-    names = [f.__name__ for f in term_rewards(rewards)]
-    if len(weights) != len(names):
-        raise OptionError(
-            f"--reward_weights: expected {len(names)} numbers, for {', '.join(names)}; got "
-            f"{weights!r}"
-        )
-    if arguments.weights:
-        raise OptionError(
-            "--weights and --reward_weights both say what terms weigh: leave out one of them"
-        )
-    left = iter(weights)
-    return [
-        replace(reward, weights={term.name: next(left) for term in reward.spec.terms})
-        for reward in rewards
-    ]
-
-
-def _pairs(names: Iterable[str], tasks: list[str], option: str) -> list[tuple[str, str]]:
-    """(task, term) of names such as `TASK.iou`, or `iou` where there is one task."""
-    pairs = []
-    for name in names:
-        task, dot, term = name.rpartition(".")
-        if not dot and len(tasks) == 1:
-            task = tasks[0]
-        if task not in tasks:
-            raise OptionError(
-                f"{option}: expected TASK.TERM with a task of the data, {', '.join(tasks)}; got "
-                f"{name!r}"
-            )
-        pairs.append((task, term))
-    return pairs
-
-
-def _by_task(names: Iterable[str], tasks: list[str], option: str) -> dict[str, list[str]]:
-    chosen: dict[str, list[str]] = {}
-    for task, term in _pairs(names, tasks, option):
-        chosen.setdefault(task, []).append(term)
-    return chosen

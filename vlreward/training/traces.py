@@ -13,7 +13,8 @@ from vlreward.types import Score
 
 __all__ = ["RewindTraces", "TraceFile"]
 
-_PLACE = ("frame", "axis_order", "image_size", "input_size")  # what a diagnosis needs
+# What a diagnosis needs.
+_PLACE = ("frame", "axis_order", "image_size", "input_size", "logp_difference")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class TraceFile:
     A line holds: `step` (optimizer steps before this batch; null where the trainer does not say),
     `mode` (`train`, or `eval` for an answer to a row of the evaluation), `id` of the question,
     `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value` (their weighted sum),
-    `failure` (code, or null), its `detail`, and the extracted `answer`.
+    `failure` (code, or null), its `detail`, the extracted `answer`, and `logp_difference`, the mean
+    difference of its tokens' log-probabilities between sampler and model in nats, where known.
     """
 
     directory: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +32,12 @@ class KeepState(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Keep the numbers."""
-        numbers = {k: v for k, v in (logs or {}).items() if isinstance(v, (int, float))}
+        # JSON has no infinity, which a norm in float16 may be.
+        numbers = {
+            k: v
+            for k, v in (logs or {}).items()
+            if isinstance(v, (int, float)) and math.isfinite(v)
+        }
         if numbers.keys() - {"global_save_step", *_MACHINE}:
             kept = {k: v for k, v in numbers.items() if k not in _MACHINE}
             self.history.append({**kept, "step": state.global_step})

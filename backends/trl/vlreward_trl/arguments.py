@@ -18,9 +18,9 @@ from vlreward.training.arguments import (
     Options,
     first_task,
     read_config,
-    unknown_option,
     usage,
 )
+from vlreward.training.help import unknown_option
 from vlreward.training.recipes import defaults
 from vlreward_trl.options import TRLArguments
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from vlreward.training import cli
 from vlreward.training.preparing import Run
-from vlreward_trl.options import TRLArguments
+from vlreward_trl.options import OwnOptions
 
 __all__ = ["main"]
 
@@ -19,7 +19,7 @@ class _TRL(cli.Backend):
     packages = ("torch", "transformers", "trl")
     prog = "vlreward-train-trl"
     model = "MODEL"
-    options = TRLArguments
+    own_options = (OwnOptions,)
 
     def prepare(self, argv: Sequence[str]) -> Run:
         from vlreward_trl.arguments import parse

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from vlreward.training.arguments import Arguments
 
-__all__ = ["TRLArguments"]
+__all__ = ["OwnOptions", "TRLArguments"]
 
 
 @dataclass
-class TRLArguments(Arguments):
-    """Options of data, prompts and rewards, and those that only this trainer has."""
+class OwnOptions:
+    """Options that only this trainer has."""
 
     resample_groups: int = field(
         default=0,
@@ -20,3 +20,22 @@ class TRLArguments(Arguments):
             "those of other questions; each costs as much as sampling a batch."
         },
     )
+    max_logp_difference: float = field(
+        default=0.1,
+        metadata={
+            "help": "With vLLM, stop where log-probabilities of sampled tokens differ from the "
+            "model's by more than this in the mean of two batches in a row, in nats; 0 for never."
+        },
+    )
+    fast_vision: bool = field(
+        default=True,
+        metadata={
+            "help": "Encode an image once in a pass, however many completions see it, and all "
+            "images at once; the same but for rounding."
+        },
+    )
+
+
+@dataclass
+class TRLArguments(OwnOptions, Arguments):
+    """The options of all backends, and those."""

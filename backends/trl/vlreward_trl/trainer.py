@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from transformers import GenerationConfig
-from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
 
 from vlreward.files import replacing
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.rewards import TermReward
 from vlreward_trl.resampling import Resampler
+from vlreward_trl.watching import WatchingGRPOTrainer
 
 __all__ = ["CheckpointError", "ResumableGRPOTrainer"]
 
@@ -27,7 +27,7 @@ class CheckpointError(ValueError):
     """A checkpoint whose weights are not those of the model."""
 
 
-class ResumableGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
+class ResumableGRPOTrainer(WatchingGRPOTrainer):
     """`GRPOTrainer` whose checkpoints of vision-language models are read with the right names.
 
     transformers writes weights under the names of the published checkpoints and renames them in

@@ -16,9 +16,12 @@ from transformers import (
 from vlreward.training.card import model_card
 from vlreward.training.preparing import Run
 from vlreward.training.progress import Progress, closing
+from vlreward.training.sampling import SamplerGuard
 from vlreward.training.traces import RewindTraces
 from vlreward_trl.data import as_table
+from vlreward_trl.generation import ban_image_tokens, mend_prompts
 from vlreward_trl.models import freeze_vision
+from vlreward_trl.vision import speed_up
 
 __all__ = ["build_trainer", "save", "train"]
 
@@ -65,6 +68,7 @@ def build_trainer(
         "dtype": model.dtype,
         **(training.model_init_kwargs or {}),
     }
+    ban_image_tokens(training, run.config)
     training.reward_weights = [*run.weights, *(getattr(f, "weight", 1.0) for f in rewards)]
     trainer = ResumableGRPOTrainer(
         model=model.model_name_or_path,
@@ -78,6 +82,12 @@ def build_trainer(
         quantization_config=get_quantization_config(model),
         **trl,
     )
+    trainer.guard = SamplerGuard(options.arguments.max_logp_difference)
+    if training.use_vllm and training.vllm_mode == "colocate":
+        mend_prompts(trainer.vllm_generation.llm, run.config.image_token_id)
+    if options.arguments.fast_vision:
+        for each in filter(None, (trainer.model, trainer.ref_model)):
+            speed_up(each)
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
     trainer.evaluation = run.evaluation

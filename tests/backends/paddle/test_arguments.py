@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
-from tests.backends.paddle.tiny import write_data
+from tests.backends.paddle.tiny import write_data, write_held_out, write_processor
 from vlreward.errors import OptionError
 from vlreward_paddle.arguments import parse
 from vlreward_paddle.cli import main
@@ -111,10 +113,6 @@ def test_images_are_opened_by_threads_not_by_the_librarys_processes() -> None:
 
 
 def test_the_counting_script_trains_on_two_cpus_as_it_is(checkpoint: Any, tmp_path: Path) -> None:
-    import shutil
-
-    from tests.backends.paddle.tiny import write_processor
-
     model = write_processor(Path(shutil.copytree(checkpoint(), tmp_path / "model")))
     data = write_data(tmp_path, "counting", 4)
     environment = {
@@ -132,6 +130,7 @@ def test_the_counting_script_trains_on_two_cpus_as_it_is(checkpoint: Any, tmp_pa
         "OMP_NUM_THREADS": "1",
     }
     words = ["--max_steps", "2", "--max_completion_length", "6", "--max_pixels", "512"]
+    words += ["--eval_data", str(write_held_out(tmp_path))]
     done = subprocess.run(
         ["bash", str(_ROOT / "backends/paddle/scripts/run_grpo_counting.sh"), *words],
         env=environment,
@@ -144,6 +143,9 @@ def test_the_counting_script_trains_on_two_cpus_as_it_is(checkpoint: Any, tmp_pa
     assert done.returncode == 0, (done.stdout + done.stderr + logs)[-3000:]
     assert (tmp_path / "out" / "model.safetensors").is_file()
     assert len(list((tmp_path / "out" / "traces").glob("rank-*.jsonl"))) == 2
+    state = json.loads((tmp_path / "out" / "trainer_state.json").read_text())
+    evaluated = [row["step"] for row in state["log_history"] if "eval_acc" in row]
+    assert evaluated == [0, 2], "by both processes together, noted once"
 
 
 def test_the_help_shows_what_is_this_projects(capsys: Any) -> None:

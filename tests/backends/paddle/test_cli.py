@@ -17,7 +17,7 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 import numpy as np
 from safetensors.numpy import load_file
 
-from tests.backends.paddle.tiny import write_data, write_processor
+from tests.backends.paddle.tiny import write_data, write_held_out, write_processor
 from vlreward_paddle.cli import main
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.shim import launch_options
@@ -113,11 +113,7 @@ def test_an_adapter_is_trained_evaluated_and_merged(
 ) -> None:
     """Resumed too: numbers, adapter and model are those of a run that was not interrupted."""
     data = write_data(tmp_path, "counting")
-    held_out = write_data(tmp_path / "held", "counting", 3)
-    for image in (tmp_path / "held/images").iterdir():
-        image.rename(tmp_path / "images" / f"held-{image.name}")
-    rows = held_out.read_text().replace('"counting', '"held-counting')
-    held_out.write_text(rows)
+    held_out = write_held_out(tmp_path)
     argv = words(
         model,
         data,

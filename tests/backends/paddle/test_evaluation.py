@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.backends.paddle.questions import evaluation_words
 from vlreward_paddle.arguments import parse
 from vlreward_paddle.preparing import prepare
 from vlreward_paddle.training import build_trainer, train
+from vlreward_paddle.watching import KeepState
 
 
 def test_the_numbers_are_those_of_the_trl_backend(cases: Path, tmp_path: Path) -> None:
@@ -75,3 +77,20 @@ def test_the_best_model_is_kept_and_the_run_stops_when_it_gets_no_better(
         "checkpoint-2",
         "checkpoint-4",
     ]
+
+
+def test_what_is_kept_of_the_numbers_is_json(tmp_path: Path) -> None:
+    """A norm in float16 may be infinite, for which JSON has no word."""
+    kept = KeepState()
+    names = ("max_steps", "best_metric", "best_model_checkpoint")
+    state = SimpleNamespace(global_step=3, is_world_process_zero=True, **dict.fromkeys(names))
+    args = SimpleNamespace(output_dir=str(tmp_path))
+    kept.on_log(args, state, None, {"loss": 0.5, "grad_norm": float("inf"), "note": "text"})
+    kept.on_log(args, state, None, {"global_save_step": 3})
+    kept.on_train_end(args, state, None)
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    text = (tmp_path / "trainer_state.json").read_text()
+    assert json.loads(text, parse_constant=refuse)["log_history"] == [{"loss": 0.5, "step": 3}]

@@ -75,3 +75,14 @@ def write_data(path: Path, task: str, count: int = 8) -> Path:
     else:
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
+
+
+def write_held_out(path: Path, count: int = 3) -> Path:
+    """Counting questions about other images than `write_data` has, which lie beside them."""
+    file = write_data(path / "held", "counting", count)
+    (path / "images").mkdir(exist_ok=True)
+    for image in (path / "held" / "images").iterdir():
+        image.rename(path / "images" / f"held-{image.name}")
+    rows = file.read_text(encoding="utf-8").replace('"counting', '"held-counting')
+    file.write_text(rows, encoding="utf-8")
+    return file

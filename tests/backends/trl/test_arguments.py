@@ -187,6 +187,7 @@ def test_help_is_a_page_of_these_options(capsys: pytest.CaptureFixture[str]) -> 
         shown = capsys.readouterr().out
         assert len(shown.splitlines()) < 250
         assert "--early_stopping_patience" in shown
+        assert "--resample_groups" in shown
         assert "  rec: iou format; also " in shown
         assert "vlm-r1" in shown
         assert "--prompt: " in shown
