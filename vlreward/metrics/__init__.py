@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vlreward._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from vlreward.metrics.attempts import best_of, majority_of, spread
     from vlreward.metrics.batched import boxes_ciou, boxes_diou, boxes_giou, boxes_iou, pairwise_iou
     from vlreward.metrics.boxes import box_ciou, box_diou, box_giou, box_iou
     from vlreward.metrics.coco import COCO_IOUS, CocoBox, coco_ap
@@ -58,6 +59,7 @@ __all__ = [
     "Polygon",
     "Region",
     "RotatedBox",
+    "best_of",
     "bootstrap_difference",
     "bootstrap_mean",
     "box_ciou",
@@ -78,6 +80,7 @@ __all__ = [
     "detection_mean_f1",
     "detection_precision",
     "detection_recall",
+    "majority_of",
     "mcnemar_exact",
     "ngram_repetition",
     "one_to_one",
@@ -89,11 +92,13 @@ __all__ = [
     "repetition",
     "rotated_box_iou",
     "soft_overlong",
+    "spread",
     "tag_count",
     "wilson_interval",
 ]
 
 _MODULES = {
+    "attempts": ("best_of", "majority_of", "spread"),
     "batched": ("boxes_ciou", "boxes_diou", "boxes_giou", "boxes_iou", "pairwise_iou"),
     "boxes": ("box_ciou", "box_diou", "box_giou", "box_iou"),
     "coco": ("COCO_IOUS", "CocoBox", "coco_ap"),
