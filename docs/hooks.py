@@ -47,7 +47,7 @@ def on_post_build(config: Any) -> None:
 def made() -> dict[str, str]:
     """The pages that are made, by name."""
     return {
-        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "]("),
         "extending.md": extending(),
         "commands.md": commands_page.page(),
         "gallery.md": gallery_page.page(),

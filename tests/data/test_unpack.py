@@ -83,7 +83,8 @@ def _tree_tar(members: list[tuple[str, str, str]]) -> bytes:
 
 def _tree_zip(members: list[tuple[str, str, str]]) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive, warnings.catch_warnings(action="ignore"):
+    with zipfile.ZipFile(buffer, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         for name, kind, to in members:
             info = zipfile.ZipInfo(f"{name}/" if kind == "folder" else name)
             info.external_attr = _MODES[kind] << 16

@@ -7,6 +7,7 @@ part of the Qwen-VL processors. Here it gets processors without that part; all e
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import transformers
 from transformers.cli.transformers import main
@@ -14,7 +15,7 @@ from transformers.cli.transformers import main
 from vlreward.engines.processor import load_processor
 
 
-def _from_pretrained(name: str, **options: object) -> object:
+def _from_pretrained(name: str, **options: Any) -> object:
     options.pop("trust_remote_code", None)
     return load_processor(name, **options)
 
