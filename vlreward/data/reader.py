@@ -200,7 +200,8 @@ class RowReader:
         if typed and (kind := claimant(fields.gold, typed=True)) != task:
             raise BadRow(
                 f"mixed types: expected a gold for {task} as in the first row, got "
-                f"{short(fields.gold)}, which is for {kind or 'several'}; name the task to accept both",
+                f"{short(fields.gold)}, which is for {kind or 'several'}; name the task to accept "
+                "both",
                 "bad_gold",
             )
         envelope, value = self._gold(raw, fields, task)
