@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mkdocs.utils import get_relative_url
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 
@@ -37,6 +39,12 @@ def on_config(config: Any) -> Any:
         (pages / name).write_text(content, encoding="utf-8")
     config.docs_dir = str(pages)
     return config
+
+
+def on_post_page(output: str, *, page: Any, config: Any) -> str:
+    """Search works in pages that are opened as files, without a network."""
+    own = get_relative_url("assets/iframe-worker.js", page.url)
+    return output.replace("https://unpkg.com/iframe-worker/shim", own)
 
 
 def on_post_build(config: Any) -> None:

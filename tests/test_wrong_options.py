@@ -90,6 +90,7 @@ WRONG: dict[str, list[str]] = {
     "--max-outside": ["-1", "2", "x", "nan"],
     "--max-pending": ["0", "-1", "x"],
     "--max-pixels": ["0", "-1", "10", "x"],
+    "--max-sampler": ["-1", "x", "nan"],
     "--max-timeouts": ["-1", "2", "x", "nan"],
     "--max-tokens": ["0", "-1", "x", "1.5"],
     "--max-truncated": ["-1", "2", "x", "nan"],

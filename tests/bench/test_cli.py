@@ -287,3 +287,31 @@ def test_list_describes_every_suite() -> None:
     output = bench("list").output
     assert all(suite.split("_")[0] in output for suite in SUITES)
     assert all(spec.protocol in output and spec.name in output for spec in every_task())
+
+
+def test_columns_reach_the_file_that_has_them(tmp_path: Path) -> None:
+    data = tmp_path / "golds.jsonl"
+    data.write_text(json.dumps({"no": "x", "ask": "How many?", "truth": 4, "pic": "1.png"}))
+    completions = tmp_path / "rows.jsonl"
+    completions.write_text(json.dumps({"key": "1", "no": "x", "reply": "<answer>4</answer>"}))
+    args = ("superclevr_test200", "-c", completions, "--data", data, "-o", tmp_path / "o")
+    columns = "gold=truth,question=ask,image=pic,id=no,completion=reply"
+    result = bench(*args, "--columns", columns)
+    assert result.exit_code == 0, result.output
+    assert results(tmp_path / "o")["superclevr_test200"]["acc"] == 1
+    for wrong in ("image=pics", "width=w"):
+        refused = bench(*args, "--overwrite", "--columns", f"{columns},{wrong}".replace(
+            "image=pic,", "" if wrong.startswith("image") else "image=pic,"
+        ))  # fmt: skip
+        assert refused.exit_code == 2
+        assert f"--columns {wrong}" in refused.output
+
+
+def test_numbers_over_other_questions_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    row = {"question": "?", "gold": 3, "completion": "<answer>3</answer>"}
+    path.write_text("".join(json.dumps({**row, "id": i}) + "\n" for i in "aab"))
+    result = bench("superclevr_test200", "-c", path, "-o", tmp_path / "o")
+    assert "pass@1 100.00%, pass@2 100.00% (of 1), maj@2 100.00% (of 1)" in result.output
+    notes = results(tmp_path / "o")["superclevr_test200"]["notes"]
+    assert any("over all 3 answers, pass@1 over 2, pass@2 over 1 questions" in n for n in notes)

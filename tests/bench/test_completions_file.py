@@ -12,15 +12,19 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from typer.testing import CliRunner
 
 from vlreward.bench.cli import app
 from vlreward.bench.completions_file import RecordedFile, read_recorded
 from vlreward.bench.recorded_keys import PLACES
+from vlreward.data import load
 from vlreward.data.errors import DataError
+from vlreward.data.images import ImageFolder
 from vlreward.errors import OptionError
+from vlreward.frames import Frame
 
-NULL = "1 of {} completions are null: they count as empty"
+NULL = "1 of {} completions are null or of requests that failed: they count as empty"
 ALIKE = "{} rows ask what another asks, and no id tells"
 
 # file -> questions, answers, right answers of the strict rules, a note
@@ -288,7 +292,7 @@ def test_a_field_within_an_object_can_be_named(tmp_path: Path) -> None:
     assert said(count(lines(tmp_path / "x.jsonl", row), columns=columns))[0][2].endswith(
         ">3</answer>"
     )
-    with pytest.raises(DataError, match=r"expected a completion under 'out\.text'; the keys are"):
+    with pytest.raises(OptionError, match=r"completion=out\.text: no row of .* has it; the keys"):
         count(tmp_path / "x.jsonl", columns=columns | {"completion": "out.text"})
 
 
@@ -523,3 +527,80 @@ def test_tables_of_any_kind_are_read_or_refused(tmp_path: Path, body: str, endin
     path = tmp_path / f"x{ending}"
     path.write_text(f"index{mark}answer{mark}prediction\n1{mark}3{mark}b\n{body}")
     assert f"x{ending}: line " in refusal(path, f"x{ending}: line ")
+
+
+FAILED = (
+    {"status_code": 400, "request_id": "r", "body": {"error": {"message": "bad"}}},
+    {"status_code": 400, "request_id": "r", "body": None},
+    {"status_code": 400, "body": {"object": "error", "message": "bad", "code": 400}},
+)
+
+
+@pytest.mark.parametrize("response", FAILED)
+def test_a_request_of_a_batch_that_failed_is_an_empty_answer(
+    response: dict[str, Any], tmp_path: Path
+) -> None:
+    error = {"message": "bad"} if response["body"] is None else None
+    good = {"status_code": 200, "body": {"choices": [{"message": {"content": "3"}}]}}
+    rows = (
+        {"custom_id": "a", "response": response, "error": error, "gold": 3},
+        {"custom_id": "b", "response": good, "error": None, "gold": 3},
+    )
+    file = count(lines(tmp_path / "x.jsonl", *rows))
+    assert [text for _, _, text in said(file)] == ["", "3"]
+    assert file.notes == (NULL.format(2),)
+
+
+@pytest.mark.parametrize("field", ["id", "image", "question", "correct", "completion", "gold"])
+def test_a_column_that_no_row_has_is_an_error(field: str, tmp_path: Path) -> None:
+    row = {"completion": "<answer>3</answer>", "gold": 3, "qno": "1", "a": {"b": None}}
+    path = lines(tmp_path / "x.jsonl", row)
+    with pytest.raises(OptionError, match=rf"{field}=qn: no row .* the keys are .*'qno'"):
+        count(path, columns={field: "qn"})
+    assert count(path, columns={"id": "qno", "image": "a.b"}).rows[0].sample.id == "1"
+
+
+def test_the_frame_of_an_envelope_wins_over_the_options(tmp_path: Path) -> None:
+    envelope = {
+        "vlreward": 1, "gold": {"task": "rec", "box": [10, 10, 50, 50]},
+        "image_size": [200, 100], "input_size": [100, 50], "frame": "input_px",
+    }  # fmt: skip
+    row = {"completion": "<answer>[5, 5, 25, 25]</answer>", "gold": json.dumps(envelope)}
+    path = lines(tmp_path / "x.jsonl", row)
+    file = read_recorded(path, "rec", frame=Frame.NORM1000)
+    assert (file.frame, file.frame_declared_by) == (Frame.INPUT_PX, "file")
+    (note,) = file.notes
+    assert "1 of 1 rows declare the frame input_px themselves" in note
+    same = read_recorded(path, "rec", frame=Frame.INPUT_PX)
+    assert (same.frame, same.notes) == (Frame.INPUT_PX, ())
+    bare = {"completion": "x", "gold": [1, 1, 5, 5], "image_size": [200, 100]}
+    with pytest.raises(DataError, match="1 rows declare their own, which wins: score them apart"):
+        read_recorded(lines(path, row, bare), "rec", frame=Frame.NORM1000)
+
+
+def test_sizes_that_golds_need_are_read_from_their_images(tmp_path: Path) -> None:
+    Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
+    row = {"completion": "x", "gold": [0.1, 0.1, 0.5, 0.5], "image": "a.png"}
+    path = lines(tmp_path / "x.jsonl", row)
+    file = read_recorded(path, "rec", gold_frame="norm1", images=ImageFolder(tmp_path))
+    assert file.rows[0].sample.image_size == (200, 100)
+    assert tuple(file.rows[0].sample.target) == (20, 10, 100, 50)
+    with pytest.raises(DataError, match=r"image_size.*the image's name and --image-root"):
+        read_recorded(path, "rec", gold_frame="norm1")
+    with pytest.raises(DataError, match="its image cannot be read"):
+        read_recorded(path, "rec", gold_frame="norm1", images=ImageFolder(tmp_path / "none"))
+
+
+def test_rows_of_mathvista_are_choices_or_not_as_they_say(tmp_path: Path) -> None:
+    base = {"question": "What is x?", "image": "images/1.jpg", "response": "<answer>B</answer>"}
+    rows = {
+        "1": {**base, "pid": "1", "choices": None, "answer": "1.2"},
+        "2": {**base, "pid": "2", "choices": ["red", "dark blue"], "answer": "dark blue"},
+    }
+    path = tmp_path / "output.json"
+    path.write_text(json.dumps(rows))
+    found = read_recorded(path, "choice", also=("geometry",)).rows
+    assert [row.sample.task for row in found] == ["geometry", "choice"]
+    assert found[1].sample.target == (("B",), ("red", "dark blue"))
+    data = load(path)  # the data file is an object of rows by pid too
+    assert [sample.gold for sample in data] == [row.sample.gold for row in found]

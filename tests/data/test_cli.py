@@ -173,3 +173,29 @@ def test_each_file_is_told_though_one_is_bad(boxes: Path, tmp_path: Path) -> Non
     assert "  rows: 10, of which 10 are samples" in result.stdout
     assert result.stderr.count("error: ") == 1
     assert "none.json" in result.stderr
+
+
+def test_a_check_leaves_out_what_it_is_told_to_and_says_so(tmp_path: Path) -> None:
+    path = rows_of(tmp_path, [(10, 20, 50, 60)] * 3)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[0]["image"], rows[1]["image"] = "bad.png", "none.png"
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    args = ("--image-root", tmp_path)
+    result, _ = checked(path, *args, "--on-bad-image", "skip", "--on-missing", "skip")
+    assert result.exit_code == 0, result.output
+    assert "rows: 3, of which 1 are samples" in result.output
+    assert "1 left out: bad image" in result.output
+    assert "1 left out: missing image" in result.output
+    assert "sample rows/3" in result.output
+    assert "sample rows/1" not in result.output
+    refused, _ = checked(path, *args, "--on-missing", "skip")
+    assert refused.exit_code == 2
+    assert "bad.png" in refused.output
+
+
+def test_the_only_row_is_told_by_its_fault(tmp_path: Path) -> None:
+    result, _ = checked(rows_of(tmp_path, [(50, 60, 10, 20)]), "--image-root", tmp_path)
+    assert result.exit_code == 2
+    assert "expected good rows, got 1 bad" in result.output
+    assert "skipped" not in result.output

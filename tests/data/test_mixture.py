@@ -137,7 +137,7 @@ def test_weights_and_conditions_of_entries(tmp_path: Path) -> None:
         ("weights: 2", "unknown keys"),
         ("where: level>3", "--where: expected a column 'level', got no 'level' among"),
         ("where: ground_truth", "--where: expected COLUMN with one of"),
-        ("where: ground_truth>99", "no row of 10 is left: 0 were skipped, 10 did not fit"),
+        ("where: ground_truth>99", "no row of 10 is left: 10 did not fit --where"),
         ("gold_frame: norm1000", "expected golds that lie in the image, got those of counting"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -152,3 +152,24 @@ def test_compare_shows_what_differs_between_questions(
     said = capsys.readouterr().out
     assert "broken a cat: [10.0, 10.0, 90.0, 60.0] -> None  a cat\n" in said
     assert "Please provide" not in said
+
+
+def test_compare_keeps_its_numbers_at_80_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vlreward.bench.compare import print_comparison
+
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "superclevr_test200_of_a_long_name"
+    for run, answers in (("a", [BOX, None] * 600), ("b", [None, BOX] * 600)):
+        rows = [
+            make_row("rec", str(i), BOX, "<answer></answer>", answer)
+            for i, answer in enumerate(answers)
+        ]
+        write_run(tmp_path / run, {name: rows})
+    print_comparison(tmp_path / "a", tmp_path / "b", show=0)
+    table = capsys.readouterr().out.split("note:")[0]
+    assert " n " in table.splitlines()[1]
+    assert " 1200 " in table
+    assert table.count(" 600") == 2
+    assert "\u2026" not in table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 from pydantic_core import to_jsonable_python
@@ -13,7 +14,7 @@ from vlreward.metrics.attempts import best_of, majority_of, spread
 from vlreward.metrics.intervals import bootstrap_mean
 from vlreward.types import Sample, Score
 
-__all__ = ["RIGHT", "attempts_at", "summarise", "vote"]
+__all__ = ["RIGHT", "attempts_at", "questions_at", "summarise", "vote"]
 
 RIGHT = ("right",)
 """What all right answers vote."""
@@ -28,6 +29,16 @@ def attempts_at(most: int) -> list[int]:
         [1, 2, 4, 5]
     """
     return [*(1 << i for i in range((most - 1).bit_length())), most] if most > 1 else [1]
+
+
+def questions_at(samples: Sequence[Sample]) -> dict[str, int]:
+    """By k: the number of questions with at least k answers, which pass@k and maj@k are over.
+
+    Args:
+        samples: The sample of each answer; those of one question have one id.
+    """
+    counts = Counter(sample.id for sample in samples).values()
+    return {str(k): sum(n >= k for n in counts) for k in attempts_at(max(counts))}
 
 
 def summarise(samples: Sequence[Sample], scores: Sequence[Score], primary: str) -> Attempts:

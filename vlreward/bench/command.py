@@ -98,7 +98,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import with_controls
     from vlreward.bench.evaluate import evaluate, file_fields
-    from vlreward.bench.suite_data import image_source, read_data
+    from vlreward.bench.suite_data import columns_of_data, image_source, read_data
     from vlreward.bench.verdicts import disagreement
     from vlreward.engines.base import resolve_family
 
@@ -106,8 +106,14 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     evaluations: list[Evaluation] = []
     for i, rule in enumerate(rules):
         suite = rule.suite
-        dataset = read_data(suite, options, options.data[i]) if options.data else None
+        columns: str | dict[str, str] | None = options.columns
+        theirs: dict[str, str] = {}
+        dataset = None
+        if options.data:
+            columns, theirs = columns_of_data(suite, options, options.data[i])
+            dataset = read_data(suite, options, options.data[i], columns=theirs)
         assert options.completions is not None
+        images = image_source(suite, options, None)
         file = read_recorded(
             options.completions[i],
             suite.task,
@@ -116,7 +122,9 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             axis_order=options.axis_order,
             family=family,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
-            columns=options.columns,
+            columns=columns,
+            elsewhere=theirs,
+            images=dataset.images if dataset is not None else images,
             gold_frame=options.gold_frame,
         )
         notes = list(file.notes)
@@ -137,7 +145,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
                 "data_sha256": None if dataset is None else dataset.provenance.sha256,
             },
             notes=notes,
-            images=dataset.images if dataset is not None else image_source(suite, options, None),
+            images=dataset.images if dataset is not None else images,
             attempts=[row.attempt for row in file.rows],
         )
         primary = rule.spec.primary

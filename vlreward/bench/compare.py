@@ -26,6 +26,7 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
     Raises:
         DataError: If a directory is no run, or the runs share no samples.
     """
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -39,8 +40,8 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
     if not pairs:
         raise DataError(f"expected runs that share samples of a suite, got {a} and {b}")
     console = Console()
-    table = Table()
-    table.add_column("suite", no_wrap=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("suite", overflow="fold")  # at 80 columns names give way, and no number
     for name in ("n", "difference", "95% interval", "McNemar p", "fixed", "broken"):
         table.add_column(name, justify="right", no_wrap=True)
     for pair in pairs:

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from vlreward._text import first_problem, short
+from vlreward._text import first_problem
 from vlreward.bench.questions import Questions, Recorded
 from vlreward.bench.recorded_files import recorded_rows
 from vlreward.bench.recorded_keys import (
     PLACES,
     field_of,
-    gold_of,
-    question_of,
+    has,
     replies_of,
     verdict_of,
 )
+from vlreward.bench.recorded_samples import known_sample, recorded_sample, with_frame
 from vlreward.data.columns import parse_columns
 from vlreward.data.errors import DataError, RowProblem
-from vlreward.data.framed import framed, looked_at
+from vlreward.data.images import ImageSource
 from vlreward.data.rows import RawRow
+from vlreward.errors import OptionError
 from vlreward.frames import AxisOrder, Frame, ModelFamily
-from vlreward.geometry import Size
 from vlreward.gold_frames import GoldFrame
 from vlreward.types import Sample
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]
-
-_TOLERANCE = 2.0  # pixels, as `vlreward.data.load` has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,9 @@ def read_recorded(
     axis_order: AxisOrder | None = None,
     golds: Mapping[str, Sample] | None = None,
     columns: str | Mapping[str, str] | None = None,
+    elsewhere: Collection[str] = (),
     gold_frame: str | GoldFrame | None = None,
+    images: ImageSource | None = None,
 ) -> RecordedFile:
     """Read a file of recorded completions.
 
@@ -81,16 +82,19 @@ def read_recorded(
             answers to one question.
         task: Task of rows that do not name theirs.
         also: Further tasks that rows may name.
-        frame: Frame of predicted coordinates, in place of what the rows say; `original_px` if
-            neither says one.
-        family: Model family, for the frame, the order of the axes and input sizes.
-        axis_order: Which coordinate of a predicted pair comes first, in place of what rows and
-            family say.
+        frame: Frame of predicted coordinates, for rows and envelopes that declare none;
+            `original_px` if nothing says one.
+        family: Model family, for the frame, the order of the axes and input sizes, where neither
+            the rows nor the other options say them.
+        axis_order: Which coordinate of a predicted pair comes first, for rows that do not say.
         golds: Samples by id, for files that hold no golds.
         columns: Keys by what is read from them, in place of the usual ones: `completion`, `gold`,
             `question`, `image`, `id`, `correct`; `a.b` is the field `b` of the object `a`.
         gold_frame: Frame of the golds' coordinates; a frame beside a box wins. Pixels of the
             original image by default; golds that look otherwise are said in the notes.
+        elsewhere: Fields of `columns` that were read from the file of `golds`; the rows need not
+            have them.
+        images: Where images are, for sizes that a frame needs and the rows do not say.
 
     Raises:
         DataError: If the file is missing, empty or of another format, or a row lacks something;
@@ -101,11 +105,13 @@ def read_recorded(
     columns = parse_columns(columns, tuple(PLACES))
     declared = None if gold_frame is None else GoldFrame.parse(gold_frame)
     file = recorded_rows(path)
+    columns = _present(columns, file.rows, elsewhere, path)
     by_option = "option"
     if frame is None and family is not None:
         frame, by_option = family.frame, "model family"
     questions = Questions()
-    frames: set[tuple[Frame, str]] = set()
+    frames: dict[Frame, str] = {}
+    own: Counter[Frame] = Counter()
     suspicious: list[RowProblem] = []
     for raw in file.rows:
 
@@ -116,12 +122,16 @@ def read_recorded(
             row = _object(raw.value)
             replies = replies_of(row, columns)
             if golds is not None:
-                sample = _known(row, golds, columns)
+                sample = known_sample(row, golds, columns)
             else:
-                sample = _sample(row, raw.number, (task, *also), columns, declared, suspect)
+                sample = recorded_sample(
+                    row, raw.number, (task, *also), columns, declared, suspect, images
+                )
             declared_in_file = sample.frame is not None
             if sample.gold.located:
-                sample = _with_frame(sample, frame, family, axis_order)
+                if sample.frame is not None and frame not in (None, sample.frame):
+                    own[sample.frame] += 1
+                sample = with_frame(sample, frame, family, axis_order, images)
             named = field_of(row, "id", columns) is not None
             questions.add(raw, sample, replies, verdict_of(row, columns), row, named=named)
         except ValidationError as error:
@@ -129,18 +139,52 @@ def read_recorded(
         except ValueError as error:
             raise _row_error(path, raw, str(error)) from None
         if sample.frame is not None:
-            who = by_option if frame else "file" if declared_in_file else "default"
-            frames.add((sample.frame, who))
+            frames[sample.frame] = "file" if declared_in_file else by_option if frame else "default"
     if not questions.rows:
         raise DataError("expected recorded completions, got none", path=path)
     if len(frames) > 1:
-        names = sorted({name.value for name, _ in frames})
-        raise DataError(f"expected one frame for all rows, got {names}; declare one", path=path)
-    used, declared_by = frames.pop() if frames else (None, None)
+        names = sorted(name.value for name in frames)
+        remedy = (
+            f"{sum(own.values())} rows declare their own, which wins: score them apart"
+            if own
+            else "declare one"
+        )
+        raise DataError(f"expected one frame for all rows, got {names}; {remedy}", path=path)
+    used, declared_by = next(iter(frames.items()), (None, None))
     return RecordedFile(
         *(path, file.sha256, tuple(questions.rows), used, declared_by, file.accuracy),
-        notes=(*questions.notes(), *_frame_notes(suspicious, len(file.rows))),
+        notes=(
+            *questions.notes(),
+            *_frame_notes(suspicious, len(file.rows)),
+            *(
+                f"WARNING: {n} of {len(file.rows)} rows declare the frame {name.value} themselves: "
+                f"it is used, and not {frame.value} of the {by_option}"
+                for name, n in own.items()
+                if frame is not None
+            ),
+        ),
     )
+
+
+def _present(
+    columns: dict[str, str], rows: Sequence[RawRow], elsewhere: Collection[str], path: Path
+) -> dict[str, str]:
+    """The columns that any row has.
+
+    Raises:
+        OptionError: If no row has one that was not found elsewhere either.
+    """
+    objects = [raw.value for raw in rows if isinstance(raw.value, Mapping)]
+    kept = {}
+    for field, name in columns.items():
+        if any(has(row, name) for row in objects):
+            kept[field] = name
+        elif field not in elsewhere and objects:
+            keys = sorted({str(key) for row in objects for key in row})
+            raise OptionError(
+                f"--columns {field}={name}: no row of {path} has it; the keys are {keys}"
+            )
+    return kept
 
 
 def _row_error(path: Path, raw: RawRow, message: str) -> DataError:
@@ -158,63 +202,6 @@ def _object(value: Any) -> dict[str, Any]:
     )
 
 
-def _known(
-    row: Mapping[str, Any], golds: Mapping[str, Sample], columns: Mapping[str, str]
-) -> Sample:
-    named = field_of(row, "id", columns)
-    found = golds.get(str(named).strip())
-    if found is None:
-        got = f"none; the keys are {sorted(map(str, row))}" if named is None else repr(named)
-        raise ValueError(
-            f"expected the id of a sample of the data file, such as {next(iter(golds))!r}, got "
-            f"{got}; --columns id=KEY names the key that has it"
-        )
-    return found
-
-
-def _sample(
-    row: Mapping[str, Any],
-    number: int,
-    tasks: tuple[str, ...],
-    columns: Mapping[str, str],
-    declared: GoldFrame | None,
-    suspect: Callable[[str, str], object],
-) -> Sample:
-    given_id = field_of(row, "id", columns)
-    gold = gold_of(row, columns)
-    if isinstance(gold, dict) and isinstance(gold.get("task"), str):
-        gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
-    envelope, value = framed(gold, _task(row, tasks), declared, suspect)
-    if envelope.gold.task not in tasks:
-        expected = " or ".join(map(repr, tasks))
-        raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
-    envelope.gold.check()
-    size = row.get("image_size") or envelope.image_size
-    if size is None and row.get("width") is not None and row.get("height") is not None:
-        try:
-            size = [float(row["width"]), float(row["height"])]
-        except (TypeError, ValueError):
-            sides = short((row["width"], row["height"]))
-            raise ValueError(f"expected numbers as width and height, got {sides}") from None
-    more = row.get("metadata")
-    image, images = _images(row, columns, envelope.gold.located)
-    sample = Sample(
-        id=str(number if given_id is None else given_id).strip(),
-        question=question_of(row, columns),
-        expression=row.get("expression") or row.get("normal_caption"),
-        gold=envelope.gold,
-        image=image,
-        images=() if image is None else images,  # without one no image is the one asked about
-        image_size=size,
-        input_size=row.get("input_size") or envelope.input_size,
-        frame=row.get("frame") or envelope.frame,
-        axis_order=row.get("axis_order") or envelope.axis_order,
-        metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
-    )
-    looked_at(sample.gold, value, sample.image_size, _TOLERANCE, suspect)
-    return sample
-
-
 def _frame_notes(suspicious: Sequence[RowProblem], rows: int) -> list[str]:
     if not suspicious:
         return []
@@ -222,45 +209,3 @@ def _frame_notes(suspicious: Sequence[RowProblem], rows: int) -> list[str]:
         f"WARNING: {len(suspicious)} of {rows} golds look as if their frame were another one; the "
         f"first: {suspicious[0]}"
     ]
-
-
-def _images(
-    row: Mapping[str, Any], columns: Mapping[str, str], located: bool
-) -> tuple[str | None, tuple[str, ...]]:
-    """The names of the image that the gold lies in, and of all where there are several.
-
-    Images of which the row has only the bytes have no name.
-    """
-    value = field_of(row, "image", columns)
-    found = [i.get("path") if isinstance(i, dict) else i for i in _listed(value)]
-    names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
-    if len(names) < len(found) or not names:
-        return None, ()
-    index = row.get("image_index", None if located and len(names) > 1 else 0)
-    image = names[index] if type(index) is int and 0 <= index < len(names) else None
-    return image, names if len(names) > 1 else ()
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _task(row: Mapping[str, Any], tasks: tuple[str, ...]) -> str:
-    """Which task a bare gold is of: the one that the row names, if it is one of these."""
-    named = row.get("task")
-    return named if named in tasks else tasks[0]
-
-
-def _with_frame(
-    sample: Sample,
-    frame: Frame | None,
-    family: ModelFamily | None,
-    axis_order: AxisOrder | None,
-) -> Sample:
-    used = frame or sample.frame or Frame.ORIGINAL_PX
-    input_size: Size | None = sample.input_size
-    if input_size is None and family is not None and sample.image_size is not None:
-        input_size = family.input_size(sample.image_size)
-    used.check_sizes(sample.image_size, input_size)
-    order = axis_order or sample.axis_order or (family.axis_order if family else None)
-    return sample.model_copy(update={"frame": used, "input_size": input_size, "axis_order": order})

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from vlreward.aggregate import Report, aggregate
-from vlreward.bench.attempts import summarise
+from vlreward.bench.attempts import questions_at, summarise
 from vlreward.bench.mixed import joined, rules_of, score_rows
 from vlreward.bench.run_files import Attempts, FailureRow, SampleRow, SuiteResult, TaskPart
 from vlreward.data.images import ImageFolder, ImageSource
@@ -227,11 +227,27 @@ def evaluate(
         frame=frame,
         frame_declared_by=frame_declared_by,
         provenance=dict(provenance or {}),
-        notes=(*notes, *_frame_notes(scores, samples, frame, frame_declared_by)),
+        notes=(
+            *notes,
+            *([] if attempts is None else _attempt_notes(samples)),
+            *_frame_notes(scores, samples, frame, frame_declared_by),
+        ),
         images=images,
         parts=parts,
         attempts=attempts,
     )
+
+
+def _attempt_notes(samples: Sequence[Sample]) -> list[str]:
+    """Which number is over which questions, where these have different numbers of answers."""
+    at = questions_at(samples)
+    if len(set(at.values())) == 1:
+        return []
+    shown = ", ".join(f"pass@{k} over {n}" for k, n in at.items())
+    return [
+        f"questions have different numbers of answers: accuracy is over all {len(samples)} "
+        f"answers, {shown} questions, those with as many answers; maj@k likewise"
+    ]
 
 
 def _frame_notes(

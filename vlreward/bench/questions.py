@@ -103,7 +103,8 @@ class Questions:
         found = []
         if self._missing:
             found.append(
-                f"{self._missing} of {len(self.rows)} completions are null: they count as empty"
+                f"{self._missing} of {len(self.rows)} completions are null or of requests that "
+                "failed: they count as empty"
             )
         if self._filtered:
             found.append(f"{self._filtered} rows repeat others for another filter: counted once")

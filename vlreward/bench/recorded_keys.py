@@ -19,6 +19,7 @@ __all__ = [
     "PLACES",
     "field_of",
     "gold_of",
+    "has",
     "plain_rows",
     "question_of",
     "replies_of",
@@ -67,6 +68,13 @@ def field_of(row: Mapping[str, Any], field: str, columns: Mapping[str, str] | No
     """What a row has in a field: under the key that `columns` names, else in the usual places."""
     names = PLACES[field] if columns is None or field not in columns else (columns[field],)
     return next((value for name in names if (value := _at(row, name)) is not None), None)
+
+
+def has(row: Mapping[str, Any], name: str) -> bool:
+    """Whether a row has a key, or a field `a.b`, even where nothing stands there."""
+    outer, _, inner = name.rpartition(".")
+    within = _at(row, outer) if outer else None
+    return name in row or (isinstance(within, Mapping) and inner in within)
 
 
 def _at(row: Mapping[str, Any], name: str) -> Any:

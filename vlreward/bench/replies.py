@@ -86,7 +86,18 @@ def said(content: Any) -> str:
     return "".join(p if isinstance(p, str) else said(p) for p in parts)
 
 
+def _failed(value: Mapping[str, Any]) -> bool:
+    """Whether this is what a batch records of a request that failed."""
+    status = value.get("status_code")
+    if type(status) is int and (status >= 400 or value.get("body") is None):
+        return True
+    told = any(value.get(name) is not None for name in (*_TEXTS, "choices", "outputs", "body"))
+    return not told and (bool(value.get("error")) or value.get("object") == "error")
+
+
 def _in_object(value: Mapping[str, Any], depth: int) -> list[Reply]:
+    if _failed(value):
+        return [Reply("", missing=True)]
     for name in ("body", "output", "message", "delta"):  # of a batch's response, of a choice
         if isinstance(value.get(name), Mapping):
             return [_told(r, value) for r in replies_in(value[name], depth + 1)]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from vlreward.bench.options import RunOptions
+from vlreward.data.columns import READ_AS, parse_columns
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.missing import check_images
 from vlreward.data.sampling import Sampler
 from vlreward.data.suspicious import suspicious_text
+from vlreward.errors import OptionError
 from vlreward.suite import Suite
 
-__all__ = ["image_source", "load_suite", "read_data"]
+__all__ = ["columns_of_data", "image_source", "load_suite", "read_data"]
 
 _SCENES = 300
 
@@ -68,8 +71,56 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
     return read_data(suite, options, path, suite.name)
 
 
-def read_data(suite: Suite, options: RunOptions, path: Path, name: str | None = None) -> Dataset:
+def columns_of_data(
+    suite: Suite, options: RunOptions, path: Path
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What `--columns` says of recorded completions, and what of the data file with their golds.
+
+    A key that the data's first row has applies to the data; it applies to the completions too
+    where they have it.
+
+    Raises:
+        DataError: If the data cannot be read.
+        OptionError: If neither file has a column, or nothing is read as it.
+    """
+    from vlreward.bench.recorded_keys import PLACES, has
+    from vlreward.data.loaders import open_rows
+
+    columns = parse_columns(options.columns, tuple(dict.fromkeys((*READ_AS, *PLACES))))
+    if not columns or not path.exists() or path.suffix.lower() in (".yaml", ".yml"):
+        return {k: v for k, v in columns.items() if k in PLACES}, {}
+    first = next(iter(open_rows(path, split=_split(suite, options, path)))).value
+    row = first if isinstance(first, dict) else {}
+    theirs = {k: v for k, v in columns.items() if k in READ_AS and has(row, v)}
+    for field, name in columns.items():
+        if field not in PLACES and field not in theirs:
+            raise OptionError(
+                f"--columns {field}={name}: the first row of {path} has no such column; its keys "
+                f"are {sorted(map(str, row))}"
+            )
+    return {k: v for k, v in columns.items() if k in PLACES}, theirs
+
+
+def _split(suite: Suite, options: RunOptions, path: Path) -> str | None:
+    return options.split or (suite.split if path.is_dir() else None)
+
+
+def read_data(
+    suite: Suite,
+    options: RunOptions,
+    path: Path,
+    name: str | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
     """The samples of a suite in a file or directory, with their images if known.
+
+    Args:
+        suite: The suite.
+        options: How it is read.
+        path: The file or directory.
+        name: Name of the data set.
+        columns: In place of the options' own.
 
     Raises:
         DataError: If the data cannot be used.
@@ -81,9 +132,9 @@ def read_data(suite: Suite, options: RunOptions, path: Path, name: str | None = 
     return load(
         path,
         task=suite.task,
-        columns=None if options.completions else options.columns,
+        columns=options.columns if columns is None else columns,
         gold_frame=options.gold_frame,
-        split=options.split or (suite.split if path.is_dir() else None),
+        split=_split(suite, options, path),
         where=options.where,
         image_root=images,
         allow_urls=options.allow_urls,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vlreward.aggregate import Report
+from vlreward.bench.attempts import questions_at
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.run_files import Attempts
 from vlreward.metrics.intervals import Interval
@@ -60,7 +61,7 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
         if parts:
             lines.append("  " + ", ".join(f"{t} {p.acc:.2%} of {p.n}" for t, p in parts))
         if evaluation.several is not None:
-            lines.append("  " + _several(evaluation.several))
+            lines.append("  " + _several(evaluation.several, questions_at(evaluation.samples)))
         if rest:
             lines.append("  " + ", ".join(rest))
         lines.append("  " + ", ".join(how))
@@ -71,12 +72,13 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
         console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
-def _several(found: Attempts) -> str:
+def _several(found: Attempts, at: Mapping[str, int]) -> str:
     """pass@k, maj@k and how far answers to one question differ, in a line."""
     answers = f"{found.most}" if found.fewest == found.most else f"{found.fewest}-{found.most}"
     parts = [f"{found.questions} questions with {answers} answers each"]
-    parts += [f"pass@{k} {value:.2%}" for k, value in found.pass_at.items()]
-    parts += [f"maj@{k} {value:.2%}" for k, value in found.majority_at.items() if k != "1"]
+    over = {k: f" (of {n})" if n < found.questions else "" for k, n in at.items()}
+    parts += [f"pass@{k} {value:.2%}{over[k]}" for k, value in found.pass_at.items()]
+    parts += [f"maj@{k} {value:.2%}{over[k]}" for k, value in found.majority_at.items() if k != "1"]
     parts.append(f"spread {found.spread:.3f}")
     parts.append(f"all right {found.always_right}, none right {found.never_right}")
     return ", ".join(parts)

@@ -103,19 +103,21 @@ def check_data(
     """
     kept = {
         "on_missing": "keep",
-        "on_bad_image": "error",
-        "on_bad_gold": "skip",
         "on_suspicious": "keep",
     }
     try:
-        dataset = load(path, task=task, **{**options, **kept})
+        dataset = load(path, task=task, **{**options, **kept, "on_bad_gold": "skip"})
     except (DataError, FileNotFoundError) as error:
+        if options.get("on_bad_gold") != "skip":  # what training would say, which skips nothing
+            error = next(iter(_errors(lambda: load(path, task=task, **{**options, **kept}))), error)
         return Checked(str(path), _glimpse(path, options), problems=(str(error),))
     origin = dataset.provenance
+    bad, dataset = _bad_images(dataset, family, decode, options)
+    problems = [*_bad_golds(origin, options), *bad]
+    origin = dataset.provenance
     samples = tuple(dataset[i] for i in range(min(SHOWN, len(dataset))))
-    problems = [*_bad_golds(origin, options), *_bad_images(dataset, family, decode, options)]
     if on_suspicious == "error":
-        problems += _raised(lambda: refuse_suspicious(origin))
+        problems += map(str, _errors(lambda: refuse_suspicious(origin)))
     lists = {
         "rows left out": origin.skipped,
         "suspicious rows": origin.suspicious,
@@ -181,6 +183,8 @@ def _facts(
         facts["kept as metadata"] = ", ".join(origin.unread)
     facts["task"] = ", ".join(f"{name} ({count})" for name, count in tasks.items())
     left = f", {origin.filtered} do not fit --where" if origin.filtered else ""
+    for kind, n in Counter(problem.kind for problem in origin.skipped).items():
+        left += f", {n} left out: {kind.replace('_', ' ')}"
     facts["rows"] = f"{origin.rows}, of which {len(dataset)} are samples{left}"
     common = ", ".join(f"{text} ({count})" for text, count in golds.most_common(3))
     facts["golds"] = f"{len(golds)} different, most often {common}"
@@ -222,27 +226,41 @@ def _bad_golds(origin: Provenance, options: dict[str, Any]) -> list[str]:
 
 def _bad_images(
     dataset: Dataset, family: ModelFamily | None, decode: str, options: dict[str, Any]
-) -> list[str]:
+) -> tuple[list[str], Dataset]:
+    """What is wrong with the images, and the samples without those that are skipped on request."""
     from vlreward.training.checks import check_images as look
+    from vlreward.training.checks import with_good_images
 
     path = dataset.provenance.path
     if not any(sample.image for sample in dataset):
-        return []
+        return [], dataset
     if dataset.images is None:
-        return [f"{path}: no image root is known: give --image-root DIR"]
+        return [f"{path}: no image root is known: give --image-root DIR"], dataset
     resizing = (None if family is None else family.resizing()) or _ANY
     missing: Any = options.get("on_missing", "error")
     bad: Any = options.get("on_bad_image", "error")
-    found: list[Dataset] = []
-    problems = _raised(lambda: found.append(check_images(dataset, missing, bad)))
-    if not found:  # look at the images that are there
-        problems += _raised(lambda: found.append(check_images(dataset, "skip", bad)), tell=False)
-    return problems + _raised(lambda: [look(rest, resizing, decode) for rest in found])
+    rest: list[Dataset] = []
+    errors = _errors(lambda: rest.append(check_images(dataset, missing, bad)))
+    if not rest:  # look at the images that are there
+        _errors(lambda: rest.append(check_images(dataset, "skip", bad)))
+    kept = dataset if errors else rest[0]
+    for found in rest:
+        if bad == "skip":
+            good: list[Dataset] = []
+            errors += _errors(
+                lambda found=found, good=good: good.append(
+                    with_good_images(found, resizing, decode)
+                )
+            )
+            kept = good[0] if good and not errors else kept
+        else:
+            errors += _errors(lambda found=found: look(found, resizing, decode))
+    return list(map(str, errors)), kept
 
 
-def _raised(action: Any, *, tell: bool = True) -> list[str]:
+def _errors(action: Any) -> list[DataError | FileNotFoundError]:
     try:
         action()
-    except DataError as error:
-        return [str(error)] if tell else []
+    except (DataError, FileNotFoundError) as error:
+        return [error]
     return []

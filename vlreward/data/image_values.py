@@ -28,7 +28,7 @@ KEPT = "row:"
 """How the name of an image begins that a source of rows keeps itself, as Parquet files do."""
 
 _CELL = "cell:"
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}(?:={1,2}\s*)?\Z")
 _BEGINNINGS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkqA", "TU0AK")
 _PATH_KEYS = ("path", "image", "url", "image_url", "file_name")
 

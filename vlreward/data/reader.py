@@ -187,7 +187,8 @@ class RowReader:
         if self._problems:
             raise self._error(self._problems)
         if not self._kept:
-            why = f"{len(self._skipped)} were skipped, {self._filtered} did not fit --where"
+            parts = ((len(self._skipped), "were skipped"), (self._filtered, "did not fit --where"))
+            why = ", ".join(f"{n} {what}" for n, what in parts if n)
             raise DataError(
                 f"no row of {self._rows} is left: {why}",
                 path=self.path,

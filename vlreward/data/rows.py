@@ -143,6 +143,8 @@ class RowFile:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 message = f"expected annotations in COCO's format: {error}"
                 raise DataError(message, path=self.path) from None
+        elif isinstance(rows, dict) and rows and all(isinstance(r, dict) for r in rows.values()):
+            rows = [{"id": key, **row} for key, row in rows.items()]  # by id, as MathVista's
         if not isinstance(rows, list):
             raise DataError(self._not_a_list(rows), path=self.path)
         if not rows:

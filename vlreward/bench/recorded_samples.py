@@ -1,0 +1,204 @@
+"""Samples of rows of recorded completions: golds, sizes and frames as the rows declare them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vlreward._text import short
+from vlreward.bench.recorded_keys import field_of, gold_of, question_of
+from vlreward.data.errors import DataError
+from vlreward.data.framed import framed, looked_at
+from vlreward.data.images import ImageSource, image_size
+from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
+from vlreward.geometry import Size
+from vlreward.gold_frames import GoldFrame
+from vlreward.tasks import get_task
+from vlreward.types import Gold, Sample
+
+__all__ = ["known_sample", "recorded_sample", "with_frame"]
+
+_TOLERANCE = 2.0  # pixels, as `vlreward.data.load` has it
+
+
+def known_sample(
+    row: Mapping[str, Any], golds: Mapping[str, Sample], columns: Mapping[str, str]
+) -> Sample:
+    """The sample of the data file that a row names.
+
+    Raises:
+        ValueError: If it names none of them.
+    """
+    named = field_of(row, "id", columns)
+    found = golds.get(str(named).strip())
+    if found is None:
+        got = f"none; the keys are {sorted(map(str, row))}" if named is None else repr(named)
+        raise ValueError(
+            f"expected the id of a sample of the data file, such as {next(iter(golds))!r}, got "
+            f"{got}; --columns id=KEY names the key that has it"
+        )
+    return found
+
+
+def recorded_sample(
+    row: Mapping[str, Any],
+    number: int,
+    tasks: tuple[str, ...],
+    columns: Mapping[str, str],
+    declared: GoldFrame | None,
+    suspect: Callable[[str, str], object],
+    images: ImageSource | None,
+) -> Sample:
+    """The sample that a row itself describes.
+
+    Args:
+        row: The row.
+        number: Its number in the file, the id of a row that has none.
+        tasks: The suite's task, and further ones that rows may name.
+        columns: Keys by what is read from them, in place of the usual ones.
+        declared: Frame of the gold's coordinates where nothing beside it says one.
+        suspect: Told what looks wrong about the gold, and which option would fit.
+        images: Where images are, for sizes that the gold needs and the row does not say.
+
+    Raises:
+        ValueError: If gold or sizes are missing or bad.
+    """
+    given_id = field_of(row, "id", columns)
+    gold = gold_of(row, columns)
+    task = _task(row, tasks)
+    if len(tasks) > 1 and "gold" not in columns and gold is row.get("answer"):
+        gold, task = _published(row, given_id, gold, task, tasks)
+    if isinstance(gold, dict) and isinstance(gold.get("task"), str):
+        gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
+    envelope, value = framed(gold, task, declared, suspect)
+    if envelope.gold.task not in tasks:
+        expected = " or ".join(map(repr, tasks))
+        raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
+    envelope.gold.check()
+    size = row.get("image_size") or envelope.image_size
+    if size is None and row.get("width") is not None and row.get("height") is not None:
+        try:
+            size = [float(row["width"]), float(row["height"])]
+        except (TypeError, ValueError):
+            sides = short((row["width"], row["height"]))
+            raise ValueError(f"expected numbers as width and height, got {sides}") from None
+    more = row.get("metadata")
+    image, names = _images(row, columns, envelope.gold.located)
+    input_size = row.get("input_size") or envelope.input_size
+    if size is None and envelope.gold.located:
+        size = _measured(envelope.gold, Frame.ORIGINAL_PX, input_size, image, images)
+    sample = Sample(
+        id=str(number if given_id is None else given_id).strip(),
+        question=question_of(row, columns),
+        expression=row.get("expression") or row.get("normal_caption"),
+        gold=envelope.gold,
+        image=image,
+        images=() if image is None else names,  # without one no image is the one asked about
+        image_size=size,
+        input_size=input_size,
+        frame=row.get("frame") or envelope.frame,
+        axis_order=row.get("axis_order") or envelope.axis_order,
+        metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
+    )
+    looked_at(sample.gold, value, sample.image_size, _TOLERANCE, suspect)
+    return sample
+
+
+def _published(
+    row: Mapping[str, Any], given_id: Any, gold: Any, task: str, tasks: tuple[str, ...]
+) -> tuple[Any, str]:
+    """Gold and task of a row of a suite of several tasks, as the schema of its data reads them."""
+    whole = {"pid": given_id, "image": None, **row}
+    for schema in get_task(tasks[0]).schemas:
+        if all(key in whole for key in schema.keys) and schema.fits(whole):
+            fields = schema.read(whole)
+            if fields.task in tasks:
+                return fields.gold, fields.task
+    return gold, task
+
+
+def _images(
+    row: Mapping[str, Any], columns: Mapping[str, str], located: bool
+) -> tuple[str | None, tuple[str, ...]]:
+    """The names of the image that the gold lies in, and of all where there are several.
+
+    Images of which the row has only the bytes have no name.
+    """
+    value = field_of(row, "image", columns)
+    found = [i.get("path") if isinstance(i, dict) else i for i in _listed(value)]
+    names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
+    if len(names) < len(found) or not names:
+        return None, ()
+    index = row.get("image_index", None if located and len(names) > 1 else 0)
+    image = names[index] if type(index) is int and 0 <= index < len(names) else None
+    return image, names if len(names) > 1 else ()
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _task(row: Mapping[str, Any], tasks: tuple[str, ...]) -> str:
+    """Which task a bare gold is of: the one that the row names, if it is one of these."""
+    named = row.get("task")
+    return named if named in tasks else tasks[0]
+
+
+def with_frame(
+    sample: Sample,
+    frame: Frame | None,
+    family: ModelFamily | None,
+    axis_order: AxisOrder | None,
+    images: ImageSource | None,
+) -> Sample:
+    """The sample with the frame, axis order and input size of its answer.
+
+    What the sample declares itself wins over the options, and these over the family.
+
+    Raises:
+        ValueError: If a size is missing; names the remedy.
+    """
+    used = sample.frame or frame or Frame.ORIGINAL_PX
+    if sample.image_size is None:
+        size = _measured(sample.gold, used, sample.input_size, sample.image, images)
+        sample = sample.model_copy(update={"image_size": size})
+    input_size: Size | None = sample.input_size
+    if input_size is None and family is not None and sample.image_size is not None:
+        input_size = family.input_size(sample.image_size)
+    try:
+        used.check_sizes(sample.image_size, input_size)
+    except MissingSizeError as error:
+        raise ValueError(f"{error}: the row does not say it, give --family") from None
+    order = sample.axis_order or axis_order or (family.axis_order if family else None)
+    return sample.model_copy(update={"frame": used, "input_size": input_size, "axis_order": order})
+
+
+def _measured(
+    gold: Gold,
+    used: Frame,
+    input_size: Any,
+    image: str | None,
+    images: ImageSource | None,
+) -> Size | None:
+    """The size of an image that a frame needs; None where none needs it.
+
+    Raises:
+        ValueError: If it cannot be had; names the remedy.
+    """
+    try:
+        used.check_sizes(None, input_size)
+        gold.target(None, input_size)
+    except MissingSizeError as error:
+        if error.missing != "image_size":
+            return None
+        missing = str(error)
+    else:
+        return None
+    if image is None or images is None:
+        raise ValueError(
+            f"{missing}: give width and height in the row, or the image's name and --image-root"
+        )
+    try:
+        return image_size(images.source(image))
+    except (DataError, OSError) as error:
+        raise ValueError(f"{missing}, and its image cannot be read: {error}") from None
