@@ -15,7 +15,16 @@ from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 
-__all__ = ["BESIDE", "GoldFrame", "Layout", "as_corners", "beside", "image_index", "suspicion"]
+__all__ = [
+    "BESIDE",
+    "COCO_KEYS",
+    "GoldFrame",
+    "Layout",
+    "as_corners",
+    "beside",
+    "image_index",
+    "suspicion",
+]
 
 Layout = Literal["xyxy", "xywh", "cxcywh", "yxyx"]
 """What four numbers of a box are: corners, corner and size, centre and size, corners y first."""
@@ -31,6 +40,13 @@ _FRAME_KEYS = ("frame", "bbox_type")
 _INDEX_KEYS = ("image_index", "image_id")
 BESIDE = (*_FRAME_KEYS, *_INDEX_KEYS)
 """Keys beside the boxes of a gold that say where they are."""
+COCO_KEYS = ("iscrowd", "area", "category_id")
+"""Keys of COCO's annotations, beside which `bbox` is x, y, width, height."""
+_NO_BOXES = frozenset((
+    *COCO_KEYS, *BESIDE, "label", "labels", "Label", "category", "categories", "category_name",
+    "name", "class", "ref", "id", "score", "confidence", "Confidence", "segmentation",
+))  # fmt: skip
+"""Keys under which four numbers are something else than a box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +91,30 @@ def beside(value: Any) -> GoldFrame | None:
 
     Raises:
         OptionError: If it names no frame.
+        ValueError: If boxes of one gold name several, or only some of them name one.
     """
     found = _key(value, _FRAME_KEYS)
-    return None if found is None else GoldFrame.parse(found)
+    return None if found is None else GoldFrame.parse(_only_one(found, "frame"))
 
 
-def as_corners(value: Any, gold_frame: GoldFrame) -> Any:
+def as_corners(value: Any, gold_frame: GoldFrame, *, nearest: bool = False) -> Any:
     """A gold with its boxes as corners x1, y1, x2, y2.
+
+    A `bbox` beside COCO's keys is x, y, width, height whatever is declared elsewhere; with its
+    corners it becomes `bbox_2d`, so that nobody converts it again.
+
+    Args:
+        value: The gold as a Python value.
+        gold_frame: What is declared of its boxes.
+        nearest: Whether that stands beside the boxes, where another layout than corners wins over
+            COCO's.
 
     Example:
         >>> as_corners({"bbox": [10, 20, 5, 5]}, GoldFrame.parse("xywh"))
         {'bbox': [10, 20, 15, 25]}
     """
-    if gold_frame.layout == "xyxy":
-        return value
-    return _relaid(value, _CORNERS[gold_frame.layout])
+    own = gold_frame.layout if nearest and gold_frame.layout != "xyxy" else "xywh"
+    return _relaid(value, _CORNERS[gold_frame.layout], _CORNERS[own])
 
 
 def image_index(value: Any) -> Any:
@@ -98,26 +123,34 @@ def image_index(value: Any) -> Any:
     Raises:
         ValueError: If its boxes lie in several images.
     """
-    found = _key(value, _INDEX_KEYS)
-    if isinstance(found, (list, tuple)):
-        if len(set(map(str, found))) > 1:
-            raise ValueError(f"expected all boxes in one image, got the images {list(found)!r:.80}")
-        found = found[0] if found else None
-    return found
+    return _only_one(_key(value, _INDEX_KEYS), "image")
+
+
+def _only_one(found: Any, what: str) -> Any:
+    """What a key says, also where it says it once for each box."""
+    if not isinstance(found, (list, tuple)):
+        return found
+    if len(set(map(str, found))) > 1:
+        raise ValueError(f"expected all boxes in one {what}, got the {what}s {list(found)!r:.80}")
+    return found[0] if found else None
 
 
 def _key(value: Any, keys: Sequence[str]) -> Any:
+    """What the first of the keys says, of the gold or in its objects one by one."""
     if isinstance(value, Mapping):
-        inner = value.get("objects")
-        for fields in (value, inner if isinstance(inner, Mapping) else {}):
-            for key in keys:
-                if fields.get(key) is not None and not _is_coco(fields):
-                    return fields[key]
+        for key in keys:
+            # COCO's `image_id` is a number of its file.
+            if value.get(key) is not None and not (key == "image_id" and _is_coco(value)):
+                return value[key]
+        return _key(value.get("objects"), keys)
+    if isinstance(value, (list, tuple)):
+        said = [_key(item, keys) for item in value if isinstance(item, Mapping)]
+        return said if any(item is not None for item in said) else None
     return None
 
 
 def _is_coco(fields: Mapping[str, Any]) -> bool:
-    return any(key in fields for key in ("iscrowd", "area", "category_id"))
+    return any(key in fields for key in COCO_KEYS)
 
 
 def _four(value: Any) -> bool:
@@ -128,25 +161,41 @@ def _four(value: Any) -> bool:
     )
 
 
-def _relaid(value: Any, corners: Callable[..., list[float]]) -> Any:
+_Corners = Callable[..., list[float]]
+
+
+def _relaid(value: Any, corners: _Corners, own: _Corners) -> Any:
+    """Boxes as corners, by `own` those that COCO's keys declare."""
     if _four(value):
         return corners(*value)
     if isinstance(value, Mapping):
-        return {key: _relaid(inner, corners) for key, inner in value.items()}
+        made = {}
+        for key, inner in value.items():
+            if key == "bbox" and _is_coco(value) and "bbox_2d" not in value and _holds_box(inner):
+                made["bbox_2d"] = _relaid(inner, own, own)
+            else:
+                made[key] = inner if key in _NO_BOXES else _relaid(inner, corners, own)
+        return made
     if isinstance(value, (list, tuple)):
-        return [_relaid(inner, corners) for inner in value]
+        return [_relaid(inner, corners, own) for inner in value]
     return value
 
 
-def _boxes(value: Any) -> Iterator[Sequence[float]]:
+def _holds_box(value: Any) -> bool:
+    return _four(value) or (isinstance(value, (list, tuple)) and bool(value) and _four(value[0]))
+
+
+def _boxes(value: Any, known: bool = False) -> Iterator[tuple[Sequence[float], bool]]:
+    """Each box, and whether keys beside it declare its layout."""
     if _four(value):
-        yield value
+        yield value, known
     elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _boxes(inner)
+        for key, inner in value.items():
+            if key not in _NO_BOXES:
+                yield from _boxes(inner, known or _is_coco(value))
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from _boxes(inner)
+            yield from _boxes(inner, known)
 
 
 def suspicion(
@@ -167,7 +216,8 @@ def suspicion(
         >>> suspicion([0.1, 0.2, 0.5, 0.6], Frame.ORIGINAL_PX, None, 2)
         ('the gold box [0.1, 0.2, 0.5, 0.6] lies within 0..1', '--gold-frame norm1')
     """
-    boxes = [list(map(float, box)) for box in _boxes(value)]
+    found = [(list(map(float, box)), known) for box, known in _boxes(value)]
+    boxes = [box for box, _ in found]
     if not boxes or not all(math.isfinite(v) for box in boxes for v in box):
         return None
     extent = frame.extent(image_size)
@@ -178,12 +228,12 @@ def suspicion(
     room = tolerance
     if extent is not None and image_size is not None:
         room = tolerance * max(extent) / max(image_size)
-    for box in boxes:
+    for box, known in found:
         x1, y1, x2, y2 = box
         if x2 <= x1 or y2 <= y1:
             fits = min(box) >= 0 and x2 > 0 and y2 > 0
             inside = extent is None or (x1 + x2 <= extent[0] + room and y1 + y2 <= extent[1] + room)
-            if fits and inside:
+            if fits and inside and not known:
                 named = f"--gold-frame {frame.value}:xywh"
                 return f"the gold box {_shown(box)} looks like x, y, width, height", named
             continue

@@ -59,6 +59,8 @@ class Envelope(BaseModel):
     """Frame of predicted coordinates, if declared."""
     axis_order: AxisOrder | None = None
     """Which coordinate of a predicted pair comes first, if declared."""
+    image_index: int | None = Field(default=None, ge=0)
+    """Which of several images of its row the gold lies in, from 0."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """What else the data says of the row."""
 
@@ -78,12 +80,14 @@ def pack(sample: Sample) -> str:
         >>> pack(Sample(id="1", gold=OtherGold(task="colour", value="red")))
         '{"vlreward":1,"gold":{"task":"colour","value":"red"}}'
     """
+    several = sample.gold.located and sample.image in sample.images
     envelope = Envelope(
         gold=sample.gold,
         image_size=sample.image_size,
         input_size=sample.input_size,
         frame=sample.frame,
         axis_order=sample.axis_order,
+        image_index=sample.images.index(sample.image or "") if several else None,
         metadata=sample.metadata,
     )
     said = {name for name, value in envelope if value is not None and value != {}}

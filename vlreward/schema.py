@@ -9,10 +9,12 @@ from typing import Any
 from vlreward._text import short
 
 __all__ = [
+    "OPTION_KEYS",
     "SENTENCE",
     "Fields",
     "Schema",
     "expression_in",
+    "has_options",
     "rest_of",
     "row_id",
     "row_size",
@@ -22,6 +24,8 @@ __all__ = [
 
 SENTENCE = "Please provide the bounding box coordinate of the region this sentence describes: "
 """What stands before the expression in the `problem` of the processed RefCOCO files."""
+OPTION_KEYS = ("options", "choices")
+"""Keys under which the options of a question stand."""
 
 
 @dataclass(slots=True)
@@ -123,6 +127,11 @@ def _whole(value: Any) -> Any:
     """A whole number that is written as a text, as a number."""
     digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10
     return int(value) if digits else value
+
+
+def has_options(row: Any) -> bool:
+    """Whether a row, or a gold, has the options of a question."""
+    return isinstance(row, Mapping) and any(row.get(key) for key in OPTION_KEYS)
 
 
 def expression_in(question: str) -> str | None:

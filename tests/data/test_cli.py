@@ -73,7 +73,7 @@ def test_a_check_says_what_training_would_read(boxes: Path) -> None:
         "  rows: 10, of which 10 are samples",
         "  golds: 1 different, most often [10, 20, 50, 60] (10)",
         "  images: 1 different; sizes: 10 known",
-        "  frame of golds: original_px, or as a row says beside its gold",
+        "  frame of golds: original_px (10)",
         "  frame of answers: input_px",
         "    question: Where is <0>?",
         "    image: a.png of 100 x 80",

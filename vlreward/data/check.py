@@ -60,12 +60,19 @@ class Checked:
 
 def sample_facts(sample: Sample) -> dict[str, str]:
     """A sample for a person."""
-    facts = {"question": one_line(sample.question, 160), "gold": one_line(sample.gold.text(), 120)}
+    gold = one_line(sample.gold.text(), 120) + (f" in {frame}" if (frame := _frame(sample)) else "")
+    facts = {"question": one_line(sample.question, 160), "gold": gold}
     names = sample.images or ((sample.image,) if sample.image else ())
     if names:
         size = "" if sample.image_size is None else " of {:g} x {:g}".format(*sample.image_size)
         facts["image"] = one_line(", ".join(names), 120) + size
     return facts
+
+
+def _frame(sample: Sample) -> str | None:
+    """Frame of a gold that lies in the image."""
+    frame = getattr(sample.gold, "frame", None) if sample.gold.located else None
+    return frame.value if isinstance(frame, Frame) else None
 
 
 def check_data(
@@ -151,6 +158,7 @@ def _facts(
     tasks: Counter[str] = Counter()
     golds: Counter[str] = Counter()
     frames: Counter[str] = Counter()
+    gold_frames: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     images: set[str] = set()
     located = False
@@ -158,6 +166,8 @@ def _facts(
         tasks[sample.task] += 1
         golds[one_line(sample.gold.text(), 40)] += 1
         located = located or sample.gold.located
+        if (own := _frame(sample)) is not None:
+            gold_frames[own] += 1
         if sample.frame is not None:
             frames[sample.frame.value] += 1
         sizes["known" if sample.image_size else "unknown"] += 1
@@ -182,8 +192,10 @@ def _facts(
         f"{count} {name}" for name, count in sizes.items()
     )
     if located:
-        declared = None if gold_frame is None else str(gold_frame)
-        facts["frame of golds"] = declared or "original_px, or as a row says beside its gold"
+        if gold_frames:
+            found = ", ".join(f"{name} ({count})" for name, count in gold_frames.most_common())
+            declared = "" if gold_frame is None else f"; --gold-frame {gold_frame} where rows do "
+            facts["frame of golds"] = found + (declared and f"{declared}not say")
         facts["frame of answers"] = _answers(family, frame, axis_order, frames)
     if origin.remarks:
         facts["remarkable"] = "; ".join(origin.remarks)

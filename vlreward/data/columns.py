@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,7 +88,7 @@ def mapped(columns: Mapping[str, str], base: Schema | None) -> Schema:
             "since the rows fit no known schema"
         )
 
-    read = _Mapped(dict(columns), None if base is None else base.read)
+    read = _Mapped(dict(columns), base)
     if base is not None:
         return replace(base, read=read, columns={**base.columns, **columns})
     at_top = {column: None for name, column in columns.items() if name in ("gold", "question")}
@@ -99,10 +99,22 @@ def mapped(columns: Mapping[str, str], base: Schema | None) -> Schema:
 @dataclass(frozen=True, slots=True)
 class _Mapped:
     columns: Mapping[str, str]
-    base: Callable[[Mapping[str, Any]], Fields] | None
+    base: Schema | None
 
     def __call__(self, row: Mapping[str, Any]) -> Fields:
-        return fields_by(row, self.columns, None if self.base is None else self.base(row))
+        if self.base is None:
+            return fields_by(row, self.columns)
+        read = self.base.read(row)
+        before = read.metadata or {}
+        # A column in whose place another one is read is one that nothing is read from.
+        replaced = {
+            column: row[column]
+            for name, column in self.base.columns.items()
+            if name in self.columns and column in row
+        }
+        fields = fields_by(row, self.columns, read)
+        fields.metadata = _rest({**replaced, **before}, set(self.columns.values()))
+        return fields
 
 
 def fields_by(

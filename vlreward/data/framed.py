@@ -41,7 +41,8 @@ def framed(
     value = literal(untagged(value))
     said = beside(value)
     frame = said or declared
-    corners = value if frame is None else as_corners(value, frame)
+    layout = frame or GoldFrame(Frame.ORIGINAL_PX)
+    corners = as_corners(value, layout, nearest=said is not None)
     try:
         envelope = unpack(corners if said is None else value, task)
     except ValueError as error:

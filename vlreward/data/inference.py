@@ -9,7 +9,7 @@ from vlreward._text import short
 from vlreward.data.errors import BadRow, DataError, RowProblem
 from vlreward.data.rows import RawRow
 from vlreward.golds import claimant, is_envelope
-from vlreward.schema import Fields, Schema
+from vlreward.schema import OPTION_KEYS, Fields, Schema, has_options
 from vlreward.tasks import TASKS
 
 __all__ = ["PACKED", "fields_of", "task_of_rows"]
@@ -53,7 +53,11 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
     first_of: dict[str, RawRow] = {}
     for raw in rows:
         try:
-            kind = claimant(fields_of(raw, schema).gold, typed=schema.typed)
+            gold = fields_of(raw, schema).gold
+            kind = claimant(gold, typed=schema.typed)
+            if kind is None and has_options(raw.value):  # a letter, and what it stands for
+                options = {key: raw.value[key] for key in OPTION_KEYS if raw.value.get(key)}
+                kind = claimant({"answer": gold, **options}, typed=schema.typed)
         except ValueError:
             continue  # the row is reported when it is read
         if kind is not None:
@@ -71,6 +75,7 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
         )
     raise DataError(
         "cannot tell the task: no gold is surely of one task (a whole number as text, for example, "
-        f"could be a count or an expression). Name it with --task, one of {', '.join(TASKS)}",
+        "could be a count or an expression, a letter an option or an expression). "
+        f"Name it with --task, one of {', '.join(TASKS)}",
         path=path,
     )

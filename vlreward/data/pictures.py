@@ -14,6 +14,7 @@ from vlreward.data.rows import RawRow
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.gold_frames import image_index
+from vlreward.golds import Envelope
 from vlreward.schema import Fields
 from vlreward.types import Gold
 
@@ -41,7 +42,7 @@ class Pictures:
         return self.images if self._kinds else None
 
     def named(
-        self, raw: RawRow, fields: Fields, value: Any, gold: Gold
+        self, raw: RawRow, fields: Fields, value: Any, envelope: Envelope
     ) -> tuple[tuple[str, ...], str | None]:
         """The names of the row's images, and of the one that the gold lies in.
 
@@ -49,7 +50,7 @@ class Pictures:
             raw: The row.
             fields: What was read of it.
             value: The gold as the row writes it; None in an envelope.
-            gold: The gold.
+            envelope: The gold; an envelope that was packed knows the image of its gold.
 
         Raises:
             BadRow: If there is no image where one is named, or nothing says which one is meant.
@@ -57,6 +58,7 @@ class Pictures:
         try:
             names = tuple(image_names(fields.image, raw.number))
             index = fields.image_index
+            index = index if envelope.image_index is None else envelope.image_index
             if index is None and value is not None:
                 index = image_index(value)
         except ValueError as error:
@@ -75,7 +77,7 @@ class Pictures:
         if not names:
             return (), None
         if index is None:
-            if len(names) > 1 and gold.located:
+            if len(names) > 1 and envelope.gold.located:
                 raise BadRow(
                     f"expected 'image_index', which of the {len(names)} images the gold lies in, "
                     "from 0: beside the box, as a column, or --columns image_index=COLUMN"

@@ -111,7 +111,9 @@ class RowReader:
                 task = typed = claimant(gold, typed=True)
                 if task is None:
                     raise BadRow(
-                        f"gold: expected a whole number or a text, got {short(gold)}", "bad_gold"
+                        f"gold: expected a whole number or a text that is surely of one task, got "
+                        f"{short(gold)}; name the task with --task",
+                        "bad_gold",
                     )
             except BadRow as bad:
                 raise self._error([_problem(first, bad)]) from None
@@ -199,13 +201,14 @@ class RowReader:
         if typed and (kind := claimant(fields.gold, typed=True)) != task:
             raise BadRow(
                 f"mixed types: expected a gold for {task} as in the first row, got "
-                f"{short(fields.gold)}, which is for {kind}; name the task to accept both",
+                f"{short(fields.gold)}, which is for {kind or 'several'}; name the task to accept "
+                "both",
                 "bad_gold",
             )
         envelope, value = self._gold(raw, fields, task)
         gold = envelope.gold
         assert self._pictures is not None
-        images, image = self._pictures.named(raw, fields, value, gold)
+        images, image = self._pictures.named(raw, fields, value, envelope)
         sample_id = f"{self.name}/{raw.number}" if fields.id is None else fields.id.strip()
         before = self._row_of_id.setdefault(sample_id, raw.number)
         if before != raw.number:

@@ -17,6 +17,7 @@ from vlreward.golds import literal
 from vlreward.parsers.choice import Choice, ChoiceParser, plain_option
 from vlreward.parsers.tags import excerpt
 from vlreward.prompts import PromptTemplate
+from vlreward.schema import OPTION_KEYS, has_options
 from vlreward.task import FORMAT, AnswerTerm, Recipe, TaskSpec
 from vlreward.tasks.choice_schemas import CHOICE_SCHEMAS
 from vlreward.types import FailureCode, Gold, ParseFailure, Row, Sample
@@ -27,7 +28,6 @@ _LETTERS = re.compile(r"\(?[A-Z]\)?\.?(?:\s*,\s*\(?[A-Z]\)?)*\Z")
 _RUN = re.compile(r"[A-Z]{2,10}\Z")
 _PREFIX = re.compile(r"\(?([A-Z])[.):]\s*")
 _ANSWER_KEYS = ("letters", "answer", "letter", "solution", "gt_answer")
-_OPTION_KEYS = ("options", "choices")
 _MOST = len(string.ascii_uppercase)
 
 
@@ -76,7 +76,7 @@ class ChoiceGold(Gold):
         value = literal(value)
         options = None
         if isinstance(value, dict):
-            listed = next((value[key] for key in _OPTION_KEYS if value.get(key)), None)
+            listed = next((value[key] for key in OPTION_KEYS if value.get(key)), None)
             found = [key for key in _ANSWER_KEYS if value.get(key) is not None]
             if len(found) != 1:
                 raise ValueError(
@@ -100,6 +100,12 @@ class ChoiceGold(Gold):
             f"expected a letter, or the content of one of the options {short(options or (), 80)}, "
             f"got {short(value, 80)}"
         )
+
+    @classmethod
+    def claims(cls, value: Any, *, typed: bool) -> bool:
+        """An answer beside its options."""
+        value = literal(value) if isinstance(value, str) and value.startswith("{") else value
+        return has_options(value) and any(value.get(key) is not None for key in _ANSWER_KEYS)
 
     def target(self, image_size: Size | None, input_size: Size | None) -> ChoiceTarget:
         """The letters and the options."""

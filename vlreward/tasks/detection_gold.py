@@ -177,8 +177,8 @@ def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The objects of lists side by side; of one object, itself; of `{"bbox_2d": null}`, none."""
     if any(key in value and value[key] is None for key in _BOX_KEYS):
         return
-    boxes = next((value[key] for key in ("boxes", *_BOX_KEYS) if key in value), None)
-    if boxes is None:
+    at = next((key for key in ("boxes", *_BOX_KEYS) if key in value), None)
+    if at is None or (boxes := value[at]) is None:
         raise ValueError(
             f"expected boxes under one of {', '.join(('boxes', *_BOX_KEYS))}, got "
             f"{short(value, 120)}"
@@ -187,11 +187,16 @@ def _side_by_side(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if isinstance(boxes, (list, tuple)) and boxes and isinstance(boxes[0], (int, float)):
         boxes, labels = [boxes], labels if labels is None else [labels]
     only(value, "boxes", "labels", "objects", *_BOX_KEYS)
+    if not labels and "ref" in value and len(boxes):
+        labels = None  # ms-swift: boxes without names
+    elif "ref" in value and labels is value["ref"] and len(labels) == 1:
+        labels = [*labels] * len(boxes)  # ms-swift: one name for all boxes
     coco = {key: True for key in COCO_KEYS if key in value}
+    at = "bbox" if at == "bbox" else "bbox_2d"
     if labels is not None and (isinstance(labels, str) or len(labels) != len(boxes)):
         raise ValueError(f"expected a label for each box, got {short(value, 120)}")
     for i, box in enumerate(boxes):
-        yield {"bbox": box, **coco, **({} if labels is None else {"label": labels[i]})}
+        yield {at: box, **coco, **({} if labels is None else {"label": labels[i]})}
 
 
 def _pair(item: Any) -> tuple[Any, str | None]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vlreward.gold_frames import image_index
 from vlreward.schema import Fields, Schema, rest_of, row_id, row_size
 from vlreward.turns import read_chat, shown_question, with_names
 
 __all__ = ["DETECTION_SCHEMAS"]
+
+_BOX = "<bbox>"
+"""What stands for a box in ms-swift's texts."""
 
 
 def _read_coco(row: Mapping[str, Any]) -> Fields:
@@ -26,17 +30,30 @@ def _read_coco(row: Mapping[str, Any]) -> Fields:
 
 
 def _read_swift(row: Mapping[str, Any]) -> Fields:
-    """ms-swift: the question is the user's message, where `<ref-object>` stands for a name."""
+    """ms-swift: the question is the user's message, where `<ref-object>` stands for a name.
+
+    The boxes lie in the first image where `image_id` does not say otherwise.
+    """
     chat, objects = read_chat(row["messages"]), row["objects"]
+    if _BOX in chat.question:
+        raise ValueError(
+            f"'objects': the question has the box ({_BOX} in the user's message), so it is no "
+            "gold: give the gold in a column 'solution', or name its column with "
+            "--columns gold=COLUMN,question=messages,image=images"
+        )
+    index = row.get("image_index")
+    index = image_index({"objects": objects}) if index is None else index
     question = with_names(shown_question(chat.question, row["images"]), objects)
     return Fields(
         gold={"objects": objects},
         question=question.strip(),
         image=row["images"],
-        image_index=row.get("image_index"),
+        image_index=0 if index is None else index,
         id=row_id(row),
         image_size=row_size(row),
-        metadata=rest_of(row, "id", "images", "messages", "objects", "width", "height"),
+        metadata=rest_of(
+            row, "id", "images", "messages", "objects", "width", "height", "image_index"
+        ),
     )
 
 

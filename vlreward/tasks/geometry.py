@@ -19,6 +19,7 @@ from vlreward.types import Gold
 __all__ = ["GEOMETRY", "MathGold"]
 
 _WHOLE = re.compile(r"\d{1,18}\Z", re.ASCII)
+_LETTERS = re.compile(r"\(?[A-Z]\)?\.?(?:\s*,\s*\(?[A-Z]\)?)*\Z")
 
 
 class MathGold(Gold):
@@ -51,8 +52,9 @@ class MathGold(Gold):
 
     @classmethod
     def claims(cls, value: Any, *, typed: bool) -> bool:
-        """Texts that are no list, no object, and (unless numbers are typed) no whole number."""
-        if not isinstance(value, str):
+        """Texts that are no list, no object, no letter of an option, and (unless numbers are
+        typed) no whole number."""
+        if not isinstance(value, str) or _LETTERS.match(value.strip()):
             return False
         if typed:
             return True

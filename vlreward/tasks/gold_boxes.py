@@ -8,7 +8,7 @@ from typing import Any
 from vlreward._text import short
 from vlreward.frames import Frame, convert
 from vlreward.geometry import Box, Size
-from vlreward.gold_frames import BESIDE, as_corners, beside
+from vlreward.gold_frames import BESIDE, COCO_KEYS, GoldFrame, as_corners, beside
 
 __all__ = [
     "COCO_KEYS",
@@ -22,8 +22,6 @@ __all__ = [
 
 LABEL_KEYS = ("label", "Label", "category_name", "category", "name", "class", "ref")
 """Keys that name what a box holds, the first one wins."""
-COCO_KEYS = ("iscrowd", "area", "category_id")
-"""Keys of COCO's annotations, beside which `bbox` is x, y, width, height."""
 _REMARKS = (
     *LABEL_KEYS, *COCO_KEYS, *BESIDE, "id", "caption", "description", "expression", "text", "score",
     "confidence", "Confidence", "segmentation", "task",
@@ -50,7 +48,9 @@ def framed(value: Any) -> tuple[Any, dict[str, Frame]]:
         ValueError: If what stands there names no frame.
     """
     said = beside(value)
-    return (value, {}) if said is None else (as_corners(value, said), {"frame": said.frame})
+    if said is None:
+        return value, {}
+    return as_corners(value, said, nearest=True), {"frame": said.frame}
 
 
 def coco_corners(value: Mapping[str, Any], key: str) -> Any:
@@ -62,10 +62,10 @@ def coco_corners(value: Mapping[str, Any], key: str) -> Any:
     box = value[key]
     if key != "bbox" or not any(k in value for k in COCO_KEYS):
         return box
-    if not isinstance(box, (list, tuple)) or len(box) != 4:
+    made = as_corners(value, GoldFrame(Frame.ORIGINAL_PX))
+    if "bbox_2d" not in made:
         raise ValueError(f"expected COCO's (x, y, width, height), got {short(box, 120)}")
-    x, y, width, height = box
-    return (x, y, x + width, y + height)
+    return made["bbox_2d"]
 
 
 def leaves_image(box: Box, frame: Frame, image_size: Size, tolerance: float) -> str | None:

@@ -25,6 +25,9 @@ from vlreward.types import FailureCode, Gold, ParseFailure, Row, Sample
 __all__ = ["POINTING", "PointGold", "PointJudge"]
 
 _KEYS = ("box", "bbox", "bbox_2d", "polygon", "point", "point_2d")
+_RADIUS = 14.0
+"""Pixels around a point of ms-swift's objects, which have no radius: half of what one token of an
+image covers."""
 
 
 class PointGold(Gold):
@@ -77,12 +80,16 @@ class PointGold(Gold):
 
         Four numbers (x1, y1, x2, y2); a list of three or more vertices [x, y]; or an object with
         `box` (`bbox`, `bbox_2d`), `polygon`, or `point` (`point_2d`) and `radius`, beside which
-        `frame` may name another frame.
+        `frame` may name another frame; or ms-swift's `objects` with one box, or with one point
+        of two numbers, which is a disc of 14 pixels unless `radius` stands beside it.
 
         Raises:
             ValueError: If it is none of these.
         """
-        value, frame = framed(literal(value))
+        value = literal(value)
+        if isinstance(value, dict) and isinstance(value.get("objects"), dict):
+            value = _of_objects({**value, **value["objects"]})
+        value, frame = framed(value)
         if isinstance(value, dict):
             found = [key for key in _KEYS if value.get(key) is not None]
             if len(found) != 1:
@@ -157,6 +164,20 @@ class PointGold(Gold):
         x, y = _scale(frame, image_size, input_size)
         numbers = [px / x, py / y]
         return str([round(v) for v in numbers] if whole_numbers else numbers)
+
+
+def _of_objects(value: dict[str, Any]) -> dict[str, Any]:
+    """The only box or point of ms-swift's objects."""
+    key = next((key for key in ("bbox", "bbox_2d") if key in value), None)
+    listed = value.get(key) if key else None
+    if isinstance(listed, (list, tuple)) and len(listed) == 1:
+        listed = listed[0]
+    if not isinstance(listed, (list, tuple)) or len(listed) not in (2, 4):
+        raise ValueError(f"expected one box or point in 'objects', got {short(value, 120)}")
+    rest = {k: v for k, v in value.items() if k not in (key, "objects")}
+    if len(listed) == 4:
+        return {**rest, str(key): listed}
+    return {"radius": _RADIUS, **rest, "point": listed}
 
 
 def _scale(frame: Frame, image_size: Size | None, input_size: Size | None) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from vlreward.schema import (
     Fields,
     Schema,
     expression_in,
+    has_options,
     rest_of,
     row_id,
     row_size,
@@ -63,7 +64,7 @@ class BoxGold(Gold):
         if isinstance(value, (list, tuple)) and len(value) == 1:
             value = value[0]  # a list of one detection
         if isinstance(value, dict) and isinstance(value.get("objects"), dict):
-            value = value["objects"]
+            value = {k: v for k, v in {**value, **value["objects"]}.items() if k != "objects"}
         value, frame = framed(value)
         if isinstance(value, dict):
             found = [key for key in _KEYS if key in value]
@@ -92,7 +93,7 @@ class BoxGold(Gold):
         if isinstance(value, (list, tuple)) and isinstance(value[0], dict):
             # One detection of several tasks' files, unless nothing but a box stands there.
             return len(value[0]) == 1 and "Position" not in value[0]
-        return isinstance(value, (list, tuple, dict))
+        return isinstance(value, (list, tuple, dict)) and not has_options(value)
 
     def target(self, image_size: Size | None, input_size: Size | None) -> Box:
         """The box in pixels of the original image."""
