@@ -37,11 +37,15 @@ def gold_remedy(golds: Sequence[tuple[Problem, Observation]]) -> str:
     problems = {problem for problem, _ in golds}
     if problems == {"ratio"}:
         return (
-            "they look like ratios: give each gold a frame, e.g. {'box': [...], 'frame': 'norm1'}"
+            "they look like ratios: give each gold a frame, e.g. {'box': [...], 'frame': 'norm1'}, "
+            "or read all of them with --gold-frame norm1"
         )
     if "outside" in problems:
         most = max(max(o.gold) for _, o in golds if o.gold is not None)
         if most <= 1000:
-            return "they fit 0 to 1000: give each gold a frame, e.g. 'frame': 'norm1000'"
+            return (
+                "they fit 0 to 1000: give each gold a frame, e.g. 'frame': 'norm1000', or read all "
+                "of them with --gold-frame norm1000"
+            )
         return "they are pixels of another image: of the resized one, or of another file"
     return ""
