@@ -61,7 +61,7 @@ def shared_ends(texts: Sequence[str]) -> tuple[int, int] | None:
 
     Example:
         >>> shared_ends(["Where is the region: a cat.", "Where is the region: a dog."])
-        (21, 0)
+        (23, 0)
     """
     different = set(texts)
     if len(different) < 2:
