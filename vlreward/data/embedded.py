@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 from vlreward.data.errors import MissingImagesError
 from vlreward.data.image_values import KEPT
+from vlreward.data.rows import RawRow
 
-__all__ = ["Records", "cells_of", "image_columns", "kept_image", "named"]
+__all__ = ["Records", "cells_of", "image_columns", "kept_image", "named", "numbered_rows"]
 
 
 class Records(Protocol):
@@ -62,6 +66,27 @@ def cells_of(column: Any, kept: bool | None = None) -> list[Any]:
         there = column.field("bytes").is_valid().to_pylist()
     paths = column.field("path").to_pylist() if "path" in names else [None] * len(column)
     return list(zip(there, paths))
+
+
+def numbered_rows(
+    batches: Iterable[tuple[list[dict[str, Any]], dict[str, list[Any]]]], lacking: set[str]
+) -> Generator[RawRow, None, str]:
+    """Rows with a name in place of each image; at the end, the digest of what else they hold.
+
+    Args:
+        batches: Rows without their columns of images, and the cells of those (`cells_of`).
+        lacking: Takes the names of images that have neither bytes nor a path.
+    """
+    digest = hashlib.sha256()
+    number = 0
+    for plain, cells in batches:
+        for index, row in enumerate(plain):
+            digest.update(json.dumps(row, sort_keys=True, default=str).encode())
+            for column, found in cells.items():
+                row[column] = named(found[index], f"{KEPT}{number}:{column}", lacking)
+            number += 1
+            yield RawRow(number, row)
+    return digest.hexdigest()
 
 
 def named(cell: Any, name: str, lacking: set[str]) -> Any:

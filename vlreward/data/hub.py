@@ -5,16 +5,13 @@ Rows are read without their pixels, which stay in the memory-mapped table until 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.embedded import cells_of, image_columns, kept_image, named
+from vlreward.data.embedded import cells_of, image_columns, kept_image, numbered_rows
 from vlreward.data.errors import DataError
-from vlreward.data.image_values import KEPT
 from vlreward.data.parquet import ParquetRows
 from vlreward.data.rows import RawRow
 
@@ -124,18 +121,13 @@ class HubRows:
         self._embedded = image_columns(table.features.arrow_schema)
 
     def __iter__(self) -> Iterator[RawRow]:
-        digest = hashlib.sha256()
-        number = 0
+        self.sha256 = yield from numbered_rows(self._plain_batches(), self.lacking)
+
+    def _plain_batches(self) -> Iterator[tuple[list[dict[str, Any]], dict[str, list[Any]]]]:
         for batch in self._table.with_format("arrow").iter(batch_size=_BATCH):
             plain = batch.drop_columns(self._embedded).to_pylist()
             embedded = {name: cells_of(batch[name].combine_chunks()) for name in self._embedded}
-            for index, row in enumerate(plain):
-                digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-                for column, cells in embedded.items():
-                    row[column] = named(cells[index], f"{KEPT}{number}:{column}", self.lacking)
-                number += 1
-                yield RawRow(number, row)
-        self.sha256 = digest.hexdigest()
+            yield plain, embedded
 
     def hold(self, raw: RawRow) -> None:
         """Nothing: the table is at hand."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -12,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.data.arrow_copy import ArrowCopy, copy_path
-from vlreward.data.embedded import cells_of, image_columns, kept_image, named
+from vlreward.data.embedded import cells_of, image_columns, kept_image, numbered_rows
 from vlreward.data.errors import DataError
-from vlreward.data.image_values import KEPT
 from vlreward.data.rows import RawRow
 
 __all__ = ["ParquetRows"]
@@ -96,8 +93,9 @@ class ParquetRows:
         Raises:
             DataError: If the file is damaged.
         """
-        digest = hashlib.sha256()
-        number = 0
+        self.sha256 = yield from numbered_rows(self._plain_batches(), self.lacking)
+
+    def _plain_batches(self) -> Iterator[tuple[list[dict[str, Any]], dict[str, list[Any]]]]:
         for group in range(len(self._groups)):
             columns, bare = self._without_bytes(group)
             for batch in self._read(group, columns, _BATCH):
@@ -105,13 +103,7 @@ class ParquetRows:
                 cells = {
                     name: cells_of(batch.column(name), bare.get(name)) for name in self._embedded
                 }
-                for index, row in enumerate(plain.to_pylist()):
-                    digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-                    for column, found in cells.items():
-                        row[column] = named(found[index], f"{KEPT}{number}:{column}", self.lacking)
-                    number += 1
-                    yield RawRow(number, row)
-        self.sha256 = digest.hexdigest()
+                yield plain.to_pylist(), cells
 
     def hold(self, raw: RawRow) -> None:
         """Nothing: the file is at hand."""
