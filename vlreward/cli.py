@@ -15,12 +15,14 @@ from vlreward.data.cli import app as data
 from vlreward.data.options import (
     AllowUrls,
     Columns,
+    FlatImages,
     GoldFrameOption,
     OnBadGold,
     OnBadImage,
     OnMissing,
     OnSuspicious,
     SchemaOption,
+    TaskOption,
     WhereOption,
 )
 from vlreward.doctor.cli import doctor
@@ -193,10 +195,7 @@ def pack(
     overwrite_column: Annotated[
         bool, typer.Option("--overwrite-column", help="Replace a column of that name.")
     ] = False,
-    task: Annotated[
-        str | None,
-        typer.Option(help="Name of the task, where the data does not tell."),
-    ] = None,
+    task: TaskOption = None,
     schema: SchemaOption = None,
     columns: Columns = None,
     gold_frame: GoldFrameOption = None,
@@ -220,9 +219,7 @@ def pack(
         Path | None,
         typer.Option(help="Directory of the images, for sizes that the rows do not say."),
     ] = None,
-    flat_images: Annotated[
-        bool, typer.Option("--flat-images", help="All images lie directly in --image-root.")
-    ] = False,
+    flat_images: FlatImages = False,
     allow_urls: AllowUrls = False,
     on_missing: OnMissing = "error",
     on_bad_image: OnBadImage = "error",

@@ -11,12 +11,14 @@ from vlreward.command_line import AxisOrderOption, Family, FrameOption, Group
 from vlreward.data.options import (
     AllowUrls,
     Columns,
+    FlatImages,
     GoldFrameOption,
     OnBadGold,
     OnBadImage,
     OnMissing,
     OnSuspicious,
     SchemaOption,
+    TaskOption,
     WhereOption,
 )
 
@@ -102,9 +104,7 @@ def check(
         list[str],
         typer.Argument(help="Files, directories or hf:OWNER/NAME, as --data of training."),
     ],
-    task: Annotated[
-        str | None, typer.Option(help="Name of the task, where the data does not tell.")
-    ] = None,
+    task: TaskOption = None,
     schema: SchemaOption = None,
     columns: Columns = None,
     gold_frame: GoldFrameOption = None,
@@ -119,9 +119,7 @@ def check(
     image_root: Annotated[
         Path | None, typer.Option(help="Directory that image names are relative to.")
     ] = None,
-    flat_images: Annotated[
-        bool, typer.Option("--flat-images", help="All images lie directly in --image-root.")
-    ] = False,
+    flat_images: FlatImages = False,
     allow_urls: AllowUrls = False,
     on_missing: OnMissing = "error",
     on_bad_image: OnBadImage = "error",

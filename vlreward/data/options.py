@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 import typer
 
 __all__ = [
-    "AllowUrls", "Columns", "GoldFrameOption", "OnBadGold", "OnBadImage", "OnMissing",
-    "OnSuspicious", "SchemaOption", "WhereOption",
+    "AllowUrls", "Columns", "FlatImages", "GoldFrameOption", "OnBadGold", "OnBadImage", "OnMissing",
+    "OnSuspicious", "SchemaOption", "TaskOption", "WhereOption",
 ]  # fmt: skip
 
+TaskOption = Annotated[
+    str | None, typer.Option("--task", help="Name of the task, where the data does not tell.")
+]
 SchemaOption = Annotated[
     str | None, typer.Option("--schema", help="Schema of the rows, where the keys do not tell.")
 ]
@@ -45,6 +48,9 @@ OnBadImage = Annotated[
 ]
 OnBadGold = Annotated[
     Literal["error", "skip"], typer.Option(help="The same for golds that are none.")
+]
+FlatImages = Annotated[
+    bool, typer.Option("--flat-images", help="All images lie directly in --image-root.")
 ]
 AllowUrls = Annotated[
     bool,
