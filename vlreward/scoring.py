@@ -59,7 +59,8 @@ def score_batch(
     _check(task, completions, samples)
     outcomes = [parse(task, completion) for completion in completions]
     judged = _judged(task, task.judge.many, outcomes, samples)
-    return [_score(task, *row) for row in zip(completions, outcomes, judged, samples)]
+    rows = zip(completions, outcomes, judged, samples)
+    return [_score(task, text, outcome, verdict, row) for text, outcome, verdict, row in rows]
 
 
 def score_quickly(task: TaskSpec, completion: Completion, sample: Sample | Row) -> Score | None:

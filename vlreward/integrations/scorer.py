@@ -253,8 +253,8 @@ def _scored(rules: _Rules, score: Score, text: str) -> Scored:
         "acc": answer if rules.acc is None else score.metrics.get(rules.acc, 0.0),
         "answer": answer,
         "format": float(think_answer_structure(text)) if shape is None else shape,
-        "parsed": float(failure is None),
-        "timeout": float(score.unsettled),
+        "parsed": 1.0 if failure is None else 0.0,
+        "timeout": 1.0 if score.unsettled else 0.0,
     }
     return Scored(rules.spec.name, score, numbers)
 
