@@ -114,6 +114,7 @@ class Endpoint:
     async def _post(
         self, client: httpx.AsyncClient, body: Sequence[bytes]
     ) -> list[Generation] | GenerationError:
+        import anyio
         import httpx
 
         length = {"Content-Length": str(sum(map(len, body)))}
@@ -137,9 +138,11 @@ class Endpoint:
 
         try:
             # httpx's own limit is for each read: a server that sends a blank now and then, to keep
-            # the connection open, would never come to it.
-            return await asyncio.wait_for(exchange(), self._timeout)
-        except (httpx.TimeoutException, asyncio.TimeoutError):
+            # the connection open, would never come to it. asyncio's wait_for loses a cancellation
+            # that meets the answer (before Python 3.12), and the run that is closed goes on.
+            with anyio.fail_after(self._timeout):
+                return await exchange()
+        except (httpx.TimeoutException, TimeoutError):
             detail = f"no answer from {self.shown_url} within {self._timeout:g} s"
             return GenerationError("timeout", detail, True)
         except (httpx.TransportError, httpx.DecodingError) as error:
