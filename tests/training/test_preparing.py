@@ -181,3 +181,14 @@ def test_every_process_keeps_the_same_rows(
     run = prepare_run(options, None, None, RESIZING, local_rank=local_rank, **places)
     assert list(run.samples.row_numbers) == [1, 3]
     assert [sample.image_size for sample in run.samples] == [(60, 60)] * 2
+
+
+def test_a_reward_that_does_not_exist_is_refused_before_data_are_read(
+    training_options: Any, tmp_path: Path
+) -> None:
+    """It was found when every image had been decoded."""
+    arguments = _arguments(tmp_path / "no such file.json", rewards=["json:no_such_reward"])
+    options = Options("rec", arguments, training_options(tmp_path / "out"))
+    places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
+    with pytest.raises(OptionError, match="no_such_reward"):
+        prepare_run(options, None, None, RESIZING, **places)

@@ -111,6 +111,7 @@ def prepare_run(
     """
     arguments, training = options.arguments, options.training
     _check_evaluation(options)
+    extra = user_rewards(arguments.rewards or ())
     loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
@@ -152,7 +153,7 @@ def prepare_run(
         evaluation = Evaluation(evaluated, rewards, functions[0].shared.traces)
     return Run(
         options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
-        schedule, start, user_rewards(arguments.rewards or ()), evaluation,
+        schedule, start, extra, evaluation,
     )  # fmt: skip
 
 
