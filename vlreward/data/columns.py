@@ -135,8 +135,10 @@ def fields_by(
         fields.image_index = row.get("image_index", image_index({"objects": row.get("objects")}))
     for name, column in columns.items():
         value = at(row, column)
-        if name in ("gold", "image_index", "frame", "task"):
+        if name in ("gold", "image_index", "task"):
             setattr(fields, name, value)
+        elif name == "frame":
+            fields.gold_frame = value
         elif name == "expression" and value is not None:
             fields.expression = str(value)
         elif name == "id":

@@ -18,7 +18,7 @@ from vlreward._text import first_problem, short
 from vlreward.data.columns import mapped
 from vlreward.data.dataset import Dataset, Provenance, Records
 from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaError
-from vlreward.data.framed import framed, looked_at
+from vlreward.data.framed import FramedGold, looked_at, read_framed
 from vlreward.data.image_values import RowImages
 from vlreward.data.images import ImageFolder
 from vlreward.data.inference import fields_of, task_of_rows
@@ -29,9 +29,8 @@ from vlreward.data.schemas import named_schema, schema_of, task_of_schema
 from vlreward.data.suspicious import fits
 from vlreward.data.urls import UrlImages
 from vlreward.data.where import Where
-from vlreward.geometry import Size
 from vlreward.gold_frames import GoldFrame
-from vlreward.golds import Envelope, claimant
+from vlreward.golds import claimant
 from vlreward.schema import Fields, Schema
 from vlreward.types import Gold, Sample
 
@@ -188,25 +187,31 @@ class RowReader:
                 "both",
                 "bad_gold",
             )
-        envelope, value = self._gold(raw, fields, task)
-        gold = envelope.gold
-        images, image = pictures.named(raw, fields, value, envelope)
+        suspect = partial(self._suspect, raw)
+        declared = self.gold_frame
+        with _gold_at_fault():
+            if fields.gold_frame is not None:  # a column wins over the option
+                declared = GoldFrame.parse(fields.gold_frame)
+            framed = read_framed(fields.gold, task, declared, suspect)
+            self._check(framed, fields, task)
+        envelope, gold = framed.envelope, framed.envelope.gold
+        images, image = pictures.named(raw, fields, framed)
         sample_id = f"{self.name}/{raw.number}" if fields.id is None else fields.id.strip()
         before = self._row_of_id.setdefault(sample_id, raw.number)
         if before != raw.number:
             raise BadRow(f"expected ids that differ, got {sample_id!r} as in row {before}")
-        size, remark = pictures.size(fields, gold, image, len(images))
-        if remark is not None:
-            self._notes.append(raw.problem(remark, "note"))
+        size, differs = pictures.size(fields, gold, image, len(images))
         size = size or envelope.image_size
-        self._look_at(raw, gold, value, size)
+        with _gold_at_fault():
+            remark = looked_at(gold, framed.corners, size, self.box_tolerance, suspect)
+        self._notes += [raw.problem(text, "note") for text in (differs, remark) if text is not None]
         self._unread.update(dict.fromkeys(fields.metadata or ()))
         try:
             return Sample(
                 id=sample_id,
                 question=fields.question,
                 expression=fields.expression,
-                gold=envelope.gold,
+                gold=gold,
                 image=image,
                 images=images if len(images) > 1 else (),
                 image_size=size,
@@ -218,29 +223,20 @@ class RowReader:
         except ValidationError as error:
             raise BadRow(first_problem(error)) from None
 
-    def _gold(self, raw: RawRow, fields: Fields, task: str) -> tuple[Envelope, Any]:
-        """The gold, and how the row writes it with boxes as corners; None in an envelope."""
-        try:
-            declared = self._declared(fields)
-            envelope, value = framed(fields.gold, task, declared, partial(self._suspect, raw))
-            if value is not None and "frame" not in envelope.gold.model_fields_set:
-                _refuse_unread(fields.metadata or {})
-        except ValueError as error:
-            raise BadRow(f"gold: {error}", "bad_gold") from None
-        gold = envelope.gold
-        if gold.task != task:
-            raise BadRow(f"gold: expected one for {task}, got one for {gold.task}", "bad_gold")
-        self._check(gold)
-        return envelope, value
-
-    def _declared(self, fields: Fields) -> GoldFrame | None:
-        """What a column or the option declares of the gold's coordinates; the column wins."""
-        return self.gold_frame if fields.frame is None else GoldFrame.parse(fields.frame)
-
     def _suspect(self, raw: RawRow, what: str, fit: str) -> None:
         self._suspicious.append(raw.problem(what, "suspicious", fit))
 
-    def _check(self, gold: Gold) -> None:
+    def _check(self, framed: FramedGold, fields: Fields, task: str) -> None:
+        """Look at a gold closer than reading does.
+
+        Raises:
+            ValueError: If no answer could be compared with it.
+        """
+        if not framed.declared:
+            _refuse_unread(fields.metadata or {})
+        gold = framed.envelope.gold
+        if gold.task != task:
+            raise ValueError(f"expected one for {task}, got one for {gold.task}")
         if self.check_gold is None and type(gold).check is Gold.check:
             return
         key = gold.text()
@@ -251,16 +247,7 @@ class RowReader:
             except ValueError as error:
                 self._checked[key] = str(error)
         if (message := self._checked[key]) is not None:
-            raise BadRow(f"gold: {message}", "bad_gold")
-
-    def _look_at(self, raw: RawRow, gold: Gold, value: Any, size: Size | None) -> None:
-        try:
-            suspect = partial(self._suspect, raw)
-            remark = looked_at(gold, value, size, self.box_tolerance, suspect)
-        except ValueError as error:
-            raise BadRow(f"gold: {error}", "bad_gold") from None
-        if remark is not None:
-            self._notes.append(raw.problem(remark, "note"))
+            raise ValueError(message)
 
     def _error(self, problems: list[RowProblem]) -> DataError:
         golds = sum(p.kind == "bad_gold" for p in problems)
@@ -270,6 +257,15 @@ class RowReader:
         return DataError(
             f"expected good rows, got {len(problems)} bad{hint}", path=self.path, problems=problems
         )
+
+
+@contextlib.contextmanager
+def _gold_at_fault() -> Iterator[None]:
+    """Says of what goes wrong that it is about the gold."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadRow(f"gold: {error}", "bad_gold") from None
 
 
 def _refuse_unread(row: Mapping[str, Any]) -> None:
