@@ -201,7 +201,8 @@ def measure_path(url: str, data: list[Sample], folder: Path, **more: Any) -> dic
     cpu, wall = time.process_time(), time.perf_counter()
     live = LiveRun(running, folder, progress=False)
     suite, prompt = get_suite("superclevr_test200"), get_prompt("r1-v")
-    evaluation = live.evaluate(suite, dataset, get_task("counting"), prompt)
+    with live.ask(suite, dataset, get_task("counting"), prompt) as scored:
+        evaluation = scored()
     write_results([evaluation], folder)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     running.close()

@@ -89,7 +89,8 @@ def test_every_sample_is_scored_once_and_the_engine_never_waits(
     engine = Numbers()
     live = LiveRun(engine, tmp_path, progress=False)
     suite = get_suite("superclevr_test200")
-    evaluation = live.evaluate(suite, dataset(), spec, get_prompt("r1-v"))
+    with live.ask(suite, dataset(), spec, get_prompt("r1-v")) as scored:
+        evaluation = scored()
     judge: Any = spec.judge
     assert judge.calls == Counter({str(i): 1 for i in range(N)})
     assert evaluation.report.acc == 7 / N

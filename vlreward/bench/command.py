@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,6 @@ from vlreward.bench.expectations import check_expectations, read_expectation
 from vlreward.errors import OptionError
 
 if TYPE_CHECKING:
-    from vlreward.bench.asked import Asked
     from vlreward.bench.evaluate import Evaluation
     from vlreward.bench.options import RunOptions
     from vlreward.data.dataset import Dataset
@@ -192,7 +191,7 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             attempts=options.samples,
         )
         with ExitStack() as stack:
-            asked: list[Asked] = []
+            asked: list[Callable[[], Evaluation]] = []
             for rule, dataset in zip(rules, datasets):
                 runs: list[tuple[Dataset, str | None]] = [(dataset, None)]
                 if options.controls and len(dataset) > 1:
@@ -210,8 +209,8 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
                     asked.append(stack.enter_context(one))
                 if engine.rank == 0:
                     Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
-            for one in asked:
-                evaluation = one.evaluation()
+            for scored in asked:
+                evaluation = scored()
                 plain = options.controls and "control" not in evaluation.provenance
                 evaluations += with_controls(evaluation) if plain else [evaluation]
     finally:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.asked import Asked
-from vlreward.bench.evaluate import Evaluation
+from vlreward.bench.evaluate import Evaluation, evaluate
 from vlreward.bench.live_scores import LiveScores
 from vlreward.bench.mixed import rules_of
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.bench.unfinished import Unfinished
-from vlreward.data.dataset import Dataset
+from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource, image_size
 from vlreward.engines.base import Engine
@@ -47,21 +47,7 @@ class LiveRun:
     attempts: int = 1
     """How many answers each sample gets."""
 
-    def evaluate(
-        self,
-        suite: Suite,
-        dataset: Dataset,
-        spec: TaskSpec,
-        prompt: PromptTemplate,
-        *,
-        prompts: Mapping[str, PromptTemplate] | None = None,
-        control: str | None = None,
-    ) -> Evaluation:
-        """Run and score one suite; see `ask`."""
-        asked = self.ask(suite, dataset, spec, prompt, prompts=prompts, control=control)
-        with asked:
-            return asked.evaluation()
-
+    @contextmanager
     def ask(
         self,
         suite: Suite,
@@ -71,8 +57,11 @@ class LiveRun:
         *,
         prompts: Mapping[str, PromptTemplate] | None = None,
         control: str | None = None,
-    ) -> Asked:
+    ) -> Iterator[Callable[[], Evaluation]]:
         """Have one suite answered, resuming an earlier run of it, while its scores are computed.
+
+        Gives a function that waits for the last scores and returns the scored suite. Where the
+        context is left by an error, scores that are not known yet are given up.
 
         Args:
             suite: The suite.
@@ -112,14 +101,14 @@ class LiveRun:
         def seen(item: Completed) -> Sample:
             return self._seen(item, dataset.images, frame, order)
 
-        wanted = len(dataset) * self.attempts
-        open_file = None
-        if self.engine.rank == 0:
-            open_file = Unfinished(self.out, suite, spec, wanted, self.attempts > 1, made)
-        live = LiveScores(specs, seen, None if open_file is None else open_file.add)
-        asked = Asked(suite, spec, made, live, seen, open_file, origin, _foreign(prompt, frame))
-        try:
-            asked.completed = run_suite(
+        with ExitStack() as stack:
+            record = None
+            if self.engine.rank == 0:
+                several, wanted = self.attempts > 1, len(dataset) * self.attempts
+                unfinished = Unfinished(self.out, suite, spec, wanted, several, made)
+                record = stack.enter_context(closing(unfinished)).add
+            scores = stack.enter_context(LiveScores(specs, seen, record))
+            completed = run_suite(
                 dataset,
                 self.engine,
                 self.out / f"run_{name}.jsonl",
@@ -127,17 +116,40 @@ class LiveRun:
                 prompts=prompts,
                 attempts=self.attempts,
                 images=dataset.images,
-                judge=live.add,
+                judge=scores.add,
                 max_error_rate=self.max_error_rate,
                 overwrite=self.overwrite,
                 title=dataset.name,
                 about=about,
                 progress=self.progress,
             )
-        except BaseException:
-            asked.close(wait=False)
-            raise
-        return asked
+
+            def evaluation() -> Evaluation:
+                answered = [item for item in completed if item.generation is not None]
+                samples = [seen(item) for item in answered]
+                completions = [item.completion for item in answered if item.completion is not None]
+                attempts = [item.attempt for item in answered]
+                served = {i.generation.served_model for i in answered if i.generation is not None}
+                provenance: dict[str, Any] = made["provenance"] | {
+                    "unanswered": len(completed) - len(answered),
+                    "served_models": sorted(name for name in served if name is not None),
+                }
+                return evaluate(
+                    suite,
+                    spec,
+                    samples,
+                    completions,
+                    scores=scores.of(samples, completions, attempts),
+                    attempts=attempts,
+                    notes=[
+                        *origin.remarks,
+                        *_foreign(prompt, frame),
+                        *_left_out(origin, completed),
+                    ],
+                    **made | {"provenance": provenance},
+                )
+
+            yield evaluation
 
     def _seen(
         self,
@@ -157,12 +169,10 @@ class LiveRun:
         input_size = generation.input_size or sample.input_size
         if input_size is None and size is not None and sample.image is not None:
             input_size = self.engine.input_size(size)
-        update: dict[str, Any] = {"image_size": size, "input_size": input_size}
+        update: dict[str, Any] = {"frame": None, "axis_order": None}
         if sample.gold.located:
-            update |= {"frame": frame, "axis_order": order}
-        else:
-            update |= {"frame": None, "axis_order": None}
-        return sample.model_copy(update=update)
+            update = {"frame": frame, "axis_order": order}
+        return sample.model_copy(update=update | {"image_size": size, "input_size": input_size})
 
     def _frame(self, specs: Mapping[str, TaskSpec]) -> tuple[Frame | None, str | None]:
         if not any(spec.located for spec in specs.values()):
@@ -187,6 +197,18 @@ def _foreign(prompt: PromptTemplate, frame: Frame | None) -> list[str]:
         f"WARNING: the prompt {prompt.name!r} is that of families that write {names}; answers were "
         f"read as {frame.value}"
     ]
+
+
+def _left_out(origin: Provenance, completed: Sequence[Completed]) -> Iterator[str]:
+    """Notes of rows and samples that the numbers are not over."""
+    if origin.skipped:
+        yield f"{len(origin.skipped)} rows of the data were skipped"
+    if lost := sum(item.generation is None for item in completed):
+        several = any(item.attempt for item in completed)
+        yield (
+            f"WARNING: {lost} of {len(completed)} {'answers wanted' if several else 'samples'} "
+            "have no answer and are left out; run the same command again to try them again"
+        )
 
 
 def shown_name(model: str) -> str:

@@ -21,7 +21,7 @@ class LiveScores:
     """Scores answers where they arrive, or beside the run where that would have to wait.
 
     The engine works on while a thread waits for a hard comparison; the next suite may begin
-    before the last scores of this one are known.
+    before the last scores of this one are known. Left by an error, the context waits for none.
 
     Args:
         specs: The rules of each task that samples may belong to.
@@ -52,11 +52,7 @@ class LiveScores:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close(wait=error is None)
-
-    def close(self, *, wait: bool) -> None:
-        """Let the threads go; with `wait` when they have ended."""
-        self._pool.shutdown(wait=wait, cancel_futures=True)
+        self._pool.shutdown(wait=error is None, cancel_futures=True)
 
     def add(self, item: Completed) -> list[float]:
         """Take an answer; the accuracies from 0 to 1 that became known since the last call."""
