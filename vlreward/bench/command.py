@@ -96,7 +96,7 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import with_controls
-    from vlreward.bench.evaluate import evaluate, file_fields
+    from vlreward.bench.evaluate import evaluate
     from vlreward.bench.suite_data import columns_of_data, image_source, read_data
     from vlreward.bench.verdicts import disagreement
     from vlreward.engines.base import resolve_family
@@ -140,7 +140,8 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             frame=file.frame,
             frame_declared_by=file.frame_declared_by,
             provenance={
-                **file_fields(file.path, file.sha256),
+                "file": file.path.name,  # the name alone, since paths differ by machine
+                "file_sha256": file.sha256,
                 "data_sha256": None if dataset is None else dataset.provenance.sha256,
             },
             notes=notes,

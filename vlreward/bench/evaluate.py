@@ -25,7 +25,7 @@ from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
 from vlreward.verify import Verdict
 
-__all__ = ["Evaluation", "evaluate", "file_fields", "sample_row", "way"]
+__all__ = ["Evaluation", "evaluate", "image_fields", "sample_row"]
 
 _OUTSIDE_WARNING = 0.05
 
@@ -80,29 +80,25 @@ class Evaluation:
         Args:
             directory: The run directory, for the way from there to the images.
         """
-        report = self.report
-        clustered = report.acc_ci_clustered
-        images = self.images if isinstance(self.images, ImageFolder) else None
-        found = SuiteResult(
+        report, clustered = self.report, self.report.acc_ci_clustered
+        means = dict(report) | {
+            "acc_ci": (report.acc_ci.low, report.acc_ci.high),
+            "acc_ci_method": report.acc_ci.method,
+            "acc_ci_clustered": (clustered.low, clustered.high) if clustered else None,
+        }
+        verdicts = [s.judged for s in self.scores if isinstance(s.judged, Verdict)]
+        counts: dict[str, Any] = {}
+        if verdicts:
+            outcomes = Counter(v.outcome for v in verdicts).most_common()
+            tiers = sorted(Counter(str(v.tier) for v in verdicts).items())
+            counts = {"verdicts": dict(outcomes), "verdict_tiers": dict(tiers)}
+        return SuiteResult(
             suite=self.suite.name,
-            task=report.task,
             by_task={
                 name: TaskPart.model_validate(part, from_attributes=True)
                 for name, part in self.parts.items()
             },
-            acc=report.acc,
-            acc_ci=(report.acc_ci.low, report.acc_ci.high),
-            acc_ci_method=report.acc_ci.method,
-            acc_ci_clustered=(clustered.low, clustered.high) if clustered else None,
-            n=report.n,
             attempts=self.several,
-            parse_rate=report.parse_rate,
-            failures=report.failures,
-            primary=report.primary,
-            metrics=report.metrics,
-            metrics_n=report.metrics_n,
-            reward=report.reward,
-            terms=report.terms,
             protocol=self.spec.protocol,
             method=self.spec.method,
             task_version=self.spec.version,
@@ -110,19 +106,13 @@ class Evaluation:
             prompt_hash=self.prompt.hash,
             frame=self.frame.value if self.frame else None,
             frame_declared_by=self.frame_declared_by,
-            image_root=way(directory, images.root) if directory and images else None,
-            flat_images=images is not None and images.flat,
             references=[r.model_dump() for r in self.suite.references],
             notes=list(self.notes),
+            **means,
+            **(image_fields(self.images, directory) if directory else {}),
             **self.provenance,
+            **counts,
         )
-        verdicts = [s.judged for s in self.scores if isinstance(s.judged, Verdict)]
-        if not verdicts:
-            return found
-        outcomes = Counter(v.outcome for v in verdicts).most_common()
-        tiers = sorted(Counter(str(v.tier) for v in verdicts).items())
-        counts = {"verdicts": dict(outcomes), "verdict_tiers": dict(tiers)}
-        return found.model_copy(update=counts)
 
     def sample_rows(self) -> Iterator[SampleRow]:
         """The rows of `samples_<suite>.jsonl`."""
@@ -158,12 +148,18 @@ def _plain(value: Any) -> Any:
     return to_jsonable_python(value, fallback=str, inf_nan_mode="null")
 
 
-def way(start: Path, to: Path) -> str | None:
-    """The relative path, which holds wherever the two are moved together."""
+def image_fields(images: ImageSource | None, run: Path) -> dict[str, Any]:
+    """Where the images are, as the files of a run say it: by the way there from its directory.
+
+    That way holds wherever the two are moved together.
+    """
+    if not isinstance(images, ImageFolder):
+        return {"image_root": None, "flat_images": False}
     try:
-        return Path(os.path.relpath(to, start)).as_posix()
+        root = Path(os.path.relpath(images.root, run)).as_posix()
     except ValueError:  # another drive on Windows
-        return None
+        root = None
+    return {"image_root": root, "flat_images": images.flat}
 
 
 def evaluate(
@@ -279,8 +275,3 @@ def _frame_notes(
             f"declared frame {frame.value}: is it the frame that this model writes?"
         )
     return notes
-
-
-def file_fields(path: Path, sha256: str) -> dict[str, str]:
-    """`file` and `file_sha256` for a provenance; the name alone, since paths differ by machine."""
-    return {"file": path.name, "file_sha256": sha256}

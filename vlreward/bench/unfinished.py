@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from vlreward._text import first_problem
-from vlreward.bench.evaluate import evaluate, sample_row, way
+from vlreward.bench.evaluate import evaluate, image_fields, sample_row
 from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
@@ -59,8 +59,6 @@ class Unfinished:
         made: dict[str, Any],
     ) -> None:
         out.mkdir(parents=True, exist_ok=True)
-        frame, images = made["frame"], made["images"]
-        found = isinstance(images, ImageFolder)
         self._several = several
         self._path = out / _file(made["name"])
         self._file = self._path.open("w", encoding="utf-8", newline="")
@@ -72,9 +70,8 @@ class Unfinished:
             "protocol": spec.protocol,
             "method": spec.method,
             "prompt": made["prompt"].name,
-            "frame": frame and frame.value,
-            "image_root": way(out, images.root) if found else None,
-            "flat_images": found and images.flat,
+            "frame": made["frame"] and made["frame"].value,
+            **image_fields(made["images"], out),
             **{key: made[key] for key in ("name", "frame_declared_by", "provenance")},
         }
         with replacing(self._path.with_suffix(".json"), sync=False) as file:
