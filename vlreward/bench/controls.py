@@ -6,9 +6,10 @@ better than its controls says nothing about seeing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from vlreward.bench.attempts import grouped
 from vlreward.bench.evaluate import Evaluation, evaluate
 from vlreward.data.dataset import Dataset
 from vlreward.frames import Frame
@@ -35,16 +36,10 @@ def with_controls(evaluation: Evaluation) -> list[Evaluation]:
     return [evaluation, *(_control(evaluation, samples, *control) for control in answers.items())]
 
 
-def _blind(samples: Sequence[Sample]) -> dict[str, list[str]]:
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        places.setdefault(sample.task, []).append(place)
+def _blind(samples: Sequence[Sample]) -> Mapping[str, Sequence[str]]:
+    places = grouped(range(len(samples)), lambda place: samples[place].task)
     found = {
-        task: {
-            name: list(answers)
-            for name, answers in TASKS.get(task).controls([samples[i] for i in mine]).items()
-        }
-        for task, mine in places.items()
+        task: TASKS.get(task).controls([samples[i] for i in mine]) for task, mine in places.items()
     }
     if len(found) == 1:
         return next(iter(found.values()))

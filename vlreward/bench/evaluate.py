@@ -114,6 +114,13 @@ class Evaluation:
             **counts,
         )
 
+    def asked(self, sample: Sample) -> str:
+        """The words in which a sample was put; the preset's own without its question."""
+        try:
+            return self.prompt.text_for(sample)
+        except ValueError:  # recorded completions may come without the question
+            return self.prompt.text
+
     def sample_rows(self) -> Iterator[SampleRow]:
         """The rows of `samples_<suite>.jsonl`."""
         attempts = repeat(None) if self.attempts is None else self.attempts

@@ -51,11 +51,7 @@ def _write(log: zipfile.ZipFile, evaluation: Evaluation, now: str, key: str) -> 
     _put(log, "_journal/start.json", start)
     model, summaries = start["eval"]["model"], []  # type: ignore[index]
     for row, sample in zip(evaluation.sample_rows(), evaluation.samples):
-        try:
-            prompt = evaluation.prompt.text_for(sample)
-        except ValueError:  # recorded completions may come without the question
-            prompt = evaluation.prompt.text
-        found = _sample(row, prompt, sample.gold.text(), model)
+        found = _sample(row, evaluation.asked(sample), sample.gold.text(), model)
         _put(log, f"samples/{_clean(row.id)}_epoch_{found['epoch']}.json", found)
         kept = ("id", "epoch", "input", "target", "metadata", "scores")
         summaries.append({**{name: found[name] for name in kept}, "completed": True})
@@ -124,7 +120,7 @@ def _sample(row: SampleRow, prompt: str, target: str, model: str) -> dict[str, A
             for name, value in row.metrics.items()
         },
         "metadata": {
-            **row.metadata, "image": row.image, "image_size": row.image_size,
+            **row.metadata, "image": row.image, "images": row.images, "image_size": row.image_size,
             "gold": row.gold, "reward": row.value, "terms": row.terms,
         },
     }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vlreward.aggregate import Report, aggregate
+from vlreward.bench.attempts import grouped
 from vlreward.scoring import score_batch
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
@@ -42,7 +43,7 @@ def score_rows(
     """
     if len(samples) != len(completions):
         raise ValueError(f"expected {len(samples)} completions, got {len(completions)}")
-    places = _places(samples)
+    places = grouped(range(len(samples)), lambda place: samples[place].task)
     if unknown := places.keys() - specs.keys():
         expected, got = ", ".join(specs), ", ".join(sorted(unknown))
         raise ValueError(f"expected samples of {expected}, got some of {got}")
@@ -67,9 +68,9 @@ def joined(
         score._replace(metrics={**score.metrics, JOINT: score.metrics[specs[s.task].primary]})
         for s, score in zip(samples, scores)
     ]
+    by_task = grouped(zip(samples, scores), lambda pair: pair[0].task)
     reports = {
-        name: aggregate(specs[name], [scores[i] for i in mine])
-        for name, mine in _places(samples).items()
+        name: aggregate(specs[name], [score for _, score in mine]) for name, mine in by_task.items()
     }
     spec = next(iter(specs.values()))
     metrics = {m.name: m for one in specs.values() for m in one.metrics if m.name != JOINT}
@@ -79,10 +80,3 @@ def joined(
         "terms": tuple(terms.values()),
     }
     return spec.model_copy(update=update), marked, reports
-
-
-def _places(samples: Sequence[Sample]) -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        places.setdefault(sample.task, []).append(place)
-    return places

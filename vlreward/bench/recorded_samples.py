@@ -124,7 +124,9 @@ def _images(
 
     Images of which the row has only the bytes have no name.
     """
-    value = field_of(row, "image", columns)
+    value, of = field_of(row, "image", columns), row.get("images")
+    if isinstance(of, list) and value in of:  # as a run writes it: all, and the one that counts
+        row, value = {**row, "image_index": of.index(value)}, of
     found = [i.get("path") if isinstance(i, dict) else i for i in _listed(value)]
     names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
     if len(names) < len(found) or not names:
