@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
 def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import with_controls
-    from vlreward.bench.evaluate import evaluate
+    from vlreward.bench.evaluate import Evaluation
     from vlreward.bench.suite_data import columns_of_data, image_source, read_data
     from vlreward.bench.verdicts import disagreement
     from vlreward.engines.base import resolve_family
@@ -131,12 +131,13 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
         if suite.n is not None and file.questions != suite.n:
             notes.append(f"{file.questions} samples; the whole split has {suite.n}")
-        evaluation = evaluate(
+        evaluation = Evaluation(
             suite,
             rule.spec,
             [row.sample for row in file.rows],
             [row.completion for row in file.rows],
             prompt=rule.prompt,
+            name=suite.name,
             frame=file.frame,
             frame_declared_by=file.frame_declared_by,
             provenance={
@@ -152,7 +153,7 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
         verdicts = [row.correct for row in file.rows]
         apart = disagreement(evaluation.scores, primary, verdicts, file.accuracy)
         if apart is not None:
-            evaluation = replace(evaluation, notes=(*evaluation.notes, apart))
+            evaluation.notes.append(apart)
         evaluations += with_controls(evaluation) if options.controls else [evaluation]
     return evaluations
 

@@ -7,10 +7,9 @@ better than its controls says nothing about seeing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from vlreward.bench.attempts import grouped
-from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.evaluate import Evaluation
 from vlreward.data.dataset import Dataset
 from vlreward.frames import Frame
 from vlreward.tasks import TASKS, get_task
@@ -32,7 +31,7 @@ def with_controls(evaluation: Evaluation) -> list[Evaluation]:
     samples = list({sample.id: sample for sample in evaluation.samples}.values())
     answers = _blind(samples)
     if not answers:
-        return [replace(evaluation, notes=(*evaluation.notes, _NONE))]
+        evaluation.notes.append(_NONE)
     return [evaluation, *(_control(evaluation, samples, *control) for control in answers.items())]
 
 
@@ -82,7 +81,7 @@ def _control(
     ]
     frame = Frame.ORIGINAL_PX if any(sample.gold.located for sample in samples) else None
     safe = "".join(c if c.isalnum() or c in "-._+" else "_" for c in name)[:_LONGEST_NAME]
-    return evaluate(
+    return Evaluation(
         suite.model_copy(update={"references": ()}),
         get_task(suite.task),
         samples,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.live_scores import LiveScores
 from vlreward.bench.mixed import rules_of
 from vlreward.bench.runner import Completed, run_suite
@@ -134,7 +134,7 @@ class LiveRun:
                     "unanswered": len(completed) - len(answered),
                     "served_models": sorted(name for name in served if name is not None),
                 }
-                return evaluate(
+                return Evaluation(
                     suite,
                     spec,
                     samples,

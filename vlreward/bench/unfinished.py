@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from vlreward._text import first_problem
-from vlreward.bench.evaluate import evaluate, image_fields, sample_row
+from vlreward.bench.evaluate import Evaluation, image_fields, sample_row
 from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
@@ -46,7 +46,7 @@ class Unfinished:
         spec: Task, protocol and method.
         wanted: Number of rows of the finished run.
         several: Whether questions have several answers.
-        made: How the numbers are made: arguments of `evaluate` by name.
+        made: How the numbers are made: arguments of `Evaluation` by name.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ def read_unfinished(run: Path) -> dict[str, UnfinishedRun]:
 def _summary(run: Path, header: dict[str, Any], rows: list[SampleRow]) -> UnfinishedRun:
     suite = get_suite(header["suite"])
     root = header["image_root"]
-    evaluation = evaluate(
+    evaluation = Evaluation(
         suite,
         get_task(suite.task, protocol=header["protocol"], method=header["method"]),
         [row.sample for row in rows],
