@@ -162,7 +162,7 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.config_file import write_config
     from vlreward.bench.controls import shuffle_images, with_controls
     from vlreward.bench.live import LiveRun, shown_name
-    from vlreward.bench.occupied import occupy
+    from vlreward.bench.output import occupy
     from vlreward.bench.suite_data import load_suite
     from vlreward.data.manifest import Manifest
     from vlreward.data.sampling import Sampler
@@ -237,8 +237,7 @@ def finish(
     from rich.console import Console
 
     from vlreward.bench.config_file import write_config
-    from vlreward.bench.occupied import occupy
-    from vlreward.bench.output import write_results
+    from vlreward.bench.output import occupy, write_results
     from vlreward.bench.table import print_evaluations
     from vlreward.bench.unfinished import clear
 

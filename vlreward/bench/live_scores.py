@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 
 from vlreward.bench.mixed import score_rows
 from vlreward.bench.runner import Completed
@@ -46,12 +45,7 @@ class LiveScores:
     def __enter__(self) -> LiveScores:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self._pool.shutdown(wait=error is None, cancel_futures=True)
 
     def add(self, item: Completed) -> list[float]:
