@@ -18,10 +18,10 @@ from vlreward.files import replacing
 
 if TYPE_CHECKING:
     from vlreward.data.images import ImageSource
-    from vlreward.report.curves import TrainingCurves
     from vlreward.report.images import Found, Shown
     from vlreward.report.load import Run
     from vlreward.report.svg import Figure
+    from vlreward.report.training import TrainingCurves
 
 __all__ = ["Report", "build_report", "write_report"]
 
@@ -164,7 +164,7 @@ def _training(
     paths: Sequence[Path], trained: Mapping[Path, TrainingCurves], runs: Sequence[Run]
 ) -> list[tuple[str, TrainingCurves, list[Figure], list[Figure]]]:
     """Name, curves, the first figures and the rest, of each directory that has some."""
-    from vlreward.report.curves import curve_figures, load_curves
+    from vlreward.report.training import curve_figures, load_curves
 
     names = {run.path: run.name for run in runs}
     found = []
