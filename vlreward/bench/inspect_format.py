@@ -25,10 +25,6 @@ def write_inspect(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
 
     Each metric is a score, each of several answers to a question an epoch. Images are named, not
     kept in the log.
-
-    Args:
-        evaluations: Scored suites.
-        directory: Where to write; made if need be.
     """
     directory.mkdir(parents=True, exist_ok=True)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -27,10 +27,6 @@ def write_lm_eval(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
     Metrics are named `<metric>,none` with a standard error beside the primary one: that of a
     binomial proportion, sqrt(p (1 - p) / n), as the interval method is not part of the format.
     A question with several answers is one sample whose metrics are the means over them.
-
-    Args:
-        evaluations: Scored suites.
-        directory: Where to write; made if need be.
     """
     directory.mkdir(parents=True, exist_ok=True)
     time = datetime.now(timezone.utc)

@@ -22,10 +22,6 @@ JOINT = "acc"
 def rules_of(suite: Suite, spec: TaskSpec) -> dict[str, TaskSpec]:
     """The rules for each task that rows of a suite may belong to: those of one protocol.
 
-    Args:
-        suite: The suite.
-        spec: The rules of its first task.
-
     Raises:
         UnknownNameError: If a further task lacks the protocol or method.
     """
@@ -59,10 +55,7 @@ def joined(
 ) -> tuple[TaskSpec, list[Score], dict[str, Report]]:
     """One task that stands for several, the scores with its primary metric, each task's report.
 
-    Args:
-        specs: The rules by task, those of the first task first.
-        samples: The samples.
-        scores: Their scores, each by the rules of its own task.
+    The task is the first one of `specs`, with the metrics and terms of all.
     """
     marked = [
         score._replace(metrics={**score.metrics, JOINT: score.metrics[specs[s.task].primary]})

@@ -23,7 +23,6 @@ class RunProgress:
 
     Args:
         total: Number of items.
-        title: Name of the suite.
         shown: False to print nothing; None and True print.
         stream: Where to print; None for standard error.
         interval: Seconds between lines where the stream is no terminal.

@@ -52,7 +52,6 @@ def recorded_sample(
     """The sample that a row itself describes.
 
     Args:
-        row: The row.
         number: Its number in the file, the id of a row that has none.
         tasks: The suite's task, and further ones that rows may name.
         columns: Keys by what is read from them, in place of the usual ones.

@@ -78,7 +78,6 @@ def run_suite(
     of several processes each takes its share, and all return the whole.
 
     Args:
-        samples: The samples.
         engine: Generates the answers; not closed here.
         path: Run file, see `RunStore`.
         prompt: How samples are put to the model.

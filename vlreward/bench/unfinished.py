@@ -42,8 +42,6 @@ class Unfinished:
 
     Args:
         out: The run directory; made if need be.
-        suite: The suite.
-        spec: Task, protocol and method.
         wanted: Number of rows of the finished run.
         several: Whether questions have several answers.
         made: How the numbers are made: arguments of `Evaluation` by name.

@@ -119,7 +119,6 @@ def make_server(report: LiveReport, port: int) -> http.server.ThreadingHTTPServe
     """A server on 127.0.0.1 that answers GET and HEAD alone; `serve_forever` runs it.
 
     Args:
-        report: What it shows.
         port: Port; 0 for any that is free.
 
     Raises:
