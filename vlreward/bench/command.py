@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,10 @@ from vlreward.errors import OptionError
 
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
+    from vlreward.bench.mixed import Rules
     from vlreward.bench.options import RunOptions
     from vlreward.data.dataset import Dataset
-    from vlreward.prompts import PromptTemplate
     from vlreward.suite import Suite
-    from vlreward.task import TaskSpec
 
 __all__ = ["finish", "run_command"]
 
@@ -64,16 +62,8 @@ def _check_directory(out: Path) -> None:
         raise OptionError(f"--out: {str(out)!r} cannot be written: no permission in {there}")
 
 
-@dataclass(frozen=True)
-class _Rules:
-    suite: Suite
-    spec: TaskSpec
-    prompt: PromptTemplate
-    prompts: Mapping[str, PromptTemplate]
-    """Of further tasks of the suite, by task."""
-
-
-def _rules(suite: Suite, options: RunOptions) -> _Rules:
+def _rules(suite: Suite, options: RunOptions) -> Rules:
+    from vlreward.bench.mixed import Rules
     from vlreward.prompts import get_prompt
     from vlreward.tasks import get_task
 
@@ -90,10 +80,10 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
         preset = get_prompt(suite.prompts[method]) if method in suite.prompts else spec.prompt
     own = {task: suite.prompts.get(f"{method} {task}") for task in suite.also}
     more = {task: get_prompt(name) for task, name in own.items() if name and not options.prompt}
-    return _Rules(suite, spec.configured(clip=options.clip), preset, more)
+    return Rules(suite, spec.configured(clip=options.clip), preset, more)
 
 
-def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import with_controls
     from vlreward.bench.evaluate import Evaluation
@@ -158,10 +148,10 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     return evaluations
 
 
-def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+def _live(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.config_file import write_config
     from vlreward.bench.controls import shuffle_images, with_controls
-    from vlreward.bench.live import LiveRun, shown_name
+    from vlreward.bench.live import ask, shown_name
     from vlreward.bench.output import occupy
     from vlreward.bench.suite_data import load_suite
     from vlreward.data.manifest import Manifest
@@ -183,15 +173,6 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     try:
         if engine.rank == 0:
             write_config(options, options.out)  # also of a run that is stopped
-        live = LiveRun(
-            engine,
-            options.out,
-            options.frame,
-            options.max_error_rate,
-            options.overwrite,
-            axis_order=options.axis_order,
-            attempts=options.samples,
-        )
         with ExitStack() as stack:
             asked: list[Callable[[], Evaluation]] = []
             for rule, dataset in zip(rules, datasets):
@@ -200,15 +181,7 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
                     runs.append((shuffle_images(dataset), "shuffled-images"))
                 for data, control in runs:
                     # The engine goes on to what is next while the last scores are computed.
-                    one = live.ask(
-                        rule.suite,
-                        data,
-                        rule.spec,
-                        rule.prompt,
-                        prompts=rule.prompts,
-                        control=control,
-                    )
-                    asked.append(stack.enter_context(one))
+                    asked.append(stack.enter_context(ask(engine, rule, data, options, control)))
                 if engine.rank == 0:
                     Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
             for scored in asked:

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from vlreward.aggregate import Report, aggregate
 from vlreward.bench.attempts import grouped
+from vlreward.prompts import PromptTemplate
 from vlreward.scoring import score_batch
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
 from vlreward.types import Completion, Sample, Score
 
-__all__ = ["JOINT", "joined", "rules_of", "score_rows"]
+__all__ = ["JOINT", "Rules", "joined", "rules_of", "score_rows"]
 
 JOINT = "acc"
 """Primary metric of rows of several tasks: the primary one of each row's own task."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a suite is put to a model, and scored."""
+
+    suite: Suite
+    """The suite."""
+    spec: TaskSpec
+    """Task, protocol and method."""
+    prompt: PromptTemplate
+    """How samples are put to the model."""
+    prompts: Mapping[str, PromptTemplate] = field(default_factory=dict)
+    """By task, where rows of further tasks of the suite are put otherwise."""
 
 
 def rules_of(suite: Suite, spec: TaskSpec) -> dict[str, TaskSpec]:
