@@ -1,7 +1,7 @@
 """Blind controls: what an answer earns that never looked at the image.
 
-A control is scored by the same rules as the model's answers. A benchmark on which a model is no
-better than its controls says nothing about seeing.
+A control is scored by the strict rules, whatever those of the model's answers. A benchmark on which
+a model is no better than its controls says nothing about seeing.
 """
 
 from __future__ import annotations

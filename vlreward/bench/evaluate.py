@@ -28,6 +28,7 @@ from vlreward.verify import Verdict
 __all__ = ["Evaluation", "image_fields", "sample_row"]
 
 _OUTSIDE_WARNING = 0.05
+_ORIGINAL = (None, Frame.ORIGINAL_PX)
 
 
 @dataclass
@@ -175,8 +176,11 @@ def sample_row(
     sample: Sample, completion: Completion, score: Score, attempt: int | None = None
 ) -> SampleRow:
     """One row of `samples_<suite>.jsonl`."""
-    judged = score.answer if isinstance(score.judged, Verdict | None) else score.judged
-    failure = score.failure
+    answer, failure = score.judged, score.failure
+    # A verdict of mathematics is about the answer as written. One that failed stands in the frame
+    # that it was written in, which is none of the original image.
+    if isinstance(answer, Verdict) or (answer is None and sample.frame in _ORIGINAL):
+        answer = score.answer
     return SampleRow(
         **sample.model_dump(mode="json"),
         attempt=attempt,
@@ -184,7 +188,7 @@ def sample_row(
         completion=completion.text,
         truncated=completion.truncated,
         token_count=completion.token_count,
-        answer=_plain(judged),
+        answer=_plain(answer),
         raw_answer=_plain(score.answer),
         span=score.span,
         failure=failure

@@ -169,7 +169,15 @@ def _score(row: SampleRow) -> Score:
     if row.failure is not None:
         code = FailureCode(row.failure.code)
         failure = ParseFailure(code, row.failure.detail, row.failure.span)
-    return Score(row.value, row.terms, row.metrics, failure, row.raw_answer, row.answer, row.span)
+    return Score(
+        row.value,
+        row.terms,
+        row.metrics,
+        failure,
+        answer=row.raw_answer,
+        judged=row.answer,
+        span=row.span,
+    )
 
 
 def _file(name: str) -> str:
