@@ -184,7 +184,7 @@ class Bench:
         report: dict[str, Any] = {"machine": machine(), "runs": {}}
         model = self.work / "real"
         self._real_model(model)
-        data = self._large_images()
+        data = large_images(self.work / "large", 64)
         arguments = [
             *("--max_steps", "2" if self.small else "5", "--save_strategy", "no"),
             *("--dataloader_num_workers", "2", "--disable_tqdm", "true"),
@@ -307,24 +307,6 @@ class Bench:
         path = self.out / f"{self.prefix}_{part}.json"
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
-    def _large_images(self) -> Path:
-        """REC rows whose images are as large as COCO's."""
-        from vlreward.scenes import scenes
-
-        directory = self.work / "large"
-        directory.mkdir(exist_ok=True)
-        rows = []
-        for scene in scenes("rec", "train", 64, level="hard"):
-            scene.image.resize((640, 480)).save(directory / f"{scene.id}.png")
-            gold: Any = scene.gold
-            scale = (640 / scene.width, 480 / scene.height) * 2
-            row: dict[str, Any] = {"image": f"{scene.id}.png", "problem": scene.question}
-            row |= {"normal_caption": scene.expression}
-            rows.append(row | {"solution": [value * s for value, s in zip(gold, scale)]})
-        path = directory / "rec.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return path
-
     def _real_model(self, path: Path) -> None:
         """In a process of its own, which gives the GPU's memory back; kept if it is there."""
         if (path / "model.safetensors").is_file():
@@ -332,6 +314,24 @@ class Bench:
         script = [sys.executable, str(ROOT / "benchmarks/random_model.py"), str(path)]
         size = ["--small"] if self.small else []
         subprocess.run([*script, *size], env=self._environment(), check=True)
+
+
+def large_images(directory: Path, number: int) -> Path:
+    """REC rows whose images are as large as COCO's."""
+    from vlreward.scenes import scenes
+
+    directory.mkdir(exist_ok=True)
+    rows = []
+    for scene in scenes("rec", "train", number, level="hard"):
+        scene.image.resize((640, 480)).save(directory / f"{scene.id}.png")
+        gold: Any = scene.gold
+        scale = (640 / scene.width, 480 / scene.height) * 2
+        row: dict[str, Any] = {"image": f"{scene.id}.png", "problem": scene.question}
+        row |= {"normal_caption": scene.expression}
+        rows.append(row | {"solution": [value * s for value, s in zip(gold, scale)]})
+    path = directory / "rec.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
 
 
 class GpuMemory:

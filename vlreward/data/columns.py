@@ -149,14 +149,22 @@ def fields_by(
         fields.image = at(row, columns["image"])
     system = None
     if "question" in columns:
-        chat = read_chat(at(row, columns["question"]))
+        column, value = columns["question"], at(row, columns["question"])
+        try:
+            chat = read_chat(value)
+        except ValueError as error:
+            raise ValueError(f"{column!r}: {error}") from None
+        if column == columns.get("gold"):  # the assistant's turn
+            if chat.answer is None:
+                raise ValueError(f"{column!r}: expected an answer after the question, got none")
+            fields.gold = chat.answer
         system = chat.system
         fields.image = chat.images if fields.image is None and chat.images else fields.image
         question = shown_question(chat.question, fields.image)
         fields.question = with_names(question, row.get("objects"))
         fields.expression = fields.expression or expression_in(fields.question)
         if not fields.question:
-            raise ValueError(f"{columns['question']!r}: expected a question, got none")
+            raise ValueError(f"{column!r}: expected a question, got none")
     rest = _rest(row, {*columns.values(), "id", "width", "height", "image_index"})
     fields.metadata = {**rest, **({} if system is None else {"system": system})}
     return fields

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -25,7 +25,7 @@ from vlreward.data.images import ImageFolder
 from vlreward.data.inference import fields_of, task_of_rows
 from vlreward.data.manifest import split_remarks
 from vlreward.data.pictures import Pictures
-from vlreward.data.rows import RawRow
+from vlreward.data.rows import RawRow, RowSource
 from vlreward.data.schemas import named_schema, schema_of, task_of_schema
 from vlreward.data.suspicious import fits
 from vlreward.data.urls import UrlImages
@@ -36,23 +36,11 @@ from vlreward.golds import Envelope, claimant
 from vlreward.schema import Fields, Schema
 from vlreward.types import Gold, Sample
 
-__all__ = ["RowReader", "RowSource"]
+__all__ = ["RowReader"]
 
 _HOW = re.compile(
     r"(bbox|box|boxes|coord|coords|coordinate|gold)_?(type|format|mode|frame)\Z", re.I
 )
-
-
-class RowSource(Protocol):
-    """Rows, and a digest of them once all have been read."""
-
-    sha256: str
-
-    def __iter__(self) -> Iterator[RawRow]: ...
-
-    def hold(self, raw: RawRow) -> None: ...
-
-    def row(self, number: int) -> Any: ...
 
 
 @dataclass(slots=True)
