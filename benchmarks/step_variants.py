@@ -6,11 +6,11 @@
 MODEL is what `random_model.py` writes, or any other, DATA and IMAGES are rows of referring
 expressions and their images; where DATA is not there, 64 scenes of 640x480 are written. Each way
 (`step_ways.py`) runs its first step to warm up and a second that counts; with `--steps 1` the first
-one counts, which finds no memory kept for it. Times are those of the first rank, which waits for its GPU
-at their ends. On the questions of the first pass, loss and
-log-probabilities of each way are set beside the plain one's. With `--profile`, `profile_*.json` in
-$PROFILES holds what torch's profiler saw of one forward and backward pass of the plain way and the
-shipped one; that takes minutes for the plain one.
+one counts, which finds no memory kept for it. Times are those of the first rank, which waits for
+its GPU at their ends. On the questions of the first pass, loss and log-probabilities of each way
+are set beside the plain one's. With `--profile`, `profile_*.json` in $PROFILES holds what torch's
+profiler saw of one forward and backward pass of the plain way and the shipped one; that takes
+minutes for the plain one.
 
 What a way cannot change within a run is an option of the trainer, and a run of its own:
 
