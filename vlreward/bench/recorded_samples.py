@@ -52,7 +52,6 @@ def recorded_sample(
     """The sample that a row itself describes.
 
     Args:
-        row: The row.
         number: Its number in the file, the id of a row that has none.
         tasks: The suite's task, and further ones that rows may name.
         columns: Keys by what is read from them, in place of the usual ones.
@@ -124,7 +123,9 @@ def _images(
 
     Images of which the row has only the bytes have no name.
     """
-    value = field_of(row, "image", columns)
+    value, of = field_of(row, "image", columns), row.get("images")
+    if isinstance(of, list) and value in of:  # as a run writes it: all, and the one that counts
+        row, value = {**row, "image_index": of.index(value)}, of
     found = [i.get("path") if isinstance(i, dict) else i for i in _listed(value)]
     names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
     if len(names) < len(found) or not names:
