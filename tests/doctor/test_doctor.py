@@ -217,9 +217,9 @@ def test_boxes_that_are_written_y_first_lie_in_their_frame(written: str, tmp_pat
         row |= {"id": "a", "answer": box, "terms": {"iou": 1.0, "format": 1.0}, "value": 2.0}
     else:
         row |= {"gold": [10, 300, 60, 380], "gold_frame": "original_px"}
-    (seen,) = read_observations(write(tmp_path / "rank-00000.jsonl", [row]), task="rec")
-    assert seen.box == (10, 300, 60, 380)
-    assert (seen.value, found([seen])["outside"].value) == (2.0, 0.0)
+    (one,) = read_observations(write(tmp_path / "rank-00000.jsonl", [row]), task="rec")
+    assert one.box == (10.0, 300.0, 60.0, 380.0)
+    assert (one.value, found([one])["outside"].value) == (2.0, 0.0)
 
 
 def test_a_box_outside_its_frame_in_a_trace(tmp_path: Path) -> None:
