@@ -11,6 +11,7 @@ import typer
 
 from vlreward.bench.config_file import read_config
 from vlreward.command_line import AxisOrderOption, FrameOption
+from vlreward.data.options import ReadOptions
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
 from vlreward.options import flag
@@ -29,7 +30,7 @@ def _from_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(EngineConfig):
+class RunOptions(ReadOptions, EngineConfig):
     """What a run is told; `vlreward-bench run --help` shows it with the engines' options.
 
     Raises:
@@ -75,22 +76,6 @@ class RunOptions(EngineConfig):
             "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it.",
         ),
     ] = None
-    gold_frame: Annotated[
-        str | None,
-        _option("Data", help="Frame of the golds, e.g. norm1000, norm1:xywh; default: pixels."),
-    ] = None
-    on_suspicious: Annotated[
-        Literal["error", "keep"],
-        _option(
-            "Data",
-            help="What to do where more than 1 % of the data's golds look as if their frame were "
-            "another one.",
-        ),
-    ] = "error"
-    where: Annotated[
-        list[str] | None,
-        _option("Data", help="Condition that rows must fit, e.g. difficulty<0.8; may come again."),
-    ] = None
     split: Annotated[
         str | None, _option("Data", help="Split of --data, if not the suite's own.")
     ] = None
@@ -117,12 +102,6 @@ class RunOptions(EngineConfig):
         ),
     ] = "per-dataset"
     limit: Annotated[int | None, _option("Data", help="Take the first samples only.", min=1)] = None
-    on_missing: Annotated[
-        Literal["error", "skip"],
-        _option(
-            "Data", help="What to do about samples whose image is missing; never another instead."
-        ),
-    ] = "error"
     on_bad_image: Annotated[
         Literal["error", "skip"],
         _option(
@@ -131,18 +110,6 @@ class RunOptions(EngineConfig):
             "narrow; by default each is a sample without an answer.",
         ),
     ] = "error"
-    allow_urls: Annotated[
-        bool,
-        _option("Data", "--allow-urls", help="Download images that rows name by an address."),
-    ] = False
-    flat_images: Annotated[
-        bool,
-        _option(
-            "Data",
-            "--flat-images",
-            help="Look for images directly in the image root, under their base names.",
-        ),
-    ] = False
     engine: Annotated[
         str,
         _option(
