@@ -48,15 +48,11 @@ def download(
     announces.
 
     Args:
-        client: Sends the requests.
         entry: What is known; nothing is asked if it is complete.
-        part: Where to write.
         remember: `Receipt.write`, called at each step, for the next run.
-        retry: How long to keep trying.
         size: Bytes that it must have, if known.
         sha256: Hex digest that it must have, if known.
         max_bytes: What a server may send at most.
-        progress: Is told of every block.
 
     Returns:
         The entry, `staged`, or as it was if it was complete.

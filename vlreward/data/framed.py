@@ -76,11 +76,9 @@ def looked_at(
     """What is remarkable about a gold in its image, and is not suspicious.
 
     Args:
-        gold: The gold.
         corners: As `FramedGold` has them.
         size: (width, height) of its image in pixels, if known.
         tolerance: Pixels by which it may leave the image.
-        suspect: Told what looks wrong and which option would fit.
 
     Raises:
         ValueError: If it cannot lie in this image; names the option that would fit.

@@ -179,8 +179,6 @@ def open_rows(
 
     Args:
         path: As for `load`, but no mixture.
-        split: Split, where there are several.
-        config: Configuration, where there are several.
 
     Raises:
         DataError: If it cannot be read, or nothing says which split is meant.
@@ -228,7 +226,6 @@ def load_mixture(
     and `weight`: 2 takes every row of it twice, 0.5 half of them, drawn with the seed.
 
     Args:
-        path: The YAML file.
         root: Directory that relative paths start from; by default that of the YAML file.
         seed: Seed for the strategy `random`. (The originals leave it to chance.)
         sampling: See `Sampler`.

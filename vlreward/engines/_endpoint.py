@@ -91,12 +91,7 @@ class Endpoint:
     async def ask(
         self, client: httpx.AsyncClient, body: Sequence[bytes]
     ) -> list[Generation] | GenerationError:
-        """Send one chat completion request, again where that may help, and read the reply.
-
-        Args:
-            client: Of `client`.
-            body: The parts of the request's body.
-        """
+        """Send one chat completion request, again where that may help, and read the reply."""
         length = {"Content-Length": str(sum(map(len, body)))}
         attempt = 0
         while True:
