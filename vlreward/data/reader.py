@@ -21,11 +21,16 @@ from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaErr
 from vlreward.data.framed import FramedGold, looked_at, read_framed
 from vlreward.data.image_values import RowImages
 from vlreward.data.images import ImageFolder
-from vlreward.data.inference import fields_of, task_of_rows
 from vlreward.data.manifest import split_remarks
 from vlreward.data.pictures import Pictures
 from vlreward.data.rows import RawRow, RowSource
-from vlreward.data.schemas import named_schema, schema_of, task_of_schema
+from vlreward.data.schemas import (
+    fields_of,
+    named_schema,
+    schema_of,
+    task_of_rows,
+    task_of_schema,
+)  # fmt: skip
 from vlreward.data.suspicious import fits
 from vlreward.data.urls import UrlImages
 from vlreward.data.where import Where
