@@ -103,6 +103,17 @@ def test_boxes_in_another_frame_are_told_with_the_frame_that_fits(
     assert f"the boxes fit {fits} better than {declared.value}" in finding.note
 
 
+def test_boxes_that_are_written_y_first_are_not_outside(tmp_path: Path) -> None:
+    """Doctor took y for x, and every right box of such a model for one outside."""
+    place = {"frame": "input_px", "image_size": [100, 400], "input_size": [100, 400]}
+    row = trace_row(1, "a", 1.0, answer=[300, 10, 390, 60], axis_order="yx", **place)
+    path = write(tmp_path / "rank-00000.jsonl", [row])
+    finding = found(read_observations(path))["outside"]
+    assert (finding.value, finding.note) == (0.0, "")
+    write(path, [{**row, "axis_order": None}])
+    assert found(read_observations(path))["outside"].value == 1.0
+
+
 def test_boxes_in_their_frame_get_no_suggestion() -> None:
     finding = found(boxes(4.0, Frame.ORIGINAL_PX))["outside"]
     assert finding.value == 0.0
