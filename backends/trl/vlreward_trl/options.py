@@ -30,8 +30,15 @@ class OwnOptions:
     fast_vision: bool = field(
         default=True,
         metadata={
-            "help": "Encode an image once in a pass, however many completions see it, and all "
-            "images at once; the same but for rounding."
+            "help": "Encode an image once in a pass, however many completions see it, all images "
+            "at once, and texts without the padding before them; the same but for rounding."
+        },
+    )
+    scoring_batch_size: int = field(
+        default=0,
+        metadata={
+            "help": "Completions in a pass that only scores them, which keeps nothing for "
+            "gradients; 0 for four times --per_device_train_batch_size."
         },
     )
 
