@@ -207,6 +207,7 @@ class Gold(BaseModel):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str | None:
         """What a perfect model writes between the answer tags; None if that is not known.
@@ -215,6 +216,7 @@ class Gold(BaseModel):
             frame: Frame of predicted coordinates, for golds that are `located`.
             image_size: (width, height) of the original image in pixels.
             input_size: (width, height) of the image that the model sees.
+            axis_order: `yx` where the model writes y first; not given otherwise.
             whole_numbers: Round coordinates to whole numbers, on which some protocols insist.
         """
         return None
@@ -312,6 +314,11 @@ class Sample(BaseModel):
     def task(self) -> str:
         """Name of the task that the gold belongs to."""
         return self.gold.task
+
+    @property
+    def every_image(self) -> tuple[str, ...]:
+        """All images in the order in which the model sees them; none if there is none."""
+        return self.images or (() if self.image is None else (self.image,))
 
     @cached_property
     def target(self) -> Any:

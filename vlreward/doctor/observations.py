@@ -11,8 +11,8 @@ from typing import Any
 from vlreward._text import short
 from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.frames import Frame, ModelFamily
-from vlreward.geometry import Size
+from vlreward.frames import Frame, ModelFamily, x_first
+from vlreward.geometry import Box, Size
 
 __all__ = ["Corners", "Observation", "read_observations"]
 
@@ -45,7 +45,7 @@ class Observation:
     detail: str = ""
     """More about the failure."""
     box: Corners | None = None
-    """The box as the model wrote it, if it wrote one, but x first whatever its order."""
+    """The box in the frame in which the model wrote it, x first, if it wrote one."""
     frame: Frame | None = None
     """Declared frame of the box."""
     image_size: Size | None = None
@@ -210,6 +210,8 @@ def _gold_box(gold: Any) -> Corners | None:
 
 
 def _box(value: Any, order: Any = None) -> Corners | None:
+    if isinstance(value, Box):  # whose text may say more of the order
+        return x_first(value, order)
     if not isinstance(value, (list, tuple)) or len(value) != 4:
         return None
     try:
