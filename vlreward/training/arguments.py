@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlreward._text import one_line
-from vlreward.errors import OptionError
-from vlreward.training.recipes import task_names
-
-__all__ = [
-    "CHECKS",
-    "Arguments",
-    "Options",
-    "first_task",
-    "read_config",
-    "usage",
-]
+__all__ = ["CHECKS", "Arguments", "Options"]
 
 CHECKS = ("all", "headers", "sample", "none")
 """How images are checked before the first step; see `vlreward.training.checks`."""
@@ -153,48 +140,3 @@ class Options:
     """Options of data, prompts and rewards."""
     training: Any
     """The backend's `GRPOConfig`."""
-
-
-def usage(model: str) -> str:
-    """How a backend is called; `model` stands for what it takes as one."""
-    tasks = ",".join(task_names())
-    return (
-        f"%(prog)s {{{tasks}}} --model {model} --data DATA [--image-root DIR] [--config YAML] "
-        "[--dry-run] [option ...]"
-    )
-
-
-def read_config(path: str | None) -> dict[str, Any]:
-    """The options of a YAML file, by their names with underscores; none without a file.
-
-    Raises:
-        OptionError: If there is no such file, or it holds something else.
-    """
-    if path is None:
-        return {}
-    import yaml
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise OptionError(f"--config {path}: {one_line(error)}") from None
-    if not isinstance(content, dict):
-        raise OptionError(f"--config: expected a mapping in {path!r}, got {content!r:.80}")
-    return {str(name).replace("-", "_"): value for name, value in content.items()}
-
-
-def first_task(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[str, list[str]]:
-    """The task, which comes first, and the words behind it.
-
-    Raises:
-        SystemExit: For `--help`, and if there is no such task, as argparse does.
-    """
-    if argv and argv[0] == "--help_all":
-        parser.parse_args(["--help"])
-    if not argv:
-        parser.error(f"expected a task first, one of {', '.join(task_names())}")
-    task, *rest = argv
-    if task not in (tasks := task_names()):
-        parser.error(f"expected a task first, one of {', '.join(tasks)}; got {task!r}")
-    return task, rest
