@@ -16,11 +16,9 @@ from vlreward.training.dry_run import (
     data_text,
     describe,
     frame_text,
-    memory_text,
     perfect_answer,
     rewards_text,
 )
-from vlreward.training.memory import estimate
 from vlreward.training.models import ModelSize
 from vlreward.training.preparing import Run, prepare_run
 
@@ -113,31 +111,31 @@ def test_reward_weights_are_the_weights_of_dry_run_and_traces(
 
 
 def test_memory_and_the_whole_text(scenes_data: Path, prepare: _Prepare) -> None:
-    size = ModelSize(2_000_000, 500_000, 0, 2, 8, 16, 32, 100)
-    own = estimate(
-        size,
-        strategy="ddp",
-        world_size=2,
-        prompt_tokens=20,
-        completion_tokens=10,
-        completions=1,
-        generated=1,
-        beta=0.0,
-        bf16=False,
-    )
-    text = memory_text(size, own, words=12, image=8, strategy="ddp", world_size=2)
-    assert text.splitlines()[:2] == [
-        "2.0 M parameters, 0.5 M of them vision; 20 tokens in the first prompt, 8 of them image",
-        "ddp, 2 process(es):",
-    ]
-    assert text.splitlines()[-1].startswith("total")
     run = prepare(scenes_data / "rec.jsonl", "rec")
-    first = run.samples[0].id
-    whole = describe(run, {"training": {"beta": 0}}, "others: default", prompt="Q", memory=text)
+    whole = describe(
+        run,
+        {"training": {"beta": 0}},
+        "others: default",
+        prompt="Q",
+        words=12,
+        image=8,
+        size=ModelSize(2_000_000, 500_000, 0, 2, 8, 16, 32, 100),
+        strategy="single",
+        weight_bytes=4,
+        spreads=("ddp",),
+    )
     assert [line for line in whole.splitlines() if line.startswith("# ")] == [
-        *("# configuration", "# data", "# steps", f"# prompt of {first}", "# frame", "# rewards"),
-        "# memory on each GPU, estimated",
+        *("# configuration", "# data", "# steps", f"# prompt of {run.samples[0].id}", "# frame"),
+        *("# rewards", "# memory on each GPU, estimated"),
     ]
+    memory = whole.rpartition("# memory on each GPU, estimated\n")[2].splitlines()
+    assert memory[:2] == [
+        "2.0 M parameters, 0.5 M of them vision; 20 tokens in the first prompt, 8 of them image",
+        "single, 1 process(es):",
+    ]
+    assert [line.split()[0] for line in memory[-2:]] == ["total", "ddp"]
     assert "task: rec\n" in whole
-    assert "  beta: 0\n(others: default)\n\n# data\n4 rows of " in whole
-    assert f"# prompt of {first}\nQ\n\n# frame\n" in whole
+    assert "  beta: 0\n" in whole
+    assert "completions_per_step: 4\n" in whole
+    assert "(others: default)\n\n# data\n4 rows of " in whole
+    assert f"# prompt of {run.samples[0].id}\nQ\n\n# frame\n" in whole

@@ -140,3 +140,8 @@ class Options:
     """Options of data, prompts and rewards."""
     training: Any
     """The backend's `GRPOConfig`."""
+
+    @property
+    def lora_rank(self) -> int | None:
+        """Rank of the LoRA adapter; None trains the model itself."""
+        return None

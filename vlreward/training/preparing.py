@@ -220,6 +220,7 @@ def _identity(
         **{name: getattr(arguments, name) for name in (*shared, "freeze_vision")},
         **({} if arguments.gold_frame is None else {"gold_frame": arguments.gold_frame}),
         **{name: getattr(training, name, None) for name in (*numbers, "seed")},
+        **({} if options.lora_rank is None else {"lora_r": options.lora_rank}),
     }
 
 

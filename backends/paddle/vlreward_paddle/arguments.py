@@ -67,6 +67,11 @@ class PaddleOptions(Options):
     adapter: AdapterOptions
     """Whether an adapter is trained, and which."""
 
+    @property
+    def lora_rank(self) -> int | None:
+        """Rank of the LoRA adapter; None trains the model itself."""
+        return self.adapter.lora_r if self.adapter.use_peft else None
+
 
 def parse(argv: Sequence[str]) -> PaddleOptions:
     """Parse a command line; see `vlreward.training.parsing.layered`.

@@ -30,6 +30,11 @@ class TRLOptions(Options):
     model: Any
     """A `trl.ModelConfig`, with the model's name and LoRA targets filled in."""
 
+    @property
+    def lora_rank(self) -> int | None:
+        """Rank of the LoRA adapter; None trains the model itself."""
+        return self.model.lora_r if self.model.use_peft else None
+
 
 def parse(argv: Sequence[str]) -> TRLOptions:
     """Parse a command line; see `vlreward.training.parsing.layered`."""
