@@ -10,10 +10,11 @@ import paddle
 
 from vlreward.files import replacing
 from vlreward.training.card import model_card
+from vlreward.training.models import freeze_vision
 from vlreward.training.preparing import Run
 from vlreward.training.progress import Progress, closing
 from vlreward_paddle.lora import adapter_layers, add_adapter, save_adapter
-from vlreward_paddle.modeling import freeze_vision, load_model
+from vlreward_paddle.modeling import load_model
 from vlreward_paddle.processing import QwenCodec
 from vlreward_paddle.shim import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from vlreward_paddle.trainer import GRPOTrainer

@@ -14,12 +14,12 @@ from transformers import (
 )
 
 from vlreward.training.card import model_card
+from vlreward.training.models import freeze_vision
 from vlreward.training.preparing import Run
 from vlreward.training.progress import Progress, closing
 from vlreward.training.sampling import SamplerGuard
 from vlreward_trl.data import as_table
 from vlreward_trl.generation import ban_image_tokens, mend_prompts
-from vlreward_trl.models import freeze_vision
 from vlreward_trl.vision import speed_up
 
 __all__ = ["build_trainer", "save", "train"]
