@@ -48,12 +48,13 @@ def _prepare(
     )
 
 
+@pytest.mark.parametrize("order", ["xy", "yx"])
 @pytest.mark.parametrize("frame", ["original_px", "input_px", "norm1000", "norm999", "norm1"])
-def test_the_perfect_answer_earns_everything_in_every_frame(
-    frame: str, scenes_data: Path, prepare: _Prepare
+def test_the_perfect_answer_earns_everything_in_every_frame_and_order(
+    frame: str, order: str, scenes_data: Path, prepare: _Prepare
 ) -> None:
-    run = prepare(scenes_data / "rec.jsonl", "rec", frame, traces=False)
-    iou, form = run.rewards
+    run = prepare(scenes_data / "rec.jsonl", "rec", frame, traces=False, axis_order=order)
+    iou, form = run.terms
     for row in run.rows:
         answer = perfect_answer(row)
         columns = {name: [value] for name, value in row.items()}
@@ -101,10 +102,10 @@ def test_reward_weights_are_the_weights_of_dry_run_and_traces(
     """`--reward_weights` was TRL's alone: a right answer earned 2 here, and 1 in training."""
     run = prepare(scenes_data / "mixture.yaml", "mixture", reward_weights=[1, 0, 1, 1, 3, 0.5])
     assert "counting, perfect answer: 1 = exact 1, format 1" in rewards_text(run)
-    assert [reward.weight for reward in run.rewards] == [1, 0, 1, 1, 3, 0.5]
+    assert [reward.weight for reward in run.terms] == [1, 0, 1, 1, 3, 0.5]
     row = run.rows[next(i for i, row in enumerate(run.rows) if row["task"] == "rec")]
     columns = {name: [value] for name, value in row.items() if name != "solution"}
-    rec = run.rewards[-1].shared.reward
+    rec = run.task_rewards[-1]
     (score,) = rec.scores([perfect_answer(row)], [row["solution"]], **columns)
     assert score is not None
     assert score.value == pytest.approx(3.5)

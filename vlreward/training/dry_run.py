@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -138,7 +139,7 @@ def rewards_text(run: Run) -> str:
     """The rewards of a perfect and of an empty answer to the first row of each task."""
     lines = []
     # Without the traces and the hooks of a trainer, so that a dry run leaves nothing behind.
-    tasks = {term.shared.reward.spec.name: term.shared.reward for term in run.rewards}
+    tasks = {reward.spec.name: reward for reward in run.task_rewards}
     first = _first_indices(run.samples, tasks.keys())
     for name, reward in tasks.items():
         if name not in first:
@@ -171,6 +172,8 @@ def perfect_answer(row: dict[str, Any], *, whole_numbers: bool = False) -> str |
     envelope = unpack(row["solution"], row["task"])
     place = (envelope.frame, envelope.image_size, envelope.input_size)
     written = envelope.gold.written(*place, whole_numbers=whole_numbers)
+    if written is not None and envelope.axis_order == "yx":
+        written = re.sub(r"(-?[\d.]+), (-?[\d.]+)", r"\2, \1", written)  # golds write x first
     return None if written is None else f"{_THINK}<answer>{written}</answer>"
 
 

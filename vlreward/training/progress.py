@@ -120,7 +120,7 @@ def closing(run: Run, state: Any, *, engine: str | None = None) -> str:
             kept = getattr(state, "best_model_checkpoint", None)
             text += f", best {best:.1%} at step {step}" + (f" ({kept})" if kept else "")
         lines.append(text)
-    if run.rewards[0].shared.traces is not None:
+    if run.traces is not None:
         lines.append(f"what the rewards saw: vlreward doctor {out}/traces")
     lines += [f"measure it: {command}" for command in bench_commands(run, out, engine)]
     return "\n".join(lines)
@@ -131,7 +131,7 @@ def bench_commands(run: Run, model: Path, engine: str | None = None) -> list[str
     has them."""
     every = [SUITES.get(name) for name in SUITES]
     found = []
-    for task in dict.fromkeys(f.shared.reward.spec.name for f in run.rewards):
+    for task in dict.fromkeys(reward.spec.name for reward in run.task_rewards):
         suites = sorted((s for s in every if s.task == task), key=lambda s: s.file is not None)
         if suites:
             chosen = "" if engine is None else f" --engine {engine}"

@@ -9,6 +9,7 @@ from typing import Any
 import paddle
 
 from vlreward.training.evaluation import Evaluation
+from vlreward.training.rewards import cut_off
 from vlreward_paddle.parallel import gather_objects
 from vlreward_paddle.rollout import Sampling, generate
 
@@ -54,4 +55,4 @@ class EvaluatesAnswers:
         greedy = replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0)
         tokens = generate(self.model, [self.codec.encode(row) for row in rows], greedy)
         texts = [self.codec.decode(ids) for ids in tokens]
-        return texts, tokens, [ids[-1] not in self.codec.eos_ids for ids in tokens]
+        return texts, tokens, cut_off(tokens, self.codec.eos_ids)

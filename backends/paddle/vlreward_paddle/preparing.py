@@ -43,7 +43,6 @@ def prepare(options: PaddleOptions) -> Run:
         // training.num_generations,
         steps_per_batch=training.num_iterations,
         settings={name: str(getattr(training, name)) for name in _SHAPING},
-        stop_ids=codec.eos_ids,
     )
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")
     return run

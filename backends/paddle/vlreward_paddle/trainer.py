@@ -14,6 +14,7 @@ import paddle
 from paddle import Tensor
 
 from vlreward.training.evaluation import Evaluation
+from vlreward.training.rewards import cut_off
 from vlreward_paddle.ahead import Ahead
 from vlreward_paddle.config import GRPOConfig
 from vlreward_paddle.evaluating import EvaluatesAnswers
@@ -41,8 +42,8 @@ class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
         args: The options.
         rows: Sequence of rows: dicts with `prompt` and whatever encoder and rewards read.
         codec: Turns rows into prompts, and tokens into text.
-        reward_funcs: Reward functions with TRL's signature.
-        reward_weights: One for each; by default 1, or `args.reward_weights`.
+        reward_funcs: Reward functions with TRL's signature; `args.reward_weights` are their
+            weights, by default 1.
         ref_model: The reference model, if `args.beta` is not 0; a model with an adapter
             (`vlreward_paddle.lora`) is its own, without the adapter.
         evaluation: Held-out rows, and what scores greedy answers to them.
@@ -60,14 +61,13 @@ class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
         codec: Codec,
         reward_funcs: Sequence[RewardFunction],
         *,
-        reward_weights: Sequence[float] | None = None,
         ref_model: Any = None,
         evaluation: Evaluation | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         if args.beta and ref_model is None and not adapter_layers(model):
             raise ValueError(f"expected a reference model for beta={args.beta!r}, got None")
-        weights = args.reward_weights or reward_weights or [1.0] * len(reward_funcs)
+        weights = args.reward_weights or [1.0] * len(reward_funcs)
         if len(weights) != len(reward_funcs):
             raise ValueError(
                 f"expected {len(reward_funcs)} reward weights, one for each function, got "
@@ -181,7 +181,7 @@ class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
         tokens = self.generate(prompts, rows)
         self.metrics.add("seconds/generation", time.perf_counter() - started)
         texts = [self.codec.decode(ids) for ids in tokens]
-        truncated = [ids[-1] not in self.codec.eos_ids for ids in tokens]
+        truncated = cut_off(tokens, self.codec.eos_ids)
         started = time.perf_counter()
         totals = score(
             self.reward_funcs, self.reward_weights, rows, texts, tokens, self.state, self.metrics

@@ -80,17 +80,18 @@ def build_trainer(
     own = args.beta and not run.options.adapter.use_peft
     reference = load_model(arguments.model, **options) if own else None
     kept = KeepState()
-    progress = _Progress(run.rewards[0].shared.traces)
+    progress = _Progress(run.traces)
     own_callbacks: list[Any] = [ExportModel(model, run.processor), kept, progress]
     if arguments.early_stopping_patience is not None:
         own_callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
-    args.reward_weights = [*run.weights, *(getattr(f, "weight", 1.0) for f in rewards)]
+    functions, args.reward_weights = run.rewards(rewards)
+    run.end_with(run.processor.eos_ids)
     trainer = GRPOTrainer(
         model,
         args,
         run.rows,
         run.processor,
-        [*run.functions, *rewards],
+        functions,
         ref_model=reference,
         evaluation=run.evaluation,
         callbacks=[*own_callbacks, *callbacks],

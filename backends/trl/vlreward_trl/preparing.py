@@ -59,7 +59,6 @@ def prepare(options: TRLOptions) -> Run:
     )
     training.distributed_state.wait_for_everyone()
     resizing.check(processor.image_processor, run.rows[0]["image"], tensors="pt")
-    training.reward_weights = run.weights
     if training.ddp_find_unused_parameters is None:
         # Every row has an image, so that each step uses what is trained; TRL looks for what is not
         # used, in vain, at each step, and every process warns of it.

@@ -16,7 +16,7 @@ from trl.data_utils import prepare_multimodal_messages
 
 from vlreward.files import replacing
 from vlreward.training.evaluation import Evaluation
-from vlreward.training.rewards import TermReward
+from vlreward.training.rewards import TermReward, cut_off
 from vlreward_trl.resampling import Resampler
 from vlreward_trl.watching import WatchingGRPOTrainer
 
@@ -103,7 +103,7 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
         tokens, _ = self._generate_single_turn(*self._tokenize_prompts(prompts), 1)
         texts = self.processing_class.batch_decode(tokens, skip_special_tokens=True)
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        return texts, tokens, [not ids or ids[-1] not in ends for ids in tokens]
+        return texts, tokens, cut_off(tokens, ends)
 
     @contextmanager
     def _greedily(self) -> Iterator[None]:

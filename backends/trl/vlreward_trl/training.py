@@ -64,13 +64,13 @@ def build_trainer(
         **(training.model_init_kwargs or {}),
     }
     ban_image_tokens(training, run.config)
-    training.reward_weights = [*run.weights, *(getattr(f, "weight", 1.0) for f in rewards)]
-    own: list[TrainerCallback] = [_Progress(run.rewards[0].shared.traces)]
+    functions, training.reward_weights = run.rewards(rewards)
+    own: list[TrainerCallback] = [_Progress(run.traces)]
     if options.arguments.early_stopping_patience is not None:
         own.append(EarlyStoppingCallback(options.arguments.early_stopping_patience))
     trainer = ResumableGRPOTrainer(
         model=model.model_name_or_path,
-        reward_funcs=[*run.functions, *rewards],
+        reward_funcs=functions,
         args=training,
         train_dataset=as_table(run.rows),
         eval_dataset=None if run.eval_rows is None else as_table(run.eval_rows),
@@ -96,9 +96,7 @@ def build_trainer(
     if options.arguments.freeze_vision and not model.use_peft:
         freeze_vision(trainer.model)
     # The ids by which TRL itself tells a truncated completion.
-    stop_ids = frozenset((*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id))
-    for reward in run.rewards:
-        reward.shared.stop_ids = stop_ids
+    run.end_with((*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id))
     return trainer
 
 
