@@ -3,26 +3,31 @@
     python benchmarks/rehearse.py --world 8 --model 3b --out FILE
     torchrun --nproc_per_node 2 benchmarks/rehearse.py --world 2 --model 3b --out FILE
 
-The first form is rank 0 of a process group whose collectives take no time and move nothing
-(`torch.testing._internal.distributed.fake_pg`): memory and computation are those of one of N GPUs,
-communication is not there, and numbers mean nothing. The second form is real, with the same code,
-to compare with. The trainer is the shipped one with the shipped configuration of accelerate and the
-recipe's batch; completions are random tokens of full length, so generation is not in it, and the
-model has random weights.
+The first form is rank 0 of a process group whose other ranks are not there
+(`torch.testing._internal.distributed.fake_pg`): memory and computation are those of one of N GPUs.
+Communication is copies of this rank's own part, for a GPU multiplies garbage and zeros faster. The
+second form is real, with the same code, to compare with. The trainer is the shipped one with the
+shipped configuration of accelerate and the recipe's batch; completions are random tokens of full
+length, so generation is not in it, and the model has random weights.
+
+The first step warms up, and the last is profiled (`parts.py`): its kernels but those of
+communication are what a rehearsal and a real run have in common. `rehearsals.py` runs many at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 import yaml
+from parts import Parts
+from trl_gpu import large_images
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "backends/trl/configs"
@@ -60,14 +65,27 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, default="3b")
     parser.add_argument("--strategy", choices=("fsdp2", "multi_node_fsdp2"), default="fsdp2")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4, help="three at least")
     parser.add_argument("--prompts", type=int, default=16, help="questions of a step")
     parser.add_argument("--per-device", type=int, default=16, help="completions of a pass")
     parser.add_argument("--beta", default="0.04")
+    parser.add_argument(
+        "--reference",
+        choices=("layers", "whole"),
+        default="layers",
+        help="the reference model sharded as shipped, or as one piece, which is TRL 1.16's way",
+    )
     parser.add_argument("--trainer", nargs="*", default=[], help="more options, without dashes")
     options = parser.parse_args()
+    if options.steps < 3:
+        parser.error(f"expected --steps of 3 at least, got {options.steps}")
+    import torch
+
     real = int(os.environ.get("WORLD_SIZE", "1")) > 1
     os.environ.update(environment(options.strategy))
+    if not torch.cuda.is_available():
+        os.environ.update(ACCELERATE_USE_CPU="true", ACCELERATE_TORCH_DEVICE="cpu")
+        shard_on_cpu()
     if not real:
         pretend(options.world)
     found = rehearse(options, real)
@@ -87,6 +105,7 @@ def environment(strategy: str) -> dict[str, str]:
 def pretend(world: int) -> None:
     """Become rank 0 of so many, of which there are no others."""
     import torch
+    from torch.distributed.fsdp._fully_shard import _fsdp_collectives as fsdp
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
     os.environ.update(
@@ -94,11 +113,24 @@ def pretend(world: int) -> None:
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT="29499",
     )
-    if not torch.cuda.is_available():
-        os.environ.update(ACCELERATE_USE_CPU="true", ACCELERATE_TORCH_DEVICE="cpu")
     torch.distributed.init_process_group("fake", rank=0, world_size=world, store=FakeStore())
-    if not torch.cuda.is_available():
-        shard_on_cpu()
+    fsdp.DefaultAllGather.__call__ = _gathered
+    fsdp.DefaultReduceScatter.__call__ = _reduced
+
+
+def _gathered(
+    self: Any, output_tensor: Any, input_tensor: Any, group: Any, async_op: bool = False
+) -> None:
+    """All parts are this rank's, which stands in the output already."""
+    for part in output_tensor.chunk(group.size())[1:]:
+        part.copy_(input_tensor)
+
+
+def _reduced(
+    self: Any, output_tensor: Any, input_tensor: Any, group: Any, op: Any, async_op: bool = False
+) -> None:
+    """All ranks' gradients are this rank's, so that their mean is."""
+    output_tensor.copy_(input_tensor[: output_tensor.numel()])
 
 
 def shard_on_cpu() -> None:
@@ -118,15 +150,18 @@ def shard_on_cpu() -> None:
 def rehearse(options: argparse.Namespace, real: bool) -> dict[str, Any]:
     """Train some steps; seconds of their parts, and the memory that they took at most."""
     import torch
+    from torch.distributed.fsdp import FSDPModule
+    from trl.models.utils import prepare_fsdp
     from trl.trainer import grpo_trainer
 
+    from vlreward_trl import watching
     from vlreward_trl.arguments import parse
     from vlreward_trl.preparing import prepare
     from vlreward_trl.training import build_trainer
 
     work = options.out.parent / f"rehearse_{options.model}_{options.world}_{os.environ['RANK']}"
     model = _config(options.model, work / "model")
-    data = _data(work)
+    data = large_images(work, 48)
     local = options.prompts * 8 // options.world
     per_device = min(options.per_device, local)
     cuda = torch.cuda.is_available()
@@ -141,38 +176,46 @@ def rehearse(options: argparse.Namespace, real: bool) -> dict[str, Any]:
         *(word if index % 2 else f"--{word}" for index, word in enumerate(options.trainer)),
     ]
     grpo_trainer.create_model_from_path = _random_model
+    if options.reference == "whole":
+        watching._sharded = prepare_fsdp
     run = prepare(parse(argv))
     trainer = build_trainer(run)
     if not real:
         _answer_alone(trainer, options.world)
-    seconds = _watched(trainer)
+    parts = _watched(trainer)
     trainer.train()
-    median = {name: round(statistics.median(values[1:]), 3) for name, values in seconds.items()}
+    parts.enter(None)
+    reference = trainer.ref_model or torch.nn.Identity()  # none without beta
+    logged = next(entry for entry in reversed(trainer.state.log_history) if "loss" in entry)
     return {
         "model": options.model,
         "world": options.world,
         "real": real,
         "strategy": options.strategy,
+        "reference": options.reference,
+        "reference_pieces": sum(isinstance(m, FSDPModule) for m in reference.modules()),
         "beta": float(options.beta),
         "completions_per_rank": local,
         "completions_per_pass": per_device,
         "tokens": {"image": 391, "completion": run.options.training.max_completion_length},
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
-        "seconds": median,
+        "seconds": _medians(parts.seconds[1:-1]),
+        "device": {part: _rounded(kinds, 1) for part, kinds in parts.device.items()},
+        "last_step": {name: logged[name] for name in ("loss", "grad_norm", "kl") if name in logged},
         "peak_gib": round(torch.cuda.max_memory_allocated() / 1024**3, 2) if cuda else None,
         "peak_reserved_gib": round(torch.cuda.max_memory_reserved() / 1024**3, 2) if cuda else None,
-        "device": torch.cuda.get_device_name(0) if cuda else "cpu",
+        "gpu": torch.cuda.get_device_name(0) if cuda else None,
         "torch": torch.__version__,
+        "fast_vision": run.options.arguments.fast_vision,
         "options": options.trainer,
     }
 
 
-def _watched(trainer: Any) -> dict[str, list[float]]:
-    """Random completions in place of generated ones; and the time of each part of a step."""
+def _watched(trainer: Any) -> Parts:
+    """Random completions in place of generated ones; and what each part of a step takes."""
     import torch
 
-    seconds: dict[str, list[float]] = {}
-    sync = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    parts = Parts()
     tokenizer = trainer.processing_class.tokenizer
     words = tokenizer("<think> the 1 2 3 </answer>")["input_ids"]
     draw = random.Random(0)
@@ -181,36 +224,50 @@ def _watched(trainer: Any) -> dict[str, list[float]]:
         length = trainer.max_completion_length
         trainer._sampled = None
         ids = [draw.choices(words, k=length) for _ in prompt_ids]
-        return ids, [[-1.0] * length for _ in ids]
+        return ids, [[-math.log(trainer.model.config.text_config.vocab_size)] * length for _ in ids]
 
-    def timed(name: str, function: Any) -> Any:
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            sync()
-            started = time.perf_counter()
-            found = function(*args, **kwargs)
-            sync()
-            seconds.setdefault(name, []).append(time.perf_counter() - started)
-            return found
+    def rewarded(*args: Any, **kwargs: Any) -> Any:
+        # Those of random tokens are all 0, and so would be all gradients.
+        return torch.rand_like(rewards(*args, **kwargs))
 
-        return wrapped
-
-    trainer._generate_single_turn = generated
-    # As vLLM's are, completions are scored by the model before it learns from them.
-    trainer.use_vllm = trainer.vllm_importance_sampling_correction = True
-    trainer._generate_and_score_completions = timed(
-        "scoring", trainer._generate_and_score_completions
-    )
-    first = [True]
+    def scored(model: Any, *args: Any, **kwargs: Any) -> Any:
+        if torch.is_grad_enabled():  # of a pass, which is a part already
+            return score(model, *args, **kwargs)
+        part = "reference" if model is trainer.ref_model else "scoring"
+        return parts.within(part, score)(model, *args, **kwargs)
 
     def step(*args: Any, **kwargs: Any) -> Any:
-        if trainer.state.global_step and first:
-            first.clear()
+        number = trainer.state.global_step
+        if number == len(parts.seconds) == 1:
             _reset_peak()
-        return inner(*args, **kwargs)
+        parts.step(number, number == trainer.args.max_steps - 1)
+        parts.enter("passes")
+        found = pass_(*args, **kwargs)
+        parts.enter("optimizer")
+        return found
 
-    inner = trainer.training_step
-    trainer.training_step = timed("pass_and_scoring", step)
-    return seconds
+    trainer._generate_single_turn = generated
+    rewards = trainer._calculate_rewards
+    trainer._calculate_rewards = rewarded
+    # As vLLM's are, completions are scored by the model before it learns from them.
+    trainer.use_vllm = trainer.vllm_importance_sampling_correction = True
+    score = trainer._get_per_token_logps_and_entropies
+    trainer._get_per_token_logps_and_entropies = scored
+    name = "_generate_and_score_completions"
+    setattr(trainer, name, parts.within("preparing", getattr(trainer, name)))
+    pass_ = trainer.training_step
+    trainer.training_step = step
+    return parts
+
+
+def _medians(steps: list[dict[str, float]]) -> dict[str, float]:
+    """Of each part of a step, and of the whole."""
+    rows = [{**step, "step": sum(step.values())} for step in steps]
+    return _rounded({part: statistics.median(row[part] for row in rows) for part in rows[0]}, 3)
+
+
+def _rounded(values: dict[str, float], digits: int) -> dict[str, float]:
+    return {name: round(value, digits) for name, value in values.items()}
 
 
 def _reset_peak() -> None:
@@ -295,23 +352,6 @@ def _config(name: str, path: Path) -> Path:
     images = json.loads(settings.read_text(encoding="utf-8"))
     images["size"] = {**images["size"], "longest_edge": 12_845_056}
     settings.write_text(json.dumps(images), encoding="utf-8")
-    return path
-
-
-def _data(work: Path) -> Path:
-    """REC rows whose images are as large as COCO's."""
-    from vlreward.scenes import scenes
-
-    rows = []
-    for scene in scenes("rec", "train", 48, level="hard"):
-        scene.image.resize((640, 480)).save(work / f"{scene.id}.png")
-        gold: Any = scene.gold
-        scale = (640 / scene.width, 480 / scene.height) * 2
-        row: dict[str, Any] = {"image": f"{scene.id}.png", "problem": scene.question}
-        row |= {"normal_caption": scene.expression}
-        rows.append(row | {"solution": [value * s for value, s in zip(gold, scale)]})
-    path = work / "rec.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 

@@ -80,9 +80,6 @@ class VLLMBench(Bench):
         self.ids, self.names, self.seeds = ids, options.names, options.seeds
         self.at_once: int = options.at_once
         self._report = threading.Lock()
-        from vlreward.scenes import export_scenes
-
-        export_scenes("geometry", self.work / "data", 32 if self.small else 4096)
 
     def right(self) -> None:
         """Every way to generate, beside transformers."""

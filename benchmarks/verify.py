@@ -76,7 +76,7 @@ def extracted(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def forget() -> None:
     """Empty every cache of the verifier in this process."""
-    engine.cache.clear()
+    engine.forget()
     exact.forget_golds()
 
 

@@ -63,11 +63,13 @@ def test_other_sizes_are_refused(value: Any) -> None:
             for k in range(4)
         ),
         pytest.param((0, 0, HUGE, 1), id="more than a float can hold"),
+        pytest.param((0, 0, 1, 2e12), id="farther than coordinates reach"),
+        pytest.param((0, 0, 1, 5e-13), id="too thin"),
         pytest.param((0, -HUGE, 1, 1), id="less than a float can hold"),
     ],
 )
 def test_what_is_no_box_is_refused(corners: tuple[float, float, float, float]) -> None:
-    with pytest.raises(ValueError, match=r"expected finite x1 < x2 and y1 < y2, got \("):
+    with pytest.raises(ValueError, match=r"expected finite x1 < x2 and y1 < y2 .*, got \("):
         Box(*corners)
     with pytest.raises(ValueError, match="expected finite x1 < x2 and y1 < y2"):
         Box.from_sequence(corners)
@@ -110,6 +112,7 @@ def test_a_box_measures_itself() -> None:
         (Box(-5, -5, 0, 5), None),
         (Box(20, 0, 30, 5), None),
         (Box(0, 10, 5, 11), None),
+        (Box(-5, 0, 5e-13, 5), None),
     ],
 )
 def test_clipping(box: Box, expected: Box | None) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlreward.frames import Frame
-from vlreward.geometry import Box, Size
+from vlreward.geometry import LEAST_SIDE, MOST, Box, Size
 from vlreward.golds import Envelope, pack, unpack
 from vlreward.tasks.counting import CountGold
 from vlreward.tasks.geometry import MathGold
@@ -124,13 +124,13 @@ def test_a_plugin_gold_keeps_its_value() -> None:
     assert unpack("[3, 4]", "touch").gold == OtherGold(task="touch", value=[3, 4])
 
 
-numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
+numbers = st.floats(-MOST, MOST)
 
 
 @given(st.tuples(numbers, numbers, numbers, numbers))
 def test_a_packed_box_comes_back_exactly(corners: tuple[float, float, float, float]) -> None:
     xs, ys = sorted(corners[:2]), sorted(corners[2:])
-    if xs[0] == xs[1] or ys[0] == ys[1]:
+    if min(xs[1] - xs[0], ys[1] - ys[0]) < LEAST_SIDE:
         return
     gold = BoxGold(box=Box(xs[0], ys[0], xs[1], ys[1]))
     assert unpack(pack(Sample(id="1", gold=gold)), "rec").gold == gold

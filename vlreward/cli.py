@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from vlreward.attack.cli import attack
-from vlreward.command_line import AxisOrderOption, Family, FrameOption, Group, Version
+from vlreward.command_line import (
+    AxisOrderOption,
+    Family,
+    FrameOption,
+    Group,
+    MaxPixels,
+    MinPixels,
+    Version,
+)  # fmt: skip
 from vlreward.data.cli import app as data
-from vlreward.data.options import (
-    AllowUrls,
-    Columns,
-    FlatImages,
-    GoldFrameOption,
-    OnBadGold,
-    OnBadImage,
-    OnMissing,
-    OnSuspicious,
-    SchemaOption,
-    TaskOption,
-    WhereOption,
-)
+from vlreward.data.options import RowOptions
 from vlreward.doctor.cli import doctor
 from vlreward.families_cli import families
 from vlreward.frames import Frame
 from vlreward.integrations import cli as integrations
+from vlreward.options import as_command
 
 __all__ = ["app"]
 
@@ -180,10 +178,10 @@ def rescore(
     finish(again, out, overwrite=overwrite)
 
 
-@app.command()
-def pack(
-    source: Annotated[Path, typer.Argument(help="Data set: .json, .jsonl or .parquet.")],
-    target: Annotated[Path, typer.Argument(help="File to write: .jsonl or .parquet.")],
+@dataclass(frozen=True, kw_only=True)
+class _PackOptions(RowOptions):
+    source: Annotated[Path, typer.Argument(help="Data set: .json, .jsonl or .parquet.")]
+    target: Annotated[Path, typer.Argument(help="File to write: .jsonl or .parquet.")]
     column: Annotated[
         str | None,
         typer.Option(
@@ -191,41 +189,24 @@ def pack(
             "reward_model.ground_truth (verl), answer (EasyR1), solution (ms-swift, TRL), else "
             "ground_truth."
         ),
-    ] = None,
+    ] = None
     overwrite_column: Annotated[
         bool, typer.Option("--overwrite-column", help="Replace a column of that name.")
-    ] = False,
-    task: TaskOption = None,
-    schema: SchemaOption = None,
-    columns: Columns = None,
-    gold_frame: GoldFrameOption = None,
-    where: WhereOption = None,
+    ] = False
     frame: Annotated[
         Frame | None,
         typer.Option(
             help="Coordinate frame that the model writes; golds that lie in the image need it, or "
             "--family."
         ),
-    ] = None,
-    axis_order: AxisOrderOption = None,
-    family: Family = None,
-    min_pixels: Annotated[
-        int | None, typer.Option(help="Smallest image area in pixels that the model sees.", min=1)
-    ] = None,
-    max_pixels: Annotated[
-        int | None, typer.Option(help="Largest image area in pixels that the model sees.", min=1)
-    ] = None,
-    image_root: Annotated[
-        Path | None,
-        typer.Option(help="Directory of the images, for sizes that the rows do not say."),
-    ] = None,
-    flat_images: FlatImages = False,
-    allow_urls: AllowUrls = False,
-    on_missing: OnMissing = "error",
-    on_bad_image: OnBadImage = "error",
-    on_bad_gold: OnBadGold = "error",
-    on_suspicious: OnSuspicious = "error",
-) -> None:
+    ] = None
+    axis_order: AxisOrderOption = None
+    family: Family = None
+    min_pixels: MinPixels = None
+    max_pixels: MaxPixels = None
+
+
+def _pack(options: _PackOptions) -> None:
     """Write each row's gold as one string that also says the task, the sizes and the frame.
 
     For trainers that hand a reward one ground truth and nothing else: EasyR1, OpenRLHF, verl, \
@@ -237,41 +218,27 @@ ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image nee
     from vlreward.engines.base import resolve_family
     from vlreward.errors import OptionError
     from vlreward.packing import pack_file
-    from vlreward.tasks import TASKS
 
-    if task is not None:
-        TASKS.get(task)
+    column = options.column
     if column is not None and not column.strip("."):
         raise OptionError(f"--column: expected the name of a column, got {column!r}")
-    known = resolve_family(family)
-    if (min_pixels is not None or max_pixels is not None) and (
-        known is None or known.resizing(min_pixels=min_pixels, max_pixels=max_pixels) is None
-    ):
+    family = resolve_family(options.family)
+    limits: dict[str, Any] = {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
+    limited = any(limit is not None for limit in limits.values())
+    if limited and (family is None or family.resizing(**limits) is None):
         raise OptionError("--min-pixels and --max-pixels need a --family that resizes by them")
 
     try:
         packed = pack_file(
-            source,
-            target,
+            options.source,
+            options.target,
             column=column,
-            overwrite_column=overwrite_column,
-            task=task,
-            schema=schema,
-            columns=columns,
-            gold_frame=gold_frame,
-            where=where,
-            frame=frame,
-            axis_order=axis_order,
-            family=known,
-            min_pixels=min_pixels,
-            max_pixels=max_pixels,
-            image_root=image_root,
-            flat_images=flat_images,
-            allow_urls=allow_urls,
-            on_missing=on_missing,
-            on_bad_image=on_bad_image,
-            on_bad_gold=on_bad_gold,
-            on_suspicious=on_suspicious,
+            overwrite_column=options.overwrite_column,
+            frame=options.frame,
+            axis_order=options.axis_order,
+            family=family,
+            **limits,
+            **options.reading(),
         )
     except DataError as error:
         if error.problems:  # a row for each line
@@ -293,6 +260,8 @@ ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image nee
         typer.echo(f"warning: {doubt}", err=True)
     typer.echo(f"the first: {packed.example}")
 
+
+app.command("pack")(as_command(_PackOptions, _pack))
 
 app.command()(integrations.serve)
 app.command()(integrations.path)

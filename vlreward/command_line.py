@@ -27,6 +27,8 @@ __all__ = [
     "Family",
     "FrameOption",
     "Group",
+    "MaxPixels",
+    "MinPixels",
     "Version",
     "fail_in_one_line",
 ]
@@ -56,6 +58,12 @@ AxisOrderOption = Annotated[
         help="Which coordinate of a pair the model writes first; default: as the rows or the model "
         "family say, else x."
     ),
+]
+MinPixels = Annotated[
+    int | None, typer.Option(help="Smallest image area in pixels, as the model sees it.", min=1)
+]
+MaxPixels = Annotated[
+    int | None, typer.Option(help="Largest image area in pixels, as the model sees it.", min=1)
 ]
 
 

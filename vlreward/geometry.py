@@ -7,9 +7,7 @@ pixel arithmetic.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vlreward._text import short
@@ -17,10 +15,14 @@ from vlreward._text import short
 if TYPE_CHECKING:
     from vlreward.metrics.polygons import Polygon
 
-__all__ = ["Box", "Polygon", "Size"]
+__all__ = ["LEAST_SIDE", "MOST", "Box", "Polygon", "Size"]
 
+MOST = 1e12
+"""Largest coordinate, in whatever unit: with `LEAST_SIDE`, no product of four lengths leaves the
+range of a double, so that metrics need no care."""
+LEAST_SIDE = 1e-12
+"""Smallest side of a box."""
 _NUMBERS = frozenset((int, float))
-_MAX = sys.float_info.max  # also refuses integers that no float can hold
 
 
 class Size(NamedTuple):
@@ -70,7 +72,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_positive_whole(value: Any) -> bool:
-    return _is_number(value) and 0 < value <= _MAX and value == int(value)
+    return _is_number(value) and 0 < value <= MOST and value == int(value)
 
 
 class _Corners(NamedTuple):
@@ -85,9 +87,10 @@ class _Corners(NamedTuple):
 
 
 class Box(_Corners):
-    """An axis-aligned box (x1, y1, x2, y2) with positive area: x1 < x2 and y1 < y2, all finite.
+    """An axis-aligned box (x1, y1, x2, y2) with positive area: x1 < x2 and y1 < y2.
 
-    A tuple of its corners, because scoring builds one for each completion.
+    Corners lie within +-`MOST`, sides are at least `LEAST_SIDE` long. A tuple of its corners,
+    because scoring builds one for each completion.
 
     Example:
         >>> Box(10, 20, 110, 70).area
@@ -95,7 +98,8 @@ class Box(_Corners):
         >>> Box(10, 20, 10, 70)
         Traceback (most recent call last):
         ...
-        ValueError: expected finite x1 < x2 and y1 < y2, got (10, 20, 10, 70)
+        ValueError: expected finite x1 < x2 and y1 < y2 (sides from 1e-12, corners within 1e+12 of \
+0), got (10, 20, 10, 70)
     """
 
     __slots__ = ()
@@ -105,11 +109,13 @@ class Box(_Corners):
     `vlreward.frames.x_first`."""
 
     def __new__(cls, x1: float, y1: float, x2: float, y2: float) -> Box:
-        # One chained comparison each also refuses NaN and infinities.
-        if -_MAX <= x1 < x2 <= _MAX and -_MAX <= y1 < y2 <= _MAX:
+        # NaN compares false.
+        within = x1 >= -MOST and x2 <= MOST and y1 >= -MOST and y2 <= MOST
+        if within and x2 - x1 >= LEAST_SIDE and y2 - y1 >= LEAST_SIDE:
             return tuple.__new__(cls, (x1, y1, x2, y2))
         raise ValueError(
-            f"expected finite x1 < x2 and y1 < y2, got ({x1!r}, {y1!r}, {x2!r}, {y2!r})"
+            f"expected finite x1 < x2 and y1 < y2 (sides from {LEAST_SIDE:g}, corners within "
+            f"{MOST:g} of 0), got ({x1!r}, {y1!r}, {x2!r}, {y2!r})"
         )
 
     @classmethod
@@ -155,14 +161,10 @@ class Box(_Corners):
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
     def clipped(self, width: float, height: float) -> Box | None:
-        """The part inside [0, width] x [0, height], or None if no area is left."""
+        """The part inside [0, width] x [0, height], or None if no box is left."""
         x1, y1 = max(self.x1, 0.0), max(self.y1, 0.0)
         x2, y2 = min(self.x2, width), min(self.y2, height)
-        return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
-
-
-unchecked_box: Callable[[tuple[float, float, float, float]], Box] = partial(tuple.__new__, Box)
-"""A box of four finite corners that the caller has compared: for hot paths."""
+        return Box(x1, y1, x2, y2) if min(x2 - x1, y2 - y1) >= LEAST_SIDE else None
 
 
 def __getattr__(name: str) -> Any:

@@ -23,6 +23,10 @@ __all__ = [
 ]
 
 
+_ORIGINAL = Frame.ORIGINAL_PX
+_UNBOUNDED = (float("inf"), float("inf"))
+
+
 @dataclass(frozen=True, slots=True)
 class PlainJudge:
     """Takes every answer as it is."""
@@ -55,10 +59,10 @@ class BoxJudge:
             return ambiguous_axes()
         frame, size = sample.frame or declared_frame(sample), sample.image_size
         extent = frame.extent(size, sample.input_size)
-        if extent is None or size is None:
-            declared_frame(sample)  # raises unless the frame does without
+        if frame is not _ORIGINAL and (extent is None or size is None):
+            declared_frame(sample)  # says which size is missing
         # Original pixels of an image of unknown size: only the origin bounds them.
-        right, bottom = extent or (float("inf"), float("inf"))
+        right, bottom = extent or _UNBOUNDED
         x1, y1, x2, y2 = box
         if x1 < 0 or y1 < 0 or x2 > right or y2 > bottom:
             inside = box.clipped(right, bottom) if self.clip else None
@@ -69,7 +73,7 @@ class BoxJudge:
                     f"({x1:g}, {y1:g}, {x2:g}, {y2:g})",
                 )
             box = inside
-        if frame is Frame.ORIGINAL_PX:
+        if frame is _ORIGINAL:
             return box
         try:
             return to_original(box, frame, image_size=size, input_size=sample.input_size)

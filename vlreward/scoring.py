@@ -59,7 +59,8 @@ def score_batch(
     _check(task, completions, samples)
     outcomes = [parse(task, completion) for completion in completions]
     judged = _judged(task, task.judge.many, outcomes, samples)
-    return [_score(task, *row) for row in zip(completions, outcomes, judged, samples)]
+    rows = zip(completions, outcomes, judged, samples)
+    return [_score(task, text, outcome, verdict, row) for text, outcome, verdict, row in rows]
 
 
 def score_quickly(task: TaskSpec, completion: Completion, sample: Sample | Row) -> Score | None:
@@ -122,14 +123,14 @@ def _score(
     value, terms, metrics = 0.0, {}, {}
     for term in task.terms:
         if isinstance(term, TextTerm):
-            number = term.function(completion, outcome)
+            number = float(term.function(completion, outcome))
         elif not failed:
-            number = term.function(judged, target)
+            number = float(term.function(judged, target))
         elif term.on_failure is None:
             continue
         else:
             number = term.on_failure
-        terms[term.name] = number = float(number)
+        terms[term.name] = number
         value += term.weight * number
     for metric in task.metrics:
         if not failed:
@@ -139,5 +140,6 @@ def _score(
     if not isfinite(value):
         raise ValueError(f"expected a finite score, got {value!r} from {terms!r}")
     answer = outcome.value if isinstance(outcome, Parsed) else None
-    failure, judged = (judged, None) if failed else (None, judged)
-    return Score(value, terms, metrics, failure, answer, judged, outcome.span)
+    if failed:
+        return Score(value, terms, metrics, judged, answer, None, outcome.span)
+    return Score(value, terms, metrics, None, answer, judged, outcome.span)

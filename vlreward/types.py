@@ -312,6 +312,11 @@ class Sample(BaseModel):
         """Name of the task that the gold belongs to."""
         return self.gold.task
 
+    @property
+    def every_image(self) -> tuple[str, ...]:
+        """All images in the order in which the model sees them; none if there is none."""
+        return self.images or (() if self.image is None else (self.image,))
+
     @cached_property
     def target(self) -> Any:
         """The gold's value as answers are compared with it; coordinates in original pixels."""

@@ -175,6 +175,15 @@ def test_each_file_is_told_though_one_is_bad(boxes: Path, tmp_path: Path) -> Non
     assert "none.json" in result.stderr
 
 
+def test_of_files_that_are_not_there_no_page_is_written(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    result = data("check", tmp_path / "none.json", "--html", page)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: no file or directory")
+    assert result.stdout == ""
+    assert not page.exists()
+
+
 def test_a_check_leaves_out_what_it_is_told_to_and_says_so(tmp_path: Path) -> None:
     path = rows_of(tmp_path, [(10, 20, 50, 60)] * 3)
     rows = [json.loads(line) for line in path.read_text().splitlines()]

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vlreward import metrics
-from vlreward.geometry import Box
+from vlreward.geometry import LEAST_SIDE, MOST, Box
 from vlreward.metrics import boxes_giou, boxes_iou, pairwise_iou
 
 NAMES = ["iou", "giou", "diou", "ciou"]
@@ -23,11 +23,11 @@ def _random(n: int, seed: int) -> NDArray[np.float64]:
 
 EXTREME = np.array(
     [
-        [0, 0, 1e200, 1e200],
-        [0, 0, 1e-200, 1e-200],
-        [-1.7e308, -1.7e308, 1.7e308, 1.7e308],
-        [0, 0, 5e-324, 1.7e308],
-        [0, 0, 1.7e308, 5e-324],
+        [0, 0, MOST, MOST],
+        [0, 0, LEAST_SIDE, LEAST_SIDE],
+        [-MOST, -MOST, MOST, MOST],
+        [0, 0, LEAST_SIDE, MOST],
+        [0, 0, MOST, LEAST_SIDE],
         [1, 2, 30, 40],
     ]
 )
@@ -100,6 +100,8 @@ def test_inputs_are_not_changed() -> None:
         pytest.param([0, 0, 5, float("nan")], id="NaN bottom"),
         pytest.param([0, 0, float("inf"), 5], id="infinite right"),
         pytest.param([0, -float("inf"), 5, 5], id="infinite top"),
+        pytest.param([0, 0, 2e12, 5], id="too far"),
+        pytest.param([0, 0, 5e-13, 5], id="too thin"),
     ],
 )
 @pytest.mark.parametrize("function", ["boxes_iou", "boxes_ciou", "pairwise_iou"])

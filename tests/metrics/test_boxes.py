@@ -13,7 +13,7 @@ import shapely
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from vlreward.geometry import Box
+from vlreward.geometry import LEAST_SIDE, MOST, Box
 from vlreward.metrics import box_ciou, box_diou, box_giou, box_iou
 
 Metric = Callable[[Box, Box], float]
@@ -29,15 +29,16 @@ EVERY = pytest.mark.parametrize("metric", LOWEST, ids=lambda metric: metric.__na
 _seeded = settings(deadline=None, derandomize=True, max_examples=40)
 
 _any_number = st.one_of(
-    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(-MOST, MOST),
     st.integers(-(10**6), 10**6),
-    st.sampled_from([0, 5e-324, 1e-308, 1e-200, 1.0, 1 + 2**-52, 1e200, 1.7e308, 10**300]),
+    st.sampled_from([0, 1e-12, 1e-11, 1.0, 1 + 2**-39, 1e11, MOST, -(10**12)]),
 )
 _pixel = st.one_of(st.integers(0, 2000), st.floats(0, 2000, allow_subnormal=False))
 
 
 def _boxes_of(number: st.SearchStrategy[float]) -> st.SearchStrategy[Box]:
-    edges = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)
+    edges = st.lists(number, min_size=2, max_size=2).map(sorted)
+    edges = edges.filter(lambda ends: ends[1] - ends[0] >= LEAST_SIDE)
     return st.builds(lambda x, y: Box(x[0], y[0], x[1], y[1]), edges, edges)
 
 
@@ -104,11 +105,9 @@ def _oracle(metric: Metric, a: Box, b: Box) -> float:
 @EVERY
 @_seeded
 @given(a=any_boxes, b=any_boxes)
-@example(a=Box(-1.7e308, 0, 1.7e308, 5e-324), b=Box(0, 0, 1.7e308, 1e-323))
-@example(a=Box(0, 0, 1e200, 1e200), b=Box(0, 0, 1e200, 5e199))
-@example(a=Box(0, 0, 1e-200, 1e-200), b=Box(0, 0, 1e-200, 5e-201))
-@example(a=Box(0, 0, 10**300, 10**300), b=Box(0, 0, 5e299, 1e300))
-@example(a=Box(1e16, 0, 1e16 + 2, 1), b=Box(1e16, 0, 1e16 + 4, 1))
+@example(a=Box(-MOST, 0, MOST, LEAST_SIDE), b=Box(0, 0, MOST, 2e-12))
+@example(a=Box(0, 0, 10**12, 10**12), b=Box(0, 0, 5e11, MOST))
+@example(a=Box(1e11, 0, 1e11 + 2e-5, 1), b=Box(1e11, 0, 1e11 + 4e-5, 1))
 @example(a=Box(0, 0, 1, 1), b=Box(0, 0, 1, 1 + 2**-52))
 def test_equals_exact_arithmetic_for_every_pair_of_boxes(metric: Metric, a: Box, b: Box) -> None:
     value = metric(a, b)
@@ -188,7 +187,7 @@ def test_does_not_change_when_both_move(metric: Metric, a: Box, b: Box, dx: int,
 
 @EVERY
 @_seeded
-@given(a=pixel_boxes, b=pixel_boxes, exponent=st.integers(-700, 700))
+@given(a=pixel_boxes, b=pixel_boxes, exponent=st.integers(-28, 28))
 def test_does_not_change_when_both_are_scaled(
     metric: Metric, a: Box, b: Box, exponent: int
 ) -> None:

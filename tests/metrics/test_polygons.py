@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vlreward import geometry
-from vlreward.geometry import Box
+from vlreward.geometry import MOST, Box
 from vlreward.metrics import Polygon, RotatedBox, box_iou, polygon_iou, rotated_box_iou
 from vlreward.metrics.points import point_inside
 
@@ -58,24 +58,15 @@ def test_values_worked_out_by_hand(a: Polygon, b: Polygon, expected: float) -> N
     assert polygon_iou(b, a) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e-9, 1.0, 1e9, 1e200, 4e307])
+@pytest.mark.parametrize("scale", [1e-11, 1e-9, 1.0, 1e9, 2e11])
 def test_scale_does_not_matter(scale: float) -> None:
     big = Polygon(((0, 0), (4, 0), (4, 4), (0, 4)))
     assert polygon_iou(_scaled(L_SHAPE, scale), _scaled(big, scale)) == pytest.approx(0.75)
 
 
 def test_a_speck_in_a_giant_overlaps_by_nothing() -> None:
-    assert polygon_iou(_scaled(SQUARE, 1e-300), _scaled(L_SHAPE, 1e300)) == 0.0
-    assert polygon_iou(_scaled(L_SHAPE, 1e300), _scaled(SQUARE, 1e-300)) == 0.0
-
-
-def test_slivers_whose_areas_vanish_overlap_by_nothing() -> None:
-    wide = Polygon(((0, 0), (1e300, 0), (0, 5e-20)))
-    tall = Polygon(((0, 0), (0, 1e300), (5e-20, 0)))
-    assert polygon_iou(wide, tall) == 0.0
-    dot = Polygon(((5e-74, 1e217), (1e-308, 2e50), (1e25, 5e-190)))
-    needle = Polygon(((1e92, 2e185), (1.7e308, 0), (0, 2e107)))
-    assert polygon_iou(dot, needle) == polygon_iou(needle, dot) == 0.0
+    assert polygon_iou(_scaled(SQUARE, 1e-11), _scaled(L_SHAPE, 1e11)) == pytest.approx(0)
+    assert polygon_iou(_scaled(L_SHAPE, 1e11), _scaled(SQUARE, 1e-11)) == pytest.approx(0)
 
 
 def test_small_polygons_far_from_the_origin() -> None:
@@ -84,10 +75,9 @@ def test_small_polygons_far_from_the_origin() -> None:
     assert polygon_iou(a, b) == pytest.approx(_exact_iou(a, b), abs=1e-9)
 
 
-def test_polygons_as_wide_as_doubles_reach() -> None:
-    most = 1.7e308
-    whole = Polygon(((-most, -most), (most, -most), (most, most), (-most, most)))
-    half = Polygon(((-most, -most), (most, -most), (most, most)))
+def test_polygons_as_wide_as_coordinates_reach() -> None:
+    whole = Polygon(((-MOST, -MOST), (MOST, -MOST), (MOST, MOST), (-MOST, MOST)))
+    half = Polygon(((-MOST, -MOST), (MOST, -MOST), (MOST, MOST)))
     assert polygon_iou(whole, half) == pytest.approx(0.5, abs=1e-9)
 
 
@@ -234,7 +224,8 @@ CORNERS = ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0))
         pytest.param(((0, 0), (NAN, 0), (0, 1)), "finite", id="NaN"),
         pytest.param(((0, 0), (INF, 0), (0, 1)), "finite", id="infinite"),
         pytest.param(((0, 0), (HUGE, 0), (0, 1)), "finite", id="more than a float can hold"),
-        pytest.param(((0, 0), (5e-324, 0), (0, 1.7e308)), "polygon with area", id="no area left"),
+        pytest.param(((0, 0), (2e12, 0), (0, 1)), "within 1e", id="too far"),
+        pytest.param(((0, 0), (1e-30, 0), (0, 1)), "polygon with area", id="no area left"),
     ],
 )
 def test_what_is_no_polygon_is_refused(points: Any, message: str) -> None:
@@ -254,7 +245,7 @@ def test_lists_become_tuples() -> None:
     assert pickle.loads(pickle.dumps(polygon)) == polygon
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1.0, 1e200, 8e307])
+@pytest.mark.parametrize("scale", [1e-11, 1.0, 4e11])
 def test_validity_does_not_depend_on_the_scale(scale: float) -> None:
     assert len(Polygon(tuple((x * scale, y * scale) for x, y in CORNERS)).points) == 4
     bow_tie = ((0, 0), (2 * scale, 2 * scale), (2 * scale, 0), (0, 2 * scale))
@@ -296,6 +287,7 @@ def test_rotated_boxes_have_their_centre_sides_and_angle(
         ((0, 0, 1, 1, NAN), "angle=nan"),
         ((NAN, 0, 1, 1, 0), "finite coordinates"),
         ((1e300, 0, 1, 1, 0), "three distinct"),
+        ((2e12, 0, 1, 1, 0), "finite coordinates within"),
     ],
 )
 def test_sides_and_angles_that_are_none(box: tuple[float, ...], message: str) -> None:
@@ -310,8 +302,8 @@ def test_geometry_still_has_it() -> None:
         geometry.Polygons  # noqa: B018
 
 
-_NUMBER = st.sampled_from([0.0, 1.0, 3.0, 1e-17, -1e-12, 1e15, 3.0000000001]) | st.floats(
-    allow_nan=False, allow_infinity=False
+_NUMBER = st.sampled_from([0.0, 1.0, 3.0, 1e-17, -1e-12, 1e11, 3.0000000001]) | st.floats(
+    -MOST, MOST
 )
 _POINTS = st.lists(st.tuples(_NUMBER, _NUMBER), min_size=3, max_size=6)
 

@@ -28,9 +28,9 @@ def cases(root: Path) -> Callable[[str], Rows]:
 @pytest.fixture
 def no_cache() -> Iterator[None]:
     """Nothing is remembered from before, and nothing after."""
-    engine.cache.clear()
+    engine.forget()
     yield
-    engine.cache.clear()
+    engine.forget()
 
 
 @pytest.fixture(autouse=True, scope="session")

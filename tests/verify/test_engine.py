@@ -22,7 +22,6 @@ from vlreward.verify import (
     verify_batch,
     verify_quickly,
 )
-from vlreward.verify.cache import Cache
 from vlreward.verify.exact import settle as exact
 
 PATIENT = Policy(deadline=60)
@@ -57,13 +56,12 @@ def test_a_timeout_is_never_remembered(no_cache: None) -> None:
         verdict = verify(*pair, Policy(deadline=0.05))
         assert (verdict.outcome, verdict.tier) == ("timeout", 3)
         assert verdict.detail == "no verdict within 0.05 seconds"
-    assert len(engine.cache) == 0
 
 
 def test_long_texts_are_not_remembered(no_cache: None) -> None:
-    assert verify("5", "9" * 100_000).outcome == "too_complex"
-    assert verify("9" * 100_000, "5").outcome == "too_complex"
-    assert len(engine.cache) == 0
+    for _ in range(2):
+        assert verify("5", "9" * 100_000) == _like("too_complex", 1)
+        assert verify("9" * 100_000, "5") == _like("too_complex", 1)
 
 
 def test_outcomes() -> None:
@@ -249,20 +247,6 @@ def test_the_exact_tier_never_raises_and_equality_is_reflexive(first: str, secon
         assert settled is None or settled.outcome in OUTCOMES
         if gold is answer and settled is not None:
             assert settled.outcome != "wrong"
-
-
-def test_the_cache_forgets_the_least_recently_used() -> None:
-    cache: Cache[int] = Cache(2)
-    cache.put("a", 1)
-    cache.put("b", 2)
-    assert cache.get("a") == 1
-    cache.put("c", 3)
-    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (1, None, 3)
-    assert len(cache) == 2
-    cache.clear()
-    assert len(cache) == 0
-    with pytest.raises(ValueError, match="size=0"):
-        Cache(0)
 
 
 def test_the_package_is_cheap_and_stands_alone() -> None:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from vlreward.command_line import AxisOrderOption, Family, FrameOption, Group
-from vlreward.data.options import (
-    AllowUrls,
-    Columns,
-    FlatImages,
-    GoldFrameOption,
-    OnBadGold,
-    OnBadImage,
-    OnMissing,
-    OnSuspicious,
-    SchemaOption,
-    TaskOption,
-    WhereOption,
-)
+from vlreward.data.options import RowOptions
+from vlreward.options import as_command
 
 __all__ = ["app"]
 
@@ -98,41 +88,29 @@ OUT/images.
     typer.echo(f"read it with: --data {path} --image-root {path.parent}")
 
 
-@app.command()
-def check(
+@dataclass(frozen=True, kw_only=True)
+class _CheckOptions(RowOptions):
     files: Annotated[
         list[str],
         typer.Argument(help="Files, directories or hf:OWNER/NAME, as --data of training."),
-    ],
-    task: TaskOption = None,
-    schema: SchemaOption = None,
-    columns: Columns = None,
-    gold_frame: GoldFrameOption = None,
-    family: Family = None,
-    frame: FrameOption = None,
-    axis_order: AxisOrderOption = None,
-    split: Annotated[str | None, typer.Option(help="Split, where there are several.")] = None,
+    ]
+    split: Annotated[str | None, typer.Option(help="Split, where there are several.")] = None
     config: Annotated[
         str | None, typer.Option(help="Configuration of a data set that has several.")
-    ] = None,
-    where: WhereOption = None,
-    image_root: Annotated[
-        Path | None, typer.Option(help="Directory that image names are relative to.")
-    ] = None,
-    flat_images: FlatImages = False,
-    allow_urls: AllowUrls = False,
-    on_missing: OnMissing = "error",
-    on_bad_image: OnBadImage = "error",
-    on_bad_gold: OnBadGold = "error",
-    on_suspicious: OnSuspicious = "error",
+    ] = None
+    family: Family = None
+    frame: FrameOption = None
+    axis_order: AxisOrderOption = None
     check_images: Annotated[
         Literal["all", "headers", "sample", "none"],
         typer.Option(help="Which images to look at: decode all, read headers, decode 1,000, none."),
-    ] = "all",
+    ] = "all"
     html: Annotated[
         Path, typer.Option(help="Page to write, with golds drawn on the first images.")
-    ] = Path("data-check.html"),
-) -> None:
+    ] = Path("data-check.html")
+
+
+def _check(options: _CheckOptions) -> None:
     """Say what training would read from data, and why it would fail on it: exit code 2 if so.
 
     Schema, columns, task, the frames of golds and of answers, counts, rows that look wrong, three \
@@ -143,50 +121,41 @@ samples; with golds drawn on their images in a page.
     from vlreward.engines.base import resolve_family
     from vlreward.errors import OptionError
     from vlreward.files import replacing
-    from vlreward.tasks import TASKS
 
-    if task is not None:
-        TASKS.get(task)
-    known = resolve_family(family)
-    for name, value in (("--split", split), ("--config", config)):
-        alone = [f for f in files if Path(f).is_file() and not f.endswith(".parquet")]
-        if value is not None and alone:
-            raise OptionError(f"{name}: expected a data set that has some, got the file {alone[0]}")
+    reading = {**options.reading(), "split": options.split, "config": options.config}
+    family = resolve_family(options.family)
+    alone = [f for f in options.files if Path(f).is_file() and not f.endswith(".parquet")]
+    for name in ("split", "config"):
+        if reading[name] is not None and alone:
+            raise OptionError(
+                f"--{name}: expected a data set that has some, got the file {alone[0]}"
+            )
     try:
         checked = [
             check_data(
                 file if file.startswith("hf:") else Path(file),
-                task=task,
-                family=known,
-                frame=frame,
-                axis_order=axis_order,
-                decode=check_images,
-                schema=schema,
-                columns=columns,
-                gold_frame=gold_frame,
-                split=split,
-                config=config,
-                where=where,
-                image_root=image_root,
-                flat_images=flat_images,
-                allow_urls=allow_urls,
-                on_missing=on_missing,
-                on_bad_image=on_bad_image,
-                on_bad_gold=on_bad_gold,
-                on_suspicious=on_suspicious,
+                family=family,
+                frame=options.frame,
+                axis_order=options.axis_order,
+                decode=options.check_images,
+                **reading,
             )
-            for file in files
+            for file in options.files
         ]
     except ValueError as error:
         raise OptionError(str(error)) from None
-    for one in checked:
-        typer.echo(one.text())
-    with replacing(html) as target:
-        target.write(page(checked))
-    typer.echo(f"written: {html}")
+    if seen := [one for one in checked if one.facts]:
+        for one in seen:
+            typer.echo(one.text())
+        with replacing(options.html) as target:
+            target.write(page(checked))
+        typer.echo(f"written: {options.html}")
     problems = [problem for one in checked for problem in one.problems]
     for problem in problems:
         typer.echo(f"error: {problem}", err=True)
     if problems:
         raise typer.Exit(2)
     typer.echo("training would read " + ("it" if len(checked) == 1 else "them"))
+
+
+app.command("check")(as_command(_CheckOptions, _check))

@@ -1,26 +1,99 @@
-"""Columns of images in Arrow tables: names for images, whose bytes stay where they are."""
+"""Rows of Arrow tables: names in place of embedded images, whose bytes stay where they are."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from vlreward.data.errors import MissingImagesError
-from vlreward.data.image_values import KEPT
 from vlreward.data.rows import RawRow
 
-__all__ = ["Records", "cells_of", "image_columns", "kept_image", "named", "numbered_rows"]
+__all__ = ["KEPT", "EmbeddedRows", "cells_of", "image_columns"]
+
+KEPT = "row:"
+"""How the name of an image begins that its row keeps."""
 
 
-class Records(Protocol):
-    """Rows in any order, with the bytes of their images."""
+class EmbeddedRows(ABC):
+    """Rows that keep their images and can be read in any order.
 
+    Attributes:
+        sha256: Hex digest of the rows as JSON without the pixels, once all have been read.
+        lacking: Names of images of the rows read so far that have neither bytes nor a path.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.sha256 = ""
+        self.lacking: set[str] = set()
+        self._path = path
+
+    def __iter__(self) -> Iterator[RawRow]:
+        """Yield the rows, with a name in place of each image.
+
+        Raises:
+            DataError: If a file is damaged.
+        """
+        digest = hashlib.sha256()
+        number = 0
+        for plain, cells in self._batches():
+            for index, row in enumerate(plain):
+                digest.update(json.dumps(row, sort_keys=True, default=str).encode())
+                for column, found in cells.items():
+                    row[column] = self._named(found[index], f"{KEPT}{number}:{column}")
+                number += 1
+                yield RawRow(number, row)
+        self.sha256 = digest.hexdigest()
+
+    @abstractmethod
+    def _batches(self) -> Iterator[tuple[list[dict[str, Any]], dict[str, list[Any]]]]:
+        """Rows without their columns of images, and the cells of those (`cells_of`)."""
+
+    @abstractmethod
     def record(self, index: int, column: str = "") -> dict[str, Any]:
-        """A row, counted from 0, or one column of it."""
-        ...
+        """A row, counted from 0, with the bytes of its images; or one column of it."""
+
+    def hold(self, raw: RawRow) -> None:  # noqa: B027 - for sources that cannot go back
+        """Nothing: the rows are at hand."""
+
+    def row(self, number: int) -> dict[str, Any]:
+        """A row again, counted from 1, with the bytes of its images."""
+        return self.record(number - 1)
+
+    def source(self, name: str) -> bytes:
+        """The encoded image that a row keeps.
+
+        Raises:
+            MissingImagesError: If it has none.
+        """
+        index, column, place = name.removeprefix(KEPT).split(":", 2)
+        value = self.record(int(index), column)[column]
+        if isinstance(value, list):
+            value = value[int(place.partition(":")[0])]
+        if isinstance(value, dict):
+            value = value["bytes"]
+        if value is None:
+            raise MissingImagesError(
+                f"row {int(index) + 1} has no image in {column!r}", path=self._path
+            )
+        return bytes(value)
+
+    def _named(self, cell: Any, name: str) -> Any:
+        """What stands in a row for a cell with bytes: a name for each image, or its path."""
+        if isinstance(cell, list):
+            return [self._named(one, f"{name}:{place}") for place, one in enumerate(cell)]
+        if cell is None:
+            return None
+        kept, path = cell
+        if path and not kept:
+            return path
+        name = f"{name}:{path or ''}"
+        if not kept:
+            self.lacking.add(name)
+        return name
 
 
 def image_columns(schema: Any) -> list[str]:
@@ -66,59 +139,3 @@ def cells_of(column: Any, kept: bool | None = None) -> list[Any]:
         there = column.field("bytes").is_valid().to_pylist()
     paths = column.field("path").to_pylist() if "path" in names else [None] * len(column)
     return list(zip(there, paths))
-
-
-def numbered_rows(
-    batches: Iterable[tuple[list[dict[str, Any]], dict[str, list[Any]]]], lacking: set[str]
-) -> Generator[RawRow, None, str]:
-    """Rows with a name in place of each image; at the end, the digest of what else they hold.
-
-    Args:
-        batches: Rows without their columns of images, and the cells of those (`cells_of`).
-        lacking: Takes the names of images that have neither bytes nor a path.
-    """
-    digest = hashlib.sha256()
-    number = 0
-    for plain, cells in batches:
-        for index, row in enumerate(plain):
-            digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-            for column, found in cells.items():
-                row[column] = named(found[index], f"{KEPT}{number}:{column}", lacking)
-            number += 1
-            yield RawRow(number, row)
-    return digest.hexdigest()
-
-
-def named(cell: Any, name: str, lacking: set[str]) -> Any:
-    """What a row has in place of a cell with bytes: a name for each image, or its path.
-
-    The names of those that have neither are added to `lacking`.
-    """
-    if isinstance(cell, list):
-        return [named(one, f"{name}:{place}", lacking) for place, one in enumerate(cell)]
-    if cell is None:
-        return None
-    kept, path = cell
-    if path and not kept:
-        return path
-    name = f"{name}:{path or ''}"
-    if not kept:
-        lacking.add(name)
-    return name
-
-
-def kept_image(rows: Records, name: str, path: str | Path) -> bytes:
-    """The encoded image that a name of `named` stands for.
-
-    Raises:
-        MissingImagesError: If the row has none.
-    """
-    index, column, place = name.removeprefix(KEPT).split(":", 2)
-    value = rows.record(int(index), column)[column]
-    if isinstance(value, list):
-        value = value[int(place.partition(":")[0])]
-    if isinstance(value, dict):
-        value = value["bytes"]
-    if value is None:
-        raise MissingImagesError(f"row {int(index) + 1} has no image in {column!r}", path=path)
-    return bytes(value)

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from vlreward._lock import FileLock
-from vlreward.data.bars import Bars, bars_for
-from vlreward.data.download import download
+from vlreward._text import one_line
+from vlreward.data.download import Progress, download
 from vlreward.data.errors import FetchError
 from vlreward.data.hub_files import repository_files
 from vlreward.data.receipt import RECEIPT, Fetched, Receipt
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import ssl
 
     import httpx
+    from rich.progress import Progress as Bars
 
 __all__ = ["RECEIPT", "FetchError", "Fetched", "fetch", "fetch_plan"]
 
@@ -74,7 +75,7 @@ def fetch(
     )
     done = []
     try:
-        with _locked(Path(dest) / _STAGING), client, bars_for(progress) as bars:
+        with _locked(Path(dest) / _STAGING), client, _bars(progress) as bars:
             job = _Job(
                 Path(dest),
                 client,
@@ -90,6 +91,28 @@ def fetch(
         path = error.filename or dest
         raise FetchError(f"{error.strerror or error}; the next run goes on", path=path) from error
     return done
+
+
+def _bars(shown: bool) -> Bars:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )  # fmt: skip
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not shown,
+    )
 
 
 @cache
@@ -139,7 +162,7 @@ class _Job:
             size=item.size,
             sha256=item.sha256,
             retry=self.retry,
-            progress=self.bars(item.to),
+            progress=self._bar(item.to),
         )
         if item.kind == "archive":
             try:
@@ -168,7 +191,7 @@ class _Job:
     def _install_archive(self, archive: Path, target: Path, entry: Fetched) -> Fetched:
         work = self.staging / f"{_flat(entry.to)}.unpacked"
         shutil.rmtree(work, ignore_errors=True)
-        bar, total = self.bars(f"unpack {archive.name}"), archive.stat().st_size
+        bar, total = self._bar(f"unpack {archive.name}"), archive.stat().st_size
         try:
             fresh = work / "new"
             files = unpack(archive, fresh, self.limits, progress=lambda done: bar(done, total))
@@ -200,6 +223,10 @@ class _Job:
 
     def _done(self, entry: Fetched, files: int) -> Fetched:
         return self.receipt.write(entry, state="done", installing=False, files=files)
+
+    def _bar(self, label: str) -> Progress:
+        task = self.bars.add_task(one_line(label, 60), total=None)
+        return lambda done, total: self.bars.update(task, completed=done, total=total)
 
     def _tidy(self, staged: Path) -> None:
         if not self.keep_archives:

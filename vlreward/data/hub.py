@@ -10,12 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.embedded import cells_of, image_columns, kept_image, numbered_rows
+from vlreward.data.embedded import EmbeddedRows, cells_of, image_columns
 from vlreward.data.errors import DataError
 from vlreward.data.parquet import ParquetRows
-from vlreward.data.rows import RawRow
 
-__all__ = ["HubRows", "open_hub"]
+__all__ = ["HubRows", "needed", "open_hub"]
 
 _BATCH = 1000
 
@@ -41,9 +40,9 @@ def open_hub(
                 f"expected a data set with splits for --split {split}, got a single file",
                 path=path,
             )
-        _needed("pyarrow", path)
+        needed("pyarrow", path)
         return ParquetRows(path, [path])
-    datasets = _needed("datasets", path)
+    datasets = needed("datasets", path)
     try:
         if isinstance(path, str):
             found = datasets.load_dataset(path.removeprefix("hf:"), config)
@@ -85,30 +84,28 @@ def _split_of(found: Mapping[Any, Any], split: str | None, path: str | Path) -> 
     return found[names[name]]
 
 
-def _needed(name: str, path: str | Path) -> Any:
+def needed(name: str, path: str | Path) -> Any:
+    """A module of a library that a file needs.
+
+    Raises:
+        ImportError: If it is not installed; names the extra.
+    """
     try:
         return import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"reading {str(path)!r} needs the library {name!r}, which is not installed: "
+            f"{str(path)!r} needs the library {name.partition('.')[0]!r}, which is not installed: "
             "pip install 'vlreward[data]'"
         ) from error
 
 
-class HubRows:
-    """Rows of a `datasets.Dataset`, and its embedded images.
-
-    Attributes:
-        sha256: Hex digest of the rows as JSON without the pixels, once all have been read.
-        lacking: Names of images of the rows read so far that have neither bytes nor a path.
-    """
+class HubRows(EmbeddedRows):
+    """Rows of a `datasets.Dataset`."""
 
     def __init__(self, path: str | Path, table: Any) -> None:
         import datasets
 
-        self._path = path
-        self.sha256 = ""
-        self.lacking: set[str] = set()
+        super().__init__(path)
         for column, kind in list(table.features.items()):
             plain = datasets.Image(decode=False)
             if isinstance(kind, datasets.Image):
@@ -120,28 +117,14 @@ class HubRows:
         self._columns = {"": table}
         self._embedded = image_columns(table.features.arrow_schema)
 
-    def __iter__(self) -> Iterator[RawRow]:
-        self.sha256 = yield from numbered_rows(self._plain_batches(), self.lacking)
-
-    def _plain_batches(self) -> Iterator[tuple[list[dict[str, Any]], dict[str, list[Any]]]]:
+    def _batches(self) -> Iterator[tuple[list[dict[str, Any]], dict[str, list[Any]]]]:
         for batch in self._table.with_format("arrow").iter(batch_size=_BATCH):
             plain = batch.drop_columns(self._embedded).to_pylist()
             embedded = {name: cells_of(batch[name].combine_chunks()) for name in self._embedded}
             yield plain, embedded
-
-    def hold(self, raw: RawRow) -> None:
-        """Nothing: the table is at hand."""
-
-    def row(self, number: int) -> dict[str, Any]:
-        """A row again, with the bytes of its images."""
-        return self.record(number - 1)
 
     def record(self, index: int, column: str = "") -> dict[str, Any]:
         """A row, counted from 0, with the bytes of its images; or one column of it."""
         if column not in self._columns:
             self._columns[column] = self._table.select_columns(column)
         return dict(self._columns[column][index])
-
-    def source(self, name: str) -> Path | bytes:
-        """The encoded image that a row keeps."""
-        return kept_image(self, name, self._path)

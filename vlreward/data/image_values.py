@@ -12,20 +12,19 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
 from vlreward._text import short
+from vlreward.data.embedded import KEPT, EmbeddedRows
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
+from vlreward.data.rows import RowSource
 from vlreward.data.urls import UrlImages
 from vlreward.schema import Fields
 
-__all__ = ["KEPT", "RowImages", "Rows", "image_names", "is_address", "is_kept"]
-
-KEPT = "row:"
-"""How the name of an image begins that a source of rows keeps itself, as Parquet files do."""
+__all__ = ["RowImages", "image_names", "is_address", "is_kept"]
 
 _CELL = "cell:"
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}(?:={1,2}\s*)?\Z")
@@ -33,23 +32,11 @@ _BEGINNINGS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkqA", "TU0AK")
 _PATH_KEYS = ("path", "image", "url", "image_url", "file_name")
 
 
-class Rows(Protocol):
-    """Rows that can be read again."""
-
-    def hold(self, raw: Any) -> None:
-        """Keep what `row` needs to give this row again."""
-        ...
-
-    def row(self, number: int) -> Any:
-        """The row of a number, counted from 1."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class RowImages:
     """Images of rows some of which are no files below one directory."""
 
-    rows: Rows
+    rows: RowSource
     """Reads a row again."""
     read: Callable[[Mapping[str, Any]], Fields]
     """Reads its fields."""
@@ -71,9 +58,8 @@ class RowImages:
             if found is None:
                 raise DataError(f"row {number}: expected an image, got {short(value, 80)}")
             return found
-        if name.startswith(KEPT) and hasattr(self.rows, "source"):
-            kept: Path | bytes = self.rows.source(name)
-            return kept
+        if name.startswith(KEPT) and isinstance(self.rows, EmbeddedRows):
+            return self.rows.source(name)
         if is_address(name):
             if self.urls is None:
                 raise DataError(f"the image {name!r} is an address: --allow-urls downloads it")
@@ -86,8 +72,8 @@ class RowImages:
 
     def is_there(self, name: str) -> bool:
         """Whether an image is known to be kept by the rows, without reading it."""
-        lacking: set[str] | None = getattr(self.rows, "lacking", None)
-        return lacking is not None and name.startswith(KEPT) and name not in lacking
+        rows = self.rows
+        return isinstance(rows, EmbeddedRows) and name.startswith(KEPT) and name not in rows.lacking
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Download those that are addresses, several at once."""

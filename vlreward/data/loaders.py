@@ -14,8 +14,8 @@ from vlreward.data.folder import RowFolder
 from vlreward.data.images import ImageFolder
 from vlreward.data.missing import check_images
 from vlreward.data.mixture import ENTRY_OPTIONS, joined, read_entries, weight_of
-from vlreward.data.reader import RowReader, RowSource
-from vlreward.data.rows import JSONL_SUFFIXES, RowFile
+from vlreward.data.reader import RowReader
+from vlreward.data.rows import JSONL_SUFFIXES, RowFile, RowSource
 from vlreward.data.sampling import Sampler, Strategy
 from vlreward.data.suspicious import refuse_suspicious
 from vlreward.data.urls import UrlImages, image_cache

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from vlreward._text import short
 from vlreward.data.columns import fields_by
-from vlreward.schema import Fields, Schema, expression_in, rest_of, row_id, row_size
-from vlreward.turns import read_chat, shown_question
+from vlreward.schema import Fields, Schema
+from vlreward.turns import read_chat
 
 __all__ = ["GENERAL"]
 
@@ -32,7 +31,12 @@ class _Table:
         image = next((k for k in _IMAGES if row.get(k) is not None), None)
         columns.update({} if image is None else {"image": image})
         fields = fields_by(row, columns)
-        (fields.metadata or {}).pop(self.question, None)  # the prompt that the question is part of
+        # Neither the prompt that the question is part of, nor what is there and empty.
+        fields.metadata = {
+            key: value
+            for key, value in (fields.metadata or {}).items()
+            if key != self.question and (value or key not in ("system", *_IMAGES))
+        }
         return fields
 
 
@@ -42,12 +46,13 @@ def _table(
     *,
     gold: str,
     question: str,
+    image: str = "images",
     raw_question: str | None = None,
     fits: Callable[[Mapping[str, Any]], bool] = lambda row: True,
     gold_at: str = "ground_truth",
     typed: bool = False,
 ) -> Schema:
-    columns = {"gold": gold, "question": question, "image": "images"}
+    columns = {"gold": gold, "question": question, "image": image}
     read = _Table(gold, question, raw_question)
     return Schema(name, keys, read, fits, typed, columns, gold_at)
 
@@ -67,37 +72,6 @@ def _has(key: str) -> Callable[[Mapping[str, Any]], bool]:
 
 def _lacks(*keys: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda row: all(row.get(key) is None for key in keys)
-
-
-@dataclass(frozen=True, slots=True)
-class _Chat:
-    """Reads rows whose gold is the assistant's turn: LLaMA-Factory's ShareGPT, VLM-R1's files."""
-
-    key: str
-
-    def __call__(self, row: Mapping[str, Any]) -> Fields:
-        try:
-            chat = read_chat(row[self.key])
-        except ValueError as error:
-            raise ValueError(f"{self.key!r}: {error}") from None
-        if chat.answer is None:
-            raise ValueError(f"{self.key!r}: expected an answer after the question, got none")
-        image = next((row[k] for k in _IMAGES if row.get(k) is not None), chat.images or None)
-        question = shown_question(chat.question, image)
-        if not question:
-            raise ValueError(f"{self.key!r}: expected a question, got {short(row[self.key], 120)}")
-        system = chat.system or row.get("system")
-        beside = ("id", self.key, "width", "height", "system", "image_index", *_IMAGES)
-        return Fields(
-            gold=chat.answer,
-            question=question,
-            expression=expression_in(question),
-            image=image,
-            image_index=row.get("image_index"),
-            id=row_id(row),
-            image_size=row_size(row),
-            metadata={**rest_of(row, *beside), **({"system": system} if system else {})},
-        )
 
 
 def _read_alpaca(row: Mapping[str, Any]) -> Fields:
@@ -120,11 +94,12 @@ GENERAL = (
         question="question",
         typed=True,
     ),
-    Schema(
+    _table(
         "conversations",
         ("conversations",),
-        _Chat("conversations"),
-        columns={"gold": "conversations", "question": "conversations", "image": "image"},
+        gold="conversations",
+        question="conversations",
+        image="image",
     ),
     _table(
         "verl",
@@ -166,20 +141,15 @@ GENERAL = (
         question="question",
         fits=_lacks("options", "choices"),  # the answer may be a letter or one of them
     ),
-    Schema(
+    _table(
         "messages",
         ("messages",),
-        _Chat("messages"),
-        _is_answered,
-        columns={"gold": "messages", "question": "messages", "image": "images"},
+        gold="messages",
+        question="messages",
+        fits=_is_answered,
         gold_at="solution",
     ),
-    Schema(
-        "alpaca",
-        _ALPACA.keys,
-        _read_alpaca,
-        columns=_ALPACA.columns,
-    ),
+    replace(_ALPACA, read=_read_alpaca),
 )
 """Rows of any task: VLM-R1 and R1-V (`problem-solution`, `r1-v`, `conversations`), the trainers
 (`verl`, `easyr1`, `swift`, `trl`), LLaMA-Factory (`messages`, `conversations`, `alpaca`)."""

@@ -6,13 +6,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vlreward.data.arrow_copy import ArrowCopy, copy_path
-from vlreward.data.embedded import cells_of, image_columns, kept_image, numbered_rows
+from vlreward.data.embedded import EmbeddedRows, cells_of, image_columns
 from vlreward.data.errors import DataError
-from vlreward.data.rows import RawRow
 
 __all__ = ["ParquetRows"]
 
@@ -33,7 +33,7 @@ class _Cursor:
     batches: Iterator[Any]
 
 
-class ParquetRows:
+class ParquetRows(EmbeddedRows):
     """Rows of one Parquet file or of several, read batch by batch.
 
     The bytes of images are read for the rows whose images are opened and for no others. Parquet has
@@ -45,31 +45,25 @@ class ParquetRows:
         path: What was asked for.
         files: The files, in order; all with the columns of the first.
 
-    Attributes:
-        sha256: Hex digest of the rows as JSON without the pixels, once all have been read.
-        lacking: Names of images of the rows read so far that have neither bytes nor a path.
-
     Raises:
         DataError: If one is no Parquet file, or has other columns.
     """
 
     def __init__(self, path: Path, files: Sequence[Path]) -> None:
-        self.sha256 = ""
-        self.lacking: set[str] = set()
-        self._path = path
+        super().__init__(path)
         self._copies: dict[str, ArrowCopy] = {}
         self._lock = threading.Lock()
         self._passed_over = 0.0  # bytes that were decoded to reach rows behind them
         self._cursors: dict[str, _Cursor] = {}
-        self._batches: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._paths = list(files)
-        self._opened: OrderedDict[int, Any] = OrderedDict()
+        self._opened = lru_cache(_OPEN_FILES)(_opened)
         self._embedded: list[str] = []
         self._groups: list[tuple[int, int, Any]] = []  # file, its row group, what it says of it
         self._starts = [0]
         names: list[str] = []
         for place in range(len(self._paths)):
-            file = self._file(place)
+            file = self._opened(self._paths[place])
             names = names or file.schema_arrow.names
             if sorted(file.schema_arrow.names) != sorted(names):
                 raise DataError(
@@ -87,15 +81,7 @@ class ParquetRows:
         """For another process, which opens the files for itself."""
         return _again, (self._path, self._paths, self.sha256, self.lacking)
 
-    def __iter__(self) -> Iterator[RawRow]:
-        """Yield the rows, with a name in place of each image.
-
-        Raises:
-            DataError: If the file is damaged.
-        """
-        self.sha256 = yield from numbered_rows(self._plain_batches(), self.lacking)
-
-    def _plain_batches(self) -> Iterator[tuple[list[dict[str, Any]], dict[str, list[Any]]]]:
+    def _batches(self) -> Iterator[tuple[list[dict[str, Any]], dict[str, list[Any]]]]:
         for group in range(len(self._groups)):
             columns, bare = self._without_bytes(group)
             for batch in self._read(group, columns, _BATCH):
@@ -104,21 +90,6 @@ class ParquetRows:
                     name: cells_of(batch.column(name), bare.get(name)) for name in self._embedded
                 }
                 yield plain.to_pylist(), cells
-
-    def hold(self, raw: RawRow) -> None:
-        """Nothing: the file is at hand."""
-
-    def row(self, number: int) -> dict[str, Any]:
-        """A row again, counted from 1, with the bytes of its images."""
-        return self.record(number - 1)
-
-    def source(self, name: str) -> Path | bytes:
-        """The encoded image that a row keeps.
-
-        Raises:
-            MissingImagesError: If it has none.
-        """
-        return kept_image(self, name, self._path)
 
     def record(self, index: int, column: str = "") -> dict[str, Any]:
         """A row, counted from 0, or one column of it."""
@@ -133,7 +104,7 @@ class ParquetRows:
     def _copied(self, column: str) -> ArrowCopy:
         import pyarrow as pa
 
-        schema = self._file(0).schema_arrow
+        schema = self._opened(self._paths[0]).schema_arrow
         names = [column] if column else schema.names
         return ArrowCopy.write(
             copy_path(self._paths, column),
@@ -150,10 +121,10 @@ class ParquetRows:
 
     def _reached(self, index: int, column: str) -> dict[str, Any] | None:
         """The row, if it is near the last ones that were read; None if it is far."""
-        for key, batch in self._batches.items():
+        for key, batch in self._recent.items():
             name, start = key
             if name == column and start <= index < start + batch.num_rows:
-                self._batches.move_to_end(key)
+                self._recent.move_to_end(key)
                 return dict(batch.slice(index - start, 1).to_pylist()[0])
         group = next(g for g, end in enumerate(self._starts[1:]) if index < end)
         each = self._bytes_of_a_row(group, column)
@@ -171,26 +142,20 @@ class ParquetRows:
         for batch in cursor.batches:
             start, cursor.next = cursor.next, cursor.next + batch.num_rows
             if index < cursor.next:
-                self._batches[column, start] = batch
-                if len(self._batches) > _KEPT_BATCHES:
-                    self._batches.popitem(last=False)
+                self._recent[column, start] = batch
+                if len(self._recent) > _KEPT_BATCHES:
+                    self._recent.popitem(last=False)
                 return dict(batch.slice(index - start, 1).to_pylist()[0])
         raise DataError(f"expected row {index + 1}, got the end of the file", path=self._path)
-
-    def _file(self, place: int) -> Any:
-        """A file, of which a few are kept open."""
-        if place not in self._opened:
-            self._opened[place] = _opened(self._paths[place])
-            if len(self._opened) > _OPEN_FILES:
-                self._opened.popitem(last=False)
-        return self._opened[place]
 
     def _read(self, group: int, columns: list[str] | None, size: int) -> Iterator[Any]:
         import pyarrow as pa
 
         place, inner, _ = self._groups[group]
         try:
-            yield from self._file(place).iter_batches(size, row_groups=[inner], columns=columns)
+            yield from self._opened(self._paths[place]).iter_batches(
+                size, row_groups=[inner], columns=columns
+            )
         except (pa.ArrowException, OSError) as error:
             raise DataError(
                 f"expected a whole Parquet file: {error}", path=self._paths[place]

@@ -10,12 +10,12 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from vlreward.data.coco import coco_rows, is_coco
-from vlreward.data.errors import DataError
+from vlreward.data.errors import DataError, RowProblem
 
-__all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile", "read_json"]
+__all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile", "RowSource", "read_json"]
 
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
 
@@ -71,6 +71,26 @@ class RawRow:
     """What JSON gave; an object in a good file."""
     line: int | None = None
     """Line, counted from 1; None if rows are not lines."""
+
+    def problem(self, message: str, kind: str = "bad_row", fit: str = "") -> RowProblem:
+        """Something about this row; see `RowProblem`."""
+        return RowProblem(self.number, message, self.line, kind, fit)
+
+
+class RowSource(Protocol):
+    """Rows, and a digest of them once all have been read."""
+
+    sha256: str
+
+    def __iter__(self) -> Iterator[RawRow]: ...
+
+    def hold(self, raw: RawRow) -> None:
+        """Keep what `row` needs to give this row again."""
+        ...
+
+    def row(self, number: int) -> Any:
+        """A row that has been read, again; counted from 1."""
+        ...
 
 
 @dataclass(slots=True)

@@ -4,49 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vlreward._http import RETRYABLE_STATUS, parse_retry_after
 from vlreward._text import one_line
+from vlreward.engines.values import Generation, GenerationError
 
-__all__ = ["Answer", "Refusal", "model_names", "read", "refused"]
+__all__ = ["model_names", "read", "refused"]
 
 _NO_KEY = "give the key in the environment variable OPENAI_API_KEY"
 _WRONG_KEY = "the key that the environment variable OPENAI_API_KEY gives is not taken"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A completion as the endpoint gave it."""
-
-    text: str
-    finish_reason: str | None
-    usage: dict[str, int] | None
-    """Of all answers of the reply, given with the first."""
-    model: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why there is no completion."""
-
-    kind: str
-    detail: str
-    retryable: bool
-    retry_after: float | None = None
-
-
 def refused(
     status: int, headers: Mapping[str, str], content: bytes, url: str, *, keyed: bool
-) -> Refusal:
+) -> GenerationError:
     """Why a reply with another status than 200 holds no completion; `keyed` if a key was sent."""
     detail = f"{url} answered {status}: {_server_message(content)}"
     if status in (401, 403):
         detail += f"; {_WRONG_KEY if keyed else _NO_KEY}"
     elif status == 404:
         detail += "; check --base-url (it ends in /v1) and the model's name"
-    return Refusal(
+    return GenerationError(
         f"http_{status}",
         detail,
         status in RETRYABLE_STATUS,
@@ -54,32 +33,35 @@ def refused(
     )
 
 
-def read(content: bytes, url: str) -> list[Answer] | Refusal:
+def read(content: bytes, url: str) -> list[Generation] | GenerationError:
     """The completions in a reply with status 200, at least one, or why there is none."""
     try:
         reply = json.loads(content)
     except (ValueError, RecursionError):
         shown = one_line(content[:200].decode("utf-8", "replace"))
-        return Refusal(
+        return GenerationError(
             "bad_reply", f"{url} answered 200 with text that is no JSON: {shown!r}", True
         )
     choices = reply.get("choices") if isinstance(reply, dict) else None
     if not isinstance(choices, list) or not choices:
-        return Refusal("bad_reply", f"{url} answered 200 without any choice", True)
+        return GenerationError("bad_reply", f"{url} answered 200 without any choice", True)
     usage, model = _usage(reply.get("usage")), reply.get("model")
-    answers: list[Answer] = []
+    answers: list[Generation] = []
     for choice in choices:
         text = _text_of(choice)
         if text is None:
             shown = one_line(json.dumps(choice))
-            return Refusal("bad_reply", f"{url} answered 200 without a text: {shown}", True)
+            return GenerationError("bad_reply", f"{url} answered 200 without a text: {shown}", True)
         reason = choice.get("finish_reason")
         answers.append(
-            Answer(
+            Generation(
                 text=text,
+                truncated=reason == "length",
+                # An endpoint counts the tokens of a reply, not of each answer in it.
+                token_count=(usage or {}).get("completion_tokens") if len(choices) == 1 else None,
                 finish_reason=reason if isinstance(reason, str) else None,
                 usage=None if answers else usage,
-                model=model if isinstance(model, str) else None,
+                served_model=model if isinstance(model, str) else None,
             )
         )
     return answers

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vlreward.command_line import Family
+from vlreward.command_line import Family, MaxPixels, MinPixels
 from vlreward.engines.values import Sampling
 from vlreward.errors import OptionError
 from vlreward.options import check, flag
@@ -61,12 +61,8 @@ class EngineConfig:
         _option(help="Probability mass to draw from; default: the model's.", min=1e-6, max=1),
     ] = None
     seed: Annotated[int | None, _option(help="Seed of the draw.")] = None
-    min_pixels: Annotated[
-        int | None, _option(help="Smallest image area in pixels, as the model sees it.", min=1)
-    ] = None
-    max_pixels: Annotated[
-        int | None, _option(help="Largest image area in pixels, as the model sees it.", min=1)
-    ] = None
+    min_pixels: MinPixels = None
+    max_pixels: MaxPixels = None
     batch_size: Annotated[int, _option(help="hf, paddle: requests generated together.", min=1)] = 8
     dtype: Annotated[
         str, _option(help="hf, vllm, paddle: e.g. bfloat16; auto: the checkpoint's.")

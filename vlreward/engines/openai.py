@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vlreward._http import backoff_seconds
-from vlreward.engines import _endpoint
 from vlreward.engines._bodies import Bodies
 from vlreward.engines._draws import Draws
+from vlreward.engines._endpoint import Endpoint, choose_model
 from vlreward.engines._pictures import Picture, Pictures
-from vlreward.engines._replies import Answer
-from vlreward.engines._retry import Pacer
 from vlreward.engines.base import (
     Engine,
     EngineConfig,
@@ -82,21 +78,19 @@ class OpenAIEngine(Engine):
     def __init__(self, config: EngineConfig, *, backoff: float = 0.5) -> None:
         super().__init__(config)
         key = os.environ.get("OPENAI_API_KEY") if config.api_key is None else config.api_key
-        self._endpoint = _endpoint.Endpoint(config.base_url, key, config.timeout)
+        self._endpoint = Endpoint(
+            config.base_url, key, config.timeout, config.tries, config.requests_per_minute, backoff
+        )
         limits = (config.min_pixels, config.max_pixels)
         if config.model is not None:  # wrong limits are told before a server is asked
             self.resizing = _resizing(self.family, config.model, *limits)
-        self._concurrency, self._tries, self._backoff = config.concurrency, config.tries, backoff
-        self._pacer = Pacer(config.requests_per_minute)
-        self._rng = random.Random()
+        self._concurrency = config.concurrency
         self._lost: list[str] = []
         self._warned = False
-        served = self._endpoint.models(config.tries, backoff)
+        served = self._endpoint.models()
         self.served_models = list(served)
         """Names that the endpoint listed when the engine was built; empty if it lists none."""
-        self.model = _endpoint.choose_model(
-            config.model, self.served_models, self._endpoint.shown_url
-        )
+        self.model = choose_model(config.model, self.served_models, self._endpoint.shown_url)
         self.family = resolve_family(config.family, self.model)
         self.resizing = _resizing(self.family, self.model, *limits)
         self._bodies = Bodies(self.model, self.sampling, self.options)
@@ -182,11 +176,13 @@ class OpenAIEngine(Engine):
         outcomes: list[tuple[str, Outcome]] = []
         while rest := group[len(outcomes) :]:
             asked = self._draws.number(rest)
-            reply = await self._send(client, rest[0], pictures, asked)
+            body = self._bodies.build(rest[0], pictures, asked)
+            reply = await self._endpoint.ask(client, body)
             if isinstance(reply, list):
                 self._draws.learn(asked, len(reply))
                 self._lost.clear()
-                outcomes += [(request.key, found) for request, found in zip(rest, reply)]
+                answers = zip(rest[:asked], reply)
+                outcomes += [(q.key, self._seen(answer, q, pictures)) for q, answer in answers]
             elif reply.retryable or not self._draws.learn(asked, 0):
                 outcomes += [(request.key, reply) for request in rest[:asked]]
                 self._count_lost(reply)
@@ -201,53 +197,15 @@ class OpenAIEngine(Engine):
                 f"{len(self._lost)} requests in a row failed in one way: {error.detail}"
             )
 
-    async def _send(
-        self, client: httpx.AsyncClient, request: Request, pictures: list[Picture], n: int
-    ) -> list[Generation] | GenerationError:
-        body = self._bodies.build(request, pictures, n)
-        attempt = 0
-        while True:
-            attempt += 1
-            await self._pacer.wait()
-            started = time.monotonic()
-            reply = await self._endpoint.post(client, body)
-            if isinstance(reply, list):
-                seconds = time.monotonic() - started
-                picture = pictures[request.place] if pictures else None
-                return [
-                    self._generation(answer, picture, seconds, alone=n == 1) for answer in reply[:n]
-                ]
-            if not reply.retryable:
-                return GenerationError(reply.kind, reply.detail)
-            if attempt >= self._tries:
-                return GenerationError(
-                    reply.kind, f"{reply.detail} (gave up after {attempt} tries)", retryable=True
-                )
-            if reply.retry_after is not None:
-                self._pacer.pause(reply.retry_after)
-            else:
-                await asyncio.sleep(backoff_seconds(attempt, self._backoff, self._rng))
+    def _seen(self, answer: Generation, request: Request, pictures: list[Picture]) -> Generation:
+        """An answer with the sizes of the image that it is about."""
+        if not pictures:
+            return answer
+        picture = pictures[request.place]
+        self._check_not_shrunk(answer, picture)
+        return replace(answer, image_size=picture.image_size, input_size=picture.input_size)
 
-    def _generation(
-        self, answer: Answer, picture: Picture | None, seconds: float, *, alone: bool
-    ) -> Generation:
-        if picture is not None:
-            self._check_not_shrunk(answer, picture)
-        usage = answer.usage or {}
-        return Generation(
-            text=answer.text,
-            truncated=answer.finish_reason == "length",
-            # An endpoint counts the tokens of a reply, not of each answer in it.
-            token_count=usage.get("completion_tokens") if alone else None,
-            finish_reason=answer.finish_reason,
-            usage=answer.usage,
-            served_model=answer.model,
-            seconds=round(seconds, 4),
-            image_size=None if picture is None else picture.image_size,
-            input_size=None if picture is None else picture.input_size,
-        )
-
-    def _check_not_shrunk(self, answer: Answer, picture: Picture) -> None:
+    def _check_not_shrunk(self, answer: Generation, picture: Picture) -> None:
         """Warn once if the prompt has fewer tokens than the image alone must have had."""
         tokens = (answer.usage or {}).get("prompt_tokens")
         if self._warned or not tokens or self.resizing is None or picture.input_size is None:

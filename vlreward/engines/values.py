@@ -141,6 +141,8 @@ class GenerationError:
     """For a person: what happened and the remedy."""
     retryable: bool = False
     """True if the same request may succeed later."""
+    retry_after: float | None = None
+    """Seconds until then, if an endpoint says."""
 
 
 Outcome = Generation | GenerationError

@@ -196,21 +196,20 @@ class Scorer:
                 f"expected as many golds as completions, got {len(golds)} and {len(texts)}"
             )
         used: dict[str, Any] = {n: column for n, column in columns.items() if column is not None}
-        parts: dict[str, tuple[list[int], list[Completion], list[Row]]] = {}
+        given: dict[str, Any] = {}
+        parts: dict[str, list[tuple[int, _Rules, Completion, Row]]] = {}
         for i, (text, gold) in enumerate(zip(texts, golds)):
-            given = used and {name: column[i] for name, column in used.items()}
+            if used:
+                given = {name: column[i] for name, column in used.items()}
             try:
                 rules, row = self._row(gold, tasks[i] if tasks else None, given)
             except ValueError as error:
                 raise ValueError(f"row {i} of the batch: {error}") from None
-            if (part := parts.get(row.task)) is None:
-                part = parts[row.task] = ([], [], [])
-            part[0].append(i)
-            part[1].append(Completion(text, bool(given.get("truncated"))))
-            part[2].append(row)
+            completion = Completion(text, bool(given.get("truncated")))
+            parts.setdefault(row.task, []).append((i, rules, completion, row))
         results: dict[int, Scored] = {}
-        for task, (indices, completions, rows) in parts.items():
-            rules = self.rules(task)
+        for part in parts.values():
+            indices, (rules, *_), completions, rows = zip(*part)  # one task has one set of rules
             for i, found in zip(indices, score_batch(rules.spec, completions, rows)):
                 results[i] = _scored(rules, found, texts[i])
         return [results[i] for i in range(len(texts))]
@@ -253,8 +252,8 @@ def _scored(rules: _Rules, score: Score, text: str) -> Scored:
         "acc": answer if rules.acc is None else score.metrics.get(rules.acc, 0.0),
         "answer": answer,
         "format": float(think_answer_structure(text)) if shape is None else shape,
-        "parsed": float(failure is None),
-        "timeout": float(score.unsettled),
+        "parsed": 1.0 if failure is None else 0.0,
+        "timeout": 1.0 if score.unsettled else 0.0,
     }
     return Scored(rules.spec.name, score, numbers)
 

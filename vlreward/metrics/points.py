@@ -71,9 +71,8 @@ def point_closeness(point: tuple[float, float], region: Region) -> float:
     if isinstance(region, Circle):
         cx, cy, radius = region
     else:
-        if isinstance(region, Polygon):
-            xs, ys = zip(*region.points)
-            region = Box(min(xs), min(ys), max(xs), max(ys))
-        (cx, cy), radius = region.center, math.hypot(region.width, region.height) / 2
+        ends = region.points if isinstance(region, Polygon) else (region[:2], region[2:])
+        (x1, x2), (y1, y2) = ((min(side), max(side)) for side in zip(*ends))
+        cx, cy, radius = (x1 + x2) / 2, (y1 + y2) / 2, math.hypot(x2 - x1, y2 - y1) / 2
     ratio = math.hypot(point[0] - cx, point[1] - cy) / radius
     return 1 / (1 + ratio * ratio)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vlreward.geometry import Box
+from vlreward.geometry import LEAST_SIDE, MOST, Box
 
 __all__ = ["Polygon", "RotatedBox", "polygon_iou", "rotated_box_iou"]
 
-_MAX = sys.float_info.max
+_LEAST_AREA = LEAST_SIDE**2
 _GRID = 2.0**-44  # relative to the extent of both polygons
 
 
@@ -21,11 +19,12 @@ class Polygon:
     """A simple polygon with positive area; the ring closes itself.
 
     Args:
-        points: At least three (x, y) vertices in order, either orientation, finite.
+        points: At least three (x, y) vertices in order, either orientation, within 1e12 of 0.
 
     Raises:
         ValueError: If there are fewer than three distinct vertices, a coordinate is not finite,
-            the ring crosses itself (a bow-tie) or its area is zero. shapely decides validity.
+            the ring crosses itself (a bow-tie) or its area is below 1e-24. shapely decides
+            validity.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -41,14 +40,12 @@ class Polygon:
             points = points[:-1]
         if len(set(points)) < 3 or not all(len(p) == 2 for p in points):
             raise ValueError(f"expected at least three distinct (x, y) vertices, got {points!r}")
-        if not all(-_MAX <= c <= _MAX for p in points for c in p):
-            raise ValueError(f"expected finite coordinates, got {points!r}")
+        if not all(-MOST <= c <= MOST for p in points for c in p):
+            raise ValueError(f"expected finite coordinates within {MOST:g} of 0, got {points!r}")
         object.__setattr__(self, "points", points)
-        # Validity does not depend on the scale, but shapely's products over- and underflow.
-        exponent = math.frexp(max(abs(c) for p in points for c in p))[1]
         with np.errstate(all="ignore"):  # GEOS may divide by zero on its way
-            shape = ShapelyPolygon(_moved(self.points, (0.0, 0.0), exponent))
-            if not shape.is_valid or not shape.area > 0:
+            shape = ShapelyPolygon(self.points)
+            if not shape.is_valid or not shape.area >= _LEAST_AREA:
                 reason = "zero area" if shape.is_valid else explain_validity(shape)
                 raise ValueError(f"expected a simple polygon with area, got {points!r}: {reason}")
 
@@ -75,7 +72,7 @@ class Polygon:
         Raises:
             ValueError: If a side is not positive or a number is not finite.
         """
-        if not (0 < width <= _MAX and 0 < height <= _MAX and math.isfinite(angle)):
+        if not (0 < width <= MOST and 0 < height <= MOST and math.isfinite(angle)):
             raise ValueError(
                 "expected positive finite sides and a finite angle, got "
                 f"width={width!r}, height={height!r}, angle={angle!r}"
@@ -125,20 +122,14 @@ def polygon_iou(a: Polygon, b: Polygon) -> float:
 
     if a == b:
         return 1.0
-    # Common steps, exact but for one rounding: near the origin, then near 1. shapely's products
-    # over- and underflow at other scales.
-    largest = max(abs(c) for shape in (a, b) for point in shape.points for c in point)
-    rings = [_moved(shape.points, (0.0, 0.0), math.frexp(largest)[1]) for shape in (a, b)]
-    rings = [_moved(ring, rings[0][0], 0) for ring in rings]
-    extent = max(abs(c) for ring in rings for point in ring for c in point)
-    p, q = (ShapelyPolygon(_moved(ring, (0.0, 0.0), math.frexp(extent)[1])) for ring in rings)
+    (x0, y0), *_ = a.points  # near the origin products lose less
+    p, q = (ShapelyPolygon([(x - x0, y - y0) for x, y in shape.points]) for shape in (a, b))
+    extent = max(map(abs, (*p.bounds, *q.bounds)))
     small, large = sorted((p.area, q.area))
-    if not small > 1e-100 * large:  # an upper bound of the IoU; or both vanish in doubles
-        return 0.0
     try:
         with np.errstate(all="ignore"):  # GEOS may divide by zero on its way
             # Without a grid, GEOS may find no overlap of two rings that differ by a rounding.
-            inter = min(p.intersection(q, grid_size=_GRID).area, small)
+            inter = min(p.intersection(q, grid_size=_GRID * extent).area, small)
     except GEOSException:  # a sliver that vanishes on the grid
         return 0.0
     return float(inter / (small + large - inter))
@@ -163,11 +154,3 @@ def rotated_box_iou(a: RotatedBox, b: RotatedBox) -> float:
         0.707107
     """
     return polygon_iou(Polygon.from_rotated_box(*a), Polygon.from_rotated_box(*b))
-
-
-def _moved(
-    points: Sequence[tuple[float, float]], origin: tuple[float, float], exponent: int
-) -> list[tuple[float, float]]:
-    """(point - origin) / 2**exponent for each point."""
-    (ox, oy), scale = origin, -exponent
-    return [(math.ldexp(x - ox, scale), math.ldexp(y - oy, scale)) for x, y in points]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from vlreward.geometry import MOST
 from vlreward.parsers._keys import Meaning, named_box, named_point
-from vlreward.parsers._stated import LIMIT, Order, Stated, TooComplex, read_numbers
+from vlreward.parsers._stated import Order, Stated, TooComplex, read_numbers
 from vlreward.parsers.tags import excerpt
 from vlreward.types import FailureCode
 
@@ -78,7 +79,7 @@ class Found:
             self.place(span, read_numbers(atoms), order)
             return
         role = self.role
-        if max(values) > LIMIT:
+        if max(values) > MOST:
             self.place(span, read_numbers(atoms), order)
         elif role.name or role.kind not in _READ:
             self.place(span, values, order)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from vlreward.geometry import MOST
 from vlreward.types import FailureCode
 
-__all__ = ["LIMIT", "NUMBER", "Order", "S", "Stated", "TooComplex", "read_numbers"]
+__all__ = ["NUMBER", "Order", "S", "Stated", "TooComplex", "read_numbers"]
 
-LIMIT = 1e12  # larger coordinates are no coordinates, and their areas could overflow
 _MAX_DIGITS = 64  # characters of one number
 
 S = r"\s{0,64}"  # no answer has more white space; that bounds the cost of giving it back
@@ -69,7 +69,7 @@ def read_numbers(atoms: Sequence[str]) -> tuple[float, ...] | str:
         if len(number) > _MAX_DIGITS or not _FULL_NUMBER.fullmatch(number):
             return atom
         value = int(number) if number.lstrip("+-").isdecimal() else float(number)
-        if not -LIMIT <= value <= LIMIT:
+        if not -MOST <= value <= MOST:
             return atom
         values.append(value)
     return tuple(values)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vlreward.frames import AmbiguousBox, NamedBox
-from vlreward.geometry import Box, unchecked_box
+from vlreward.geometry import Box
 from vlreward.parsers._prose import NOTHING, read
 from vlreward.parsers._scan import Scan
-from vlreward.parsers._stated import LIMIT, S, Stated
+from vlreward.parsers._stated import S, Stated
 from vlreward.parsers.tags import (
     MAX_CHARS,
     Several,
@@ -34,6 +34,9 @@ _ONE = re.compile(
 )
 """One box and nothing else, in the forms that models are trained to write. Whatever it does not
 match, and whatever is no box, the scan reads; where both read, they read the same."""
+
+
+_KINDS = {"written": Box, "named": NamedBox, "ambiguous": AmbiguousBox}
 
 
 class LabelledBox(NamedTuple):
@@ -112,8 +115,8 @@ class BoxParser:
             except ValueError:
                 corners = [int(n) if n.isdigit() else float(n) for n in numbers]
             x1, y1, x2, y2 = corners
-            if x1 < x2 and y1 < y2:
-                return Parsed(unchecked_box((x1, y1, x2, y2)), one.span(2))
+            if x1 < x2 and y1 < y2:  # and nine digits at most: a box
+                return Parsed(Box(x1, y1, x2, y2), one.span(2))
         scan = read(text, start, end, corner_keys=self.corner_keys)
         if isinstance(scan, ParseFailure):
             return scan
@@ -202,13 +205,12 @@ def _box(found: Stated) -> Box | ParseFailure:
         return ParseFailure(
             found.code, f"expected four finite numbers, got {found.detail}"[:200], found.span
         )
-    x1, y1, x2, y2 = corners = found.values
-    if -LIMIT <= x1 < x2 and -LIMIT <= y1 < y2:
-        if found.order == "written":
-            return unchecked_box((x1, y1, x2, y2))
-        return NamedBox(*corners) if found.order == "named" else AmbiguousBox(*corners)
-    return ParseFailure(
-        FailureCode.INVALID_BOX,
-        f"expected x1 < x2 and y1 < y2, got ({x1:g}, {y1:g}, {x2:g}, {y2:g})",
-        found.span,
-    )
+    x1, y1, x2, y2 = found.values
+    try:
+        return _KINDS[found.order](x1, y1, x2, y2)
+    except ValueError:
+        return ParseFailure(
+            FailureCode.INVALID_BOX,
+            f"expected x1 < x2 and y1 < y2, got ({x1:g}, {y1:g}, {x2:g}, {y2:g})",
+            found.span,
+        )

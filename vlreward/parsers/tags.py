@@ -126,12 +126,12 @@ def answer_spans(
         blocks = {"first": blocks[:1], "last": blocks[-1:]}.get(several, blocks)
     spans = []
     for start, end in blocks:
-        value = text[start:end].strip()
+        value = text[start:end].lstrip()
         if not value:
             detail = "expected an answer, got nothing"
             return ParseFailure(FailureCode.EMPTY_ANSWER, detail, (start, end))
-        start = text.index(value, start)
-        spans.append((start, start + len(value)))
+        start = end - len(value)
+        spans.append((start, start + len(value.rstrip())))
     return spans
 
 
@@ -149,7 +149,8 @@ def read_answer(
     if isinstance(spans, ParseFailure):
         return spans
     if len(spans) == 1:
-        return read(text, *spans[0])
+        ((start, end),) = spans
+        return read(text, start, end)
     last = read(text, *spans[-1])
     if len(spans) <= _MAX_READ and isinstance(last, Parsed):
         others = [read(text, *span) for span in spans[:-1]]

@@ -36,8 +36,7 @@ def verify_whole_output(gold: str, output: str, deadline: float = 10.0) -> Verdi
     """
     if len(output) > MAX_OUTPUT or len(gold) > MAX_OUTPUT:
         return Verdict("too_complex", 3, f"more than {MAX_OUTPUT} characters")
-    result = run({"job": "whole", "gold": gold, "output": output}, deadline)
-    return Verdict(result.outcome, 3, result.detail)
+    return run({"job": "whole", "gold": gold, "output": output}, deadline)
 
 
 def verify_whole_outputs(pairs: Sequence[tuple[str, str]], deadline: float = 10.0) -> list[Verdict]:

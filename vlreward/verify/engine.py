@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
-from vlreward.verify.cache import Cache
 from vlreward.verify.exact.bombs import complexity
 from vlreward.verify.exact.latex import readings_of
 from vlreward.verify.exact.reader import DEEP, Reading, read
-from vlreward.verify.exact.settle import Settled, read_gold, settle
+from vlreward.verify.exact.settle import read_gold, settle
 from vlreward.verify.exact.text import MAX_CHARACTERS
 from vlreward.verify.exact.values import Number
 from vlreward.verify.policy import Policy
 from vlreward.verify.verdict import Verdict
 
-__all__ = ["CACHE_SIZE", "cache", "check_gold", "verify", "verify_batch", "verify_quickly"]
+__all__ = ["CACHE_SIZE", "check_gold", "forget", "verify", "verify_batch", "verify_quickly"]
 
 CACHE_SIZE = 16_384
 """Comparisons remembered; those of a text of more than `MAX_CHARACTERS` characters are not."""
 
-cache: Cache[Settled] = Cache(CACHE_SIZE)
 _DEFAULT = Policy()
 # What marks a worked solution: GSM8K's last line, or a sentence and more around an equation.
 _SOLUTION = re.compile("####|<answer>")
@@ -75,15 +74,10 @@ def verify_quickly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict
         'correct'
     """
     _check_strings(gold, answer)
-    known = cache.get((gold, answer, policy))
-    if known is not None:
-        return Verdict(known.outcome, 2, known.detail)
+    if known := _known(gold, answer, policy):
+        return Verdict(known[0].outcome, 2, known[0].detail)
     found = settle(read_gold(gold), read(answer), policy)
-    if found is None:
-        return None
-    if _lasting(found) and len(gold) <= MAX_CHARACTERS and len(answer) <= MAX_CHARACTERS:
-        cache.put((gold, answer, policy), found)
-    return Verdict(found.outcome, 1, found.detail)
+    return None if found is None else _remember(gold, answer, policy, found)
 
 
 def verify_batch(pairs: Sequence[tuple[str, str]], policy: Policy = _DEFAULT) -> list[Verdict]:
@@ -174,9 +168,26 @@ def _other_unit(one: Reading, other: Reading) -> bool:
     )
 
 
-def _lasting(found: Settled) -> bool:
-    """Whether an outcome belongs to the pair, not to the moment or to the caller's stack."""
-    return found.outcome not in _PASSING and not found.detail.endswith(DEEP)
+@lru_cache(CACHE_SIZE)  # safe from threads and across a fork
+def _cell(gold: str, answer: str, policy: Policy) -> list[Verdict]:
+    return []
+
+
+forget = _cell.cache_clear
+
+
+def _known(gold: str, answer: str, policy: Policy) -> list[Verdict]:
+    """Where the verdict on a pair is kept; empty until there is one."""
+    if max(len(gold), len(answer)) > MAX_CHARACTERS:
+        return []
+    return _cell(gold, answer, policy)
+
+
+def _remember(gold: str, answer: str, policy: Policy, found: Verdict) -> Verdict:
+    """The verdict, remembered if it belongs to the pair, not to the moment or caller's stack."""
+    if found.outcome not in _PASSING and not found.detail.endswith(DEEP):
+        _known(gold, answer, policy).append(found)
+    return found
 
 
 def _ask(gold: str, answer: str, policy: Policy) -> Verdict:
@@ -184,22 +195,16 @@ def _ask(gold: str, answer: str, policy: Policy) -> Verdict:
 
     right, given = read_gold(gold), read(answer)
     if _other_unit(right, given) or _other_unit(given, right):
-        found = Settled("unparsable_answer", "a degree mark beside a unit of another kind")
-        cache.put((gold, answer, policy), found)
-        return Verdict(found.outcome, 1, found.detail)
-    result = run(
-        {
-            "job": "pair",
-            "golds": readings_of(right),
-            "answers": readings_of(given),
-            "decimals": 6 if policy.decimals == "gold" else policy.decimals,
-            "ordered_tuples": policy.ordered_tuples,
-        },
-        policy.deadline,
-    )
-    found = Settled(result.outcome, result.detail)
+        found = Verdict("unparsable_answer", 1, "a degree mark beside a unit of another kind")
+        return _remember(gold, answer, policy, found)
+    job = {
+        "job": "pair",
+        "golds": readings_of(right),
+        "answers": readings_of(given),
+        "decimals": 6 if policy.decimals == "gold" else policy.decimals,
+        "ordered_tuples": policy.ordered_tuples,
+    }
+    found = run(job, policy.deadline)
     if found.outcome == "unparsable_gold" and right.status == "read":
-        found = Settled("unparsable_answer", "answer: nothing that compares with the gold")
-    if _lasting(found):
-        cache.put((gold, answer, policy), found)
-    return Verdict(found.outcome, 3, found.detail)
+        found = Verdict("unparsable_answer", 3, "answer: nothing that compares with the gold")
+    return _remember(gold, answer, policy, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = ["OUTCOMES", "Outcome", "Verdict"]
 
@@ -17,15 +17,7 @@ Outcome = Literal[
     "worker_died",
 ]
 
-OUTCOMES: tuple[Outcome, ...] = (
-    "correct",
-    "wrong",
-    "unparsable_gold",
-    "unparsable_answer",
-    "too_complex",
-    "timeout",
-    "worker_died",
-)
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """Every outcome, in the order in which a report lists them."""
 
 

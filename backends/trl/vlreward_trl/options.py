@@ -25,8 +25,13 @@ class OwnOptions:
     )
     fast_vision: bool = option(
         True,
-        "Encode an image once in a pass, however many completions see it, and all images at once; "
-        "the same but for rounding.",
+        "Encode an image once in a pass, however many completions see it, all images at once, and "
+        "texts without the padding before them; the same but for rounding.",
+    )
+    scoring_batch_size: int = option(
+        0,
+        "Completions in a pass that only scores them, which keeps nothing for gradients; 0 for "
+        "four times --per_device_train_batch_size.",
     )
 
 

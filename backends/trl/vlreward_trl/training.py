@@ -19,7 +19,7 @@ from vlreward.training.preparing import Run
 from vlreward.training.progress import Progress, closing
 from vlreward.training.sampling import SamplerGuard
 from vlreward_trl.data import as_table
-from vlreward_trl.generation import ban_image_tokens, mend_prompts
+from vlreward_trl.generation import ask_once, ban_image_tokens, mend_prompts, send_at_once
 from vlreward_trl.vision import speed_up
 
 __all__ = ["build_trainer", "save", "train"]
@@ -83,6 +83,12 @@ def build_trainer(
     trainer.guard = SamplerGuard(options.arguments.max_logp_difference)
     if training.use_vllm and training.vllm_mode == "colocate":
         mend_prompts(trainer.vllm_generation.llm, run.config.image_token_id)
+        ask_once(trainer.vllm_generation.llm)
+        send_at_once(trainer.vllm_generation)
+    trainer.scoring_batch_size = (
+        options.arguments.scoring_batch_size or 4 * training.per_device_train_batch_size
+    )
+    trainer.aligns = options.arguments.fast_vision
     if options.arguments.fast_vision:
         for each in filter(None, (trainer.model, trainer.ref_model)):
             speed_up(each)

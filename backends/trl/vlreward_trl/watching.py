@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -12,6 +13,8 @@ from trl import GRPOTrainer
 from trl.trainer import grpo_trainer
 
 from vlreward.training.sampling import SamplerGuard
+from vlreward_trl.images import prepared_once
+from vlreward_trl.rows import Aligned
 
 __all__ = ["WatchingGRPOTrainer"]
 
@@ -30,6 +33,12 @@ class WatchingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
 
     guard: SamplerGuard | None = None
     """Looks at every batch; set before training."""
+    scoring_batch_size: int = 0
+    """Completions in a pass without gradients, where more than in one with them."""
+    aligns: bool = False
+    """Whether passes go without the padding of the whole batch, see `Aligned`."""
+    prepares_once: bool = True
+    """Whether an image of a batch is prepared once, see `prepared_once`."""
     _sampled: Any = None
     _scored: Any = None
 
@@ -43,7 +52,12 @@ class WatchingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return generated
 
     def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
-        found = super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
+        if kwargs.get("batch_size") and self.model.training:
+            kwargs["batch_size"] = max(kwargs["batch_size"], self.scoring_batch_size)
+        called = model
+        if self.aligns and not kwargs.get("compute_aux_loss"):
+            called = Aligned(model, self._tokenizer.pad_token_id)
+        found = super()._get_per_token_logps_and_entropies(called, *args, **kwargs)
         if model is self.model and self._scored is None and not torch.is_grad_enabled():
             self._scored = found[0]
         return found
@@ -56,7 +70,9 @@ class WatchingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return super()._calculate_rewards(inputs, *args, **kwargs)
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        output = super()._generate_and_score_completions(inputs)
+        once = prepared_once(self.processing_class.image_processor)
+        with once if self.prepares_once else nullcontext():
+            output = super()._generate_and_score_completions(inputs)
         metrics = self._metrics["train" if self.model.training else "eval"]
         if self.guard is not None and (means := metrics.get(f"{_DIFFERENCE}/mean")):
             self.guard.look(means[-1], metrics[f"{_DIFFERENCE}/max"][-1])

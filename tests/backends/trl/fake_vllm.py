@@ -27,9 +27,17 @@ class FakeLLM:
         """Whether log-probabilities are those before tokens are banned."""
 
     def generate(self, prompts: Any, sampling_params: Any = None, use_tqdm: bool = True) -> Any:
-        """One completion for each prompt, with the log-probability of each token."""
-        self.banned = {token for token, bias in sampling_params.logit_bias.items() if bias <= -100}
-        return [self._generate(prompt, sampling_params.max_tokens) for prompt in prompts]
+        """Completions of each prompt, with the log-probability of each token."""
+        several = sampling_params if isinstance(sampling_params, list) else [sampling_params]
+        several *= len(prompts) // len(several)
+        self.banned = {token for token, bias in several[0].logit_bias.items() if bias <= -100}
+        return [
+            SimpleNamespace(
+                prompt_token_ids=prompt["prompt_token_ids"],
+                outputs=[self._generate(prompt, params.max_tokens) for _ in range(params.n)],
+            )
+            for prompt, params in zip(prompts, several)
+        ]
 
     def _generate(self, prompt: dict[str, Any], length: int) -> Any:
         self.read.append(list(prompt["prompt_token_ids"]))
@@ -57,8 +65,7 @@ class FakeLLM:
             {token: SimpleNamespace(logprob=float(row[token]), rank=1)}
             for token, row in zip(tokens, scores)
         ]
-        output = SimpleNamespace(token_ids=tokens, logprobs=logprobs)
-        return SimpleNamespace(prompt_token_ids=prompt["prompt_token_ids"], outputs=[output])
+        return SimpleNamespace(token_ids=tokens, logprobs=logprobs)
 
     def _expanded(self, given: list[int], grids: torch.Tensor) -> tuple[list[int], list[int]]:
         image = self.model.config.image_token_id

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from trl.generation.vllm_generation import VLLMGeneration
 
 from vlreward.training.sampling import SamplerError
 from vlreward_trl.arguments import parse
 from vlreward_trl.generation import (
+    ask_once,
     ban_image_tokens,
     image_tokens,
     mend_prompts,
     one_token_an_image,
+    send_at_once,
 )
 from vlreward_trl.preparing import prepare
 from vlreward_trl.training import build_trainer
@@ -103,6 +110,150 @@ def test_prompts_of_every_family_are_as_vllm_wants_them(
     trainer.train()
     assert trainer.state.log_history[0][DIFFERENCE] < 1e-5
     assert {ids.count(trainer.model.config.image_token_id) for ids in llm.read} == {1}
+
+
+def test_a_question_is_asked_once_and_answered_as_often_as_it_stood_there(
+    scenes_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every completion still has the log-probabilities of its own question."""
+    more = ("--per_device_train_batch_size", 8, "--max_steps", 1)
+    trainer, llm = _trainer(_half(scenes_data, tmp_path, *more), monkeypatch)
+    mend_prompts(llm, trainer.model.config.image_token_id)
+    asked: list[int] = []
+    generate = llm.generate
+
+    def counting(prompts: Any, **kwargs: Any) -> Any:
+        asked.append(len(prompts))
+        return generate(prompts, **kwargs)
+
+    monkeypatch.setattr(llm, "generate", counting)
+    ask_once(llm)
+    trainer.train()
+    assert asked == [2]
+    assert trainer.state.log_history[0][DIFFERENCE] < 1e-4
+
+
+class _Several:
+    """vLLM's answers: those of a prompt come together, in the order of their `index`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[int], int]] = []
+
+    def generate(self, prompts: Any, *, sampling_params: Any, use_tqdm: bool = True) -> Any:
+        each = sampling_params if isinstance(sampling_params, list) else [sampling_params]
+        each *= len(prompts) // len(each)
+        self.asked = [(p["prompt_token_ids"], params.n) for p, params in zip(prompts, each)]
+        return [
+            SimpleNamespace(
+                prompt_token_ids=ids,
+                outputs=[SimpleNamespace(index=i, token_ids=[*ids, i]) for i in range(n)],
+            )
+            for ids, n in self.asked
+        ]
+
+
+def test_equal_prompts_are_those_of_equal_tokens_and_images() -> None:
+    """A group may be cut by a process's share of the batch; images come as copies."""
+    red, blue = (Image.new("RGB", (4, 4), color) for color in ("red", "blue"))
+    prompts = [
+        *(_prompt([1], red.copy()) for _ in range(3)),
+        _prompt([1], blue),
+        _prompt([2], blue),
+        _prompt([2], [blue.copy()]),
+        {"prompt_token_ids": [2]},
+        {"prompt_token_ids": [2], "multi_modal_data": {"image": blue}, "cache_salt": "one"},
+        {"prompt_token_ids": [2], "multi_modal_data": {"image": blue, "audio": 1}},
+    ]
+    llm = _Several()
+    ask_once(llm)
+    params = SimpleNamespace(n=1, temperature=1.0, seed=None)
+    found = llm.generate(prompts, sampling_params=params, use_tqdm=False)
+    assert llm.asked == [([1], 3), ([1], 1), ([2], 2), ([2], 1), ([2], 1), ([2], 1)]
+    assert params.n == 1
+    assert [output.prompt_token_ids for output in found] == [p["prompt_token_ids"] for p in prompts]
+    tokens = [[each.token_ids for each in output.outputs] for output in found]
+    assert tokens[:6] == [[[1, 0]], [[1, 1]], [[1, 2]], [[1, 0]], [[2, 0]], [[2, 1]]]
+
+
+@pytest.mark.parametrize(("n", "temperature"), [(2, 1.0), (1, 0.0)])
+def test_what_vllm_has_its_own_rules_for_is_asked_as_it_is(n: int, temperature: float) -> None:
+    """Greedy answers of an evaluation: vLLM refuses several of them."""
+    llm = _Several()
+    ask_once(llm)
+    params = SimpleNamespace(n=n, temperature=temperature)
+    llm.generate([_prompt([1], None)] * 2, sampling_params=params)
+    assert llm.asked == [([1], n)] * 2
+
+
+def test_answers_that_are_missing_are_an_error() -> None:
+    llm = _Several()
+    generate = llm.generate
+    llm.generate = lambda *args, **kwargs: generate(*args, **kwargs)[1:]  # type: ignore[method-assign]
+    ask_once(llm)
+    with pytest.raises(ValueError, match="expected 3 completions of vLLM, got 1"):
+        llm.generate(
+            [_prompt([1], None), _prompt([1], None), _prompt([2], None)],
+            sampling_params=SimpleNamespace(n=1, temperature=1.0),
+        )
+
+
+class _Loader:
+    """vLLM's model: the weights of each call, by name."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, torch.Tensor]] = []
+
+    def load_weights(self, weights: Any) -> None:
+        self.calls.append({name: weight.clone() for name, weight in weights})
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_weights_are_sent_in_one_call(sharded: bool, tmp_path: Path) -> None:
+    """Those that TRL sends one by one; sharded ones rounded before they are gathered."""
+    torch.manual_seed(0)
+    model: Any = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    loader, reset = _Loader(), []
+    engine = SimpleNamespace(
+        model_config=SimpleNamespace(dtype=torch.bfloat16),
+        model_executor=SimpleNamespace(
+            driver_worker=SimpleNamespace(model_runner=SimpleNamespace(model=loader))
+        ),
+    )
+    generation = object.__new__(VLLMGeneration)
+    vars(generation).update(
+        model=model,
+        mode="colocate",
+        enable_sleep_mode=False,
+        accelerator=SimpleNamespace(device="cpu", is_main_process=True),
+        llm=SimpleNamespace(llm_engine=engine, reset_prefix_cache=lambda: reset.append(True)),
+        _dist=SimpleNamespace(
+            is_fsdp=sharded, fsdp_version=2, gather_params=lambda parameters: nullcontext()
+        ),
+    )
+    expected = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    group = f"file://{tmp_path / 'group'}"
+    if sharded:
+        torch.distributed.init_process_group("gloo", init_method=group, rank=0, world_size=1)
+    try:
+        if sharded:
+            fully_shard(model, mesh=init_device_mesh("cpu", (1,)))
+        generation.sync_weights()
+        assert len(loader.calls) == len(expected) == 4
+        loader.calls.clear()
+        send_at_once(generation)
+        generation.sync_weights()
+        generation.sync_weights()
+    finally:
+        if sharded:
+            torch.distributed.destroy_process_group()
+    assert len(loader.calls) == 2
+    for sent in loader.calls:
+        assert sent.keys() == expected.keys()
+        for name, weight in sent.items():
+            # vLLM rounds what is not of its dtype as torch does.
+            assert weight.dtype == (torch.bfloat16 if sharded else torch.float32)
+            assert torch.equal(weight.bfloat16(), expected[name].bfloat16())
+    assert len(reset) == 3
 
 
 class _Recorder:

@@ -52,7 +52,9 @@ def test_a_rehearsal_runs_the_shipped_configuration(tmp_path: Path, root: Path) 
     """Rank 0 of eight, each with an eighth of the batch, by FSDP2."""
     out = tmp_path / "found.json"
     script = str(root / "benchmarks/rehearse.py")
-    _run([script, "--world", "8", "--model", "tiny", "--steps", "2", "--out", str(out)], root)
+    _run([script, "--world", "8", "--model", "tiny", "--steps", "3", "--out", str(out)], root)
     found = json.loads(out.read_text(encoding="utf-8"))
     assert (found["world"], found["real"], found["completions_per_rank"]) == (8, False, 16)
-    assert found["seconds"]["pass_and_scoring"] > found["seconds"]["scoring"] > 0
+    assert found["seconds"]["passes"] > found["seconds"]["scoring"] > 0
+    assert found["device"]["passes"]["compute_ms_without_communication"] > 0
+    assert found["last_step"]["grad_norm"] > 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
-from typing import NamedTuple
 
 from vlreward.verify.exact.bombs import complexity
 from vlreward.verify.exact.compare import equal
@@ -34,55 +33,45 @@ from vlreward.verify.exact.values import (
     Word,
 )
 from vlreward.verify.policy import Policy
-from vlreward.verify.verdict import Outcome
+from vlreward.verify.verdict import Verdict
 
-__all__ = ["Settled", "forget_golds", "read_gold", "settle", "settle_exactly"]
-
-
-class Settled(NamedTuple):
-    """An outcome with its reason."""
-
-    outcome: Outcome
-    detail: str = ""
+__all__ = ["forget_golds", "read_gold", "settle", "settle_exactly"]
 
 
 _DEFAULT = Policy()
 
 
-class _Unsaid(Exception):
-    """A reading that says nothing of its text, so that it must not be remembered."""
-
-
 @lru_cache(maxsize=16_384)
-def _remembered(gold: str) -> Reading:
-    found = read(gold)
-    if found.detail == DEEP:
-        raise _Unsaid(found)
-    return found
+def _cell(gold: str) -> list[Reading]:
+    return []
 
 
-forget_golds = _remembered.cache_clear
+forget_golds = _cell.cache_clear
 
 
 def read_gold(gold: str) -> Reading:
-    """`read`, remembered: a gold comes with every completion of its group."""
-    if len(gold) > MAX_CHARACTERS:
-        return read(gold)
+    """`read`, remembered: a gold comes with every completion of its group.
+
+    Not so a reading that hung on the caller's stack, which says nothing of its text.
+    """
     try:
-        return _remembered(gold)
-    except _Unsaid as deep:
-        found: Reading = deep.args[0]
-        return found
+        cell = _cell(gold) if len(gold) <= MAX_CHARACTERS else []
+        if cell:
+            return cell[0]
+        found = read(gold)
     except RecursionError:  # so near the end that `read` had no room to say so
         return Reading("too_complex", "", (), False, DEEP)
+    if found.detail != DEEP:
+        cell.append(found)
+    return found
 
 
-def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Settled | None:
+def settle_exactly(gold: str, answer: str, policy: Policy = _DEFAULT) -> Verdict | None:
     """The outcome of tier 1 for a pair of strings, or None where a worker has to decide."""
     return settle(read_gold(gold), read(answer), policy)
 
 
-def settle(right: Reading, given: Reading, policy: Policy) -> Settled | None:
+def settle(right: Reading, given: Reading, policy: Policy) -> Verdict | None:
     """The outcome of tier 1 for a gold and an answer, or None where a worker has to decide."""
     if right.plain and given.plain:  # there is nothing else to them
         return _CORRECT if equal(right.values[0], given.values[0], policy) else _WRONG
@@ -95,12 +84,12 @@ def settle(right: Reading, given: Reading, policy: Policy) -> Settled | None:
         if found is None:
             return _refused(right, given)
         if found.outcome == "wrong" and not isinstance(given.values[0], Number):
-            return Settled("correct") if _alike(right, given) else found
+            return Verdict("correct", 1) if _alike(right, given) else found
         return found
     failed = _failure(right, given)
     if failed is not None:
         return failed
-    return Settled("correct") if _alike(right, given) else _unread(right, given)
+    return Verdict("correct", 1) if _alike(right, given) else _unread(right, given)
 
 
 def _without_letter(reading: Reading, other: Reading) -> Reading:
@@ -117,13 +106,13 @@ def _without_letter(reading: Reading, other: Reading) -> Reading:
     return read(choice.text)
 
 
-def _failure(gold: Reading, answer: Reading) -> Settled | None:
+def _failure(gold: Reading, answer: Reading) -> Verdict | None:
     for reading, side in ((gold, "gold"), (answer, "answer")):
         if reading.status == "too_complex":
-            return Settled("too_complex", f"{side}: {reading.detail}")
+            return Verdict("too_complex", 1, f"{side}: {reading.detail}")
         if reading.status in ("empty", "malformed"):
             detail = f"{side}: {reading.detail or 'empty'}"
-            return Settled("unparsable_gold" if reading is gold else "unparsable_answer", detail)
+            return Verdict("unparsable_gold" if reading is gold else "unparsable_answer", 1, detail)
     return None
 
 
@@ -140,7 +129,7 @@ def _alike(gold: Reading, answer: Reading) -> bool:
 _DIGITS = re.compile(r"\d \d")
 
 
-def _compare(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
+def _compare(gold: Reading, answer: Reading, policy: Policy) -> Verdict | None:
     unknown = False
     strange = _strange_units(gold, answer, policy)
     for g in gold.values[gold.doubtful :]:
@@ -150,23 +139,23 @@ def _compare(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
             except (Undecided, Malformed):
                 found = None
             except TooComplex as reason:
-                return Settled("too_complex", str(reason))
+                return Verdict("too_complex", 1, str(reason))
             except RecursionError:
-                return Settled("too_complex", DEEP)
+                return Verdict("too_complex", 1, DEEP)
             if found:
                 return strange or _CORRECT
             unknown = unknown or found is None
     if unknown:
         return strange
     if strange is None and _is_word(answer) and not _takes_words(gold):
-        strange = Settled("unparsable_answer", "answer: words")
+        strange = Verdict("unparsable_answer", 1, "answer: words")
     return strange or _WRONG
 
 
-_CORRECT, _WRONG = Settled("correct"), Settled("wrong")
+_CORRECT, _WRONG = Verdict("correct", 1), Verdict("wrong", 1)
 
 
-def _strange_units(gold: Reading, answer: Reading, policy: Policy) -> Settled | None:
+def _strange_units(gold: Reading, answer: Reading, policy: Policy) -> Verdict | None:
     """The verdict on an answer with a word for a unit that neither a list nor the gold has."""
     for value in answer.values:
         if type(value) is Number and (
@@ -180,7 +169,7 @@ def _strange_units(gold: Reading, answer: Reading, policy: Policy) -> Settled | 
             golds = {unit.dimension for value in gold.values for unit in _units(value)}
             if unit.dimension in golds or word in map(singular, policy.unit_words):
                 continue
-            return Settled("unparsable_answer", f"answer: {word[:40]!r} is no unit")
+            return Verdict("unparsable_answer", 1, f"answer: {word[:40]!r} is no unit")
     return None
 
 
@@ -202,12 +191,12 @@ def _units(value: Value) -> list[Unit]:
     return [unit for item in inner for unit in _units(item)]
 
 
-def _refused(gold: Reading, answer: Reading) -> Settled | None:
+def _refused(gold: Reading, answer: Reading) -> Verdict | None:
     """What must not travel to a worker."""
     for reading, side in ((gold, "gold"), (answer, "answer")):
         reason = complexity(reading.text)
         if reason:
-            return Settled("too_complex", f"{side}: {reason}")
+            return Verdict("too_complex", 1, f"{side}: {reason}")
     return None
 
 
@@ -224,28 +213,28 @@ def _takes_words(gold: Reading) -> bool:
     )
 
 
-def _unread(gold: Reading, answer: Reading) -> Settled | None:
+def _unread(gold: Reading, answer: Reading) -> Verdict | None:
     """What can be said where a text was not read, before math-verify sees it."""
     if gold.prose and gold.status != "read":
-        return Settled("wrong")  # a sentence equals itself alone
+        return Verdict("wrong", 1)  # a sentence equals itself alone
     if answer.status != "read":
         if answer.prose or (gold.values and all(isinstance(g, _PLAIN) for g in gold.values)):
-            return Settled("unparsable_answer", f"answer: {answer.detail or 'words'}")
+            return Verdict("unparsable_answer", 1, f"answer: {answer.detail or 'words'}")
     elif _is_word(answer):
-        return Settled("unparsable_answer", "answer: words")
+        return Verdict("unparsable_answer", 1, "answer: words")
     refused = _refused(gold, answer)
     if refused is not None:
         return refused
     if answer.status != "read" and not _balanced(answer.text):
-        return Settled("unparsable_answer", "answer: brackets that do not close, or no value")
+        return Verdict("unparsable_answer", 1, "answer: brackets that do not close, or no value")
     marks, others = _marks(gold), _marks(answer)
     if marks != others:
         strange = sorted((others - marks).elements())
         if strange and answer.status != "read":
-            return Settled("unparsable_answer", f"answer: {strange[0][:20]!r} is not understood")
-        return Settled("wrong", "marks such as primes and subscripts differ")
+            return Verdict("unparsable_answer", 1, f"answer: {strange[0][:20]!r} is not understood")
+        return Verdict("wrong", 1, "marks such as primes and subscripts differ")
     if any(mark.startswith("\\") or not mark.isascii() for mark in others):
-        return Settled("unparsable_answer", "answer: it has signs that are not understood")
+        return Verdict("unparsable_answer", 1, "answer: it has signs that are not understood")
     return _shapes(gold, answer)
 
 
@@ -284,7 +273,7 @@ def _marks(reading: Reading) -> Counter[str]:
     return found
 
 
-def _shapes(gold: Reading, answer: Reading) -> Settled | None:
+def _shapes(gold: Reading, answer: Reading) -> Verdict | None:
     """What the brackets alone decide: math-verify takes one kind for another."""
     closed = (Number, Range, Ratio, Group, Infinity)
     for known, other in ((gold, answer), (answer, gold)):
@@ -293,15 +282,15 @@ def _shapes(gold: Reading, answer: Reading) -> Settled | None:
         if any(isinstance(value, relations) for value in values) and not _RELATES.search(
             other.text
         ):
-            return Settled("wrong", "a relation against a value")
+            return Verdict("wrong", 1, "a relation against a value")
         if other.status == "undecided" and values and all(isinstance(v, closed) for v in values):
             brackets = {(v.opening, v.closing) for v in values if isinstance(v, Group)}
             outer = (other.text[0], other.text[-1])
             if outer in _BRACKETS and brackets and not brackets & {outer, ("", "")}:
-                return Settled("wrong", "different brackets")
+                return Verdict("wrong", 1, "different brackets")
     first, second = ((r.text[0], r.text[-1]) for r in (gold, answer))
     if first != second and {first, second} <= _BRACKETS and "," in gold.text and "," in answer.text:
-        return Settled("wrong", "different brackets")
+        return Verdict("wrong", 1, "different brackets")
     return None
 
 

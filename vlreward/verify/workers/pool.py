@@ -7,24 +7,17 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from vlreward.verify.verdict import OUTCOMES, Outcome
+from vlreward.verify.verdict import OUTCOMES, Verdict
 from vlreward.verify.workers.channel import Channel, SpawnedChannel
 from vlreward.verify.workers.launcher import Launcher
 from vlreward.verify.workers.options import PoolOptions
 
-__all__ = ["Result", "configure", "map_in_threads", "run", "shutdown", "warm_up"]
+__all__ = ["configure", "map_in_threads", "run", "shutdown", "warm_up"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-
-
-class Result(NamedTuple):
-    """The outcome of a job."""
-
-    outcome: Outcome
-    detail: str = ""
 
 
 class _Pool:
@@ -39,14 +32,14 @@ class _Pool:
         self._idle: list[Channel] = []
         self._closed = False
 
-    def run(self, job: dict[str, Any], deadline: float) -> Result:
+    def run(self, job: dict[str, Any], deadline: float) -> Verdict:
         """Run a job in a worker; waits for one to be free, then at most `deadline` seconds."""
         payload = json.dumps({**job, "deadline": deadline}).encode("ascii")
         with self._slots:
             found = self._once(payload, deadline) or self._once(payload, deadline)
-        return found or Result("worker_died", "the process that forks workers died, twice")
+        return found or Verdict("worker_died", 3, "the process that forks workers died, twice")
 
-    def _once(self, payload: bytes, deadline: float) -> Result | None:
+    def _once(self, payload: bytes, deadline: float) -> Verdict | None:
         """The result of a job; None where the server was killed and the job's worker with it."""
         worker = self._take()
         try:
@@ -56,14 +49,14 @@ class _Pool:
             reply = worker.receive(deadline)
             if reply is None:
                 worker.kill()
-                return Result("timeout", f"no verdict within {deadline:g} seconds")
+                return Verdict("timeout", 3, f"no verdict within {deadline:g} seconds")
         except (OSError, EOFError) as error:
             orphaned = worker.orphaned()
             worker.kill()
             if orphaned and not self._closed:
                 return None
             reason = "the pool was shut down" if self._closed else str(error)
-            return Result("worker_died", reason or "the worker died")
+            return Verdict("worker_died", 3, reason or "the worker died")
         except BaseException:  # out of a signal handler: nobody waits for this worker any more
             worker.kill()
             raise
@@ -146,12 +139,11 @@ class _Pool:
             self._launcher.forget()
 
 
-def _decode(reply: bytes) -> Result:
+def _decode(reply: bytes) -> Verdict:
     found = json.loads(reply)
-    for outcome in OUTCOMES:
-        if found["outcome"] == outcome:
-            return Result(outcome, found["detail"])
-    raise ValueError(f"a worker replied {reply[:200]!r}")
+    if found["outcome"] not in OUTCOMES:
+        raise ValueError(f"a worker replied {reply[:200]!r}")
+    return Verdict(found["outcome"], 3, found["detail"])
 
 
 _lock = threading.Lock()
@@ -167,7 +159,7 @@ def _current() -> _Pool:
         return _pool
 
 
-def run(job: dict[str, Any], deadline: float) -> Result:
+def run(job: dict[str, Any], deadline: float) -> Verdict:
     """Run one job in this process's pool, which starts when it is first needed."""
     return _current().run(job, deadline)
 
