@@ -206,6 +206,7 @@ class Gold(BaseModel):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str | None:
         """What a perfect model writes between the answer tags; None if that is not known.
@@ -214,6 +215,7 @@ class Gold(BaseModel):
             frame: Frame of predicted coordinates, for golds that are `located`.
             image_size: (width, height) of the original image in pixels.
             input_size: (width, height) of the image that the model sees.
+            axis_order: `yx` where the model writes y first; not given otherwise.
             whole_numbers: Round coordinates to whole numbers, on which some protocols insist.
         """
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from vlreward.data import DataError
 from vlreward.errors import OptionError, UserError
@@ -152,41 +153,31 @@ def test_a_verifier_that_cannot_start_is_found_before_the_first_step(
     assert prepare_run(*given, **places).terms
 
 
-def test_every_process_leaves_out_the_same_rows(
-    scenes_data: Path, training_options: Any, tmp_path: Path
+@pytest.mark.parametrize("local_rank", [0, 1])
+def test_every_process_keeps_the_same_rows(
+    local_rank: int, training_options: Any, tmp_path: Path
 ) -> None:
-    """Only the first of a machine looked for sizes, and so found golds that leave their image: the
-    others trained on more rows, in another order."""
-    rows = [json.loads(line) for line in (scenes_data / "rec.jsonl").read_text().splitlines()]
-    for row in rows:
-        row.pop("width", None), row.pop("height", None)
-    rows[1]["solution"] = [9_000, 9_000, 9_100, 9_100]
-    file = tmp_path / "rec.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    arguments = Arguments(
-        str(file), image_root=str(scenes_data), on_bad_gold="skip", on_suspicious="keep"
+    """Only the first one looked into images for sizes, and alone left out what lies beside them."""
+    Image.new("RGB", (60, 60)).save(tmp_path / "i.png")
+    boxes = [[1, 2, 30, 40], [100, 100, 120, 120], [5, 5, 20, 20]]
+    rows = [{"image": "i.png", "problem": "the cup", "solution": box} for box in boxes]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    given: Any = {"on_bad_gold": "skip", "on_suspicious": "keep"}
+    options = Options(
+        "rec", _arguments(tmp_path / "x.json", **given), training_options(tmp_path / "out")
     )
+    places: Any = {"model_type": "qwen2_vl", "rank": local_rank, "questions": 1}
+    run = prepare_run(options, None, None, RESIZING, local_rank=local_rank, **places)
+    assert list(run.samples.row_numbers) == [1, 3]
+    assert [sample.image_size for sample in run.samples] == [(60, 60)] * 2
+
+
+def test_a_reward_that_does_not_exist_is_refused_before_data_are_read(
+    training_options: Any, tmp_path: Path
+) -> None:
+    """It was found when every image had been decoded."""
+    arguments = _arguments(tmp_path / "no such file.json", rewards=["json:no_such_reward"])
     options = Options("rec", arguments, training_options(tmp_path / "out"))
-    counts = [
-        len(
-            prepare_run(
-                options, None, None, RESIZING,
-                model_type="qwen2_vl", rank=rank, local_rank=rank, questions=1,
-            ).rows
-        )
-        for rank in (0, 1)
-    ]  # fmt: skip
-    assert counts == [len(rows) - 1] * 2
-
-
-def test_a_reward_that_is_not_there_is_said_before_an_image_is_opened(
-    scenes_data: Path, training_options: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "vlreward.training.preparing.load_both", lambda *_, **__: pytest.fail("read")
-    )
-    arguments = _arguments(scenes_data / "rec.jsonl", rewards=["json:nothing"])
-    options = Options("rec", arguments, training_options(scenes_data / "out"))
     places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
-    with pytest.raises(OptionError, match="--rewards json:nothing: module 'json' has no"):
+    with pytest.raises(OptionError, match="no_such_reward"):
         prepare_run(options, None, None, RESIZING, **places)

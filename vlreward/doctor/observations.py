@@ -11,11 +11,12 @@ from typing import Any
 from vlreward._text import short
 from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.frames import Frame, ModelFamily
-from vlreward.geometry import Size
-from vlreward.types import Score
+from vlreward.frames import AxisOrder, Frame, ModelFamily, x_first
+from vlreward.geometry import Box, Size
 
 __all__ = ["Observation", "read_observations"]
+
+_Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,15 @@ class Observation:
     """Why there is no usable answer; None if there is one."""
     detail: str = ""
     """More about the failure."""
-    box: tuple[float, float, float, float] | None = None
-    """The box as the model wrote it, if it wrote one."""
+    box: _Corners | None = None
+    """The box in the frame in which the model wrote it, x first, if it wrote one."""
     frame: Frame | None = None
     """Declared frame of the box."""
     image_size: Size | None = None
     """(width, height) in pixels of the original image."""
     input_size: Size | None = None
     """(width, height) in pixels of the image that the model saw."""
-    gold: tuple[float, float, float, float] | None = None
+    gold: _Corners | None = None
     """The gold's box in original pixels, if it is one and the file has it."""
     logp_difference: float | None = None
     """How far the sampler's log-probabilities are from the model's, in nats a token, if known."""
@@ -170,7 +171,7 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         truncated=None if truncated is None else bool(truncated),
         failure=None if failure is None else str(failure),
         detail=str(detail),
-        box=_box(row.get("raw_answer", row.get("answer"))),
+        box=_written_box(row.get("raw_answer", row.get("answer")), row.get("axis_order")),
         frame=Frame(name) if name else declared,
         image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
@@ -200,14 +201,14 @@ def _size(value: Any) -> Size | None:
         return None
 
 
-def _gold_box(gold: Any) -> tuple[float, float, float, float] | None:
+def _gold_box(gold: Any) -> _Corners | None:
     """The box of a gold that is measured in original pixels."""
     if not isinstance(gold, dict) or gold.get("frame", Frame.ORIGINAL_PX) != Frame.ORIGINAL_PX:
         return None
     return _box(gold.get("box"))
 
 
-def _box(value: Any) -> tuple[float, float, float, float] | None:
+def _box(value: Any) -> _Corners | None:
     if not isinstance(value, (list, tuple)) or len(value) != 4:
         return None
     try:
@@ -254,7 +255,7 @@ def _recorded(
                 truncated=completion.truncated or None,
                 failure=None if failure is None else failure.code.value,
                 detail="" if failure is None else failure.detail,
-                box=_answer_box(score),
+                box=_written_box(score.answer, sample.axis_order),
                 frame=sample.frame,
                 image_size=sample.image_size,
                 input_size=sample.input_size,
@@ -264,5 +265,10 @@ def _recorded(
     return observations
 
 
-def _answer_box(score: Score) -> tuple[float, float, float, float] | None:
-    return _box(score.answer)
+def _written_box(answer: Any, order: AxisOrder | None) -> _Corners | None:
+    """An answer in the order in which the model wrote it, if it is a box."""
+    box = _box(answer)
+    if box is None:
+        return None
+    found = x_first(answer if isinstance(answer, Box) else Box(*box), order)
+    return None if found is None else (found.x1, found.y1, found.x2, found.y2)

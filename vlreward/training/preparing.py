@@ -119,12 +119,8 @@ def prepare_run(
     arguments, training = options.arguments, options.training
     _check_evaluation(options)
     extra = user_rewards(arguments.rewards or ())
-    first_here = local_rank == 0
-    # Every process leaves out the same rows, some of which are bad by the size of their image.
-    read_sizes = first_here or arguments.on_bad_gold == "skip"
-    seed = getattr(training, "seed", 0) or 0
-    loaded = load_both(options.task, arguments, seed=seed, read_sizes=read_sizes)
-    if arguments.on_bad_image == "skip":
+    loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
+    if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:
         loaded[0] = informative(loaded[0], arguments.informative_in)
@@ -147,6 +143,7 @@ def prepare_run(
         total_steps=schedule.total,
     )
     rows = [rows_for(d, arguments, rewards, resizing, model_type) for d in loaded]
+    first_here = local_rank == 0
     if first_here and arguments.on_bad_image == "error":
         for data in loaded:
             check_images(data, resizing, arguments.check_images)
