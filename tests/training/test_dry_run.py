@@ -77,7 +77,7 @@ def test_the_perfect_answer_of_a_model_that_writes_y_first_earns_everything(
     (tmp_path / "x.json").write_text(json.dumps([row, row]))
     columns = "expression=what,question=problem,gold=solution,image=image"
     run = prepare(tmp_path / "x.json", task, axis_order="yx", columns=columns)
-    reward, best = run.rewards[0].shared.reward, sum(f.weight for f in run.rewards)
+    reward, best = run.terms[0].shared.reward, sum(f.weight for f in run.terms)
     (score,) = reward.scores([perfect_answer(run.rows[0])], [run.rows[0]["solution"]])
     assert score is not None
     assert score.value == pytest.approx(best, abs=1e-6)
