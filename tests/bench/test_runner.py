@@ -447,6 +447,6 @@ def test_the_judge_feeds_the_display(tmp_path: Path, capsys: pytest.CaptureFixtu
         judged.append(item.sample.id)
         return [float(item.sample.id == "s0")]
 
-    run(samples(2), Scripted(), tmp_path, judge=judge, progress=None, title="counting")
+    run(samples(2), Scripted(), tmp_path, on_settled=judge, progress=None, title="counting")
     assert judged == ["s0", "s1"]
     assert "counting: 2/2, accuracy 0.500" in capsys.readouterr().err

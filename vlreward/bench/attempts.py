@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from pydantic_core import to_jsonable_python
 
@@ -14,11 +15,27 @@ from vlreward.metrics.attempts import best_of, majority_of, spread
 from vlreward.metrics.intervals import bootstrap_mean
 from vlreward.types import Sample, Score
 
-__all__ = ["RIGHT", "attempts_at", "questions_at", "summarise", "vote"]
+__all__ = ["RIGHT", "attempts_at", "grouped", "questions_at", "summarise", "vote"]
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 RIGHT = ("right",)
 """What all right answers vote."""
 _LONGEST_VOTE = 1000
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """The items by their key, all in their order.
+
+    Example:
+        >>> grouped(["a1", "b1", "a2"], lambda name: name[0])
+        {'a': ['a1', 'a2'], 'b': ['b1']}
+    """
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def attempts_at(most: int) -> list[int]:
@@ -53,9 +70,7 @@ def summarise(samples: Sequence[Sample], scores: Sequence[Score], primary: str) 
         scores: What each answer earned.
         primary: Name of the metric that says whether an answer is right.
     """
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        places.setdefault(sample.id, []).append(place)
+    places = grouped(range(len(samples)), lambda place: samples[place].id)
     values = {key: [scores[i].metrics[primary] for i in mine] for key, mine in places.items()}
     images = {key: samples[mine[0]].image for key, mine in places.items()}
     located = any(samples[mine[0]].gold.located for mine in places.values())

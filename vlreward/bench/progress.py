@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from vlreward._text import duration
@@ -24,7 +23,6 @@ class RunProgress:
 
     Args:
         total: Number of items.
-        title: Name of the suite.
         shown: False to print nothing; None and True print.
         stream: Where to print; None for standard error.
         interval: Seconds between lines where the stream is no terminal.
@@ -65,12 +63,7 @@ class RunProgress:
             self._start_bar()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, note=self._note(), refresh=True)
             self._bar.stop()

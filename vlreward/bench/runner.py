@@ -63,7 +63,7 @@ def run_suite(
     prompts: Mapping[str, PromptTemplate] | None = None,
     attempts: int = 1,
     images: ImageSource | None = None,
-    judge: Callable[[Completed], Sequence[float]] | None = None,
+    on_settled: Callable[[Completed], Sequence[float]] | None = None,
     max_error_rate: float = 0.01,
     overwrite: bool = False,
     title: str = "run",
@@ -78,15 +78,14 @@ def run_suite(
     of several processes each takes its share, and all return the whole.
 
     Args:
-        samples: The samples.
         engine: Generates the answers; not closed here.
         path: Run file, see `RunStore`.
         prompt: How samples are put to the model.
         prompts: By task, where samples of some tasks are put otherwise.
         attempts: How many answers each sample gets.
         images: Gives the image that a sample names; None to take its name as a path.
-        judge: Called with each item; the accuracies from 0 to 1 that are known since the last
-            call, for the display. It must not wait: the engine stands still meanwhile.
+        on_settled: Called with each item; gives the accuracies from 0 to 1 that are known since
+            the last call, for the display. It must not wait: the engine stands still meanwhile.
         max_error_rate: Largest share of samples without an answer; one more ends the run.
         overwrite: Begin `path` anew where it holds answers of another model, prompt or sampling.
         title: Name of the suite, for the progress display and the header of the file.
@@ -102,6 +101,7 @@ def run_suite(
         RunMismatchError: If `path` holds answers of another model, prompt or sampling.
         LockedError: If another process writes to `path`.
     """
+    samples = list(samples)  # a data set reads a sample anew each time that it is asked for
     ask = Asker(engine, prompt, dict(prompts or {}), images)
     wanted = len(samples) * attempts
     failures = _Failures(wanted, max_error_rate, Path(path))
@@ -110,7 +110,7 @@ def run_suite(
     header = {"suite": title, "prompt_name": prompt.name, **dict(about or {})}
     shards = _shards.Shards(Path(path), engine, identity, header, overwrite)
     try:
-        run = _Run(samples, attempts, ask, shards, judge, failures)
+        run = _Run(samples, attempts, ask, shards, on_settled, failures)
         mine = share(samples, attempts, engine)
         shown = False if engine.rank else progress
         with RunProgress(len(mine), title, shown=shown) as display:
@@ -138,12 +138,12 @@ class _Run:
         attempts: int,
         ask: Asker,
         shards: _shards.Shards,
-        judge: Callable[[Completed], Sequence[float]] | None,
+        on_settled: Callable[[Completed], Sequence[float]] | None,
         failures: _Failures,
     ) -> None:
         self.results: dict[int, Completed] = {}
         self._samples, self._attempts, self._ask = samples, attempts, ask
-        self._shards, self._judge, self._failures = shards, judge, failures
+        self._shards, self._on_settled, self._failures = shards, on_settled, failures
         self._waiting: dict[str, list[int]] = {}
 
     def work(self, indices: Sequence[int], display: RunProgress) -> None:
@@ -158,7 +158,7 @@ class _Run:
             item = self._completed(index, key, outcome, recorded)
             self.results[index] = item
             display.advance(
-                accuracies=() if self._judge is None else self._judge(item),
+                accuracies=() if self._on_settled is None else self._on_settled(item),
                 failed=item.error is not None,
                 recorded=recorded,
             )

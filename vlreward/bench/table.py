@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vlreward.aggregate import Report
-from vlreward.bench.attempts import questions_at
+from vlreward.bench.attempts import grouped, questions_at
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.run_files import Attempts
 from vlreward.metrics.intervals import Interval
@@ -100,10 +100,7 @@ def print_catalogue() -> None:
     from vlreward.tasks import every_task
 
     console = Console()
-    by_task: dict[str, list[Suite]] = {}
-    for suite in map(SUITES.get, SUITES):
-        by_task.setdefault(suite.task, []).append(suite)
-    for task, suites in by_task.items():
+    for task, suites in grouped(map(SUITES.get, SUITES), lambda suite: suite.task).items():
         table = Table(title=f"Suites of {task}", title_justify="left")
         table.add_column("suite", no_wrap=True)
         table.add_column("samples", justify="right")

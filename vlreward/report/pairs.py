@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vlreward.bench.attempts import grouped
 from vlreward.bench.run_files import SampleRow
 from vlreward.report.load import Run, Suite
 
@@ -82,10 +83,7 @@ def _partner(suite: Suite, other: Run) -> Suite | None:
 
 def by_question(suite: Suite) -> dict[str, list[SampleRow]]:
     """The answers to each question, by its id."""
-    found: dict[str, list[SampleRow]] = {}
-    for row in suite.samples or ():
-        found.setdefault(row.id, []).append(row)
-    return found
+    return grouped(suite.samples or (), lambda row: row.id)
 
 
 def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.attempts import RIGHT, attempts_at, vote
+from vlreward.bench.attempts import RIGHT, attempts_at, grouped, vote
 from vlreward.bench.run_files import SampleRow
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder, ImageSource
@@ -160,9 +160,7 @@ def _questions(suite: Suite) -> dict[str, dict[str, Any]]:
     """What the answers to each question come to, by its id; empty where each has one."""
     if not any(row.attempt is not None for row in suite.samples or ()):
         return {}
-    answers: dict[str, list[SampleRow]] = {}
-    for row in suite.samples or ():
-        answers.setdefault(row.id, []).append(row)
+    answers = grouped(suite.samples or (), lambda row: row.id)
     return {key: {"of": key, "pk": _several(suite, rows)} for key, rows in answers.items()}
 
 

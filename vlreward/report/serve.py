@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from vlreward.bench.run_files import RESULTS_FILE
 from vlreward.data.errors import DataError
 from vlreward.data.images import image_size, opened_image
 from vlreward.errors import OptionError
@@ -25,7 +26,7 @@ __all__ = ["LiveReport", "make_server"]
 _HOST = "127.0.0.1"
 _LEAST_SECONDS = 1.0
 _SHARE = 4  # of the time that building the page takes, until it is built again
-_WATCHED = ("results.json", "training.json", "samples_*.jsonl", "unfinished_*.json*")
+_WATCHED = (RESULTS_FILE, "training.json", "samples_*.jsonl", "unfinished_*.json*")
 
 
 class LiveReport:
@@ -119,7 +120,6 @@ def make_server(report: LiveReport, port: int) -> http.server.ThreadingHTTPServe
     """A server on 127.0.0.1 that answers GET and HEAD alone; `serve_forever` runs it.
 
     Args:
-        report: What it shows.
         port: Port; 0 for any that is free.
 
     Raises:
