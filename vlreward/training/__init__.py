@@ -3,7 +3,7 @@
 | Module | Content |
 |---|---|
 | `arguments` | the options of data, prompts and rewards, under the same names in every backend |
-| `help` | the page of help, and messages about options |
+| `parsing` | the layers of a command line, its page of help, and messages about options |
 | `recipes` | defaults of each task: the settings of the published scripts |
 | `preparing` | from options to a checked run: samples, rows and reward functions |
 | `reward_options` | terms and weights as the options say |

@@ -210,7 +210,7 @@ def _train(argv: Sequence[str], wrap: Callable[[Any], Any] | None) -> list[dict[
 
     run = prepare(parse(argv))
     if wrap is not None:
-        run = dataclasses.replace(run, rewards=[wrap(reward) for reward in run.rewards])
+        run = dataclasses.replace(run, terms=[wrap(reward) for reward in run.terms])
     log: list[dict[str, Any]] = train(run).state.log_history
     return log
 
