@@ -31,6 +31,7 @@ from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 
 __all__ = [
+    "UNSETTLED",
     "AnyGold",
     "AxisOrder",
     "Completion",
@@ -349,7 +350,8 @@ class Row(NamedTuple):
     """What else the data says of the row."""
 
 
-_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+"""Codes of a verification that did not finish, which say nothing of the answer."""
 
 
 class Score(NamedTuple):
@@ -373,7 +375,7 @@ class Score(NamedTuple):
     @property
     def unsettled(self) -> bool:
         """Whether a verification did not finish: `failure` says nothing of the answer then."""
-        return self.failure is not None and self.failure.code in _UNSETTLED
+        return self.failure is not None and self.failure.code in UNSETTLED
 
 
 def __getattr__(name: str) -> Any:

@@ -11,12 +11,13 @@ from typing import Any
 from vlreward._text import short
 from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.frames import AxisOrder, Frame, ModelFamily, x_first
+from vlreward.frames import Frame, ModelFamily, x_first
 from vlreward.geometry import Box, Size
 
-__all__ = ["Observation", "read_observations"]
+__all__ = ["Corners", "Observation", "read_observations"]
 
-_Corners = tuple[float, float, float, float]
+Corners = tuple[float, float, float, float]
+"""x1, y1, x2, y2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Observation:
     """Why there is no usable answer; None if there is one."""
     detail: str = ""
     """More about the failure."""
-    box: _Corners | None = None
+    box: Corners | None = None
     """The box in the frame in which the model wrote it, x first, if it wrote one."""
     frame: Frame | None = None
     """Declared frame of the box."""
@@ -51,7 +52,7 @@ class Observation:
     """(width, height) in pixels of the original image."""
     input_size: Size | None = None
     """(width, height) in pixels of the image that the model saw."""
-    gold: _Corners | None = None
+    gold: Corners | None = None
     """The gold's box in original pixels, if it is one and the file has it."""
     logp_difference: float | None = None
     """How far the sampler's log-probabilities are from the model's, in nats a token, if known."""
@@ -171,7 +172,7 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         truncated=None if truncated is None else bool(truncated),
         failure=None if failure is None else str(failure),
         detail=str(detail),
-        box=_written_box(row.get("raw_answer", row.get("answer")), row.get("axis_order")),
+        box=_box(row.get("raw_answer", row.get("answer")), row.get("axis_order")),
         frame=Frame(name) if name else declared,
         image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
@@ -201,21 +202,25 @@ def _size(value: Any) -> Size | None:
         return None
 
 
-def _gold_box(gold: Any) -> _Corners | None:
+def _gold_box(gold: Any) -> Corners | None:
     """The box of a gold that is measured in original pixels."""
     if not isinstance(gold, dict) or gold.get("frame", Frame.ORIGINAL_PX) != Frame.ORIGINAL_PX:
         return None
     return _box(gold.get("box"))
 
 
-def _box(value: Any) -> _Corners | None:
+def _box(value: Any, order: Any = None) -> Corners | None:
+    if isinstance(value, Box):  # whose text may say more of the order
+        return x_first(value, order)
     if not isinstance(value, (list, tuple)) or len(value) != 4:
         return None
     try:
         x1, y1, x2, y2 = (float(number) for number in value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return (x1, y1, x2, y2) if all(map(math.isfinite, (x1, y1, x2, y2))) else None
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        return None
+    return (y1, x1, y2, x2) if order == "yx" else (x1, y1, x2, y2)
 
 
 def _recorded(
@@ -235,7 +240,7 @@ def _recorded(
             "recorded completions must be scored: name their task with --task", path=file
         )
     recorded = read_recorded(file, task, frame=frame, family=family).rows
-    how: Any = method or ("r1" if protocol == "strict" else "train")
+    how: Any = method
     spec = get_task(task, protocol=protocol, method=how)
     samples = [row.sample for row in recorded]
     completions = [row.completion for row in recorded]
@@ -255,7 +260,7 @@ def _recorded(
                 truncated=completion.truncated or None,
                 failure=None if failure is None else failure.code.value,
                 detail="" if failure is None else failure.detail,
-                box=_written_box(score.answer, sample.axis_order),
+                box=_box(score.answer, sample.axis_order),
                 frame=sample.frame,
                 image_size=sample.image_size,
                 input_size=sample.input_size,
@@ -263,12 +268,3 @@ def _recorded(
             )
         )
     return observations
-
-
-def _written_box(answer: Any, order: AxisOrder | None) -> _Corners | None:
-    """An answer in the order in which the model wrote it, if it is a box."""
-    box = _box(answer)
-    if box is None:
-        return None
-    found = x_first(answer if isinstance(answer, Box) else Box(*box), order)
-    return None if found is None else (found.x1, found.y1, found.x2, found.y2)
