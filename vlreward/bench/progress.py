@@ -51,8 +51,7 @@ class RunProgress:
         self._shown = shown is not False
         self._done = self._recorded = self._failed = self._judged = 0
         self._sum = 0.0
-        self._started = self._last_line = time.monotonic()
-        self._mark_time, self._mark_count = self._started, 0
+        self._mark_count = 0
         self._rate: float | None = None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
