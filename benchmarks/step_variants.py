@@ -5,11 +5,12 @@
 
 MODEL is what `random_model.py` writes, or any other, DATA and IMAGES are rows of referring
 expressions and their images; where DATA is not there, 64 scenes of 640x480 are written. Each way
-(`step_ways.py`) runs its first step to warm up and a second that counts. Times are those of the
-first rank, which waits for its GPU at their ends. On the questions of the first pass, loss and
-log-probabilities of each way are set beside the plain one's. With `--profile`, `profile_*.json` in
-$PROFILES holds what torch's profiler saw of one forward and backward pass of the plain way and the
-shipped one; that takes minutes for the plain one.
+(`step_ways.py`) runs its first step to warm up and a second that counts; with `--steps 1` the first
+one counts, which finds no memory kept for it. Times are those of the first rank, which waits for
+its GPU at their ends. On the questions of the first pass, loss and log-probabilities of each way
+are set beside the plain one's. With `--profile`, `profile_*.json` in $PROFILES holds what torch's
+profiler saw of one forward and backward pass of the plain way and the shipped one; that takes
+minutes for the plain one.
 
 What a way cannot change within a run is an option of the trainer, and a run of its own:
 
@@ -53,6 +54,9 @@ def main() -> None:
     parser.add_argument("--vllm", action="store_true")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument(
+        "--steps", type=int, default=2, help="of each way, the last of which counts"
+    )
     parser.add_argument("--seconds", type=float, default=420, help="no new way after so many")
     options, more = parser.parse_known_args()
     started = time.time()
@@ -67,7 +71,7 @@ def main() -> None:
         *("rec", "--model", str(options.model), "--data", str(options.data)),
         *("--image-root", str(options.images), "--output_dir", f"{options.out}.d"),
         *("--per_device_train_batch_size", "16", "--save_strategy", "no", "--logging_steps", "1"),
-        *("--max_steps", str(2 * len(options.ways)), "--disable_tqdm", "true"),
+        *("--max_steps", str(options.steps * len(options.ways)), "--disable_tqdm", "true"),
         *("--dataloader_num_workers", "2", "--check_images", "none"),
         *(_VLLM if options.vllm else ()),
         *more,
@@ -106,6 +110,7 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         self.trainer, self.names, self.until = trainer, options.ways, until
         self.out: Path = options.out
         self.profiled: bool = options.profile
+        self.steps: int = options.steps
         self.document = document
         self.found: dict[str, dict[str, Any]] = {}
         self.first: dict[str, dict[str, float]] = {}
@@ -126,10 +131,12 @@ class Ways(TrainerCallback):  # type: ignore[misc]
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Choose the way of this step."""
-        name = self.names[state.global_step // 2]
+        name = self.names[state.global_step // self.steps]
         self.switches.step(WAYS[name])
         self.parts.clear()
-        seen = self.profiled and name in ("plain", "shipped") and state.global_step % 2 == 0
+        seen = (
+            self.profiled and name in ("plain", "shipped") and state.global_step % self.steps == 0
+        )
         self.profile = name if seen else None
         _wait()
         if torch.cuda.is_available():
@@ -141,7 +148,7 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         """Note the second step of each way."""
         _wait()
         seconds = time.perf_counter() - self.started
-        name = self.names[(state.global_step - 1) // 2]
+        name = self.names[(state.global_step - 1) // self.steps]
         self.found[name] = {
             "seconds": round(seconds, 2),
             "parts": {part: round(value, 2) for part, value in self.parts.items()},
@@ -155,7 +162,7 @@ class Ways(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Add what the trainer says of the step; write everything so far."""
-        name = self.names[(state.global_step - 1) // 2]
+        name = self.names[(state.global_step - 1) // self.steps]
         if args.process_index != 0 or "loss" not in (logs or {}):
             return
         kept = ("loss", "grad_norm", "kl", "entropy", "sampling/sampling_logp_difference/mean")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from vlreward.resizing import Resizing
 from vlreward.training.arguments import Arguments, Options
@@ -62,6 +64,25 @@ def test_the_perfect_answer_earns_everything_in_every_frame(
         assert iou([answer], **columns)[0] == pytest.approx(1, abs=1e-6)
         assert form([answer], **columns) == [1.0]
         assert row["frame"] == frame
+
+
+@pytest.mark.parametrize("task", ["rec", "detection", "pointing"])
+def test_the_perfect_answer_of_a_model_that_writes_y_first_earns_everything(
+    task: str, tmp_path: Path, prepare: _Prepare
+) -> None:
+    """It was written x first, and earned an IoU of 0.25."""
+    Image.new("RGB", (100, 400)).save(tmp_path / "i.png")
+    box = [10, 300, 60, 380]
+    gold = {"rec": box, "detection": [{"bbox_2d": box, "label": "cup"}], "pointing": {"box": box}}
+    row = {"image": "i.png", "problem": "the cup", "what": "the cup", "solution": gold[task]}
+    (tmp_path / "x.json").write_text(json.dumps([row, row]))
+    columns = "expression=what,question=problem,gold=solution,image=image"
+    run = prepare(tmp_path / "x.json", task, axis_order="yx", columns=columns)
+    reward, best = run.rewards[0].shared.reward, sum(f.weight for f in run.rewards)
+    (score,) = reward.scores([perfect_answer(run.rows[0])], [run.rows[0]["solution"]])
+    assert score is not None
+    assert score.value == pytest.approx(best, abs=1e-6)
+    assert f"{task}, perfect answer: {best:g} = " in rewards_text(run)
 
 
 def test_rewards_of_each_task_without_a_trace(scenes_data: Path, prepare: _Prepare) -> None:

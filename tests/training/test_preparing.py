@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from vlreward.data import DataError
 from vlreward.errors import OptionError, UserError
@@ -160,3 +162,33 @@ def test_a_verifier_that_cannot_start_is_found_before_the_first_step(
         monkeypatch.undo()
         shutdown()
     assert prepare_run(*given, **places).rewards
+
+
+@pytest.mark.parametrize("local_rank", [0, 1])
+def test_every_process_keeps_the_same_rows(
+    local_rank: int, training_options: Any, tmp_path: Path
+) -> None:
+    """Only the first one looked into images for sizes, and alone left out what lies beside them."""
+    Image.new("RGB", (60, 60)).save(tmp_path / "i.png")
+    boxes = [[1, 2, 30, 40], [100, 100, 120, 120], [5, 5, 20, 20]]
+    rows = [{"image": "i.png", "problem": "the cup", "solution": box} for box in boxes]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    given: Any = {"on_bad_gold": "skip", "on_suspicious": "keep"}
+    options = Options(
+        "rec", _arguments(tmp_path / "x.json", **given), training_options(tmp_path / "out")
+    )
+    places: Any = {"model_type": "qwen2_vl", "rank": local_rank, "questions": 1}
+    run = prepare_run(options, None, None, RESIZING, local_rank=local_rank, **places)
+    assert list(run.samples.row_numbers) == [1, 3]
+    assert [sample.image_size for sample in run.samples] == [(60, 60)] * 2
+
+
+def test_a_reward_that_does_not_exist_is_refused_before_data_are_read(
+    training_options: Any, tmp_path: Path
+) -> None:
+    """It was found when every image had been decoded."""
+    arguments = _arguments(tmp_path / "no such file.json", rewards=["json:no_such_reward"])
+    options = Options("rec", arguments, training_options(tmp_path / "out"))
+    places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
+    with pytest.raises(OptionError, match="no_such_reward"):
+        prepare_run(options, None, None, RESIZING, **places)

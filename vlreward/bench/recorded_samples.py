@@ -8,7 +8,7 @@ from typing import Any
 from vlreward._text import short
 from vlreward.bench.recorded_keys import field_of, gold_of, question_of
 from vlreward.data.errors import DataError
-from vlreward.data.framed import framed, looked_at
+from vlreward.data.framed import looked_at, read_framed
 from vlreward.data.images import ImageSource, image_size
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
@@ -69,7 +69,7 @@ def recorded_sample(
         gold, task = _published(row, given_id, gold, task, tasks)
     if isinstance(gold, dict) and isinstance(gold.get("task"), str):
         gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
-    envelope, value = framed(gold, task, declared, suspect)
+    envelope, corners, _ = read_framed(gold, task, declared, suspect)
     if envelope.gold.task not in tasks:
         expected = " or ".join(map(repr, tasks))
         raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
@@ -99,7 +99,7 @@ def recorded_sample(
         axis_order=row.get("axis_order") or envelope.axis_order,
         metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
-    looked_at(sample.gold, value, sample.image_size, _TOLERANCE, suspect)
+    looked_at(sample.gold, corners, sample.image_size, _TOLERANCE, suspect)
     return sample
 
 

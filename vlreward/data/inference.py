@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vlreward._text import short
-from vlreward.data.errors import BadRow, DataError, RowProblem
+from vlreward.data.errors import BadRow, DataError
 from vlreward.data.rows import RawRow
 from vlreward.golds import claimant, is_envelope
 from vlreward.schema import OPTION_KEYS, Fields, Schema, has_options
@@ -68,10 +68,7 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
         raise DataError(
             "expected golds of one task, got mixed types; name the task with --task",
             path=path,
-            problems=[
-                RowProblem(raw.number, f"a gold for {kind}", raw.line)
-                for kind, raw in first_of.items()
-            ],
+            problems=[raw.problem(f"a gold for {kind}") for kind, raw in first_of.items()],
         )
     raise DataError(
         "cannot tell the task: no gold is surely of one task (a whole number as text, for example, "

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, field_validator, model_validator
 
 from vlreward._text import short
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
 from vlreward.parsers.choice import Choice, ChoiceParser, plain_option
@@ -117,6 +117,7 @@ class ChoiceGold(Gold):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str:
         """The letters."""

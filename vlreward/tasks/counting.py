@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
 from vlreward.judges import PlainJudge
@@ -57,6 +57,7 @@ class CountGold(Gold):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str:
         """The number."""

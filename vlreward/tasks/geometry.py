@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
 from vlreward.judges import MathJudge, is_correct
@@ -81,6 +81,7 @@ class MathGold(Gold):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str:
         """The expression."""

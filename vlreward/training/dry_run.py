@@ -109,8 +109,7 @@ def rewards_text(run: Run) -> str:
             if text is None:
                 lines.append(f"{name}: the task does not say how a perfect answer is written")
                 continue
-            columns = {k: [row[k]] for k in ("task", "image_size", "input_size", "frame")}
-            (score,) = reward.scores([text], [row["solution"]], **columns)
+            (score,) = reward.scores([text], [row["solution"]], task=[name])
             assert score is not None
             terms = ", ".join(f"{k} {v:g}" for k, v in score.terms.items())
             failure = "" if score.failure is None else f"  ({score.failure.code})"
@@ -151,7 +150,9 @@ def perfect_answer(row: dict[str, Any], *, whole_numbers: bool = False) -> str |
     """
     envelope = unpack(row["solution"], row["task"])
     place = (envelope.frame, envelope.image_size, envelope.input_size)
-    written = envelope.gold.written(*place, whole_numbers=whole_numbers)
+    # Golds of plug-ins may not know of the order, which is another one than xy for few models.
+    order: Any = {} if envelope.axis_order != "yx" else {"axis_order": envelope.axis_order}
+    written = envelope.gold.written(*place, **order, whole_numbers=whole_numbers)
     return None if written is None else f"{_THINK}<answer>{written}</answer>"
 
 

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from vlreward.aggregate import aggregate
 from vlreward.rewards import TaskReward
 from vlreward.scoring import score_batch
-from vlreward.task import TaskSpec
-from vlreward.tasks import get_task
 from vlreward.training.columns import Rows
 from vlreward.training.traces import TraceFile
 from vlreward.types import Completion, Score
@@ -47,7 +45,6 @@ class Evaluation:
         self.rows = rows
         self.traces = traces
         self._rewards = {reward.spec.name: reward for reward in rewards}
-        self._specs = {name: _measured(reward) for name, reward in self._rewards.items()}
 
     def batches(self, rank: int, world_size: int, size: int) -> Iterable[list[int]]:
         """The rows of one process, by index. Every process has as many batches of as many rows,
@@ -84,7 +81,7 @@ class Evaluation:
             asked = reward.row(row["solution"], **{name: row[name] for name in _COLUMNS})
             assert asked is not None
             completion = Completion(text, bool(cut), len(ids))
-            scores += score_batch(self._specs[row["task"]], [completion], [asked])
+            scores += score_batch(reward.spec, [completion], [asked])
         if self.traces is not None:
             columns: dict[str, Any] = {
                 name: [row[name] for row in rows] for name in ("id", *_COLUMNS)
@@ -104,21 +101,13 @@ class Evaluation:
         """
         by_index = {entry.row: entry for entry in scored}
         found: dict[str, float] = {"acc": 0.0, "reward": 0.0}
-        for task, spec in self._specs.items():
+        for task, reward in self._rewards.items():
             scores = [entry.score for entry in by_index.values() if entry.task == task]
             if not scores:
                 continue
-            report = aggregate(spec, scores)
+            report = aggregate(reward.spec, scores)
             found["acc"] += report.acc * len(scores) / len(by_index)
             found["reward"] += report.reward * len(scores) / len(by_index)
             found |= {f"{task}/{name}": value for name, value in report.metrics.items()}
             found[f"{task}/answered"] = report.parse_rate
         return found
-
-
-def _measured(reward: TaskReward) -> TaskSpec:
-    """The task as the reward has it, with the metrics that rewards do without."""
-    task = reward.task
-    if isinstance(task, str):
-        task = get_task(task, protocol=reward.protocol, method=reward.method)
-    return reward.spec.model_copy(update={"metrics": task.metrics})

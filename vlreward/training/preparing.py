@@ -111,10 +111,8 @@ def prepare_run(
     """
     arguments, training = options.arguments, options.training
     _check_evaluation(options)
-    first_here = local_rank == 0
-    loaded = load_both(
-        options.task, arguments, seed=getattr(training, "seed", 0) or 0, read_sizes=first_here
-    )
+    extra = user_rewards(arguments.rewards or ())
+    loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:
@@ -138,6 +136,7 @@ def prepare_run(
         total_steps=schedule.total,
     )
     rows = [Rows(d, columns_for(d, arguments, rewards, resizing, model_type)) for d in loaded]
+    first_here = local_rank == 0
     if first_here and arguments.on_bad_image == "error":
         for data in loaded:
             check_images(data, resizing, arguments.check_images)
@@ -154,7 +153,7 @@ def prepare_run(
         evaluation = Evaluation(evaluated, rewards, functions[0].shared.traces)
     return Run(
         options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
-        schedule, start, user_rewards(arguments.rewards or ()), evaluation,
+        schedule, start, extra, evaluation,
     )  # fmt: skip
 
 

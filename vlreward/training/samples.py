@@ -19,23 +19,20 @@ from vlreward.training.recipes import MIXTURE
 __all__ = ["load_both", "load_samples", "say_remarks", "tasks_of"]
 
 
-def load_both(
-    task: str, arguments: Arguments, *, seed: int = 0, read_sizes: bool = True
-) -> list[Dataset]:
-    """The training samples, and those for evaluation if there are any.
+def load_both(task: str, arguments: Arguments, *, seed: int = 0) -> list[Dataset]:
+    """The training samples, and those for evaluation if there are any; alike in every process.
 
     Args:
         task: The task of the run; `mixture` takes rows of any.
         arguments: The options that say which rows are read, and how.
         seed: Seed that draws the rows of `--val_split_ratio`.
-        read_sizes: See `load_samples`.
 
     Raises:
         DataError: If rows are bad; if rows are trained on and evaluated.
         OptionError: If it is not known where the images are.
         FileNotFoundError: If there is no such file.
     """
-    samples = load_samples(arguments.data, task, arguments, read_sizes=read_sizes)
+    samples = load_samples(arguments.data, task, arguments)
     ratio = arguments.val_split_ratio
     if ratio is not None:
         held = max(1, round(ratio * len(samples)))
@@ -53,9 +50,7 @@ def load_both(
     if arguments.eval_data is None and arguments.eval_split is None:
         return [samples]
     path = arguments.eval_data or arguments.data
-    held_out = load_samples(
-        path, task, arguments, split=arguments.eval_split, read_sizes=read_sizes
-    )
+    held_out = load_samples(path, task, arguments, split=arguments.eval_split)
     if twice := samples.shared_rows(held_out):
         raise DataError(
             f"expected other rows for evaluation than for training, got {twice} that are both: "
@@ -71,16 +66,17 @@ def load_samples(
     arguments: Arguments,
     *,
     split: str | None = None,
-    read_sizes: bool = True,
 ) -> Dataset:
     """The samples of a file or data set.
+
+    Sizes that rows lack are read from their images in every process: by them a gold may be found
+    bad, and processes that left out other rows would train on other rows.
 
     Args:
         path: As `--data` takes it.
         task: The task of the run; `mixture` takes rows of any.
         arguments: The options that say how rows are read.
         split: The split, if not `--split` for `--data`.
-        read_sizes: Look into images for the sizes that rows lack, where golds lie in them.
 
     Raises:
         DataError: If rows are bad, or of another task; names file and row.
@@ -103,7 +99,6 @@ def load_samples(
         split=split,
         config=arguments.data_config,
         image_root=arguments.image_root or _beside(path),
-        read_sizes=None if read_sizes else False,
         **as_given,
     )
     if samples.images is None:
