@@ -12,6 +12,7 @@ import typer
 
 from vlreward.bench.config_file import read_config
 from vlreward.command_line import AxisOrderOption, FrameOption
+from vlreward.data.options import ReadOptions
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
 from vlreward.options import flag
@@ -30,8 +31,8 @@ def _from_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(EngineConfig):
-    """What a run is told; `vlreward-bench run --help` shows it with the engines' options.
+class RunOptions(EngineConfig, ReadOptions):
+    """What a run is told; `vlreward-bench run --help` shows it with those of engines and of rows.
 
     Raises:
         OptionError: If a value is out of its range, or an option would be ignored.
@@ -73,20 +74,6 @@ class RunOptions(EngineConfig):
             "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it."
         ),
     ] = None
-    gold_frame: Annotated[
-        str | None, _data(help="Frame of the golds, e.g. norm1000, norm1:xywh; default: pixels.")
-    ] = None
-    on_suspicious: Annotated[
-        Literal["error", "keep"],
-        _data(
-            help="What to do where more than 1 % of the data's golds look as if their frame were "
-            "another one."
-        ),
-    ] = "error"
-    where: Annotated[
-        list[str] | None,
-        _data(help="Condition that rows must fit, e.g. difficulty<0.8; may come again."),
-    ] = None
     split: Annotated[str | None, _data(help="Split of --data, if not the suite's own.")] = None
     data_root: Annotated[Path | None, _data(help="Directory of the suites' data files.")] = None
     image_root: Annotated[
@@ -106,10 +93,6 @@ class RunOptions(EngineConfig):
         ),
     ] = "per-dataset"
     limit: Annotated[int | None, _data(help="Take the first samples only.", min=1)] = None
-    on_missing: Annotated[
-        Literal["error", "skip"],
-        _data(help="What to do about samples whose image is missing; never another instead."),
-    ] = "error"
     on_bad_image: Annotated[
         Literal["error", "skip"],
         _data(
@@ -117,16 +100,6 @@ class RunOptions(EngineConfig):
             "narrow; by default each is a sample without an answer."
         ),
     ] = "error"
-    allow_urls: Annotated[
-        bool, _data("--allow-urls", help="Download images that rows name by an address.")
-    ] = False
-    flat_images: Annotated[
-        bool,
-        _data(
-            "--flat-images",
-            help="Look for images directly in the image root, under their base names.",
-        ),
-    ] = False
     engine: Annotated[
         str,
         _engine(
