@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlreward.bench.expectations import check_expectations, read_expectation
-from vlreward.data.options import ReadOptions
+from vlreward.command_line import ReadOptions
 from vlreward.errors import OptionError
 
 if TYPE_CHECKING:

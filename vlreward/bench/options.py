@@ -11,16 +11,15 @@ from typing import Annotated, Literal
 import typer
 
 from vlreward.bench.config_file import read_config
-from vlreward.command_line import AxisOrderOption, FrameOption
-from vlreward.data.options import ReadOptions
+from vlreward.command_line import AxisOrderOption, FrameOption, ReadOptions, data_option
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
 from vlreward.options import flag
 
 __all__ = ["ASKING_FIELDS", "RunOptions"]
 
-_data, _engine, _rules, _output = (
-    partial(typer.Option, rich_help_panel=panel) for panel in ("Data", "Engine", "Rules", "Output")
+_engine, _rules, _output = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("Engine", "Rules", "Output")
 )
 
 
@@ -53,7 +52,7 @@ class RunOptions(EngineConfig, ReadOptions):
     ] = None
     completions: Annotated[
         list[Path] | None,
-        _data(
+        data_option(
             "--completions",
             "-c",
             help="Score these recorded completions (.json, .jsonl, .tsv, .csv, .xlsx, .parquet, or "
@@ -62,40 +61,44 @@ class RunOptions(EngineConfig, ReadOptions):
     ] = None
     data: Annotated[
         list[Path] | None,
-        _data(
+        data_option(
             help="Data file of each suite, in order, in place of its own under --data-root; with "
             "--completions, the golds of files that come without."
         ),
     ] = None
     columns: Annotated[
         str | None,
-        _data(
+        data_option(
             help="Which key of a row holds what, e.g. gold=answer,question=problem; of recorded "
             "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it."
         ),
     ] = None
-    split: Annotated[str | None, _data(help="Split of --data, if not the suite's own.")] = None
-    data_root: Annotated[Path | None, _data(help="Directory of the suites' data files.")] = None
+    split: Annotated[str | None, data_option(help="Split of --data, if not the suite's own.")] = (
+        None
+    )
+    data_root: Annotated[Path | None, data_option(help="Directory of the suites' data files.")] = (
+        None
+    )
     image_root: Annotated[
         Path | None,
-        _data(help="Directory that image names are relative to. Default: the data root."),
+        data_option(help="Directory that image names are relative to. Default: the data root."),
     ] = None
     sample_num: Annotated[
-        int | None, _data(help="Draw this many samples of each suite.", min=1)
+        int | None, data_option(help="Draw this many samples of each suite.", min=1)
     ] = None
-    seed: Annotated[int | None, _data(help="Seed of that draw, and of the engine's.")] = 42
+    seed: Annotated[int | None, data_option(help="Seed of that draw, and of the engine's.")] = 42
     draw: Annotated[
         Literal["per-dataset", "chained"],
-        _data(
+        data_option(
             "--sampling",
             help="per-dataset: seed anew for each suite; chained: seed once, as PaddleMIX's "
             "evaluation does.",
         ),
     ] = "per-dataset"
-    limit: Annotated[int | None, _data(help="Take the first samples only.", min=1)] = None
+    limit: Annotated[int | None, data_option(help="Take the first samples only.", min=1)] = None
     on_bad_image: Annotated[
         Literal["error", "skip"],
-        _data(
+        data_option(
             help="skip leaves out and counts samples whose image is damaged, too large or too "
             "narrow; by default each is a sample without an answer."
         ),
