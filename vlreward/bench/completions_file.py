@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlreward._text import first_problem
-from vlreward.bench.questions import Questions, Recorded
 from vlreward.bench.recorded_files import recorded_rows
 from vlreward.bench.recorded_keys import (
     PLACES,
@@ -20,7 +19,8 @@ from vlreward.bench.recorded_keys import (
     replies_of,
     verdict_of,
 )
-from vlreward.bench.recorded_samples import known_sample, recorded_sample, with_frame
+from vlreward.bench.recorded_questions import Questions, Recorded
+from vlreward.bench.recorded_samples import recorded_sample, sample_in_data, with_frame
 from vlreward.data.columns import parse_columns
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.images import ImageSource
@@ -122,7 +122,7 @@ def read_recorded(
             row = _object(raw.value)
             replies = replies_of(row, columns)
             if golds is not None:
-                sample = known_sample(row, golds, columns)
+                sample = sample_in_data(row, golds, columns)
             else:
                 sample = recorded_sample(
                     row, raw.number, (task, *also), columns, of_golds, suspect, images

@@ -34,7 +34,7 @@ class Completed:
     """The answer; None if there is none."""
     error: GenerationError | None = None
     """Why there is no answer; None if there is one."""
-    recorded: bool = False
+    resumed: bool = False
     """True if the answer was in the run file already."""
     attempt: int = 0
     """Which of several answers to the sample this is, from 0."""
@@ -150,14 +150,14 @@ class _Run:
             index: int,
             key: str | None,
             outcome: Generation | GenerationError | None,
-            recorded: bool = False,
+            resumed: bool = False,
         ) -> None:
-            item = self._completed(index, key, outcome, recorded)
+            item = self._completed(index, key, outcome, resumed)
             self.results[index] = item
             display.advance(
                 accuracies=() if self.on_settled is None else self.on_settled(item),
                 failed=item.error is not None,
-                recorded=recorded,
+                resumed=resumed,
             )
             if item.error is not None:
                 self.failures.check(self.results.values())
@@ -171,9 +171,9 @@ class _Run:
                     problem = GenerationError("image", f"{error} (sample {sample.id!r})")
                     settle(index, None, problem)
                     continue
-                recorded = self.shards.get(request.key)
-                if recorded is not None:
-                    settle(index, request.key, recorded, True)
+                kept = self.shards.get(request.key)
+                if kept is not None:
+                    settle(index, request.key, kept, resumed=True)
                 elif request.key in waiting:
                     waiting[request.key].append(index)
                 else:
@@ -192,23 +192,23 @@ class _Run:
 
     def exchange(self) -> None:
         """Add what the other processes settled."""
-        mine = {i: (item.key, item.error, item.recorded) for i, item in self.results.items()}
+        mine = {i: (item.key, item.error, item.resumed) for i, item in self.results.items()}
         for theirs in self.shards.exchange(mine):
-            for index, (key, error, recorded) in theirs.items():
+            for index, (key, error, resumed) in theirs.items():
                 outcome = error if error is not None else self.shards.get(key)
-                self.results[index] = self._completed(index, key, outcome, recorded)
+                self.results[index] = self._completed(index, key, outcome, resumed)
 
     def _completed(
         self,
         index: int,
         key: str | None,
         outcome: Generation | GenerationError | None,
-        recorded: bool,
+        resumed: bool,
     ) -> Completed:
         sample, attempt = self.wanted[index]
         if isinstance(outcome, GenerationError):
-            return Completed(sample, key, None, outcome, recorded, attempt)
-        return Completed(sample, key, outcome, None, recorded, attempt)
+            return Completed(sample, key, None, outcome, resumed, attempt)
+        return Completed(sample, key, outcome, None, resumed, attempt)
 
 
 class _Failures:
