@@ -8,15 +8,7 @@ from itertools import islice, pairwise
 
 from vlreward.parsers._bounds import standing
 from vlreward.parsers.numbers import Number, whole_numbers
-from vlreward.parsers.tags import (
-    MAX_CHARS,
-    Several,
-    Where,
-    check_choices,
-    excerpt,
-    read_answer,
-    too_long,
-)
+from vlreward.parsers.tags import AnswerParser, Several, excerpt
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["CountParser"]
@@ -29,7 +21,7 @@ _OPERATOR = re.compile(r"\s{0,64}(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\ti
 
 
 @dataclass(frozen=True, slots=True)
-class CountParser:
+class CountParser(AnswerParser[int]):
     """Reads one non-negative whole number from a completion.
 
     Digits (also `4.0`, `1,234` and full-width), English number words and Chinese numerals, alone
@@ -37,6 +29,12 @@ class CountParser:
     twice (`4 (four)`) is one number. A number that is denied (`not 7`) is none, and one that is a
     bound or an estimate (`more than 7`, `7 or so`, `超过7个`) is no exact number. Names of things
     to which numbers belong are not understood: "3 cars, one of them red" states two numbers.
+
+    Gives the number with the span that states it. Or a failure: those of `answer_region`;
+    `multiple_answers` for several numbers; `bad_number` if there is none, or it is denied, a bound,
+    an estimate, negative, not whole, malformed or of more than 15 digits; `too_long` for
+    completions over `max_chars` and answers over 8,192 characters; `too_complex` for more than
+    1,000 numbers.
 
     Example:
         >>> parse = CountParser()
@@ -46,32 +44,9 @@ class CountParser:
         'multiple_answers'
     """
 
-    where: Where = "tag"
-    """Read the number from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
-    several_answers: Several = "fail"
-    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
     several_numbers: Several = "fail"
     """What to do with several numbers that differ. `first` and `last` choose by position, before
     the chosen one is checked."""
-    max_chars: int = MAX_CHARS
-    """Longer completions are refused unread, with `too_long`."""
-
-    def __post_init__(self) -> None:
-        check_choices(self, where=Where, several_answers=Several, several_numbers=Several)
-
-    def __call__(self, text: str) -> Parsed[int] | ParseFailure:
-        """Read the number of one completion; never raises on text.
-
-        Returns:
-            The number with the span that states it. Or a failure: those of `answer_region`;
-            `multiple_answers` for several numbers; `bad_number` if there is none, or it is
-            denied, a bound, an estimate, negative, not whole, malformed or of more than 15
-            digits; `too_long` for completions over `max_chars` and answers over 8,192 characters;
-            `too_complex` for more than 1,000 numbers.
-        """
-        if len(text) > self.max_chars:
-            return too_long(self.max_chars, len(text))
-        return read_answer(text, self.where, self.several_answers, self._read)
 
     def _read(self, text: str, start: int, end: int) -> Parsed[int] | ParseFailure:
         answer, span = text[start:end], (start, end)

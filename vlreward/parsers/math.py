@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from vlreward.parsers.tags import MAX_CHARS, Several, answer_region
+from vlreward.parsers.tags import MAX_CHARS, Several, answer_region, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["MAX_ANSWER", "MathParser", "last_boxed"]
@@ -54,8 +54,7 @@ class MathParser:
     def __call__(self, text: str) -> Parsed[str] | ParseFailure:
         """The answer text with its span in `text`, or why there is none."""
         if len(text) > MAX_CHARS:
-            detail = f"expected at most {MAX_CHARS} characters, got {len(text)}"
-            return ParseFailure(FailureCode.TOO_LONG, detail)
+            return too_long(MAX_CHARS, len(text))
         start = text.rfind(_END_OF_THINKING)
         start = start + len(_END_OF_THINKING) if start >= 0 else 0
         found = answer_region(text[start:] if start else text, several=self.several)

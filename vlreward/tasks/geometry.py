@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
 from vlreward.judges import MathJudge, is_correct
@@ -75,15 +74,7 @@ class MathGold(Gold):
 
         check_gold(self.expression)
 
-    def written(
-        self,
-        frame: Frame | None = None,
-        image_size: Size | None = None,
-        input_size: Size | None = None,
-        *,
-        axis_order: AxisOrder | None = None,
-        whole_numbers: bool = False,
-    ) -> str:
+    def written(self, *_where: Any, **_how: Any) -> str:
         """The expression."""
         return self.expression
 
