@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from vlreward.frames import AmbiguousBox, NamedBox
 from vlreward.geometry import Box
+from vlreward.parsers._found import S, Stated
 from vlreward.parsers._prose import NOTHING, read
 from vlreward.parsers._scan import Scan
-from vlreward.parsers._stated import S, Stated
 from vlreward.parsers.tags import AnswerParser, Several, excerpt
 from vlreward.types import FailureCode, Parsed, ParseFailure
 

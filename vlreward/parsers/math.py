@@ -8,10 +8,11 @@ from typing import Literal
 
 from vlreward.parsers.tags import MAX_CHARS, Several, answer_region, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
+from vlreward.verify.exact.text import MAX_CHARACTERS
 
 __all__ = ["MAX_ANSWER", "MathParser", "last_boxed"]
 
-MAX_ANSWER = 512
+MAX_ANSWER = MAX_CHARACTERS
 """Characters that an answer may have; `vlreward.verify` reads no more."""
 
 _THINKING, _END_OF_THINKING = "<think>", "</think>"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+from vlreward.parsers._found import Stated
 from vlreward.parsers._prose import read
-from vlreward.parsers._stated import Stated
 from vlreward.parsers.tags import AnswerParser, Several
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
