@@ -30,6 +30,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -323,16 +324,17 @@ class Bench:
         print(f"{name} failed ({code}): {end}", flush=True)
         return f"{code}: {end}"
 
-    def _held_out(self, task: str, model: Path) -> float | str:
-        """Accuracy on 300 held-out scenes, greedy, strict protocol."""
-        out = self.work / "held_out" / f"{task}_{model.name}"
+    def _held_out(self, task: str, model: Path, drawn: Sequence[str] = ()) -> float | str:
+        """Accuracy on 300 held-out scenes, greedy unless drawn otherwise, strict protocol."""
+        name = f"{task}_{model.name}{'_drawn' * bool(drawn)}"
+        out = self.work / "held_out" / name
         command = [
             *(sys.executable, "-m", "vlreward.bench.cli", SUITES[task], "--out", str(out)),
             *("--model", str(model), "--family", "qwen2.5-vl", "--dtype", "float32"),
             *("--sample-num", "6" if self.small else "300", "--batch-size", "100"),
-            *("--max-tokens", "96"),
+            *("--max-tokens", "96", *drawn),
         ]
-        failed = self._process(f"held_out_{task}_{model.name}", command, self._environment())
+        failed = self._process(f"held_out_{name}", command, self._environment())
         if failed is not None:
             return failed
         (result,) = json.loads((out / "results.json").read_text())["results"].values()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from vlreward.types import Completion, Score
 
 __all__ = ["Evaluation", "Scored"]
 
+Answers = tuple[Sequence[str], Sequence[Sequence[int]], Sequence[bool]]
 _COLUMNS = ("task", "image_size", "input_size", "frame", "axis_order")
 
 
@@ -55,6 +57,39 @@ class Evaluation:
         left = iter(mine)
         while batch := list(islice(left, size)):
             yield batch
+
+    def run(
+        self,
+        answer: Callable[[list[dict[str, Any]]], Answers],
+        gather: Callable[[list[Scored]], Iterable[Scored]],
+        *,
+        rank: int,
+        world_size: int,
+        size: int,
+        state: Any,
+        prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Answer all rows together with the other processes; each must call it.
+
+        Args:
+            answer: Gives the texts for rows, their token ids, and whether each was cut off.
+            gather: Gives what all processes scored.
+            rank: Number of this process.
+            world_size: Number of processes.
+            size: Rows of a batch.
+            state: The trainer's state, whose `global_step` the traces note.
+            prefix: What stands in front of the metrics' names.
+
+        Returns:
+            The metrics, and as `runtime` the seconds that it took.
+        """
+        started = time.perf_counter()
+        scored = []
+        for indices in self.batches(rank, world_size, size):
+            rows = [self.rows[index] for index in indices]
+            scored += self.score(indices, rows, *answer(rows), state)
+        found = {f"{prefix}_{k}": v for k, v in self.metrics(gather(scored)).items()}
+        return {**found, f"{prefix}_runtime": round(time.perf_counter() - started, 3)}
 
     def score(
         self,
