@@ -16,10 +16,10 @@ from vlreward.gold_frames import GoldFrame
 from vlreward.tasks import get_task
 from vlreward.types import Gold, Sample
 
-__all__ = ["known_sample", "recorded_sample", "with_frame"]
+__all__ = ["recorded_sample", "sample_in_data", "with_frame"]
 
 
-def known_sample(
+def sample_in_data(
     row: Mapping[str, Any], golds: Mapping[str, Sample], columns: Mapping[str, str]
 ) -> Sample:
     """The sample of the data file that a row names.

@@ -4,80 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
+from vlreward.command_line import ReadOptions, data_option
 
-__all__ = ["ReadOptions", "RowOptions"]
-
-
-def _option(*names: str, **more: Any) -> Any:
-    return typer.Option(*names, rich_help_panel="Data", **more)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """How rows are read that a suite or the user names; a command adds options of its own."""
-
-    columns: Annotated[
-        str | None,
-        _option(
-            help="What is read from which column, e.g. gold=answer,image=images,question=problem; "
-            "for rows of no known schema, whose message proposes it, or to change what one reads."
-        ),
-    ] = None
-    gold_frame: Annotated[
-        str | None,
-        _option(
-            help="Frame of the golds' coordinates, e.g. norm1000; with :xywh, :cxcywh or :yxyx "
-            "behind it for boxes that are not x1, y1, x2, y2. A frame in the row wins. Default: "
-            "original_px."
-        ),
-    ] = None
-    where: Annotated[
-        list[str] | None,
-        _option(help="Condition that rows must fit, e.g. difficulty<0.8; may be given again."),
-    ] = None
-    image_root: Annotated[
-        Path | None,
-        _option(help="Directory that image names are relative to, also for sizes that rows lack."),
-    ] = None
-    flat_images: Annotated[
-        bool, _option("--flat-images", help="All images lie directly in --image-root.")
-    ] = False
-    allow_urls: Annotated[
-        bool, _option("--allow-urls", help="Download images that rows name by an http(s) address.")
-    ] = False
-    on_missing: Annotated[
-        Literal["error", "skip"],
-        _option(help="What to do about rows without their image; skipped ones are counted."),
-    ] = "error"
-    on_bad_image: Annotated[
-        Literal["error", "skip"],
-        _option(help="The same for images that are damaged, too large, or too narrow."),
-    ] = "error"
-    on_suspicious: Annotated[
-        Literal["error", "keep"],
-        _option(
-            help="What to do where more than 1 % of the golds look as if their frame were another "
-            "one."
-        ),
-    ] = "error"
+__all__ = ["RowOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowOptions(ReadOptions):
-    """How rows are read that no suite describes."""
+    """How rows are read whose task may be any; a command adds options of its own."""
 
-    task: Annotated[str | None, _option(help="Name of the task, where the data does not tell.")] = (
-        None
-    )
+    task: Annotated[
+        str | None, data_option(help="Name of the task, where the data does not tell.")
+    ] = None
     schema: Annotated[
-        str | None, _option(help="Schema of the rows, where the keys do not tell.")
+        str | None, data_option(help="Schema of the rows, where the keys do not tell.")
     ] = None
     on_bad_gold: Annotated[
-        Literal["error", "skip"], _option(help="What to do about golds that are none.")
+        Literal["error", "skip"], data_option(help="What to do about rows whose gold is none.")
     ] = "error"
 
     def reading(self) -> dict[str, Any]:
