@@ -28,7 +28,9 @@ from typing import Any
 
 from device import describe_device
 
-from vlreward.bench.live import LiveRun
+from vlreward.bench.live import ask
+from vlreward.bench.mixed import Rules
+from vlreward.bench.options import RunOptions
 from vlreward.bench.output import write_results
 from vlreward.bench.run_store import RunStore
 from vlreward.bench.runner import Completed, run_suite
@@ -176,7 +178,12 @@ def measure_run(url: str, data: list[Sample], folder: Path) -> dict[str, Any]:
     running = engine(url)
     cpu, wall = time.process_time(), time.perf_counter()
     run_suite(
-        data, running, folder / "run.jsonl", prompt=get_prompt("r1-v"), judge=judge, progress=False
+        data,
+        running,
+        folder / "run.jsonl",
+        prompt=get_prompt("r1-v"),
+        on_settled=judge,
+        progress=False,
     )
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     running.close()
@@ -199,9 +206,11 @@ def measure_path(url: str, data: list[Sample], folder: Path, **more: Any) -> dic
     dataset = Dataset("overhead", data, origin, ImageFolder(Path("/"), anywhere=True))
     running = engine(url, **more)
     cpu, wall = time.process_time(), time.perf_counter()
-    live = LiveRun(running, folder, progress=False)
-    suite, prompt = get_suite("superclevr_test200"), get_prompt("r1-v")
-    evaluation = live.evaluate(suite, dataset, get_task("counting"), prompt)
+    suite = get_suite("superclevr_test200")
+    rules = Rules(suite, get_task("counting"), get_prompt("r1-v"))
+    options = RunOptions(suites=[suite.name], model=MODEL, out=folder)
+    with ask(running, rules, dataset, options) as scored:
+        evaluation = scored()
     write_results([evaluation], folder)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     running.close()

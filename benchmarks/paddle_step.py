@@ -33,7 +33,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 for _path in (ROOT, ROOT / "backends/paddle", ROOT / "backends/trl", ROOT / "benchmarks"):
     sys.path.insert(0, str(_path))
-from vlreward_paddle.processor import use_avx2  # noqa: E402
+from vlreward_paddle.entry import use_avx2  # noqa: E402
 
 MODEL = ROOT / "vlreward/data/tiny_vlm/sft"
 VOCABULARY = 151_936
@@ -354,13 +354,13 @@ def peak_memory(way: str) -> int:
 
     from vlreward_paddle.logprobs import TokenLogProbs, completion_logprobs
     from vlreward_paddle.modeling.config import to_paddle
-    from vlreward_paddle.modeling.qwen2_5_vl import Qwen2_5_VLPolicy
+    from vlreward_paddle.modeling.policy import Policy
 
     hf = json.loads((ROOT / "tests/cases/paddle/qwen2_5_vl/config.json").read_text())
     hf["text_config"] |= {"vocab_size": VOCABULARY, "hidden_size": 64}
     hf["vision_config"]["out_hidden_size"] = 64
     hf["text_config"]["rope_parameters"]["mrope_section"] = [2, 3, 3]
-    model = Qwen2_5_VLPolicy(to_paddle(hf))
+    model = Policy(to_paddle(hf))
     model.train()
     ids = paddle.randint(8, VOCABULARY, [2, 128])
     prompts = {"input_ids": ids[:, :96], "attention_mask": paddle.ones_like(ids[:, :96])}

@@ -1,12 +1,24 @@
 """One training step of a 3B shape in several ways, in turn in one run, on the same questions.
 
     accelerate launch --config_file backends/trl/configs/fsdp2.yaml --num_processes 2 \
-        benchmarks/step_variants.py MODEL DATA IMAGES OUT [--vllm] [option ...]
+        benchmarks/step_variants.py MODEL DATA IMAGES OUT [--vllm] [--ways NAME ...] [option ...]
 
-Each way runs its first step to warm up and a second that counts. Times are those of the first rank,
-which waits for its GPU at their ends. Before the first step the loss of one pass is computed in the
-plain way and in the shipped one. With `--profile`, `profile_*.json` in $PROFILES holds what torch's
-profiler saw of one forward and backward pass of both; that takes minutes for the plain one.
+MODEL is what `random_model.py` writes, or any other, DATA and IMAGES are rows of referring
+expressions and their images; where DATA is not there, 64 scenes of 640x480 are written. Each way
+(`step_ways.py`) runs its first step to warm up and a second that counts; with `--steps 1` the first
+one counts, which finds no memory kept for it. Times are those of the first rank, which waits for
+its GPU at their ends. On the questions of the first pass, loss and log-probabilities of each way
+are set beside the plain one's. With `--profile`, `profile_*.json` in $PROFILES holds what torch's
+profiler saw of one forward and backward pass of the plain way and the shipped one; that takes
+minutes for the plain one.
+
+What a way cannot change within a run is an option of the trainer, and a run of its own:
+
+    ... --ways "warm up" shipped --per_device_train_batch_size 32 --gradient_accumulation_steps 2
+    accelerate launch --mixed_precision no ... --ways shipped --bf16 false --dtype bfloat16
+
+The latter has master weights and AdamW's state in bfloat16: it shows time and memory, but loses
+updates that are small beside the weights.
 """
 
 from __future__ import annotations
@@ -16,30 +28,23 @@ import json
 import os
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import torch
+from step_ways import WAYS, Switches
 from transformers import TrainerCallback
+from trl_gpu import large_images
 
-from vlreward_trl import vision
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
 from vlreward_trl.training import build_trainer
 
-# In this order: what may run out of memory comes last.
-_SHIPPED = {"share": True, "pack": True, "group": True}
-WAYS: dict[str, dict[str, bool]] = {
-    "warm up": _SHIPPED,
-    "shipped": _SHIPPED,
-    "plain": {},
-    "one encoding alone": {"share": True, "group": True},
-    "no loop alone": {"pack": True},
-    "shipped, completions scored in one pass": {**_SHIPPED, "score": True},
-    "shipped, weights kept between passes": {**_SHIPPED, "keep": True},
-    "shipped, no checkpointing": {**_SHIPPED, "whole": True},
-}
+_VLLM = [
+    *("--use_vllm", "true", "--vllm_mode", "colocate", "--vllm_gpu_memory_utilization", "0.25"),
+    *("--vllm_max_model_length", "1024"),
+]
 
 
 def main() -> None:
@@ -48,41 +53,52 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--vllm", action="store_true")
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--ways", nargs="*", default=list(WAYS))
+    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument(
+        "--steps", type=int, default=2, help="of each way, the last of which counts"
+    )
     parser.add_argument("--seconds", type=float, default=420, help="no new way after so many")
     options, more = parser.parse_known_args()
     started = time.time()
-    vllm = (
-        "--use_vllm",
-        "true",
-        "--vllm_mode",
-        "colocate",
-        "--vllm_gpu_memory_utilization",
-        "0.25",
-    )
-    run = prepare(
-        parse(
-            [
-                *("rec", "--model", str(options.model), "--data", str(options.data)),
-                *("--image-root", str(options.images), "--output_dir", f"{options.out}.d"),
-                *("--per_device_train_batch_size", "16", "--save_strategy", "no"),
-                *("--max_steps", str(2 * len(options.ways)), "--disable_tqdm", "true"),
-                *("--dataloader_num_workers", "2", "--check_images", "none"),
-                *("--vllm_max_model_length", "1024"),
-                *(vllm if options.vllm else ()),
-                *more,
-            ]
-        )
-    )
-    trainer = build_trainer(run)
+    if find_spec("liger_kernel") is None:
+        options.ways = [name for name in options.ways if "liger" not in WAYS[name]]
+        print("liger_kernel is not installed: ways with it are left out", flush=True)
+    if not options.vllm:
+        sent = ("before, a question asked once", "before, weights sent in one call")
+        options.ways = [n for n in options.ways if n not in sent and "rounded" not in n]
+    _written(options.data, options.images)
+    argv = [
+        *("rec", "--model", str(options.model), "--data", str(options.data)),
+        *("--image-root", str(options.images), "--output_dir", f"{options.out}.d"),
+        *("--per_device_train_batch_size", "16", "--save_strategy", "no", "--logging_steps", "1"),
+        *("--max_steps", str(options.steps * len(options.ways)), "--disable_tqdm", "true"),
+        *("--dataloader_num_workers", "2", "--check_images", "none"),
+        *(_VLLM if options.vllm else ()),
+        *more,
+    ]
+    trainer = build_trainer(prepare(parse(argv)))
+    args = trainer.args
     document = {
-        "what": f"128 completions of {run.options.training.max_completion_length} tokens, "
-        "640x480 images, FSDP2, beta 0.04, Qwen2.5-VL-3B's shape, random weights",
+        "what": f"{args.generation_batch_size} completions of {args.max_completion_length} tokens "
+        f"a step, {args.per_device_train_batch_size} in a pass, beta {args.beta}",
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "dtype": str(next(iter(trainer.model.parameters())).dtype),
         "machine": _machine(),
-        "arguments": [*more, *(vllm if options.vllm else ())],
+        "arguments": argv,
     }
     trainer.add_callback(Ways(trainer, options, document, started + options.seconds))
     trainer.train()
+
+
+def _written(data: Path, images: Path) -> None:
+    """Rows and images of this benchmark, unless there are some: by the first process here."""
+    if data.is_file():
+        return
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        images.mkdir(parents=True, exist_ok=True)
+        large_images(images, 64).replace(data)
+    while not data.is_file():
+        time.sleep(0.2)
 
 
 class Ways(TrainerCallback):  # type: ignore[misc]
@@ -94,49 +110,33 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         self.trainer, self.names, self.until = trainer, options.ways, until
         self.out: Path = options.out
         self.profiled: bool = options.profile
+        self.steps: int = options.steps
         self.document = document
         self.found: dict[str, dict[str, Any]] = {}
-        self.losses: dict[str, float] = {}
+        self.first: dict[str, dict[str, float]] = {}
         self.parts: dict[str, float] = {}
-        self.way: dict[str, bool] = {}
         self.profile: str | None = None
-        self.models = [m for m in (trainer.model, trainer.ref_model) if m is not None]
-        self.towers = [
-            (module, module.get_image_features)
-            for model in self.models
-            for module in model.modules()
-            if "visual" in module._modules and hasattr(type(module), "get_image_features")
-        ]
+        self.switches = Switches(trainer)
         trainer._generate_single_turn = self._timed("generation", trainer._generate_single_turn)
+        images = trainer.processing_class.image_processor
+        images.preprocess = self._timed("images", images.preprocess)
+        self._logps: torch.Tensor | None = None
         plain = trainer._get_per_token_logps_and_entropies
         trainer._get_per_token_logps_and_entropies = self._scored(plain)
-        self._grouped = trainer._shuffled_groups
-        trainer._shuffled_groups = self._ordered
         trainer.training_step = self._passed(trainer.training_step)
+        trainer.accelerator.backward = self._timed("backward", trainer.accelerator.backward)
         if trainer.use_vllm:
             sync = trainer.vllm_generation.sync_weights
             trainer.vllm_generation.sync_weights = self._timed("weights to vLLM", sync)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Choose the way of this step."""
-        name = self.names[state.global_step // 2]
-        self.way = WAYS[name]
-        vision_name = vision.ATTENTION if self.way.get("pack") else "sdpa"
-        for module, shared in self.towers:
-            plain = MethodType(type(module).get_image_features, module)
-            module.get_image_features = shared if self.way.get("share") else plain
-            module.visual.config._attn_implementation = vision_name
-        for model in self.models:
-            for module in model.modules():
-                if hasattr(module, "set_reshard_after_forward"):
-                    module.set_reshard_after_forward(not self.way.get("keep"), recurse=False)
-        model = self.trainer.model
-        if self.way.get("whole"):
-            model.gradient_checkpointing_disable()
-        elif state.global_step:
-            model.gradient_checkpointing_enable(args.gradient_checkpointing_kwargs or {})
+        name = self.names[state.global_step // self.steps]
+        self.switches.step(WAYS[name])
         self.parts.clear()
-        seen = self.profiled and name in ("plain", "shipped") and state.global_step % 2 == 0
+        seen = (
+            self.profiled and name in ("plain", "shipped") and state.global_step % self.steps == 0
+        )
         self.profile = name if seen else None
         _wait()
         if torch.cuda.is_available():
@@ -148,21 +148,28 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         """Note the second step of each way."""
         _wait()
         seconds = time.perf_counter() - self.started
-        name = self.names[(state.global_step - 1) // 2]
+        name = self.names[(state.global_step - 1) // self.steps]
         self.found[name] = {
             "seconds": round(seconds, 2),
             "parts": {part: round(value, 2) for part, value in self.parts.items()},
             "peak_gib": _gib("allocated"),
             "peak_reserved_gib": _gib("reserved"),
         }
-        if args.process_index == 0:
-            print(name, json.dumps(self.found[name]), flush=True)
-            document = {**self.document, "loss": self.losses, "ways": self.found}
-            self.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         late = torch.tensor(float(time.time() > self.until), device=args.device)
         if torch.distributed.is_initialized():
             torch.distributed.broadcast(late, 0)
         control.should_training_stop |= bool(late.item())
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Add what the trainer says of the step; write everything so far."""
+        name = self.names[(state.global_step - 1) // self.steps]
+        if args.process_index != 0 or "loss" not in (logs or {}):
+            return
+        kept = ("loss", "grad_norm", "kl", "entropy", "sampling/sampling_logp_difference/mean")
+        self.found[name]["logs"] = {key: logs[key] for key in kept if key in logs}
+        print(name, json.dumps(self.found[name]), flush=True)
+        document = {**self.document, "first_pass": self.first, "ways": self.found}
+        self.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -176,38 +183,22 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         return timed
 
     def _scored(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def scored(model: Any, ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            if torch.is_grad_enabled():
-                return function(model, ids, *args, **kwargs)
-            if self.way.get("score"):
-                kwargs["batch_size"] = len(ids)
+        def scored(model: Any, *args: Any, **kwargs: Any) -> Any:
+            if torch.is_grad_enabled() or "batch_size" not in kwargs:
+                found = function(model, *args, **kwargs)
+                self._logps = found[0].detach()
+                return found
             part = "scoring by the reference" if model is self.trainer.ref_model else "scoring"
-            return self._timed(part, function)(model, ids, *args, **kwargs)
+            return self._timed(part, function)(model, *args, **kwargs)
 
         return scored
-
-    def _ordered(self, batch: dict[str, Any]) -> dict[str, Any]:
-        from trl.trainer.utils import shuffle_sequence_dict
-
-        way = self._grouped if self.way.get("group") else shuffle_sequence_dict
-        ordered: dict[str, Any] = way(batch)
-        return ordered
 
     def _passed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         loss = self.trainer.compute_loss
 
         def compared(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            if not self.losses:
-                self.losses = {"plain": 0.0}
-                for name in ("plain", "shipped"):
-                    for module, shared in self.towers:
-                        plain = MethodType(type(module).get_image_features, module)
-                        module.get_image_features = shared if name == "shipped" else plain
-                        module.visual.config._attn_implementation = (
-                            vision.ATTENTION if name == "shipped" else "sdpa"
-                        )
-                    with torch.no_grad():
-                        self.losses[name] = loss(model, inputs).item()
+            if not self.first:
+                self._compare(loss, model, inputs)
             return self._timed("forward", loss)(model, inputs, *args, **kwargs)
 
         self.trainer.compute_loss = compared
@@ -228,6 +219,28 @@ class Ways(TrainerCallback):  # type: ignore[misc]
             return found
 
         return passed
+
+    def _compare(self, loss: Callable[..., Any], model: Any, inputs: Any) -> None:
+        """What the ways that compute differently make of one pass, beside the plain one."""
+        names = ["plain", "before", "shipped"]
+        if "shipped, liger" in self.names:
+            names.append("shipped, liger")
+        mask = inputs["completion_mask"].bool()
+        plain: torch.Tensor | None = None
+        for name in names:
+            self.switches.forward(WAYS[name])
+            with torch.no_grad():
+                value = loss(model, inputs).item()
+            assert self._logps is not None
+            logps = self._logps[mask].float()
+            plain = logps if plain is None else plain
+            self.first[name] = {
+                "loss": value,
+                "logp_mean": logps.mean().item(),
+                "logp_difference_mean": (logps - plain).abs().mean().item(),
+                "logp_difference_max": (logps - plain).abs().max().item(),
+            }
+        self.switches.forward(WAYS[self.names[0]])
 
     def _write(self, name: str, seen: Any) -> None:
         kinds = sorted(seen.key_averages(), key=lambda row: -row.self_device_time_total)

@@ -34,7 +34,8 @@ def write(path: Path, family: str) -> None:
         patch = 16
         text["head_dim"] = 32
         # As published; transformers interleaves without being told, vLLM does not.
-        text["rope_parameters"] = {**text["rope_parameters"], "mrope_interleaved": True}
+        rope = {"mrope_interleaved": True, "mrope_section": [6, 5, 5]}
+        text["rope_parameters"] = {**text["rope_parameters"], **rope}
         vision |= {
             "hidden_size": 128, "intermediate_size": 384, "num_heads": 4, "out_hidden_size": 192,
             "num_position_embeddings": 576, "deepstack_visual_indexes": [0, 2],

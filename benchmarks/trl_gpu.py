@@ -1,6 +1,6 @@
 """Training runs of the TRL backend on GPUs, started by the scripts that users start.
 
-    python benchmarks/trl_gpu.py --out DIR [--gpus 8] [--only learn scale real] [--small]
+    python benchmarks/trl_gpu.py --out DIR [--gpus 8] [--only learn scale real deepspeed] [--small]
 
 learn   counting and REC from the packaged half-trained model with DDP and FSDP2 (and ZeRO-2 where
         deepspeed is installed), side by side: rewards, and the held-out accuracy before and after
@@ -8,6 +8,9 @@ learn   counting and REC from the packaged half-trained model with DDP and FSDP2
 scale   the same global batch on 1, 2, 4, ... GPUs: samples a second and efficiency.
 real    a model of Qwen2.5-VL-3B's shape with random weights on images of COCO's size: tokens a
         second, memory of each GPU, shares of generation and of the rewards.
+deepspeed  a few steps of each script with ZeRO-2 and ZeRO-3, beside FSDP2, all at once: rewards,
+        distance from the reference at the first step, and held-out accuracy of what was saved.
+        DeepSpeed's wheel, built with DS_BUILD_OPS=0, does: the optimizer is PyTorch's.
 
 Each part writes DIR/trl_gpu_PART.json, again after every run; a run that fails is recorded there
 with the end of its log, and the others go on. `--small` is for trying the script itself on CPUs:
@@ -19,6 +22,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import os
 import statistics
@@ -26,6 +30,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +44,7 @@ SUITES = {
     "counting": "scenes_count_test",
     "geometry": "scenes_geometry_test",
 }
-PARTS = ("learn", "scale", "real")
+PARTS = ("learn", "scale", "real", "deepspeed")
 # What `accelerate launch` does with one machine, for CPUs: it would run one process there.
 CPU_LAUNCHER = """#!/usr/bin/env bash
 while [ "$1" != -m ]; do [ "$1" = --num_processes ] && n=$2; shift; done
@@ -100,14 +105,8 @@ class Bench:
         self.steps: int = 4 if self.small else options.steps
         self.ends = time.time() + options.deadline
         self.work: Path = self.out / "work"
-        self.bin = self.work / "bin"
-        self.bin.mkdir(parents=True, exist_ok=True)
-        launcher = self.bin / "accelerate"
-        launcher.write_text(
-            (CPU_LAUNCHER if self.small else ACCELERATE).format(python=sys.executable)
-        )
-        launcher.chmod(0o755)
-        self._port = 29600
+        self.bin = self._launcher("bin", CPU_LAUNCHER if self.small else ACCELERATE)
+        self._ports = itertools.count(29601)
         from vlreward.scenes import export_scenes
 
         for task in SUITES:
@@ -205,9 +204,48 @@ class Bench:
             report["runs"][name] = found
             self._write("real", report)
 
-    def _tiny(self, steps: int, rate: str) -> list[str]:
+    def deepspeed(self) -> None:
+        """Do the three scripts run with DeepSpeed, and as with FSDP2?"""
+        report: dict[str, Any] = {"machine": machine(), "runs": {}}
+        if not importlib.util.find_spec("deepspeed"):
+            self._write("deepspeed", report | {"not_run": "deepspeed is not installed"})
+            return
+        report["machine"]["versions"]["deepspeed"] = importlib.metadata.version("deepspeed")
+        strategies = ["zero2", "zero3", *([] if self.small else ["fsdp2"])]  # not on a CPU
+        arguments = self._tiny(2 if self.small else 6, "1e-4", beta="0.04")
+        environment = {}
+        if self.small:
+            arguments += ["--bf16", "true"]
+            bins = (self._launcher("bin_deepspeed", ACCELERATE), Path(sys.executable).parent)
+            path = ":".join(map(str, (*bins, os.environ["PATH"])))
+            environment = {"DS_ACCELERATOR": "cpu", "PATH": path}
+        prompts = self.gpus * (1 if self.small else 4)
+
+        def one(task: str, strategy: str) -> None:
+            run = Run(f"{task}_{strategy}", task, strategy, self.gpus, prompts, 8, arguments)
+            run.environment = environment
+            found = self._start(run)
+            if "step_seconds" in found:
+                found["held_out_after"] = self._held_out(task, self._output(run))
+            report["runs"][run.name] = found
+            self._write("deepspeed", report)
+
+        with ThreadPoolExecutor(1 if self.small else 9) as pool:
+            jobs = [pool.submit(one, task, way) for task in SUITES for way in strategies]
+            for job in jobs:
+                job.result()
+
+    def _launcher(self, name: str, text: str) -> Path:
+        """A directory whose `accelerate` is this."""
+        launcher = self.work / name / "accelerate"
+        launcher.parent.mkdir(parents=True, exist_ok=True)
+        launcher.write_text(text.format(python=sys.executable), encoding="utf-8")
+        launcher.chmod(0o755)
+        return launcher.parent
+
+    def _tiny(self, steps: int, rate: str, beta: str = "0.0") -> list[str]:
         return [
-            *("--max_steps", str(steps), "--learning_rate", rate, "--beta", "0.0"),
+            *("--max_steps", str(steps), "--learning_rate", rate, "--beta", beta),
             *("--lr_scheduler_type", "constant", "--max_completion_length", "96"),
             *("--gradient_checkpointing", "false", "--save_strategy", "no"),
             *("--dataloader_num_workers", "2", "--disable_tqdm", "true"),
@@ -233,7 +271,6 @@ class Bench:
         if self.only is not None and run.name not in self.only:
             return {"not_run": "not asked for"}
         output = self._output(run)
-        self._port += 1
         data = self.work / "data"
         chosen = {
             "GPUS": str(run.gpus),
@@ -249,7 +286,7 @@ class Bench:
                 DATA=str(run.data or data / f"{run.task}.jsonl"),
                 IMAGE_ROOT=str(run.data.parent if run.data else data),
                 OUTPUT_DIR=str(output),
-                MASTER_PORT=str(self._port),
+                MASTER_PORT=str(next(self._ports)),
             )
             | run.environment
         )
@@ -287,16 +324,17 @@ class Bench:
         print(f"{name} failed ({code}): {end}", flush=True)
         return f"{code}: {end}"
 
-    def _held_out(self, task: str, model: Path) -> float | str:
-        """Accuracy on 300 held-out scenes, greedy, strict protocol."""
-        out = self.work / "held_out" / f"{task}_{model.name}"
+    def _held_out(self, task: str, model: Path, drawn: Sequence[str] = ()) -> float | str:
+        """Accuracy on 300 held-out scenes, greedy unless drawn otherwise, strict protocol."""
+        name = f"{task}_{model.name}{'_drawn' * bool(drawn)}"
+        out = self.work / "held_out" / name
         command = [
             *(sys.executable, "-m", "vlreward.bench.cli", SUITES[task], "--out", str(out)),
             *("--model", str(model), "--family", "qwen2.5-vl", "--dtype", "float32"),
             *("--sample-num", "6" if self.small else "300", "--batch-size", "100"),
-            *("--max-tokens", "96"),
+            *("--max-tokens", "96", *drawn),
         ]
-        failed = self._process(f"held_out_{task}_{model.name}", command, self._environment())
+        failed = self._process(f"held_out_{name}", command, self._environment())
         if failed is not None:
             return failed
         (result,) = json.loads((out / "results.json").read_text())["results"].values()

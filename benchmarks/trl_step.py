@@ -195,7 +195,7 @@ def _plain_trainer(run: Run) -> Any:
     from trl import GRPOTrainer
 
     samples = run.samples
-    prompts = {r.shared.reward.spec.name: r.shared.reward.spec.prompt for r in run.rewards}
+    prompts = {r.spec.name: r.spec.prompt for r in run.task_rewards}
     rows = datasets.Dataset.from_dict(
         {
             "prompt": [prompts[sample.task].render(sample) for sample in samples],

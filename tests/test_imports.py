@@ -87,7 +87,7 @@ def test_what_the_first_version_documented_is_where_it_was() -> None:
         "from vlreward.parsers import PARSERS, answer_region\n"
         "from vlreward.prompts import PRESETS, PromptTemplate\n"
         "from vlreward.rewards import REWARDS, TaskReward, TextReward, count_reward, iou_reward\n"
-        "from vlreward.spec import AnswerTerm, TaskSpec\n"
+        "from vlreward.task import AnswerTerm, TaskSpec\n"
         "from vlreward.tasks import TASKS, get_task\n"
         "from vlreward.types import BoxGold, Completion, CountGold, MathGold, OtherGold, Sample\n"
         "from vlreward.data import SCHEMAS, load, load_mixture\n"

@@ -10,13 +10,19 @@ from typing import Any
 __all__ = ["lazy_names"]
 
 
-def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package.
+def lazy_names(
+    package: str, modules: Mapping[str, str]
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__all__`, `__getattr__` and `__dir__` of a package.
+
+    Type checkers see the names by a star import of each module that only they run.
 
     Args:
         package: Its `__name__`.
-        home: The module that each public name is in: relative, or from `vlreward.` on.
+        modules: The names that each module has, with spaces between them; a module is relative to
+            the package, or named from `vlreward.` on.
     """
+    home = {name: module for module, names in modules.items() for name in names.split()}
 
     def load(name: str) -> Any:
         if name not in home:
@@ -27,4 +33,4 @@ def lazy_names(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
         setattr(sys.modules[package], name, value)
         return value
 
-    return load
+    return sorted(home), load, lambda: sorted({*vars(sys.modules[package]), *home})

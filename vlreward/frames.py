@@ -198,6 +198,4 @@ def x_first(coordinates: T, order: AxisOrder | None) -> T | None:
     return cast(T, kind(*(coordinates[i ^ 1] for i in range(len(coordinates)))))
 
 
-__getattr__ = lazy_names(
-    __name__, dict.fromkeys(("FAMILIES", "ModelFamily", "family_of"), "vlreward.families")
-)
+__getattr__ = lazy_names(__name__, {"vlreward.families": "FAMILIES ModelFamily family_of"})[1]

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from vlreward.data.dataset import Provenance
 from vlreward.data.errors import DataError, RowProblem
+from vlreward.data.hub import needed
+from vlreward.data.loaders import load
+from vlreward.data.rows import JSONL_SUFFIXES, RowFile
 from vlreward.files import replacing
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
@@ -18,7 +21,6 @@ from vlreward.types import Sample
 
 __all__ = ["Packed", "pack_file"]
 
-_JSONL = (".jsonl", ".ndjson")
 _BATCH = 1000
 
 
@@ -84,8 +86,6 @@ def pack_file(
             are; names the file and the rows.
         ImportError: If Parquet is asked for without the extra `data`.
     """
-    from vlreward.data import load
-
     _check_names(source, target)
     used = frame or (family.frame if family else None)
     order = axis_order or (family.axis_order if family else None)
@@ -128,10 +128,10 @@ def pack_file(
 
 
 def _check_names(source: Path, target: Path) -> None:
-    readable = (".json", *_JSONL, ".parquet")
+    readable = (".json", *JSONL_SUFFIXES, ".parquet")
     if source.suffix.lower() not in readable or not source.is_file():
         raise DataError(f"expected a file that ends in one of {', '.join(readable)}", path=source)
-    kinds = (*_JSONL, ".parquet")
+    kinds = (*JSONL_SUFFIXES, ".parquet")
     if target.suffix.lower() not in kinds:
         raise DataError(f"expected a name that ends in one of {', '.join(kinds)}", path=target)
     if target.exists() and target.samefile(source):
@@ -203,15 +203,13 @@ def _placed(
 def _write_rows(
     source: Path, target: Path, column: str, envelopes: dict[int, str], overwrite: bool
 ) -> None:
-    from vlreward.data.rows import RowFile
-
     def rows() -> Iterator[dict[str, Any]]:
         for raw in RowFile(source):
             if (envelope := envelopes.get(raw.number)) is not None:
                 yield _placed(raw.value, column, envelope, raw.number, overwrite, source)
 
     if target.suffix.lower() == ".parquet":
-        pa, pq = _pyarrow()
+        pa, pq = _pyarrow(target)
         try:
             table = pa.Table.from_pylist(list(rows()))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -231,66 +229,42 @@ def _write_parquet(
     source: Path, target: Path, column: str, envelopes: dict[int, str], overwrite: bool
 ) -> None:
     """Batch by batch: the pixels of a whole file need not fit into memory."""
-    pa, pq = _pyarrow()
+    pa, pq = _pyarrow(source)
     if target.suffix.lower() != ".parquet":
         raise DataError("expected a name that ends in .parquet, as the source does", path=target)
-    writer = None
-    before = 0
-    with pq.ParquetFile(source) as file, replacing(target, "wb") as out:
-        for batch in file.iter_batches(_BATCH):
-            numbers = range(before + 1, before + 1 + batch.num_rows)
-            before += batch.num_rows
-            kept = [number for number in numbers if number in envelopes]
-            table = pa.Table.from_batches([batch]).take([n - numbers[0] for n in kept])
-            values = pa.array([envelopes[number] for number in kept], pa.string())
-            table = _with_column(table, column, values, overwrite, source)
-            if writer is None:
-                writer = pq.ParquetWriter(out, table.schema)
-            if kept:
-                writer.write_table(table)
-        if writer is not None:
-            writer.close()
-
-
-def _with_column(table: Any, column: str, values: Any, overwrite: bool, source: Path) -> Any:
-    pa, _ = _pyarrow()
     outer, dot, inner = column.partition(".")
-    exists = outer in table.column_names
-    if exists and not overwrite:
-        exists = table.column(outer).null_count < table.num_rows
-    if dot:
-        fields = {}
-        if outer in table.column_names:
-            kind = table.schema.field(outer).type
-            if not pa.types.is_struct(kind):
-                raise DataError(f"{outer!r}: expected objects, got {kind}", path=source)
-            whole = table.column(outer).combine_chunks()
-            whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-            fields = {f.name: whole.field(i) for i, f in enumerate(kind)}
-        exists = inner in fields and fields[inner].null_count < len(fields[inner])
-        fields[inner] = values
-        values = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
-    if exists and not overwrite:
-        raise DataError(
-            f"there is a column {column!r} already: choose another with --column, or replace it "
-            "with --overwrite-column",
-            path=source,
-        )
-    if outer in table.column_names:
-        table = table.set_column(table.column_names.index(outer), outer, values)
-    else:
-        table = table.append_column(outer, values)
-    # What `datasets` writes into the metadata would contradict the new column.
-    kept = {k: v for k, v in (table.schema.metadata or {}).items() if k != b"huggingface"}
-    features = (table.schema.metadata or {}).get(b"huggingface")
-    if features is not None:
-        kept[b"huggingface"] = _with_feature(features, outer, inner)
-    return table.replace_schema_metadata(kept)
+    with pq.ParquetFile(source) as file, replacing(target, "wb") as out:
+        schema = file.schema_arrow
+        place = schema.get_field_index(outer)
+        kind = pa.string()
+        if dot:
+            old = schema.field(place).type if place >= 0 else pa.struct([])
+            fields = {f.name: f.type for f in old} if pa.types.is_struct(old) else {}
+            kind = pa.struct({**fields, inner: kind}.items())
+        made = pa.field(outer, kind)
+        schema = schema.append(made) if place < 0 else schema.set(place, made)
+        schema = schema.with_metadata(_described(schema.metadata or {}, outer, inner))
+        first = 1
+        with pq.ParquetWriter(out, schema) as writer:
+            for batch in file.iter_batches(_BATCH):
+                numbers = [n for n in range(first, first + batch.num_rows) if n in envelopes]
+                table = pa.Table.from_batches([batch]).take([n - first for n in numbers])
+                first += batch.num_rows
+                before = table.select([outer]).to_pylist() if place >= 0 else [{}] * len(table)
+                values = [
+                    _placed(row, column, envelopes[n], n, overwrite, source)[outer]
+                    for n, row in zip(numbers, before)
+                ]
+                arrays = dict(zip(table.column_names, table.columns))
+                arrays[outer] = pa.array(values, kind)
+                writer.write_table(pa.table(arrays, schema=schema))
 
 
-def _with_feature(metadata: bytes, outer: str, inner: str) -> bytes:
-    """The description of the columns that `datasets` keeps, with the new one in it."""
-    described = json.loads(metadata)
+def _described(metadata: dict[bytes, bytes], outer: str, inner: str) -> dict[bytes, bytes]:
+    """The metadata of a file with the new column in the description that `datasets` keeps there."""
+    if b"huggingface" not in metadata:
+        return metadata
+    described = json.loads(metadata[b"huggingface"])
     features = described.setdefault("info", {}).setdefault("features", {})
     text = {"dtype": "string", "_type": "Value"}
     if inner:
@@ -298,15 +272,8 @@ def _with_feature(metadata: bytes, outer: str, inner: str) -> bytes:
         features[outer] = {**(parent if isinstance(parent, dict) else {}), inner: text}
     else:
         features[outer] = text
-    return json.dumps(described).encode()
+    return {**metadata, b"huggingface": json.dumps(described).encode()}
 
 
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(
-            f"Parquet needs the extra 'data' ({error}): pip install 'vlreward[data]'"
-        ) from error
-    return pyarrow, pyarrow.parquet
+def _pyarrow(path: Path) -> tuple[Any, Any]:
+    return needed("pyarrow", path), needed("pyarrow.parquet", path)

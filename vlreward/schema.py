@@ -43,7 +43,7 @@ class Fields:
     `bytes` or `path`, or a list of these where a row has several."""
     image_index: Any = None
     """Which of several images the gold lies in, from 0, if the row says."""
-    frame: Any = None
+    gold_frame: Any = None
     """Frame of the gold, if a column of its own says it."""
     id: str | None = None
     """The row's own id, if it has one."""

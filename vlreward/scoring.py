@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -141,5 +143,18 @@ def _score(
         raise ValueError(f"expected a finite score, got {value!r} from {terms!r}")
     answer = outcome.value if isinstance(outcome, Parsed) else None
     if failed:
+        if judged.code is FailureCode.UNPARSABLE_GOLD:
+            _say_once(task.name, judged.detail)
         return Score(value, terms, metrics, judged, answer, None, outcome.span)
     return Score(value, terms, metrics, None, answer, judged, outcome.span)
+
+
+@lru_cache
+def _say_once(task: str, detail: str) -> None:
+    """A run of days does not end by one row; that the row earns nothing must be known."""
+    logging.getLogger(__name__).warning(
+        "a gold of task %s cannot be read, its answers earn 0: %s; check the data before training, "
+        "e.g. with `vlreward data check`",
+        task,
+        detail,
+    )

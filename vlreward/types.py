@@ -31,6 +31,7 @@ from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 
 __all__ = [
+    "UNSETTLED",
     "AnyGold",
     "AxisOrder",
     "Completion",
@@ -206,6 +207,7 @@ class Gold(BaseModel):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str | None:
         """What a perfect model writes between the answer tags; None if that is not known.
@@ -214,6 +216,7 @@ class Gold(BaseModel):
             frame: Frame of predicted coordinates, for golds that are `located`.
             image_size: (width, height) of the original image in pixels.
             input_size: (width, height) of the image that the model sees.
+            axis_order: `yx` where the model writes y first; not given otherwise.
             whole_numbers: Round coordinates to whole numbers, on which some protocols insist.
         """
         return None
@@ -312,6 +315,11 @@ class Sample(BaseModel):
         """Name of the task that the gold belongs to."""
         return self.gold.task
 
+    @property
+    def every_image(self) -> tuple[str, ...]:
+        """All images in the order in which the model sees them; none if there is none."""
+        return self.images or (() if self.image is None else (self.image,))
+
     @cached_property
     def target(self) -> Any:
         """The gold's value as answers are compared with it; coordinates in original pixels."""
@@ -342,7 +350,8 @@ class Row(NamedTuple):
     """What else the data says of the row."""
 
 
-_UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+UNSETTLED = (FailureCode.TIMEOUT, FailureCode.WORKER_DIED)
+"""Codes of a verification that did not finish, which say nothing of the answer."""
 
 
 class Score(NamedTuple):
@@ -366,7 +375,7 @@ class Score(NamedTuple):
     @property
     def unsettled(self) -> bool:
         """Whether a verification did not finish: `failure` says nothing of the answer then."""
-        return self.failure is not None and self.failure.code in _UNSETTLED
+        return self.failure is not None and self.failure.code in UNSETTLED
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from typer.testing import CliRunner, Result
 
 from vlreward.bench import command
 from vlreward.bench.cli import app
+from vlreward.bench.mixed import Rules
 from vlreward.bench.runner import run_suite
 from vlreward.engines.base import ENGINES, Engine, EngineConfig, Generation, Outcome, Request
-from vlreward.prompts import get_prompt
+from vlreward.prompts import PromptTemplate, get_prompt
 from vlreward.tasks import get_task
 from vlreward.types import Sample
 
@@ -102,6 +104,26 @@ def test_samples_of_one_image_are_asked_together_and_answered_in_their_order(
     assert [item.sample.id for item in completed] == [sample.id for sample in samples]
 
 
+def test_several_answers_to_one_question_share_its_words(
+    engine: type[Noting], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data set gives another object each time: every answer had its prompt written anew."""
+    put: list[str] = []
+    render = PromptTemplate.render
+
+    def noted(template: PromptTemplate, sample: Sample) -> list[dict[str, Any]]:
+        put.append(sample.id)
+        return render(template, sample)
+
+    monkeypatch.setattr(PromptTemplate, "render", noted)
+    Image.new("RGB", (8, 8)).save(tmp_path / "i.png")
+    rows = [{"image": "i.png", "problem": f"{n}?", "solution": 3} for n in range(2)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    words = ("superclevr_test200", "--model", "m", "--data", tmp_path / "rows.json")
+    assert bench(*words, "--samples", 4, "--temperature", 1, "-o", tmp_path / "out").exit_code == 0
+    assert (len(put), len(engine.asked)) == (2, 8)
+
+
 class Slow:
     """A judge of counts that always has to wait."""
 
@@ -121,14 +143,12 @@ def test_the_engine_goes_on_to_the_next_suite_while_the_last_scores_are_computed
     """Between suites it stood still until the slowest comparison of the first was done."""
     monkeypatch.setattr(engine, "text", "<answer>3</answer>")
     rules = command._rules
-    slow = {"judge": Slow()}
-    monkeypatch.setattr(
-        command,
-        "_rules",
-        lambda *args: (found := rules(*args)).__class__(
-            found.suite, found.spec.model_copy(update=slow), found.prompt, found.prompts
-        ),
-    )
+
+    def slow(*args: Any) -> Rules:
+        found = rules(*args)
+        return replace(found, spec=found.spec.model_copy(update={"judge": Slow()}))
+
+    monkeypatch.setattr(command, "_rules", slow)
     Image.new("RGB", (8, 8)).save(tmp_path / "i.png")
     files: list[str] = []
     for suite in ("superclevr_test200", "countbenchqa"):

@@ -337,6 +337,10 @@ def test_images_are_named_as_rows_name_them(tmp_path: Path) -> None:
         sample = count(path).rows[0].sample
         assert (sample.image, sample.images) == (image, images)
     # Which image a box lies in is told, or not known.
+    # As the samples of a run have it, of which the first one alone was read again.
+    row = {"completion": "x", "gold": 3, "image": "b.png", "images": ["a.png", "b.png"]}
+    sample = read_recorded(lines(tmp_path / "x.jsonl", row), "counting").rows[0].sample
+    assert (sample.image, sample.images) == ("b.png", ("a.png", "b.png"))
     row = {"completion": "x", "gold": [1, 2, 3, 4], "images": ["a.png", "b.png"]}
     told = lines(tmp_path / "x.jsonl", row, row | {"image_index": 1})
     assert [r.sample.image for r in read_recorded(told, "rec").rows] == [None, "b.png"]

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from vlreward.bench.live import LiveRun
+from vlreward.bench.live import ask
 from vlreward.bench.live_scores import LiveScores
+from vlreward.bench.mixed import Rules
+from vlreward.bench.options import RunOptions
 from vlreward.bench.runner import Completed
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.engines.base import Engine, EngineConfig, Generation, Outcome, Request
@@ -22,7 +24,7 @@ from vlreward.scoring import score_batch
 from vlreward.suite import get_suite
 from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
-from vlreward.types import Completion, Sample
+from vlreward.types import Sample
 
 N = 12
 
@@ -87,9 +89,10 @@ def test_every_sample_is_scored_once_and_the_engine_never_waits(
 ) -> None:
     """Four geometry answers at the deadline took 40 s, and the engine stood still for 20."""
     engine = Numbers()
-    live = LiveRun(engine, tmp_path, progress=False)
-    suite = get_suite("superclevr_test200")
-    evaluation = live.evaluate(suite, dataset(), spec, get_prompt("r1-v"))
+    rules = Rules(get_suite("superclevr_test200"), spec, get_prompt("r1-v"))
+    options = RunOptions(suites=[rules.suite.name], model="m", out=tmp_path)
+    with ask(engine, rules, dataset(), options) as scored:
+        evaluation = scored()
     judge: Any = spec.judge
     assert judge.calls == Counter({str(i): 1 for i in range(N)})
     assert evaluation.report.acc == 7 / N
@@ -113,8 +116,8 @@ def test_hard_scores_are_shown_when_they_are_known(spec: TaskSpec) -> None:
             later = live.add(failed)
         assert later == [1.0]
         # What another process answered was never added here, and is scored too.
-        answers = [Completion("<answer>2</answer>")] * 3
-        scores = live.of([item.sample for item in items[:3]], answers)
+        samples, scores = live.of(items[:3])
+    assert [sample.id for sample in samples] == ["0", "1", "2"]
     assert [score.metrics[spec.primary] for score in scores] == [1.0, 1.0, 1.0]
 
 

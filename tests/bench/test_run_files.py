@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +16,7 @@ from vlreward.bench.run_reader import read_results, read_samples
 from vlreward.cli import app as vlreward
 from vlreward.data.errors import DataError
 from vlreward.report import build_report
+from vlreward.report.drawing import answer_shapes
 from vlreward.report.load import load_runs
 
 NEW_KEYS = ("axis_order", "metadata", "attempt", "images")
@@ -107,6 +109,30 @@ def test_lone_surrogates_and_line_separators_survive(old: Path) -> None:
     assert rows[1].reply().text.startswith("<think>\ud800")
     assert rows[2].reply() == ("no box \u2028 at all", True, None)
     assert rows[0].sample.target == (152.5, 139, 606, 423)
+
+
+def test_an_answer_outside_its_frame_has_no_place_in_the_image(tmp_path: Path) -> None:
+    """The page drew a box of norm1000 as if its numbers were pixels of the original image."""
+    for frame, answer in (("norm1000", None), ("original_px", [100, 100, 2100, 900])):
+        row: dict[str, Any] = {"completion": "<answer>[100, 100, 2100, 900]</answer>"}
+        row |= {
+            "gold": [1, 2, 3, 4],
+            "frame": frame,
+            "width": 2000,
+            "height": 1000,
+            "question": "Where is it?",
+        }
+        (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+        words = ["refcoco_val", "-c", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / frame)]
+        assert CliRunner().invoke(bench, words, catch_exceptions=False).exit_code == 0
+        (run,) = load_runs([tmp_path / frame])
+        (read,) = run.suites["refcoco_val"].rows()
+        assert read.failure is not None
+        assert (read.failure.code, read.raw_answer) == ("out_of_frame", [100, 100, 2100, 900])
+        assert read.answer == answer
+        assert len(answer_shapes(read)) == (answer is not None)
+        earlier = read.model_copy(update={"answer": read.raw_answer})
+        assert len(answer_shapes(earlier)) == (answer is not None)
 
 
 def test_a_gold_of_another_task_is_refused(old: Path) -> None:

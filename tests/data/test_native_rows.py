@@ -237,3 +237,14 @@ def test_boxes_that_are_mostly_no_corners_name_the_option_first(tmp_path: Path) 
         load(path)
     (first, _) = load(path, gold_frame="xywh")
     assert first.target == Box(300, 200, 400, 290)
+
+
+@pytest.mark.parametrize("columns", ["question=msgs", "question=msgs,gold=solution"])
+def test_the_system_message_of_a_named_question_is_kept(columns: str, tmp_path: Path) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Count."}]
+    row = {"problem": "other", "solution": 3, "msgs": messages, "image": "a.png"}
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    (sample,) = load(path, columns=columns, task="counting")
+    assert (sample.question, sample.metadata["system"]) == ("Count.", "Be brief.")
+    assert "msgs" not in sample.metadata

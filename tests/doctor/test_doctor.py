@@ -201,6 +201,27 @@ def test_bad_rows_name_the_line(fields: dict[str, Any], message: str, tmp_path: 
         read_observations(path)
 
 
+@pytest.mark.parametrize("written", ["a trace", "recorded completions"])
+def test_boxes_that_are_written_y_first_lie_in_their_frame(written: str, tmp_path: Path) -> None:
+    """A right answer was called outside, and other frames were said to fit."""
+    box = [300, 10, 380, 60]
+    row: dict[str, Any] = {
+        "completion": f"{THINK}<answer>{json.dumps({'bbox_2d': box})}</answer>",
+        "task": "rec",
+        "frame": "input_px",
+        "axis_order": "yx",
+        "image_size": [100, 400],
+        "input_size": [100, 400],
+    }
+    if written == "a trace":
+        row |= {"id": "a", "answer": box, "terms": {"iou": 1.0, "format": 1.0}, "value": 2.0}
+    else:
+        row |= {"gold": [10, 300, 60, 380], "gold_frame": "original_px"}
+    (one,) = read_observations(write(tmp_path / "rank-00000.jsonl", [row]), task="rec")
+    assert one.box == (10.0, 300.0, 60.0, 380.0)
+    assert (one.value, found([one])["outside"].value) == (2.0, 0.0)
+
+
 def test_a_box_outside_its_frame_in_a_trace(tmp_path: Path) -> None:
     fields = {"frame": "norm1000", "answer": [10, 20, 1200, 700], "image_size": [640, 480]}
     row = trace_row(1, "a", 0.0, task="rec", failure="out_of_frame", **fields)

@@ -198,6 +198,8 @@ def test_verl_one_sample_in_an_executor_thread_with_its_own_arguments() -> None:
 def test_verl_envelope_outweighs_a_data_source_called_like_another_task() -> None:
     module = importlib.import_module("vlreward.integrations.verl")
     assert module.compute_score("rec", COUNT_TEXT, COUNT)["score"] == 2.0
+    unversioned = {"gold": json.loads(COUNT)["gold"]}
+    assert module.compute_score("rec", COUNT_TEXT, unversioned)["score"] == 2.0
 
 
 # --- ms-swift 4.6, swift/rl_core/grpo_algorithm.py: compute_rewards_per_func --------------------
@@ -272,14 +274,15 @@ def test_verifiers_gold_in_exactly_one_field(fields: dict[str, str]) -> None:
 def test_an_unreadable_gold_earns_0_and_is_said_once(
     orms: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from vlreward.integrations import Scorer, Settings, scorer, verifiers, verl
+    from vlreward import scoring
+    from vlreward.integrations import Scorer, Settings, verifiers, verl
     from vlreward.judges import MathJudge
     from vlreward.types import FailureCode, ParseFailure
 
     failure = ParseFailure(FailureCode.UNPARSABLE_GOLD, "nothing to read in it")
     for name in ("many", "quick"):
         monkeypatch.setattr(MathJudge, name, lambda _, answers, __: [failure] * len(answers))
-    scorer._say_once.cache_clear()
+    scoring._say_once.cache_clear()
     gold = '{"vlreward":1,"gold":{"task":"geometry","expression":"7"}}'
     text = "7 <answer>7</answer>"
     load(plugin_path("swift"), "_swift_external_3")
@@ -299,7 +302,7 @@ def test_an_unreadable_gold_earns_0_and_is_said_once(
             *orms["vlreward"]()([text], solution=[gold]),
             *orms["vlreward_math"]()([text], solution=[gold]),
         ] == [0.0] * 8
-    said = [r.message for r in caplog.records if r.name.endswith("integrations.scorer")]
+    said = [r.message for r in caplog.records if r.name == "vlreward.scoring"]
     assert len(said) == 1
     assert "a gold of task geometry cannot be read, its answers earn 0: nothing to read" in said[0]
 

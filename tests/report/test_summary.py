@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.report.recorded_runs import make_row, write_run
-from vlreward.bench.demo import run_demo
+from vlreward.bench.cli import demo
 from vlreward.bench.run_files import SampleRow
 from vlreward.report import build_report
 from vlreward.report.categories import categories, category_keys, shared_ends
@@ -51,7 +51,7 @@ def test_a_mean_over_fewer_samples_says_over_how_many(tmp_path: Path) -> None:
 
 
 def test_the_demo_warns_of_nothing_that_nobody_can_act_on(tmp_path: Path) -> None:
-    run_demo(tmp_path / "demo", recorded=True)
+    demo(tmp_path / "demo", recorded=True)
     html = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert 'class="notes" role="note"' not in html
     assert "--image-root" not in _section(html, "samples")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vlreward.bench.evaluate import evaluate
+from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.options import RunOptions
 from vlreward.bench.suite_data import load_suite
 from vlreward.data import load
@@ -230,12 +230,13 @@ def test_a_mixed_suite_scores_each_row_by_its_own_task(tmp_path: Path) -> None:
     dataset = _suite("mathverse_testmini", tmp_path)
     assert [sample.task for sample in dataset] == ["choice", "geometry"]
     suite = get_suite("mathverse_testmini")
-    evaluation = evaluate(
+    evaluation = Evaluation(
         suite,
         get_task("choice"),
         list(dataset),
         [Completion("<answer>B</answer>"), Completion("<answer>$\\sqrt{12}$</answer>")],
         prompt=get_prompt("answer-r1"),
+        name=suite.name,
     )
     assert evaluation.summary().acc == 1.0
 

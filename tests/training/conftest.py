@@ -36,6 +36,12 @@ def training_options() -> Callable[..., Any]:
                 "max_steps": 10,
                 "num_train_epochs": 3,
                 "resume_from_checkpoint": None,
+                "num_generations": 2,
+                "per_device_train_batch_size": 4,
+                "max_completion_length": 10,
+                "beta": 0.0,
+                "bf16": False,
+                "world_size": 1,
                 **more,
             }
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from vlreward.frames import Frame
 from vlreward.prompts import PRESETS, PromptTemplate
 from vlreward.resizing import Resizing
 from vlreward.training.checks import check_images
-from vlreward.training.columns import Columns, Rows
+from vlreward.training.columns import Rows
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 
@@ -91,22 +90,20 @@ def test_an_unknown_mode_is_an_error(images: Path) -> None:
         check_images(_data(images, ["good0.jpg"]), RESIZING, "some")
 
 
-def _columns(dataset: Dataset) -> Columns:
-    assert dataset.images is not None
-    prompts = {"counting": PRESETS["r1-v"]}
-    return Columns(dataset.provenance.path, dataset.images, RESIZING, prompts, Frame.INPUT_PX)
+def _rows(dataset: Dataset, prompt: PromptTemplate = PRESETS["r1-v"]) -> Rows:
+    return Rows(dataset, RESIZING, {"counting": prompt}, Frame.INPUT_PX)
 
 
 def test_good_rows_are_checked_without_opening_an_image(images: Path) -> None:
     data = _data(images, ["good0.jpg", "text.png"])
-    assert len(Rows(data, _columns(data))) == 2
+    assert len(_rows(data)) == 2
 
 
 def test_rows_whose_prompt_cannot_be_rendered_are_listed(images: Path) -> None:
     data = _data(images, ["good0.jpg", "good1.jpg"])
     asking = PromptTemplate(name="asking", text="Where is {expression}?")
     with pytest.raises(DataError) as caught:
-        Rows(data, replace(_columns(data), prompts={"counting": asking}))
+        _rows(data, asking)
     assert str(caught.value).startswith(f"{images / 'x.jsonl'}: expected rows to train on, got 2")
     assert "row 2: prompt 'asking' needs the field 'expression'" in str(caught.value)
 
@@ -123,4 +120,4 @@ def test_rows_without_an_image_are_an_error(images: Path) -> None:
             return iter(bare)
 
     with pytest.raises(DataError, match="row 7: expected an image"):
-        Rows(Bare(), _columns(data))  # type: ignore[arg-type]
+        _rows(Bare())  # type: ignore[arg-type]

@@ -16,19 +16,14 @@ from vlreward.geometry import Size
 from vlreward.golds import unpack
 from vlreward.prompts import PRESETS
 from vlreward.resizing import Resizing
-from vlreward.training.columns import COLUMNS, Columns
+from vlreward.training.columns import COLUMNS, Rows
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
 
 
-def _columns(dataset: Any, frame: Frame = Frame.INPUT_PX, **more: Any) -> Columns:
+def _rows(dataset: Any, frame: Frame = Frame.INPUT_PX, **more: Any) -> Rows:
     prompts = {"rec": PRESETS["rec-r1"], "counting": PRESETS["r1-v"], "geometry": PRESETS["r1-v"]}
-    return Columns(dataset.provenance.path, dataset.images, RESIZING, prompts, frame, **more)
-
-
-def _rows(dataset: Any) -> list[dict[str, Any]]:
-    columns = _columns(dataset)
-    return [columns.row(s, n) for s, n in zip(dataset, dataset.row_numbers, strict=True)]
+    return Rows(dataset, RESIZING, prompts, frame, **more)
 
 
 def _file(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -153,15 +148,15 @@ def test_a_declared_frame_and_order_win_over_those_of_the_rows(tmp_path: Path) -
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
     declared = {"frame": Frame.NORM999, "axis_order": "yx", "metadata": {"source": "s"}}
     sample = data[0].model_copy(update=declared)
-    row = _columns(data, axis_order="xy").row(sample)
+    row = _rows(data, axis_order="xy").row(sample)
     assert (row["frame"], row["axis_order"]) == ("norm999", "yx")
     envelope = unpack(row["solution"], "rec")
     assert (envelope.frame, envelope.axis_order) == (Frame.NORM999, "yx")
     assert envelope.metadata == {"source": "s"}
     wins = {"frame_wins": True, "order_wins": True}
-    row = _columns(data, Frame.NORM1, axis_order="xy", **wins).row(sample)
+    row = _rows(data, Frame.NORM1, axis_order="xy", **wins).row(sample)
     assert (row["frame"], row["axis_order"]) == ("norm1", "xy")
-    bare = _columns(data, axis_order="yx").row(data[0])
+    bare = _rows(data, axis_order="yx").row(data[0])
     assert (bare["frame"], bare["axis_order"]) == ("input_px", "yx")
 
 
@@ -170,7 +165,7 @@ def test_an_image_of_another_size_than_its_row_says_is_an_error(tmp_path: Path) 
     row = {"image": "a.png", "problem": "q.", "solution": [1, 2, 30, 40], "width": 90}
     data = load(_file(tmp_path / "x.json", [{**row, "height": 100}]), image_root=tmp_path)
     with pytest.raises(DataError, match=r"row 1: .* has 100 x 90 .*EXIF.* says 90 x 100"):
-        _rows(data)
+        _rows(data)[:]
 
 
 def test_an_image_that_vanishes_names_file_and_row(tmp_path: Path) -> None:
@@ -179,12 +174,12 @@ def test_an_image_that_vanishes_names_file_and_row(tmp_path: Path) -> None:
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
     (tmp_path / "a.png").unlink()
     with pytest.raises(DataError, match=r"x\.json: bad row\n  row 1: .*does not exist"):
-        _rows(data)
+        _rows(data)[:]
 
 
-def test_columns_survive_pickling_for_the_workers_of_a_data_loader(tmp_path: Path) -> None:
+def test_rows_survive_pickling_for_the_workers_of_a_data_loader(tmp_path: Path) -> None:
     Image.new("RGB", (100, 90)).save(tmp_path / "a.png")
     rows = [{"image_path": "a.png", "question": "?", "ground_truth": 1}]
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
-    columns = pickle.loads(pickle.dumps(_columns(data)))
-    assert columns.row(data[0])["input_size"] == [112, 84]
+    rows = pickle.loads(pickle.dumps(_rows(data)))
+    assert rows[0]["input_size"] == [112, 84]

@@ -17,10 +17,9 @@ from vlreward.resizing import Resizing
 from vlreward.scoring import score_batch
 from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments
-from vlreward.training.columns import Rows
 from vlreward.training.dry_run import perfect_answer
 from vlreward.training.evaluation import Evaluation
-from vlreward.training.preparing import columns_for
+from vlreward.training.preparing import rows_for
 from vlreward.training.reward_options import task_rewards
 from vlreward.training.samples import load_samples
 from vlreward.training.traces import TraceFile
@@ -37,8 +36,8 @@ def make(scenes_data: Path) -> Callable[..., Evaluation]:
         samples = load_samples(str(file), task, arguments)
         tasks = ["counting", "geometry", "rec"] if task == "mixture" else [task]
         rewards = task_rewards(arguments, tasks)
-        columns = columns_for(samples, arguments, rewards, Resizing(28, 784, 112 * 112), "mine")
-        return Evaluation(Rows(samples, columns), rewards, traces)
+        rows = rows_for(samples, arguments, rewards, Resizing(28, 784, 112 * 112), "mine")
+        return Evaluation(rows, rewards, traces)
 
     return evaluation
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
-from vlreward.training.models import frame_of, vision_parameters
+from vlreward.training.models import frame_of, freeze_vision
 
 
 @pytest.mark.parametrize(
@@ -40,15 +42,22 @@ def test_frames_are_not_guessed(model_type: str, declared: str | None, message: 
 
 class Model:
     def __init__(self, *names: str) -> None:
-        self.names = names
+        self.frozen: list[str] = []
+        self.parameters = {
+            name: SimpleNamespace(
+                shape=(2, 3), requires_grad_=lambda _, name=name: self.frozen.append(name)
+            )
+            for name in names
+        }
 
-    def named_parameters(self) -> list[tuple[str, str]]:
-        return [(name, name) for name in self.names]
+    def named_parameters(self) -> Any:
+        return self.parameters.items()
 
 
 def test_the_vision_tower_is_found_by_its_name() -> None:
     names = ("model.visual.merger.mlp.0.weight", "visual.blocks.0.norm.weight")
     model = Model("model.language_model.embed.weight", *names, "model.visualizer.weight")
-    assert vision_parameters(model) == list(names)
+    assert freeze_vision(model) == 12
+    assert model.frozen == list(names)
     with pytest.raises(ValueError, match=re.escape("expected a part called 'visual'")):
-        vision_parameters(Model("model.weight"))
+        freeze_vision(Model("model.weight"))

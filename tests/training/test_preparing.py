@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from vlreward.data import DataError
 from vlreward.errors import OptionError, UserError
@@ -16,13 +18,11 @@ from vlreward.registry import UnknownNameError
 from vlreward.resizing import Resizing
 from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.preparing import (
-    columns_for,
-    prepare_run,
-)
-from vlreward.training.reward_options import reward_functions, reweighted, task_rewards
-from vlreward.training.rewards import TermReward
+from vlreward.training.preparing import prepare_run, rows_for
+from vlreward.training.reward_options import reweighted, task_rewards
+from vlreward.training.rewards import term_rewards
 from vlreward.training.samples import load_samples, tasks_of
+from vlreward.training.traces import TraceFile
 from vlreward.verify import shutdown
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
@@ -30,11 +30,6 @@ RESIZING = Resizing(28, 56 * 56, 401_408)
 
 def _arguments(data: Path, **more: Any) -> Arguments:
     return Arguments(data=str(data), image_root=str(data.parent), **more)
-
-
-def _functions(arguments: Arguments, tasks: list[str], **more: Any) -> list[TermReward]:
-    options = {"output_dir": "out", "rank": 3, **more}
-    return reward_functions(task_rewards(arguments, tasks), arguments, **options)
 
 
 def test_a_mixture_has_the_tasks_of_its_parts(scenes_data: Path) -> None:
@@ -67,24 +62,20 @@ def test_terms_and_weights_of_the_options_reach_the_functions(tmp_path: Path) ->
     arguments = Arguments(
         data="d", terms=["rec.giou", "rec.format"], weights=["rec.format=0.5"], on_timeout="none"
     )
-    functions = _functions(arguments, ["counting", "rec"], stop_ids=(7,))
+    traces = TraceFile(str(tmp_path), 3)
+    functions = term_rewards(
+        task_rewards(arguments, ["counting", "rec"]), stop_ids=(7,), traces=traces
+    )
     assert [(f.__name__, f.weight) for f in functions] == [
         *(("counting_exact", 1.0), ("counting_format", 1.0)),
         *(("rec_giou", 1.0), ("rec_format", 0.5)),
     ]
-    first = functions[0]
-    assert first.on_timeout == "none"
-    assert first.shared.stop_ids == {7}
-    assert first.shared.traces is not None
-    assert first.shared.traces.path == Path("out/traces/rank-00003.jsonl")
+    first = functions[0].shared
+    assert (first.stop_ids, first.traces) == (frozenset({7}), traces)
+    assert first.reward.on_timeout == "none"
     copies = pickle.loads(pickle.dumps(functions))
     assert [f.__name__ for f in copies] == [f.__name__ for f in functions]
     assert copies[2].shared is copies[3].shared
-
-
-def test_no_traces_on_request() -> None:
-    (first, _) = _functions(Arguments(data="d", traces=False), ["rec"])
-    assert first.shared.traces is None
 
 
 @pytest.mark.parametrize(
@@ -121,20 +112,20 @@ def test_columns_take_the_prompt_and_frame_of_the_options(scenes_data: Path) -> 
     arguments = _arguments(file)
     samples = load_samples(str(file), "rec", arguments)
     rewards = task_rewards(arguments, ["rec"])
-    plain = columns_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
+    plain = rows_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
     assert (plain.prompts, plain.frame_wins) == ({"rec": get_task("rec").prompt}, False)
     arguments = _arguments(file, prompt="qwen2.5-vl", frame="norm1000")
-    other = columns_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
+    other = rows_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
     assert (other.prompts, other.frame_wins) == ({"rec": get_prompt("qwen2.5-vl")}, True)
     assert (other.frame, other.axis_order, other.order_wins) == (Frame.NORM1000, "xy", False)
-    gemini = columns_for(samples, _arguments(file), rewards, RESIZING, "gemini")
+    gemini = rows_for(samples, _arguments(file), rewards, RESIZING, "gemini")
     assert (gemini.frame, gemini.axis_order) == (Frame.NORM1000, "yx")
     arguments = _arguments(file, axis_order="yx")
-    declared = columns_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
+    declared = rows_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
     assert (declared.axis_order, declared.order_wins) == ("yx", True)
     unknown = _arguments(file, prompt="rec-r2")
     with pytest.raises(UnknownNameError, match="did you mean 'rec-r1'"):
-        columns_for(samples, unknown, rewards, RESIZING, "qwen2_5_vl")
+        rows_for(samples, unknown, rewards, RESIZING, "qwen2_5_vl")
 
 
 def test_a_verifier_that_cannot_start_is_found_before_the_first_step(
@@ -159,4 +150,34 @@ def test_a_verifier_that_cannot_start_is_found_before_the_first_step(
     finally:
         monkeypatch.undo()
         shutdown()
-    assert prepare_run(*given, **places).rewards
+    assert prepare_run(*given, **places).terms
+
+
+@pytest.mark.parametrize("local_rank", [0, 1])
+def test_every_process_keeps_the_same_rows(
+    local_rank: int, training_options: Any, tmp_path: Path
+) -> None:
+    """Only the first one looked into images for sizes, and alone left out what lies beside them."""
+    Image.new("RGB", (60, 60)).save(tmp_path / "i.png")
+    boxes = [[1, 2, 30, 40], [100, 100, 120, 120], [5, 5, 20, 20]]
+    rows = [{"image": "i.png", "problem": "the cup", "solution": box} for box in boxes]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    given: Any = {"on_bad_gold": "skip", "on_suspicious": "keep"}
+    options = Options(
+        "rec", _arguments(tmp_path / "x.json", **given), training_options(tmp_path / "out")
+    )
+    places: Any = {"model_type": "qwen2_vl", "rank": local_rank, "questions": 1}
+    run = prepare_run(options, None, None, RESIZING, local_rank=local_rank, **places)
+    assert list(run.samples.row_numbers) == [1, 3]
+    assert [sample.image_size for sample in run.samples] == [(60, 60)] * 2
+
+
+def test_a_reward_that_does_not_exist_is_refused_before_data_are_read(
+    training_options: Any, tmp_path: Path
+) -> None:
+    """It was found when every image had been decoded."""
+    arguments = _arguments(tmp_path / "no such file.json", rewards=["json:no_such_reward"])
+    options = Options("rec", arguments, training_options(tmp_path / "out"))
+    places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
+    with pytest.raises(OptionError, match="no_such_reward"):
+        prepare_run(options, None, None, RESIZING, **places)

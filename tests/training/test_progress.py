@@ -60,11 +60,6 @@ def test_the_change_is_between_the_first_and_the_last_tenth() -> None:
 
 
 def _run(out: Path, base: str) -> Any:
-    def term(name: str, weight: float) -> Any:
-        spec = SimpleNamespace(name="counting")
-        shared = SimpleNamespace(reward=SimpleNamespace(spec=spec), traces=object())
-        return SimpleNamespace(__name__=name, weight=weight, shared=shared)
-
     prompts = {"counting": SimpleNamespace(text="{question} Think.")}
     training = SimpleNamespace(num_generations=8, learning_rate=1e-6, beta=0.04, seed=3)
     return SimpleNamespace(
@@ -72,12 +67,14 @@ def _run(out: Path, base: str) -> Any:
             arguments=SimpleNamespace(model=base, protocol="strict"), training=training
         ),
         start=SimpleNamespace(output_dir=out),
-        rewards=[term("counting_exact", 1.0)],
+        task_rewards=[SimpleNamespace(spec=SimpleNamespace(name="counting"))],
+        terms=[SimpleNamespace(__name__="counting_exact", weight=1.0)],
+        traces=object(),
         extra=[SimpleNamespace(__name__="brevity", weight=0.5)],
         samples=SimpleNamespace(
             __len__=lambda: 4, provenance=SimpleNamespace(path="data/c.jsonl", sha256="ab12")
         ),
-        rows=SimpleNamespace(columns=SimpleNamespace(prompts=prompts)),
+        rows=SimpleNamespace(prompts=prompts),
         schedule=SimpleNamespace(questions=16),
     )
 

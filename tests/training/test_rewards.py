@@ -235,8 +235,8 @@ def test_a_gold_that_cannot_be_read_earns_nothing_and_is_said_once(
     lines = (tmp_path / "rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
     failures = [json.loads(line)["failure"] for line in lines]
     assert failures == ["unparsable_gold", None] * 3
-    (said,) = [r.getMessage() for r in caplog.records if "gold cannot be read" in r.getMessage()]
-    assert said.startswith("geometry_reward: a gold cannot be read, its answers earn 0: ")
+    (said,) = [r.getMessage() for r in caplog.records if r.name == "vlreward.scoring"]
+    assert said.startswith("a gold of task geometry cannot be read, its answers earn 0: ")
 
 
 class _Label:

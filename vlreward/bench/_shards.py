@@ -23,11 +23,8 @@ class Shards:
     number of processes was then.
 
     Args:
-        path: The run file.
-        engine: Says which process this is, and lets the processes wait for each other.
-        identity: See `RunStore`.
-        about: See `RunStore`.
-        overwrite: See `RunStore`.
+        engine: Says which process this is, and lets the processes wait for each other. The rest
+            is as for `RunStore`.
     """
 
     def __init__(

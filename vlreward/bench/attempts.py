@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import TypeVar
 
 from pydantic_core import to_jsonable_python
 
@@ -14,11 +15,27 @@ from vlreward.metrics.attempts import best_of, majority_of, spread
 from vlreward.metrics.intervals import bootstrap_mean
 from vlreward.types import Sample, Score
 
-__all__ = ["RIGHT", "attempts_at", "questions_at", "summarise", "vote"]
+__all__ = ["RIGHT", "attempts_at", "grouped", "questions_at", "summarise", "vote"]
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 RIGHT = ("right",)
 """What all right answers vote."""
 _LONGEST_VOTE = 1000
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """The items by their key, all in their order.
+
+    Example:
+        >>> grouped(["a1", "b1", "a2"], lambda name: name[0])
+        {'a': ['a1', 'a2'], 'b': ['b1']}
+    """
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def attempts_at(most: int) -> list[int]:
@@ -53,9 +70,7 @@ def summarise(samples: Sequence[Sample], scores: Sequence[Score], primary: str) 
         scores: What each answer earned.
         primary: Name of the metric that says whether an answer is right.
     """
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        places.setdefault(sample.id, []).append(place)
+    places = grouped(range(len(samples)), lambda place: samples[place].id)
     values = {key: [scores[i].metrics[primary] for i in mine] for key, mine in places.items()}
     images = {key: samples[mine[0]].image for key, mine in places.items()}
     located = any(samples[mine[0]].gold.located for mine in places.values())
@@ -69,13 +84,13 @@ def summarise(samples: Sequence[Sample], scores: Sequence[Score], primary: str) 
         questions=len(places),
         most=max(ks),
         fewest=min(map(len, places.values())),
-        pass_at={str(k): _mean(found.values()) for k, found in passed.items()},
+        pass_at={str(k): fmean(found.values()) for k, found in passed.items()},
         pass_at_ci={str(k): ci for k, found in passed.items() if (ci := _interval(found, images))},
-        majority_at={} if located else {str(k): _mean(v.values()) for k, v in elected.items()},
+        majority_at={} if located else {str(k): fmean(v.values()) for k, v in elected.items()},
         majority_at_ci={}
         if located
         else {str(k): ci for k, found in elected.items() if (ci := _interval(found, images))},
-        spread=_mean(map(spread, values.values())),
+        spread=fmean(map(spread, values.values())),
         always_right=sum(min(found) >= 1 for found in values.values()),
         never_right=sum(max(found) < 1 for found in values.values()),
     )
@@ -98,11 +113,6 @@ def vote(failed: bool, right: bool, answer: object) -> Hashable | None:
 def _vote(score: Score, primary: str) -> Hashable | None:
     answer = to_jsonable_python(score.answer, fallback=str, inf_nan_mode="null")
     return vote(score.failure is not None, score.metrics[primary] >= 1, answer)
-
-
-def _mean(values: object) -> float:
-    found = list(values)  # type: ignore[call-overload]
-    return math.fsum(found) / len(found)
 
 
 def _interval(

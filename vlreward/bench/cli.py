@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import as_file, files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -82,9 +84,38 @@ def demo(
     With the extra `hf`: the packaged 3.9-million-parameter Qwen2.5-VL answers questions on \
 synthetic scenes. Without: recorded completions of published models are scored.
     """
-    from vlreward.bench.demo import run_demo
+    missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
+    if recorded or missing:
+        suites = ["refcoco_val", "superclevr_test200", "geoqa_test"]
+        with as_file(files("vlreward.bench") / "demo_data") as folder:
+            rows = [folder / f"{suite}.jsonl" for suite in suites]
+            run_command(
+                RunOptions(suites=suites, out=out, overwrite=overwrite, completions=rows, html=True)
+            )
+        if missing:
+            print(
+                f"\nThese were recorded completions; not installed: {', '.join(missing)}. "
+                "To see a packaged Qwen2.5-VL answer: pip install 'vlreward[hf]'"
+            )
+        return
+    import torch
 
-    run_demo(out, samples=samples, recorded=recorded, overwrite=overwrite)
+    torch.set_num_threads(1)  # a model this small loses more to threads than it gains
+    with as_file(files("vlreward.data") / "tiny_vlm" / "sft") as model:
+        run_command(
+            RunOptions(
+                suites=["scenes_rec_test", "scenes_count_test", "scenes_geometry_test"],
+                out=out,
+                overwrite=overwrite,
+                model=str(model),
+                family="qwen2.5-vl",
+                sample_num=samples,
+                batch_size=50,
+                max_tokens=96,
+                dtype="float32",
+                html=True,
+            )
+        )
 
 
 @app.command("list")

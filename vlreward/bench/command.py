@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlreward.bench.expectations import check_expectations, read_expectation
+from vlreward.command_line import ReadOptions
 from vlreward.errors import OptionError
 
 if TYPE_CHECKING:
-    from vlreward.bench.asked import Asked
     from vlreward.bench.evaluate import Evaluation
+    from vlreward.bench.mixed import Rules
     from vlreward.bench.options import RunOptions
     from vlreward.data.dataset import Dataset
-    from vlreward.prompts import PromptTemplate
     from vlreward.suite import Suite
-    from vlreward.task import TaskSpec
 
 __all__ = ["finish", "run_command"]
 
@@ -36,10 +35,8 @@ def run_command(options: RunOptions) -> list[Evaluation]:
 
     suites = [get_suite(name) for name in options.suites]
     if not any(suite.file for suite in suites) and not options.completions:
-        unread = {"data", "data_root", "image_root", "flat_images", "on_missing"}
-        unread |= {"columns", "gold_frame", "on_suspicious", "where", "split", "on_bad_image"}
-        unread |= {"allow_urls"}
-        options.refuse("a suite that is generated", unread)
+        unread = {field.name for field in dataclasses.fields(ReadOptions)}
+        options.refuse("a suite that is generated", unread | {"data", "data_root", "split"})
     _check_directory(options.out)
     expectations = [read_expectation(text, options.suites) for text in options.expect or ()]
     rules = [_rules(suite, options) for suite in suites]
@@ -65,16 +62,8 @@ def _check_directory(out: Path) -> None:
         raise OptionError(f"--out: {str(out)!r} cannot be written: no permission in {there}")
 
 
-@dataclass(frozen=True)
-class _Rules:
-    suite: Suite
-    spec: TaskSpec
-    prompt: PromptTemplate
-    prompts: Mapping[str, PromptTemplate]
-    """Of further tasks of the suite, by task."""
-
-
-def _rules(suite: Suite, options: RunOptions) -> _Rules:
+def _rules(suite: Suite, options: RunOptions) -> Rules:
+    from vlreward.bench.mixed import Rules
     from vlreward.prompts import get_prompt
     from vlreward.tasks import get_task
 
@@ -91,13 +80,13 @@ def _rules(suite: Suite, options: RunOptions) -> _Rules:
         preset = get_prompt(suite.prompts[method]) if method in suite.prompts else spec.prompt
     own = {task: suite.prompts.get(f"{method} {task}") for task in suite.also}
     more = {task: get_prompt(name) for task, name in own.items() if name and not options.prompt}
-    return _Rules(suite, spec.configured(clip=options.clip), preset, more)
+    return Rules(suite, spec.configured(clip=options.clip), preset, more)
 
 
-def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import with_controls
-    from vlreward.bench.evaluate import evaluate, file_fields
+    from vlreward.bench.evaluate import Evaluation
     from vlreward.bench.suite_data import columns_of_data, image_source, read_data
     from vlreward.bench.verdicts import disagreement
     from vlreward.engines.base import resolve_family
@@ -132,16 +121,18 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
         if suite.n is not None and file.questions != suite.n:
             notes.append(f"{file.questions} samples; the whole split has {suite.n}")
-        evaluation = evaluate(
+        evaluation = Evaluation(
             suite,
             rule.spec,
             [row.sample for row in file.rows],
             [row.completion for row in file.rows],
             prompt=rule.prompt,
+            name=suite.name,
             frame=file.frame,
             frame_declared_by=file.frame_declared_by,
             provenance={
-                **file_fields(file.path, file.sha256),
+                "file": file.path.name,  # the name alone, since paths differ by machine
+                "file_sha256": file.sha256,
                 "data_sha256": None if dataset is None else dataset.provenance.sha256,
             },
             notes=notes,
@@ -152,16 +143,16 @@ def _recorded(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
         verdicts = [row.correct for row in file.rows]
         apart = disagreement(evaluation.scores, primary, verdicts, file.accuracy)
         if apart is not None:
-            evaluation = replace(evaluation, notes=(*evaluation.notes, apart))
+            evaluation.notes.append(apart)
         evaluations += with_controls(evaluation) if options.controls else [evaluation]
     return evaluations
 
 
-def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
+def _live(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.config_file import write_config
     from vlreward.bench.controls import shuffle_images, with_controls
-    from vlreward.bench.live import LiveRun, shown_name
-    from vlreward.bench.occupied import occupy
+    from vlreward.bench.live import ask, shown_name
+    from vlreward.bench.output import occupy
     from vlreward.bench.suite_data import load_suite
     from vlreward.data.manifest import Manifest
     from vlreward.data.sampling import Sampler
@@ -182,36 +173,19 @@ def _live(rules: Sequence[_Rules], options: RunOptions) -> list[Evaluation]:
     try:
         if engine.rank == 0:
             write_config(options, options.out)  # also of a run that is stopped
-        live = LiveRun(
-            engine,
-            options.out,
-            options.frame,
-            options.max_error_rate,
-            options.overwrite,
-            axis_order=options.axis_order,
-            attempts=options.samples,
-        )
         with ExitStack() as stack:
-            asked: list[Asked] = []
+            asked: list[Callable[[], Evaluation]] = []
             for rule, dataset in zip(rules, datasets):
                 runs: list[tuple[Dataset, str | None]] = [(dataset, None)]
                 if options.controls and len(dataset) > 1:
                     runs.append((shuffle_images(dataset), "shuffled-images"))
                 for data, control in runs:
                     # The engine goes on to what is next while the last scores are computed.
-                    one = live.ask(
-                        rule.suite,
-                        data,
-                        rule.spec,
-                        rule.prompt,
-                        prompts=rule.prompts,
-                        control=control,
-                    )
-                    asked.append(stack.enter_context(one))
+                    asked.append(stack.enter_context(ask(engine, rule, data, options, control)))
                 if engine.rank == 0:
                     Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
-            for one in asked:
-                evaluation = one.evaluation()
+            for scored in asked:
+                evaluation = scored()
                 plain = options.controls and "control" not in evaluation.provenance
                 evaluations += with_controls(evaluation) if plain else [evaluation]
     finally:
@@ -236,8 +210,7 @@ def finish(
     from rich.console import Console
 
     from vlreward.bench.config_file import write_config
-    from vlreward.bench.occupied import occupy
-    from vlreward.bench.output import write_results
+    from vlreward.bench.output import occupy, write_results
     from vlreward.bench.table import print_evaluations
     from vlreward.bench.unfinished import clear
 

@@ -31,10 +31,6 @@ def read_config(path: Path, options: type) -> dict[str, Any]:
     A key is an option as the command line has it, without the dashes. Sections such as `engine:`
     only group them; `name` in a section is the option that the section is called like.
 
-    Args:
-        path: The file.
-        options: The dataclass that declares the options.
-
     Raises:
         OptionError: If it is no such file; names the key.
     """

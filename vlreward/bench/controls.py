@@ -1,15 +1,15 @@
 """Blind controls: what an answer earns that never looked at the image.
 
-A control is scored by the same rules as the model's answers. A benchmark on which a model is no
-better than its controls says nothing about seeing.
+A control is scored by the strict rules, whatever those of the model's answers. A benchmark on which
+a model is no better than its controls says nothing about seeing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
-from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.attempts import grouped
+from vlreward.bench.evaluate import Evaluation
 from vlreward.data.dataset import Dataset
 from vlreward.frames import Frame
 from vlreward.tasks import TASKS, get_task
@@ -31,20 +31,14 @@ def with_controls(evaluation: Evaluation) -> list[Evaluation]:
     samples = list({sample.id: sample for sample in evaluation.samples}.values())
     answers = _blind(samples)
     if not answers:
-        return [replace(evaluation, notes=(*evaluation.notes, _NONE))]
+        evaluation.notes.append(_NONE)
     return [evaluation, *(_control(evaluation, samples, *control) for control in answers.items())]
 
 
-def _blind(samples: Sequence[Sample]) -> dict[str, list[str]]:
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        places.setdefault(sample.task, []).append(place)
+def _blind(samples: Sequence[Sample]) -> Mapping[str, Sequence[str]]:
+    places = grouped(range(len(samples)), lambda place: samples[place].task)
     found = {
-        task: {
-            name: list(answers)
-            for name, answers in TASKS.get(task).controls([samples[i] for i in mine]).items()
-        }
-        for task, mine in places.items()
+        task: TASKS.get(task).controls([samples[i] for i in mine]) for task, mine in places.items()
     }
     if len(found) == 1:
         return next(iter(found.values()))
@@ -87,7 +81,7 @@ def _control(
     ]
     frame = Frame.ORIGINAL_PX if any(sample.gold.located for sample in samples) else None
     safe = "".join(c if c.isalnum() or c in "-._+" else "_" for c in name)[:_LONGEST_NAME]
-    return evaluate(
+    return Evaluation(
         suite.model_copy(update={"references": ()}),
         get_task(suite.task),
         samples,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -25,47 +25,68 @@ from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
 from vlreward.verify import Verdict
 
-__all__ = ["Evaluation", "evaluate", "file_fields", "sample_row", "way"]
+__all__ = ["Evaluation", "image_fields", "sample_row"]
 
 _OUTSIDE_WARNING = 0.05
+_ORIGINAL = (None, Frame.ORIGINAL_PX)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Evaluation:
-    """One suite's scores, and everything that the number depends on."""
+    """The completions of one suite, scored, and everything that the number depends on.
+
+    Raises:
+        ValueError: If there are no samples, or the numbers differ.
+    """
 
     suite: Suite
     """The suite."""
-    name: str
-    """Name of the task in results; a subset shows in it, e.g. `refcoco_val[500@42]`."""
     spec: TaskSpec
-    """Task, protocol and method that scored."""
-    prompt: PromptTemplate
-    """Prompt preset that was asked, or is declared to have been."""
+    """Task, protocol and method that score; rows of a further task of the suite (`Suite.also`) go
+    by its own rules under the same protocol and method."""
     samples: Sequence[Sample]
     """The samples, in order."""
     completions: Sequence[Completion]
     """What the model wrote for each."""
-    scores: Sequence[Score]
-    """What each earned."""
-    report: Report
-    """Means, intervals and failure counts."""
+    _: KW_ONLY
+    prompt: PromptTemplate
+    """Prompt preset that was asked, or is declared to have been."""
+    name: str
+    """Name of the task in results; a subset shows in it, e.g. `refcoco_val[500@42]`."""
     frame: Frame | None = None
     """Declared frame of predicted coordinates."""
     frame_declared_by: str | None = None
     """Who declared it: `option`, `model family`, `file`, `default`."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """`file`, `file_sha256`, `data_sha256`, `model` and whatever else identifies the inputs."""
-    notes: tuple[str, ...] = ()
-    """What a reader of the number should know."""
-
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the number should know; what attempts and frame give cause for is added."""
     images: ImageSource | None = None
     """Where the images of the samples are, if known."""
-    parts: Mapping[str, Report] = field(default_factory=dict)
-    """Where rows belong to several tasks: the report of each."""
     attempts: Sequence[int] | None = None
     """Which of several answers to its question each completion is, from 0; None where each
     question has one. The samples of one question have one id."""
+    scores: Sequence[Score] = ()
+    """What each earned; found where it is not known already."""
+    report: Report = field(init=False)
+    """Means, intervals and failure counts."""
+    parts: Mapping[str, Report] = field(init=False, default_factory=dict)
+    """Where rows belong to several tasks: the report of each."""
+
+    def __post_init__(self) -> None:
+        specs, whole = rules_of(self.suite, self.spec), self.spec
+        self.scores = self.scores or score_rows(specs, self.samples, self.completions)
+        if len(specs) > 1:
+            whole, self.scores, self.parts = joined(specs, self.samples, self.scores)
+        names = [sample.image for sample in self.samples]
+        questions = None
+        if self.attempts is not None and any(self.attempts):
+            questions = [sample.id for sample in self.samples]
+            self.notes = [*self.notes, *_attempt_notes(self.samples)]
+        else:
+            self.attempts = None
+        self.report = aggregate(whole, self.scores, names if any(names) else None, questions)
+        self.notes = [*self.notes, *self._frame_notes()]
 
     @cached_property
     def several(self) -> Attempts | None:
@@ -74,35 +95,55 @@ class Evaluation:
             return None
         return summarise(self.samples, self.scores, self.report.primary)
 
+    def _frame_notes(self) -> Iterator[str]:
+        frame = self.frame
+        if frame is None:
+            return
+        if self.frame_declared_by == "default":
+            yield (
+                f"no frame is declared: coordinates were read as {frame.value}, the default; "
+                "declare one with --frame or --family"
+            )
+        located = [(one, s) for one, s in zip(self.samples, self.scores) if one.gold.located]
+        if any(frame.extent(one.image_size, one.input_size) is None for one, _ in located):
+            yield (
+                "image sizes are not known, so answers beyond the right or bottom edge cannot be "
+                "told"
+            )
+        codes = [s.failure and s.failure.code for _, s in located]
+        outside = codes.count(FailureCode.OUT_OF_FRAME)
+        answers = sum(s.answer is not None for _, s in located)
+        if answers and outside / answers > _OUTSIDE_WARNING:
+            yield (
+                f"WARNING: {outside} of {answers} answers ({outside / answers:.0%}) lie outside "
+                f"the declared frame {frame.value}: is it the frame that this model writes?"
+            )
+
     def summary(self, directory: Path | None = None) -> SuiteResult:
         """The entry of this suite in `results.json`.
 
         Args:
             directory: The run directory, for the way from there to the images.
         """
-        report = self.report
-        clustered = report.acc_ci_clustered
-        images = self.images if isinstance(self.images, ImageFolder) else None
-        found = SuiteResult(
+        report, clustered = self.report, self.report.acc_ci_clustered
+        means = dict(report) | {
+            "acc_ci": (report.acc_ci.low, report.acc_ci.high),
+            "acc_ci_method": report.acc_ci.method,
+            "acc_ci_clustered": (clustered.low, clustered.high) if clustered else None,
+        }
+        verdicts = [s.judged for s in self.scores if isinstance(s.judged, Verdict)]
+        counts: dict[str, Any] = {}
+        if verdicts:
+            outcomes = Counter(v.outcome for v in verdicts).most_common()
+            tiers = sorted(Counter(str(v.tier) for v in verdicts).items())
+            counts = {"verdicts": dict(outcomes), "verdict_tiers": dict(tiers)}
+        return SuiteResult(
             suite=self.suite.name,
-            task=report.task,
             by_task={
                 name: TaskPart.model_validate(part, from_attributes=True)
                 for name, part in self.parts.items()
             },
-            acc=report.acc,
-            acc_ci=(report.acc_ci.low, report.acc_ci.high),
-            acc_ci_method=report.acc_ci.method,
-            acc_ci_clustered=(clustered.low, clustered.high) if clustered else None,
-            n=report.n,
             attempts=self.several,
-            parse_rate=report.parse_rate,
-            failures=report.failures,
-            primary=report.primary,
-            metrics=report.metrics,
-            metrics_n=report.metrics_n,
-            reward=report.reward,
-            terms=report.terms,
             protocol=self.spec.protocol,
             method=self.spec.method,
             task_version=self.spec.version,
@@ -110,19 +151,20 @@ class Evaluation:
             prompt_hash=self.prompt.hash,
             frame=self.frame.value if self.frame else None,
             frame_declared_by=self.frame_declared_by,
-            image_root=way(directory, images.root) if directory and images else None,
-            flat_images=images is not None and images.flat,
             references=[r.model_dump() for r in self.suite.references],
-            notes=list(self.notes),
+            notes=self.notes,
+            **means,
+            **(image_fields(self.images, directory) if directory else {}),
             **self.provenance,
+            **counts,
         )
-        verdicts = [s.judged for s in self.scores if isinstance(s.judged, Verdict)]
-        if not verdicts:
-            return found
-        outcomes = Counter(v.outcome for v in verdicts).most_common()
-        tiers = sorted(Counter(str(v.tier) for v in verdicts).items())
-        counts = {"verdicts": dict(outcomes), "verdict_tiers": dict(tiers)}
-        return found.model_copy(update=counts)
+
+    def asked(self, sample: Sample) -> str:
+        """The words in which a sample was put; the preset's own without its question."""
+        try:
+            return self.prompt.text_for(sample)
+        except ValueError:  # recorded completions may come without the question
+            return self.prompt.text
 
     def sample_rows(self) -> Iterator[SampleRow]:
         """The rows of `samples_<suite>.jsonl`."""
@@ -134,8 +176,11 @@ def sample_row(
     sample: Sample, completion: Completion, score: Score, attempt: int | None = None
 ) -> SampleRow:
     """One row of `samples_<suite>.jsonl`."""
-    judged = score.answer if isinstance(score.judged, Verdict | None) else score.judged
-    failure = score.failure
+    answer, failure = score.judged, score.failure
+    # A verdict of mathematics is about the answer as written. One that failed stands in the frame
+    # that it was written in, which is none of the original image.
+    if isinstance(answer, Verdict) or (answer is None and sample.frame in _ORIGINAL):
+        answer = score.answer
     return SampleRow(
         **sample.model_dump(mode="json"),
         attempt=attempt,
@@ -143,7 +188,7 @@ def sample_row(
         completion=completion.text,
         truncated=completion.truncated,
         token_count=completion.token_count,
-        answer=_plain(judged),
+        answer=_plain(answer),
         raw_answer=_plain(score.answer),
         span=score.span,
         failure=failure
@@ -158,129 +203,26 @@ def _plain(value: Any) -> Any:
     return to_jsonable_python(value, fallback=str, inf_nan_mode="null")
 
 
-def way(start: Path, to: Path) -> str | None:
-    """The relative path, which holds wherever the two are moved together."""
-    try:
-        return Path(os.path.relpath(to, start)).as_posix()
-    except ValueError:  # another drive on Windows
-        return None
+def image_fields(images: ImageSource | None, run: Path) -> dict[str, Any]:
+    """Where the images are, as the files of a run say it: by the way there from its directory.
 
-
-def evaluate(
-    suite: Suite,
-    spec: TaskSpec,
-    samples: Sequence[Sample],
-    completions: Sequence[Completion],
-    *,
-    prompt: PromptTemplate,
-    name: str | None = None,
-    frame: Frame | None = None,
-    frame_declared_by: str | None = None,
-    provenance: dict[str, Any] | None = None,
-    notes: Sequence[str] = (),
-    images: ImageSource | None = None,
-    scores: Sequence[Score] | None = None,
-    attempts: Sequence[int] | None = None,
-) -> Evaluation:
-    """Score the completions of one suite.
-
-    Args:
-        suite: The suite.
-        spec: Task, protocol and method; rows of a further task of the suite (`Suite.also`) are
-            scored by its own rules under the same protocol and method.
-        samples: At least one sample.
-        completions: As many completions.
-        prompt: Prompt preset that was asked.
-        name: Name in results, if not the suite's.
-        frame: Declared frame of predicted coordinates.
-        frame_declared_by: Who declared it.
-        provenance: What identifies the inputs; goes into the summary as it is.
-        notes: Remarks on the inputs; remarks on the frame are added.
-        images: Where the images of the samples are, if known.
-        scores: Their scores, where they are known already.
-        attempts: See `Evaluation`; None, or all 0, where each question has one answer.
-
-    Raises:
-        ValueError: If there are no samples, or the numbers differ.
+    That way holds wherever the two are moved together.
     """
-    specs = rules_of(suite, spec)
-    if scores is None:
-        scores = score_rows(specs, samples, completions)
-    whole = spec
-    parts: dict[str, Report] = {}
-    if len(specs) > 1:
-        whole, scores, parts = joined(specs, samples, scores)
-    names = [sample.image for sample in samples]
-    if attempts is not None and not any(attempts):
-        attempts = None
-    questions = None if attempts is None else [sample.id for sample in samples]
-    report = aggregate(whole, scores, names if any(names) else None, questions)
-    return Evaluation(
-        suite=suite,
-        name=name or suite.name,
-        spec=spec,
-        prompt=prompt,
-        samples=samples,
-        completions=completions,
-        scores=scores,
-        report=report,
-        frame=frame,
-        frame_declared_by=frame_declared_by,
-        provenance=dict(provenance or {}),
-        notes=(
-            *notes,
-            *([] if attempts is None else _attempt_notes(samples)),
-            *_frame_notes(scores, samples, frame, frame_declared_by),
-        ),
-        images=images,
-        parts=parts,
-        attempts=attempts,
-    )
+    if not isinstance(images, ImageFolder):
+        return {"image_root": None, "flat_images": False}
+    try:
+        root = Path(os.path.relpath(images.root, run)).as_posix()
+    except ValueError:  # another drive on Windows
+        root = None
+    return {"image_root": root, "flat_images": images.flat}
 
 
-def _attempt_notes(samples: Sequence[Sample]) -> list[str]:
+def _attempt_notes(samples: Sequence[Sample]) -> Iterator[str]:
     """Which number is over which questions, where these have different numbers of answers."""
     at = questions_at(samples)
-    if len(set(at.values())) == 1:
-        return []
-    shown = ", ".join(f"pass@{k} over {n}" for k, n in at.items())
-    return [
-        f"questions have different numbers of answers: accuracy is over all {len(samples)} "
-        f"answers, {shown} questions, those with as many answers; maj@k likewise"
-    ]
-
-
-def _frame_notes(
-    scores: Sequence[Score],
-    samples: Sequence[Sample],
-    frame: Frame | None,
-    declared_by: str | None,
-) -> list[str]:
-    notes: list[str] = []
-    if frame is None:
-        return notes
-    if declared_by == "default":
-        notes.append(
-            f"no frame is declared: coordinates were read as {frame.value}, the default; declare "
-            "one with --frame or --family"
+    if len(set(at.values())) > 1:
+        shown = ", ".join(f"pass@{k} over {n}" for k, n in at.items())
+        yield (
+            f"questions have different numbers of answers: accuracy is over all {len(samples)} "
+            f"answers, {shown} questions, those with as many answers; maj@k likewise"
         )
-    located = [(sample, s) for sample, s in zip(samples, scores) if sample.gold.located]
-    if any(frame.extent(sample.image_size, sample.input_size) is None for sample, _ in located):
-        notes.append(
-            "image sizes are not known, so answers beyond the right or bottom edge cannot be told"
-        )
-    outside = sum(
-        s.failure is not None and s.failure.code is FailureCode.OUT_OF_FRAME for _, s in located
-    )
-    answers = sum(s.answer is not None for _, s in located)
-    if answers and outside / answers > _OUTSIDE_WARNING:
-        notes.append(
-            f"WARNING: {outside} of {answers} answers ({outside / answers:.0%}) lie outside the "
-            f"declared frame {frame.value}: is it the frame that this model writes?"
-        )
-    return notes
-
-
-def file_fields(path: Path, sha256: str) -> dict[str, str]:
-    """`file` and `file_sha256` for a provenance; the name alone, since paths differ by machine."""
-    return {"file": path.name, "file_sha256": sha256}

@@ -42,7 +42,6 @@ def read_expectation(text: str, suites: Sequence[str]) -> Expectation:
 
     Args:
         text: `ACCURACY+-TOLERANCE`, or `SUITE=ACCURACY+-TOLERANCE`.
-        suites: The suites of the run.
 
     Raises:
         OptionError: If it is neither.

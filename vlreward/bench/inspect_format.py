@@ -25,10 +25,6 @@ def write_inspect(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
 
     Each metric is a score, each of several answers to a question an epoch. Images are named, not
     kept in the log.
-
-    Args:
-        evaluations: Scored suites.
-        directory: Where to write; made if need be.
     """
     directory.mkdir(parents=True, exist_ok=True)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -51,11 +47,7 @@ def _write(log: zipfile.ZipFile, evaluation: Evaluation, now: str, key: str) -> 
     _put(log, "_journal/start.json", start)
     model, summaries = start["eval"]["model"], []  # type: ignore[index]
     for row, sample in zip(evaluation.sample_rows(), evaluation.samples):
-        try:
-            prompt = evaluation.prompt.text_for(sample)
-        except ValueError:  # recorded completions may come without the question
-            prompt = evaluation.prompt.text
-        found = _sample(row, prompt, sample.gold.text(), model)
+        found = _sample(row, evaluation.asked(sample), sample.gold.text(), model)
         _put(log, f"samples/{_clean(row.id)}_epoch_{found['epoch']}.json", found)
         kept = ("id", "epoch", "input", "target", "metadata", "scores")
         summaries.append({**{name: found[name] for name in kept}, "completed": True})
@@ -124,7 +116,7 @@ def _sample(row: SampleRow, prompt: str, target: str, model: str) -> dict[str, A
             for name, value in row.metrics.items()
         },
         "metadata": {
-            **row.metadata, "image": row.image, "image_size": row.image_size,
+            **row.metadata, "image": row.image, "images": row.images, "image_size": row.image_size,
             "gold": row.gold, "reward": row.value, "terms": row.terms,
         },
     }  # fmt: skip

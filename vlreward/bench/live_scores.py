@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 
 from vlreward.bench.mixed import score_rows
 from vlreward.bench.runner import Completed
@@ -21,7 +20,7 @@ class LiveScores:
     """Scores answers where they arrive, or beside the run where that would have to wait.
 
     The engine works on while a thread waits for a hard comparison; the next suite may begin
-    before the last scores of this one are known.
+    before the last scores of this one are known. Left by an error, the context waits for none.
 
     Args:
         specs: The rules of each task that samples may belong to.
@@ -36,6 +35,7 @@ class LiveScores:
         record: Callable[[Sample, Completion, Score, int], None] | None = None,
     ) -> None:
         self._specs, self._seen, self._record = specs, seen, record
+        self._samples: dict[tuple[str, int], Sample] = {}
         self._known: dict[tuple[str, int], Score] = {}
         self._pending: dict[tuple[str, int], Future[Score]] = {}
         self._unshown: deque[tuple[Sample, Completion, int, Future[Score]]] = deque()
@@ -46,24 +46,15 @@ class LiveScores:
     def __enter__(self) -> LiveScores:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(wait=error is None)
-
-    def close(self, *, wait: bool) -> None:
-        """Let the threads go; with `wait` when they have ended."""
-        self._pool.shutdown(wait=wait, cancel_futures=True)
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        self._pool.shutdown(wait=error is None, cancel_futures=True)
 
     def add(self, item: Completed) -> list[float]:
         """Take an answer; the accuracies from 0 to 1 that became known since the last call."""
         found: list[float] = []
         if item.completion is not None:
-            sample = self._seen(item)
-            spec, key = self._specs[sample.task], (sample.id, item.attempt)
+            key, sample = self._sample(item)
+            spec = self._specs[sample.task]
             quick = score_quickly(spec, item.completion, sample)
             if quick is None:
                 future = self._pool.submit(score, spec, item.completion, sample)
@@ -82,24 +73,25 @@ class LiveScores:
             self._record(sample, completion, score, attempt)
         return score.metrics[self._specs[sample.task].primary]
 
-    def of(
-        self,
-        samples: Sequence[Sample],
-        completions: Sequence[Completion],
-        attempts: Sequence[int] | None = None,
-    ) -> list[Score]:
-        """The score of each sample, in order; waits for those that are not known yet.
+    def _sample(self, item: Completed) -> tuple[tuple[str, int], Sample]:
+        """What a score is kept under, and the sample as the engine saw it."""
+        key = (item.sample.id, item.attempt)
+        if key not in self._samples:
+            self._samples[key] = self._seen(item)
+        return key, self._samples[key]
+
+    def of(self, items: Sequence[Completed]) -> tuple[list[Sample], list[Score]]:
+        """Sample and score of each answer, in order; waits for those that are not known yet.
 
         What was never added, since another process answered it, is scored now.
-
-        Args:
-            samples: The samples as the engine saw them.
-            completions: What it wrote.
-            attempts: Which answer to its sample each is; None if all are the first.
         """
         self._known.update((key, future.result()) for key, future in self._pending.items())
-        keys = [(s.id, n) for s, n in zip(samples, attempts or [0] * len(samples))]
-        rest = [i for i, key in enumerate(keys) if key not in self._known]
-        late = score_rows(self._specs, [samples[i] for i in rest], [completions[i] for i in rest])
-        self._known.update((keys[i], found) for i, found in zip(rest, late))
-        return [self._known[key] for key in keys]
+        seen = [self._sample(item) for item in items]
+        rest = [
+            (key, sample, item.completion)
+            for (key, sample), item in zip(seen, items)
+            if key not in self._known and item.completion is not None
+        ]
+        late = score_rows(self._specs, [sample for _, sample, _ in rest], [c for *_, c in rest])
+        self._known.update((key, found) for (key, *_), found in zip(rest, late))
+        return [sample for _, sample in seen], [self._known[key] for key, _ in seen]

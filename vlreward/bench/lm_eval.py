@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from vlreward.bench.attempts import grouped
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.output import versions
-from vlreward.bench.run_files import SampleRow, samples_file
+from vlreward.bench.run_files import samples_file
 from vlreward.files import replacing
-from vlreward.types import Sample
 
 __all__ = ["write_lm_eval"]
 
@@ -27,10 +27,6 @@ def write_lm_eval(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
     Metrics are named `<metric>,none` with a standard error beside the primary one: that of a
     binomial proportion, sqrt(p (1 - p) / n), as the interval method is not part of the format.
     A question with several answers is one sample whose metrics are the means over them.
-
-    Args:
-        evaluations: Scored suites.
-        directory: Where to write; made if need be.
     """
     directory.mkdir(parents=True, exist_ok=True)
     time = datetime.now(timezone.utc)
@@ -126,17 +122,14 @@ def _metrics(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _samples(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
-    answers: dict[str, list[SampleRow]] = {}
-    asked: dict[str, Sample] = {}
-    for row, sample in zip(evaluation.sample_rows(), evaluation.samples):
-        answers.setdefault(row.id, []).append(row)
-        asked.setdefault(row.id, sample)
-    for key, rows in answers.items():
-        text = _prompt(evaluation, asked[key])
+    pairs = zip(evaluation.sample_rows(), evaluation.samples)
+    for key, answers in grouped(pairs, lambda pair: pair[1].id).items():
+        rows = [row for row, _ in answers]
+        text = evaluation.asked(answers[0][1])
         target = json.dumps(rows[0].gold, ensure_ascii=False)
         common = [name for name in rows[0].metrics if all(name in row.metrics for row in rows)]
         yield {
-            "doc": rows[0].model_dump(include={"id", "question", "image", "gold"}),
+            "doc": rows[0].model_dump(include={"id", "question", "image", "images", "gold"}),
             "target": target,
             "arguments": {"gen_args_0": {"arg_0": text, "arg_1": {}}},
             "resps": [[row.completion for row in rows]],
@@ -154,13 +147,6 @@ def _text(answer: Any) -> str:
     if answer is None or isinstance(answer, str):
         return answer or ""
     return json.dumps(answer, ensure_ascii=False)
-
-
-def _prompt(evaluation: Evaluation, sample: Any) -> str:
-    try:
-        return evaluation.prompt.text_for(sample)
-    except ValueError:  # recorded completions may come without the question
-        return evaluation.prompt.text
 
 
 def _hash(value: Any) -> str:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from vlreward.aggregate import Report, aggregate
+from vlreward.bench.attempts import grouped
+from vlreward.prompts import PromptTemplate
 from vlreward.scoring import score_batch
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
 from vlreward.types import Completion, Sample, Score
 
-__all__ = ["JOINT", "joined", "rules_of", "score_rows"]
+__all__ = ["JOINT", "Rules", "joined", "rules_of", "score_rows"]
 
 JOINT = "acc"
 """Primary metric of rows of several tasks: the primary one of each row's own task."""
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How a suite is put to a model, and scored."""
+
+    suite: Suite
+    """The suite."""
+    spec: TaskSpec
+    """Task, protocol and method."""
+    prompt: PromptTemplate
+    """How samples are put to the model."""
+    prompts: Mapping[str, PromptTemplate] = field(default_factory=dict)
+    """By task, where rows of further tasks of the suite are put otherwise."""
+
+
 def rules_of(suite: Suite, spec: TaskSpec) -> dict[str, TaskSpec]:
     """The rules for each task that rows of a suite may belong to: those of one protocol.
-
-    Args:
-        suite: The suite.
-        spec: The rules of its first task.
 
     Raises:
         UnknownNameError: If a further task lacks the protocol or method.
@@ -42,7 +54,7 @@ def score_rows(
     """
     if len(samples) != len(completions):
         raise ValueError(f"expected {len(samples)} completions, got {len(completions)}")
-    places = _places(samples)
+    places = grouped(range(len(samples)), lambda place: samples[place].task)
     if unknown := places.keys() - specs.keys():
         expected, got = ", ".join(specs), ", ".join(sorted(unknown))
         raise ValueError(f"expected samples of {expected}, got some of {got}")
@@ -58,18 +70,15 @@ def joined(
 ) -> tuple[TaskSpec, list[Score], dict[str, Report]]:
     """One task that stands for several, the scores with its primary metric, each task's report.
 
-    Args:
-        specs: The rules by task, those of the first task first.
-        samples: The samples.
-        scores: Their scores, each by the rules of its own task.
+    The task is the first one of `specs`, with the metrics and terms of all.
     """
     marked = [
         score._replace(metrics={**score.metrics, JOINT: score.metrics[specs[s.task].primary]})
         for s, score in zip(samples, scores)
     ]
+    by_task = grouped(zip(samples, scores), lambda pair: pair[0].task)
     reports = {
-        name: aggregate(specs[name], [scores[i] for i in mine])
-        for name, mine in _places(samples).items()
+        name: aggregate(specs[name], [score for _, score in mine]) for name, mine in by_task.items()
     }
     spec = next(iter(specs.values()))
     metrics = {m.name: m for one in specs.values() for m in one.metrics if m.name != JOINT}
@@ -79,10 +88,3 @@ def joined(
         "terms": tuple(terms.values()),
     }
     return spec.model_copy(update=update), marked, reports
-
-
-def _places(samples: Sequence[Sample]) -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        places.setdefault(sample.task, []).append(place)
-    return places

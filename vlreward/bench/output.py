@@ -1,10 +1,10 @@
-"""Writes what a run found: `results.json` and `samples_<suite>.jsonl`, all or nothing."""
+"""Writes what a run found, all or nothing, where no other run is that must not be lost unasked."""
 
 from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -13,11 +13,53 @@ from typing import Any
 
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.run_files import RESULTS_FILE, Results, samples_file
+from vlreward.errors import OptionError
 from vlreward.files import replacing
 
-__all__ = ["versions", "write_results"]
+__all__ = ["occupy", "versions", "write_results"]
 
 _VERSIONED = ("vlreward", "numpy", "shapely", "math-verify", "sympy", "torch", "transformers")
+_TOLD_APART_BY = ("suite", "file_sha256", "model", "rescored_from")
+
+
+def occupy(out: Path, entries: Sequence[Mapping[str, Any]], overwrite: bool) -> None:
+    """Make room for a run, unless it would replace another.
+
+    A run may replace itself, and its own suite under other rules or with more samples: what was
+    scored is the same. Any other is removed if that is asked for.
+
+    Args:
+        out: Directory of the run; need not exist.
+        entries: What the run is about: suite, hash of the completions, model.
+        overwrite: Remove the files of another run.
+
+    Raises:
+        OptionError: If `out` holds another run and is not to be overwritten.
+    """
+    try:
+        content = (out / RESULTS_FILE).read_bytes()
+    except FileNotFoundError:
+        return
+    try:
+        found: dict[str, Any] = json.loads(content)["results"]
+        before = {name: _identity(entry) for name, entry in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        found, before = {}, {RESULTS_FILE: (None,)}
+    mine = {_identity(entry) for entry in entries}
+    others = [name for name, identity in before.items() if identity not in mine]
+    if not others:
+        return
+    if not overwrite:
+        raise OptionError(
+            f"{str(out)!r} holds another run ({', '.join(others[:5])}): write to another directory "
+            "by --out, or replace it by --overwrite"
+        )
+    for name in found:
+        (out / samples_file(name)).unlink(missing_ok=True)
+
+
+def _identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(entry.get(key) for key in _TOLD_APART_BY)
 
 
 def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Path]:

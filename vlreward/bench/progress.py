@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from vlreward._text import duration
@@ -24,7 +23,6 @@ class RunProgress:
 
     Args:
         total: Number of items.
-        title: Name of the suite.
         shown: False to print nothing; None and True print.
         stream: Where to print; None for standard error.
         interval: Seconds between lines where the stream is no terminal.
@@ -33,8 +31,8 @@ class RunProgress:
         >>> import io
         >>> out = io.StringIO()
         >>> with RunProgress(2, "val", stream=out) as progress:
-        ...     progress.advance(accuracies=[1.0], recorded=True)
-        ...     progress.advance(failed=True, recorded=True)
+        ...     progress.advance(accuracies=[1.0], resumed=True)
+        ...     progress.advance(failed=True, resumed=True)
         >>> print(out.getvalue().strip())
         val: 2/2, 2 from an earlier run, accuracy 1.000, 1 failed
     """
@@ -51,10 +49,9 @@ class RunProgress:
         self._total, self._title, self._interval = total, title, interval
         self._stream = sys.stderr if stream is None else stream
         self._shown = shown is not False
-        self._done = self._recorded = self._failed = self._judged = 0
+        self._done = self._resumed = self._failed = self._judged = 0
         self._sum = 0.0
-        self._started = self._last_line = time.monotonic()
-        self._mark_time, self._mark_count = self._started, 0
+        self._mark_count = 0
         self._rate: float | None = None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -65,12 +62,7 @@ class RunProgress:
             self._start_bar()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, note=self._note(), refresh=True)
             self._bar.stop()
@@ -78,17 +70,17 @@ class RunProgress:
             self._print_line()
 
     def advance(
-        self, *, accuracies: Sequence[float] = (), failed: bool = False, recorded: bool = False
+        self, *, accuracies: Sequence[float] = (), failed: bool = False, resumed: bool = False
     ) -> None:
         """One more item is settled.
 
         Args:
             accuracies: How right answers are, from 0 to 1, of which that is known now.
             failed: True if there is no answer.
-            recorded: True if the answer is from an earlier run.
+            resumed: True if the answer is from an earlier run.
         """
         self._done += 1
-        self._recorded += recorded
+        self._resumed += resumed
         self._failed += failed
         self._judged += len(accuracies)
         self._sum += sum(accuracies)
@@ -105,7 +97,7 @@ class RunProgress:
             self._print_line()
 
     def _measure(self, now: float) -> None:
-        generated = self._done - self._recorded
+        generated = self._done - self._resumed
         elapsed = now - self._mark_time
         if elapsed < 1.0 or generated == self._mark_count:
             return
@@ -121,8 +113,8 @@ class RunProgress:
             parts.append(f"{self._rate:.1f}/s")
             if self._done < self._total:
                 parts.append(f"{duration((self._total - self._done) / self._rate)} left")
-        if self._recorded:
-            parts.append(f"{self._recorded} from an earlier run")
+        if self._resumed:
+            parts.append(f"{self._resumed} from an earlier run")
         if self._judged:
             parts.append(f"accuracy {self._sum / self._judged:.3f}")
         if self._failed:

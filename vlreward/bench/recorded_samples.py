@@ -8,7 +8,7 @@ from typing import Any
 from vlreward._text import short
 from vlreward.bench.recorded_keys import field_of, gold_of, question_of
 from vlreward.data.errors import DataError
-from vlreward.data.framed import framed, looked_at
+from vlreward.data.framed import looked_at, read_framed
 from vlreward.data.images import ImageSource, image_size
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
@@ -16,12 +16,10 @@ from vlreward.gold_frames import GoldFrame
 from vlreward.tasks import get_task
 from vlreward.types import Gold, Sample
 
-__all__ = ["known_sample", "recorded_sample", "with_frame"]
-
-_TOLERANCE = 2.0  # pixels, as `vlreward.data.load` has it
+__all__ = ["recorded_sample", "sample_in_data", "with_frame"]
 
 
-def known_sample(
+def sample_in_data(
     row: Mapping[str, Any], golds: Mapping[str, Sample], columns: Mapping[str, str]
 ) -> Sample:
     """The sample of the data file that a row names.
@@ -52,7 +50,6 @@ def recorded_sample(
     """The sample that a row itself describes.
 
     Args:
-        row: The row.
         number: Its number in the file, the id of a row that has none.
         tasks: The suite's task, and further ones that rows may name.
         columns: Keys by what is read from them, in place of the usual ones.
@@ -70,7 +67,7 @@ def recorded_sample(
         gold, task = _published(row, given_id, gold, task, tasks)
     if isinstance(gold, dict) and isinstance(gold.get("task"), str):
         gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
-    envelope, value = framed(gold, task, declared, suspect)
+    envelope, corners, _ = read_framed(gold, task, declared, suspect)
     if envelope.gold.task not in tasks:
         expected = " or ".join(map(repr, tasks))
         raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
@@ -100,7 +97,7 @@ def recorded_sample(
         axis_order=row.get("axis_order") or envelope.axis_order,
         metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
-    looked_at(sample.gold, value, sample.image_size, _TOLERANCE, suspect)
+    looked_at(sample.gold, corners, sample.image_size, suspect)
     return sample
 
 
@@ -124,7 +121,9 @@ def _images(
 
     Images of which the row has only the bytes have no name.
     """
-    value = field_of(row, "image", columns)
+    value, of = field_of(row, "image", columns), row.get("images")
+    if isinstance(of, list) and value in of:  # as a run writes it: all, and the one that counts
+        row, value = {**row, "image_index": of.index(value)}, of
     found = [i.get("path") if isinstance(i, dict) else i for i in _listed(value)]
     names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
     if len(names) < len(found) or not names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vlreward.bench.evaluate import Evaluation, evaluate
+from vlreward.bench.evaluate import Evaluation
 from vlreward.data.errors import DataError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
@@ -60,7 +60,7 @@ def _rescored(
     notes = []
     if result.wanted is not None:
         notes.append(f"the run was not finished: {result.n} of {result.wanted}")
-    return evaluate(
+    return Evaluation(
         suite,
         get_task(
             suite.task,
@@ -79,5 +79,5 @@ def _rescored(
         },
         notes=notes,
         images=scored.images,
-        attempts=None if result.attempts is None else [row.attempt or 0 for row in rows],
+        attempts=[row.attempt or 0 for row in rows],
     )

@@ -48,7 +48,6 @@ def read_samples(path: Path, check: Callable[[SampleRow], None]) -> list[SampleR
     """The rows of a sample file, in order.
 
     Args:
-        path: The file.
         check: Raises ValueError for a row that does not belong there.
 
     Raises:

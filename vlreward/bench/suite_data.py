@@ -24,13 +24,9 @@ _SCENES = 300
 
 
 def load_suite(suite: Suite, options: RunOptions, file: Path | None, sampler: Sampler) -> Dataset:
-    """The samples of a suite; a subset shows in the name.
+    """The samples of a suite, from `file` or else from its own under the data root.
 
-    Args:
-        suite: The suite.
-        options: Where samples come from and which are taken.
-        file: Data file of the suite, in place of its own under the data root.
-        sampler: Draws them; one for all suites of a run.
+    They are drawn by the one `sampler` of all suites of a run; a subset shows in the name.
 
     Raises:
         DataError: If the data or its images cannot be found or used.
@@ -115,12 +111,7 @@ def read_data(
 ) -> Dataset:
     """The samples of a suite in a file or directory, with their images if known.
 
-    Args:
-        suite: The suite.
-        options: How it is read.
-        path: The file or directory.
-        name: Name of the data set.
-        columns: In place of the options' own.
+    `columns` take the place of the options' own.
 
     Raises:
         DataError: If the data cannot be used.

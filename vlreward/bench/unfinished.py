@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from vlreward._text import first_problem
-from vlreward.bench.evaluate import evaluate, sample_row, way
+from vlreward.bench.evaluate import Evaluation, image_fields, sample_row
 from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
@@ -42,11 +42,9 @@ class Unfinished:
 
     Args:
         out: The run directory; made if need be.
-        suite: The suite.
-        spec: Task, protocol and method.
         wanted: Number of rows of the finished run.
         several: Whether questions have several answers.
-        made: How the numbers are made: arguments of `evaluate` by name.
+        made: How the numbers are made: arguments of `Evaluation` by name.
     """
 
     def __init__(
@@ -59,8 +57,6 @@ class Unfinished:
         made: dict[str, Any],
     ) -> None:
         out.mkdir(parents=True, exist_ok=True)
-        frame, images = made["frame"], made["images"]
-        found = isinstance(images, ImageFolder)
         self._several = several
         self._path = out / _file(made["name"])
         self._file = self._path.open("w", encoding="utf-8", newline="")
@@ -72,9 +68,8 @@ class Unfinished:
             "protocol": spec.protocol,
             "method": spec.method,
             "prompt": made["prompt"].name,
-            "frame": frame and frame.value,
-            "image_root": way(out, images.root) if found else None,
-            "flat_images": found and images.flat,
+            "frame": made["frame"] and made["frame"].value,
+            **image_fields(made["images"], out),
             **{key: made[key] for key in ("name", "frame_declared_by", "provenance")},
         }
         with replacing(self._path.with_suffix(".json"), sync=False) as file:
@@ -137,7 +132,7 @@ def read_unfinished(run: Path) -> dict[str, UnfinishedRun]:
 def _summary(run: Path, header: dict[str, Any], rows: list[SampleRow]) -> UnfinishedRun:
     suite = get_suite(header["suite"])
     root = header["image_root"]
-    evaluation = evaluate(
+    evaluation = Evaluation(
         suite,
         get_task(suite.task, protocol=header["protocol"], method=header["method"]),
         [row.sample for row in rows],
@@ -174,7 +169,15 @@ def _score(row: SampleRow) -> Score:
     if row.failure is not None:
         code = FailureCode(row.failure.code)
         failure = ParseFailure(code, row.failure.detail, row.failure.span)
-    return Score(row.value, row.terms, row.metrics, failure, row.raw_answer, row.answer, row.span)
+    return Score(
+        row.value,
+        row.terms,
+        row.metrics,
+        failure,
+        answer=row.raw_answer,
+        judged=row.answer,
+        span=row.span,
+    )
 
 
 def _file(name: str) -> str:

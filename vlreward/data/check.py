@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,7 @@ def sample_facts(sample: Sample) -> dict[str, str]:
     """A sample for a person."""
     gold = one_line(sample.gold.text(), 120) + (f" in {frame}" if (frame := _frame(sample)) else "")
     facts = {"question": one_line(sample.question, 160), "gold": gold}
-    names = sample.images or ((sample.image,) if sample.image else ())
-    if names:
+    if names := sample.every_image:
         size = "" if sample.image_size is None else " of {:g} x {:g}".format(*sample.image_size)
         facts["image"] = one_line(", ".join(names), 120) + size
     return facts
@@ -78,46 +78,37 @@ def _frame(sample: Sample) -> str | None:
 def check_data(
     path: str | Path,
     *,
-    task: str | None = None,
     family: ModelFamily | None = None,
     frame: Frame | None = None,
     axis_order: AxisOrder | None = None,
     decode: str = "all",
-    on_suspicious: str = "error",
     **options: Any,
 ) -> Checked:
     """Read data as training would, and tell what came of it; bad rows do not end it.
 
     Args:
-        path: As `vlreward.data.load` takes it.
-        task: Task of the golds, where the data do not tell.
         family: Family of the model that is to be trained, for its frame and its sizes.
-        frame: Frame of its answers, in place of the family's.
-        axis_order: Order of the axes, in place of the family's.
         decode: Which images are looked at: see `vlreward.training.checks.check_images`.
-        on_suspicious: As for `load`.
-        **options: Further options of `load`.
+        **options: Options of `load`.
 
     Raises:
         OptionError: If an option is wrong in itself.
     """
-    kept = {
-        "on_missing": "keep",
-        "on_suspicious": "keep",
-    }
+    reading = {**options, "on_missing": "keep", "on_suspicious": "keep"}
     try:
-        dataset = load(path, task=task, **{**options, **kept, "on_bad_gold": "skip"})
+        dataset = load(path, **{**reading, "on_bad_gold": "skip"})
     except (DataError, FileNotFoundError) as error:
-        if options.get("on_bad_gold") != "skip":  # what training would say, which skips nothing
-            error = next(iter(_errors(lambda: load(path, task=task, **{**options, **kept}))), error)
-        return Checked(str(path), _glimpse(path, options), problems=(str(error),))
+        strict = options.get("on_bad_gold") != "skip"  # then training says this in other words
+        problem = _fault(lambda: load(path, **reading)) if strict else None
+        return Checked(str(path), _glimpse(path, options), problems=(problem or str(error),))
     origin = dataset.provenance
     bad, dataset = _bad_images(dataset, family, decode, options)
     problems = [*_bad_golds(origin, options), *bad]
     origin = dataset.provenance
     samples = tuple(dataset[i] for i in range(min(SHOWN, len(dataset))))
-    if on_suspicious == "error":
-        problems += map(str, _errors(lambda: refuse_suspicious(origin)))
+    if options.get("on_suspicious") != "keep":
+        doubt = _fault(lambda: refuse_suspicious(origin))
+        problems += [] if doubt is None else [doubt]
     lists = {
         "rows left out": origin.skipped,
         "suspicious rows": origin.suspicious,
@@ -171,7 +162,7 @@ def _facts(
         if sample.frame is not None:
             frames[sample.frame.value] += 1
         sizes["known" if sample.image_size else "unknown"] += 1
-        images.update(sample.images or ((sample.image,) if sample.image else ()))
+        images.update(sample.every_image)
     facts = {"schema": origin.schema}
     if origin.columns:
         facts["columns"] = ", ".join(f"{name}={column}" for name, column in origin.columns.items())
@@ -237,30 +228,32 @@ def _bad_images(
     if dataset.images is None:
         return [f"{path}: no image root is known: give --image-root DIR"], dataset
     resizing = (None if family is None else family.resizing()) or _ANY
-    missing: Any = options.get("on_missing", "error")
-    bad: Any = options.get("on_bad_image", "error")
-    rest: list[Dataset] = []
-    errors = _errors(lambda: rest.append(check_images(dataset, missing, bad)))
-    if not rest:  # look at the images that are there
-        _errors(lambda: rest.append(check_images(dataset, "skip", bad)))
-    kept = dataset if errors else rest[0]
-    for found in rest:
-        if bad == "skip":
-            good: list[Dataset] = []
-            errors += _errors(
-                lambda found=found, good=good: good.append(
-                    with_good_images(found, resizing, decode)
-                )
-            )
-            kept = good[0] if good and not errors else kept
+    on_bad_image = options.get("on_bad_image", "error")
+    problems = []
+    try:
+        kept = there = check_images(dataset, options.get("on_missing", "error"), on_bad_image)
+    except DataError as error:
+        problems.append(str(error))
+        kept = dataset
+        try:
+            there = check_images(dataset, "skip", on_bad_image)
+        except DataError:  # none is there
+            return problems, dataset
+    try:
+        if on_bad_image == "error":
+            look(there, resizing, decode)
         else:
-            errors += _errors(lambda found=found: look(found, resizing, decode))
-    return list(map(str, errors)), kept
+            good = with_good_images(there, resizing, decode)
+            kept = kept if problems else good
+    except DataError as error:
+        problems.append(str(error))
+    return problems, kept
 
 
-def _errors(action: Any) -> list[DataError | FileNotFoundError]:
+def _fault(action: Callable[[], object]) -> str | None:
+    """What is wrong with data, if anything."""
     try:
         action()
     except (DataError, FileNotFoundError) as error:
-        return [error]
-    return []
+        return str(error)
+    return None

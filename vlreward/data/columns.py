@@ -20,6 +20,8 @@ READ_AS = (
     "task",
 )  # fmt: skip
 """What a column can be read as."""
+_READ = ("id", "width", "height", "image_index")
+"""Columns that are read whatever is named."""
 
 
 def parse_columns(
@@ -28,7 +30,6 @@ def parse_columns(
     """What is read from which column: `gold=answer,image=images,question=problem`.
 
     Args:
-        columns: The text, or what it says.
         fields: What a column can be read as.
 
     Raises:
@@ -76,7 +77,6 @@ def mapped(columns: Mapping[str, str], base: Schema | None) -> Schema:
     """The schema of rows whose columns are named.
 
     Args:
-        columns: As `parse_columns` gives it.
         base: What reads all that is not named; not asked where gold and question are named.
     """
     if "gold" in columns and "question" in columns:
@@ -105,16 +105,14 @@ class _Mapped:
         if self.base is None:
             return fields_by(row, self.columns)
         read = self.base.read(row)
-        before = read.metadata or {}
         # A column in whose place another one is read is one that nothing is read from.
         replaced = {
             column: row[column]
             for name, column in self.base.columns.items()
             if name in self.columns and column in row
         }
-        fields = fields_by(row, self.columns, read)
-        fields.metadata = _rest({**replaced, **before}, set(self.columns.values()))
-        return fields
+        read.metadata = {**replaced, **(read.metadata or {})}
+        return fields_by(row, self.columns, read)
 
 
 def fields_by(
@@ -123,9 +121,7 @@ def fields_by(
     """One row by its columns.
 
     Args:
-        row: The row.
-        columns: What is read from which column.
-        read: What a schema has read already, if anything; columns win.
+        read: What a schema has read already, if anything; columns win, and are written into it.
 
     Raises:
         ValueError: If a column is missing, or holds nothing of the kind.
@@ -135,8 +131,10 @@ def fields_by(
         fields.image_index = row.get("image_index", image_index({"objects": row.get("objects")}))
     for name, column in columns.items():
         value = at(row, column)
-        if name in ("gold", "image_index", "frame", "task"):
+        if name in ("gold", "image_index", "task"):
             setattr(fields, name, value)
+        elif name == "frame":
+            fields.gold_frame = value
         elif name == "expression" and value is not None:
             fields.expression = str(value)
         elif name == "id":
@@ -165,7 +163,8 @@ def fields_by(
         fields.expression = fields.expression or expression_in(fields.question)
         if not fields.question:
             raise ValueError(f"{column!r}: expected a question, got none")
-    rest = _rest(row, {*columns.values(), "id", "width", "height", "image_index"})
+    rest = {k: v for k, v in row.items() if k not in _READ} if read is None else read.metadata or {}
+    rest = _rest(rest, set(columns.values()))
     fields.metadata = {**rest, **({} if system is None else {"system": system})}
     return fields
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from vlreward.data.images import ImageSource
 
-__all__ = ["Dataset", "Provenance"]
+__all__ = ["Dataset", "Provenance", "Records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,28 @@ class Provenance:
     """Of a mixture: where each part comes from."""
 
 
+@dataclass(slots=True)
+class Records:
+    """Samples as compact JSON."""
+
+    ids: list[str] = field(default_factory=list)
+    """Their ids."""
+    texts: list[bytes] = field(default_factory=list)
+    """What they are rebuilt from."""
+    rows: array[int] = field(default_factory=lambda: array("q"))
+    """The numbers of their rows, counted from 1."""
+
+    def add(self, sample: Sample, row: int) -> None:
+        """One sample more.
+
+        Raises:
+            PydanticSerializationError: If a text in it is no Unicode: half of a surrogate pair.
+        """
+        self.texts.append(sample.model_dump_json().encode())
+        self.ids.append(sample.id)
+        self.rows.append(row)
+
+
 class Dataset(Sequence[Sample]):
     """A sequence of validated samples with their provenance and images.
 
@@ -68,14 +91,11 @@ class Dataset(Sequence[Sample]):
         samples: Samples with ids that differ.
         provenance: Where they come from.
         images: Where their images are; None if they have none or no image root was given.
+        parts: Of a mixture, the digest of each part's file and the numbers of its rows.
 
     Attributes:
-        name: As above.
-        provenance: As above.
-        images: As above.
         row_numbers: For each sample the number of its row, counted from 1; the rows that were
             skipped leave gaps.
-        parts: Of a mixture, the digest of each part's file and the numbers of its rows.
 
     Raises:
         DataError: If there are no samples or two have the same id.
@@ -84,20 +104,23 @@ class Dataset(Sequence[Sample]):
     def __init__(
         self,
         name: str,
-        samples: Iterable[Sample],
+        samples: Iterable[Sample] | Records,
         provenance: Provenance,
         images: ImageSource | None = None,
+        parts: Sequence[tuple[str, Sequence[int]]] = (),
     ) -> None:
+        if isinstance(samples, Records):
+            records = samples
+        else:
+            records = Records()
+            for row, sample in enumerate(samples, 1):
+                records.add(sample, row)
         self.name = name
         self.provenance = provenance
         self.images = images
-        self._ids: list[str] = []
-        self._records: list[bytes] = []
-        for sample in samples:
-            self._ids.append(sample.id)
-            self._records.append(sample.model_dump_json().encode())
-        self.row_numbers: Sequence[int] = range(1, len(self._ids) + 1)
-        self.parts: Sequence[tuple[str, Sequence[int]]] = ()
+        self.parts = parts
+        self.row_numbers: Sequence[int] = records.rows
+        self._ids, self._texts = records.ids, records.texts
         if not self._ids:
             raise DataError("expected samples, got none", path=provenance.path)
         self._index = {sample_id: index for index, sample_id in enumerate(self._ids)}
@@ -123,7 +146,7 @@ class Dataset(Sequence[Sample]):
         return len(self._ids)
 
     def __iter__(self) -> Iterator[Sample]:
-        return map(_rebuild, self._records)
+        return map(_rebuild, self._texts)
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...
@@ -136,7 +159,7 @@ class Dataset(Sequence[Sample]):
             chosen = range(len(self))[index]
             step = "" if chosen.step == 1 else f":{chosen.step}"
             return self.select(chosen, f"{chosen.start}:{chosen.stop}{step}")
-        return _rebuild(self._records[index])
+        return _rebuild(self._texts[index])
 
     def __contains__(self, item: object) -> bool:
         return isinstance(item, Sample) and item.id in self._index and self.by_id(item.id) == item
@@ -178,27 +201,25 @@ class Dataset(Sequence[Sample]):
             DataError: If no position or one twice is given.
             IndexError: If there is no such position.
         """
-        subset = Dataset.__new__(Dataset)
         chosen = list(indices)
         if not chosen or len(set(chosen)) < len(chosen):
             raise DataError(
                 f"expected positions that differ, got {len(chosen)} with {len(set(chosen))} values",
                 path=self.provenance.path,
             )
-        subset.name = self.name if label is None else f"{self.name}[{label}]"
-        subset.provenance = self.provenance
+        name, provenance = self.name, self.provenance
         if label is not None:
-            before = self.provenance.sampling
-            subset.provenance = replace(
-                self.provenance, sampling=label if before is None else f"{before}, {label}"
+            before = provenance.sampling
+            name = f"{name}[{label}]"
+            provenance = replace(
+                provenance, sampling=label if before is None else f"{before}, {label}"
             )
-        subset.images = self.images
-        subset._ids = [self._ids[i] for i in chosen]
-        subset._records = [self._records[i] for i in chosen]
-        subset.row_numbers = [self.row_numbers[i] for i in chosen]
-        subset.parts = self.parts
-        subset._index = {sample_id: index for index, sample_id in enumerate(subset._ids)}
-        return subset
+        records = Records(
+            [self._ids[i] for i in chosen],
+            [self._texts[i] for i in chosen],
+            array("q", (self.row_numbers[i] for i in chosen)),
+        )
+        return Dataset(name, records, provenance, self.images, self.parts)
 
     def open_image(self, sample: Sample) -> Image:
         """The image of a sample: RGB, EXIF orientation applied once.

@@ -40,18 +40,18 @@ class RowProblem:
     """Line of the file, counted from 1, where the format has one row per line."""
     kind: str = "bad_row"
     """`bad_row`, `bad_gold`, `missing_image`, `bad_image`, `suspicious` or `note`."""
+    fit: str = ""
+    """What would mend it, where something surely would, e.g. `--gold-frame norm1000`."""
 
     def __str__(self) -> str:
         where = f"row {self.row}" if self.line is None else f"line {self.line}"
-        return f"{where}: {self.message}"
+        return f"{where}: {self.message}" + (f": {self.fit}" if self.fit else "")
 
 
 class DataError(UserError, ValueError):
     """A data file, or an image that it names, cannot be used.
 
     Args:
-        message: What is wrong and what to do about it.
-        path: File that it is about.
         problems: The rows at fault; the first ten are added to the message, and the count.
     """
 

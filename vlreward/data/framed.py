@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from vlreward.frames import Frame
 from vlreward.geometry import Size
@@ -12,15 +12,30 @@ from vlreward.golds import Envelope, is_envelope, literal, unpack, untagged
 from vlreward.tasks import gold_class
 from vlreward.types import Gold
 
-__all__ = ["framed", "looked_at"]
+__all__ = ["FramedGold", "looked_at", "read_framed"]
+
+_TOLERANCE = 2.0
+"""Pixels by which a gold may leave its image; the published boxes do by up to about one."""
 
 
-def framed(
+class FramedGold(NamedTuple):
+    """A gold of a row."""
+
+    envelope: Envelope
+    """The gold, and what an envelope says beside it."""
+    corners: Any = None
+    """What the row has as gold, its boxes as corners; None for an envelope, and where golds do not
+    lie in the image."""
+    declared: bool = True
+    """Whether something says how the corners are meant, if there are any."""
+
+
+def read_framed(
     value: Any,
     task: str,
     declared: GoldFrame | None,
     suspect: Callable[[str, str], object],
-) -> tuple[Envelope, Any]:
+) -> FramedGold:
     """Read a gold; what stands beside its boxes wins over what is declared elsewhere.
 
     Args:
@@ -29,60 +44,52 @@ def framed(
         declared: What a column or an option declares of its coordinates, if anything.
         suspect: Told what looks wrong and which option would fit, where the gold cannot be read.
 
-    Returns:
-        The gold, and its value with boxes as corners; None for an envelope, and where golds do
-        not lie in the image.
-
     Raises:
         ValueError: If it is no gold of the task, or names no frame.
     """
     if not gold_class(task).located or is_envelope(value):
-        return unpack(value, task), None
+        return FramedGold(unpack(value, task))
     value = literal(untagged(value))
     said = beside(value)
     frame = said or declared
     layout = frame or GoldFrame(Frame.ORIGINAL_PX)
     corners = as_corners(value, layout, nearest=said is not None)
-    try:
+    try:  # the gold's own class reads what stands beside its boxes
         envelope = unpack(corners if said is None else value, task)
     except ValueError as error:
-        found = suspicion(corners, frame.frame if frame else Frame.ORIGINAL_PX, None, 0)
+        found = suspicion(corners, layout.frame, None, 0)
         if found is None:
             raise
         suspect(*found)
         raise ValueError(f"{error}; {found[0]}: {found[1]}") from None
     gold = envelope.gold
     if said is None and frame is not None and "frame" in type(gold).model_fields:
-        framed_gold = gold.model_copy(update={"frame": frame.frame})
-        envelope = envelope.model_copy(update={"gold": framed_gold})
-    return envelope, corners
+        gold = gold.model_copy(update={"frame": frame.frame})
+        envelope = envelope.model_copy(update={"gold": gold})
+    return FramedGold(envelope, corners, frame is not None)
 
 
 def looked_at(
     gold: Gold,
-    value: Any,
+    corners: Any,
     size: Size | None,
-    tolerance: float,
     suspect: Callable[[str, str], object],
 ) -> str | None:
     """What is remarkable about a gold in its image, and is not suspicious.
 
     Args:
-        gold: The gold.
-        value: As `framed` gives it.
+        corners: As `FramedGold` has them.
         size: (width, height) of its image in pixels, if known.
-        tolerance: Pixels by which it may leave the image.
-        suspect: Told what looks wrong and which option would fit.
 
     Raises:
         ValueError: If it cannot lie in this image; names the option that would fit.
     """
     frame = getattr(gold, "frame", Frame.ORIGINAL_PX)
-    found = None if value is None else suspicion(value, frame, size, tolerance)
+    found = None if corners is None else suspicion(corners, frame, size, _TOLERANCE)
     if found is not None:
         suspect(*found)
     try:
-        remark = None if size is None else gold.remark(size, tolerance)
+        remark = None if size is None else gold.remark(size, _TOLERANCE)
     except ValueError as error:
         raise ValueError(f"{error}{'' if found is None else f'; {found[1]}'}") from None
     return None if found is not None else remark

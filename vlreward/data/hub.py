@@ -14,7 +14,7 @@ from vlreward.data.embedded import EmbeddedRows, cells_of, image_columns
 from vlreward.data.errors import DataError
 from vlreward.data.parquet import ParquetRows
 
-__all__ = ["HubRows", "open_hub"]
+__all__ = ["HubRows", "needed", "open_hub"]
 
 _BATCH = 1000
 
@@ -40,9 +40,9 @@ def open_hub(
                 f"expected a data set with splits for --split {split}, got a single file",
                 path=path,
             )
-        _needed("pyarrow", path)
+        needed("pyarrow", path)
         return ParquetRows(path, [path])
-    datasets = _needed("datasets", path)
+    datasets = needed("datasets", path)
     try:
         if isinstance(path, str):
             found = datasets.load_dataset(path.removeprefix("hf:"), config)
@@ -84,12 +84,17 @@ def _split_of(found: Mapping[Any, Any], split: str | None, path: str | Path) -> 
     return found[names[name]]
 
 
-def _needed(name: str, path: str | Path) -> Any:
+def needed(name: str, path: str | Path) -> Any:
+    """A module of a library that a file needs.
+
+    Raises:
+        ImportError: If it is not installed; names the extra.
+    """
     try:
         return import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"reading {str(path)!r} needs the library {name!r}, which is not installed: "
+            f"{str(path)!r} needs the library {name.partition('.')[0]!r}, which is not installed: "
             "pip install 'vlreward[data]'"
         ) from error
 

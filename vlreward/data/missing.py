@@ -11,7 +11,6 @@ from vlreward.data.errors import DataError, FetchError, MissingImagesError, RowP
 from vlreward.data.image_values import RowImages
 from vlreward.data.images import MAX_PIXELS, ImageFolder, ImageSource, image_size
 from vlreward.resizing import MAX_RATIO
-from vlreward.types import Sample
 
 __all__ = ["check_images", "without"]
 
@@ -43,14 +42,14 @@ def check_images(
     if source is None:
         raise DataError("no image root: give --image-root", path=dataset.provenance.path)
     if (prefetch := getattr(source, "prefetch", None)) is not None:
-        prefetch(name for sample in dataset for name in _names(sample))
+        prefetch(name for sample in dataset for name in sample.every_image)
     seen: dict[str, RowProblem | None] = {}
     outside: list[RowProblem] = []
     missing: list[str] = []
     dropped: dict[int, RowProblem] = {}
     for index, sample in enumerate(dataset):
         row = dataset.row_numbers[index]
-        for name in _names(sample):
+        for name in sample.every_image:
             if name not in seen:
                 try:
                     seen[name] = _looked_at(source, name, row, on_bad_image == "skip")
@@ -91,10 +90,6 @@ def without(dataset: Dataset, kept: list[int], problems: list[RowProblem]) -> Da
     rest = dataset.select(kept, None)
     rest.provenance = replace(rest.provenance, skipped=(*dataset.provenance.skipped, *problems))
     return rest
-
-
-def _names(sample: Sample) -> tuple[str, ...]:
-    return sample.images or (() if sample.image is None else (sample.image,))
 
 
 def _looked_at(source: ImageSource, name: str, row: int, headers: bool) -> RowProblem | None:

@@ -117,6 +117,5 @@ def joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
         remarks=tuple(remark for origin in origins for remark in origin.remarks),
         parts=origins,
     )
-    dataset = Dataset(name, samples(), provenance, images)
-    dataset.parts = [(part.provenance.sha256, part.row_numbers) for part in parts]
-    return dataset
+    rows = [(part.provenance.sha256, part.row_numbers) for part in parts]
+    return Dataset(name, samples(), provenance, images, rows)

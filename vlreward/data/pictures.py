@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
 from vlreward._text import short
 from vlreward.data.errors import BadRow, DataError
+from vlreward.data.framed import FramedGold
 from vlreward.data.image_values import RowImages, image_names, is_address, is_kept
 from vlreward.data.images import ImageSource, image_size
 from vlreward.data.rows import RawRow
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.gold_frames import image_index
-from vlreward.golds import Envelope
 from vlreward.schema import Fields
 from vlreward.types import Gold
 
@@ -42,25 +41,24 @@ class Pictures:
         return self.images if self._kinds else None
 
     def named(
-        self, raw: RawRow, fields: Fields, value: Any, envelope: Envelope
+        self, raw: RawRow, fields: Fields, gold: FramedGold
     ) -> tuple[tuple[str, ...], str | None]:
         """The names of the row's images, and of the one that the gold lies in.
 
         Args:
             raw: The row.
             fields: What was read of it.
-            value: The gold as the row writes it; None in an envelope.
-            envelope: The gold; an envelope that was packed knows the image of its gold.
+            gold: Its gold; one that was packed knows its image, and a box may say it.
 
         Raises:
             BadRow: If there is no image where one is named, or nothing says which one is meant.
         """
         try:
             names = tuple(image_names(fields.image, raw.number))
-            index = fields.image_index
-            index = index if envelope.image_index is None else envelope.image_index
-            if index is None and value is not None:
-                index = image_index(value)
+            index = gold.envelope.image_index
+            index = fields.image_index if index is None else index
+            if index is None and gold.corners is not None:
+                index = image_index(gold.corners)
         except ValueError as error:
             raise BadRow(str(error)) from None
         for name in names:
@@ -77,7 +75,7 @@ class Pictures:
         if not names:
             return (), None
         if index is None:
-            if len(names) > 1 and envelope.gold.located:
+            if len(names) > 1 and gold.envelope.gold.located:
                 raise BadRow(
                     f"expected 'image_index', which of the {len(names)} images the gold lies in, "
                     "from 0: beside the box, as a column, or --columns image_index=COLUMN"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vlreward.data.coco import coco_rows, is_coco
-from vlreward.data.errors import DataError
+from vlreward.data.errors import DataError, RowProblem
 
 __all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile", "RowSource", "read_json"]
 
@@ -71,6 +71,10 @@ class RawRow:
     """What JSON gave; an object in a good file."""
     line: int | None = None
     """Line, counted from 1; None if rows are not lines."""
+
+    def problem(self, message: str, kind: str = "bad_row", fit: str = "") -> RowProblem:
+        """Something about this row; see `RowProblem`."""
+        return RowProblem(self.number, message, self.line, kind, fit)
 
 
 class RowSource(Protocol):

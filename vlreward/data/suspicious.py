@@ -14,24 +14,19 @@ _MOST = 0.01
 _SHOWN = 3
 
 
-def fits(found: Sequence[RowProblem]) -> list[str]:
+def fits(found: Sequence[RowProblem]) -> str:
     """The options that would fit most of the suspicious rows, the most frequent first."""
-    counted = Counter(problem.message.rpartition(": ")[2] for problem in found)
-    return [fit for fit, _ in counted.most_common(3)]
+    counted = Counter(problem.fit for problem in found)
+    return "; ".join(fit for fit, _ in counted.most_common(3))
 
 
 def suspicious_text(origin: Provenance) -> str | None:
     """How many rows look suspicious, the first of them, and the options that would fit; None if
     no row does."""
-    found = origin.suspicious
-    if not found:
+    if not origin.suspicious:
         return None
-    options = "; ".join(fits(found))
-    shown = "; ".join(map(str, found[:_SHOWN]))
-    return (
-        f"{len(found)} of {origin.rows - origin.filtered} rows have golds that look wrong. What "
-        f"would fit: {options}. The first: {shown}"
-    )
+    shown = "; ".join(map(str, origin.suspicious[:_SHOWN]))
+    return f"{_counted(origin)}. The first: {shown}"
 
 
 def refuse_suspicious(origin: Provenance) -> None:
@@ -40,12 +35,16 @@ def refuse_suspicious(origin: Provenance) -> None:
     Raises:
         DataError: If they do; says which rows, and the options.
     """
-    read = max(1, origin.rows - origin.filtered)
-    if len(origin.suspicious) > _MOST * read:
-        options = "; ".join(fits(origin.suspicious))
+    if len(origin.suspicious) > _MOST * max(1, origin.rows - origin.filtered):
         raise DataError(
-            f"{len(origin.suspicious)} of {read} rows have golds that look wrong. What would fit: "
-            f"{options}. --on-suspicious keep reads them as they are",
+            f"{_counted(origin)}. --on-suspicious keep reads them as they are",
             path=origin.path,
             problems=origin.suspicious,
         )
+
+
+def _counted(origin: Provenance) -> str:
+    return (
+        f"{len(origin.suspicious)} of {origin.rows - origin.filtered} rows have golds that look "
+        f"wrong. What would fit: {fits(origin.suspicious)}"
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
 
-from vlreward.doctor.frames import FrameFit, frame_fits, is_outside
-from vlreward.doctor.golds import gold_problem, gold_remedy
+from vlreward.doctor.boxes import FrameFit, frame_fits, gold_problem, gold_remedy, is_outside
 from vlreward.doctor.observations import Observation
+from vlreward.types import UNSETTLED
 
 __all__ = ["CHECKS", "Finding", "diagnose"]
 
@@ -19,7 +19,6 @@ _EQUAL = 1e-9
 _HIGH, _LOW = 0.99, 0.01
 _FITS, _FILLS = 0.95, 0.05
 _MULTIPLE = ("multiple_answers", "multiple_boxes")
-_UNSETTLED = ("timeout", "worker_died")
 _FAILED = "(no usable answer)"
 _FAR = 0.1
 
@@ -65,6 +64,19 @@ def diagnose(observations: Sequence[Observation]) -> list[Finding]:
     return [check(observations) for check in CHECKS.values()]
 
 
+def _share(
+    name: str,
+    about: str,
+    cases: Sequence[tuple[str, Observation]],
+    of: int,
+    details: Mapping[str, Any],
+    note: str = "",
+) -> Finding:
+    """A finding whose number is a share; each case comes with the reason why it is one."""
+    examples = tuple(cases[:_EXAMPLES])
+    return Finding(name, about, len(cases) / of, len(cases), of, dict(details), examples, note)
+
+
 def _zero_std(observations: Sequence[Observation]) -> Finding:
     about = "groups whose completions all earn the same, which teach nothing"
     groups: dict[tuple[Any, ...], list[Observation]] = defaultdict(list)
@@ -83,16 +95,9 @@ def _zero_std(observations: Sequence[Observation]) -> Finding:
         for g in flat
     )  # fmt: skip
     truncated = sum(all(o.truncated or _unfinished(o) for o in g) for g in flat)
-    examples = tuple((f"{len(g)} completions, all {g[0].value:g}", g[0]) for g in flat)
-    return Finding(
-        "zero_std",
-        about,
-        len(flat) / len(sized),
-        len(flat),
-        len(sized),
-        {**dict(kinds.most_common()), "truncated throughout": truncated},
-        examples[:_EXAMPLES],
-    )
+    cases = [(f"{len(g)} completions, all {g[0].value:g}", g[0]) for g in flat]
+    details = {**dict(kinds.most_common()), "truncated throughout": truncated}
+    return _share("zero_std", about, cases, len(sized), details)
 
 
 def _failures(observations: Sequence[Observation]) -> Finding:
@@ -119,16 +124,14 @@ def _outside(observations: Sequence[Observation]) -> Finding:
         return Finding("outside", about, None, note="there are no boxes here")
     if not any(o.frame for o in boxes):
         return Finding("outside", about, None, note="no frame is declared; name it with --frame")
-    outside = [o for o in boxes if is_outside(o)]
+    outside = [(o.detail or "outside", o) for o in boxes if is_outside(o)]
     fits = frame_fits(boxes)
     declared = sorted({o.frame.value for o in boxes if o.frame})
     details: dict[str, Any] = {"declared": ", ".join(declared)}
     for fit in fits:
         details[fit.frame.value] = f"{fit.inside:.0%} inside, boxes reach {fit.fill:.0%} of it"
     note = _frame_note(declared, fits)
-    examples = tuple((o.detail or "outside", o) for o in outside[:_EXAMPLES])
-    share = len(outside) / len(boxes)
-    return Finding("outside", about, share, len(outside), len(boxes), details, examples, note)
+    return _share("outside", about, outside, len(boxes), details, note)
 
 
 def _frame_note(declared: Sequence[str], fits: Sequence[FrameFit]) -> str:
@@ -154,12 +157,8 @@ def _golds(observations: Sequence[Observation]) -> Finding:
         return Finding("golds", about, None, note="no gold boxes are known here")
     bad = [(problem, o) for o in known if (problem := gold_problem(o)) is not None]
     counts = Counter(problem for problem, _ in bad)
-    examples = tuple((f"gold {o.gold}: {problem}", o) for problem, o in bad[:_EXAMPLES])
-    share = len(bad) / len(known)
-    remedy = gold_remedy(bad)
-    return Finding(
-        "golds", about, share, len(bad), len(known), dict(counts.items()), examples, remedy
-    )
+    cases = [(f"gold {o.gold}: {problem}", o) for problem, o in bad]
+    return _share("golds", about, cases, len(known), counts, gold_remedy(bad))
 
 
 def _multiple(observations: Sequence[Observation]) -> Finding:
@@ -171,15 +170,8 @@ def _multiple(observations: Sequence[Observation]) -> Finding:
         if kind:
             kinds[kind] += 1
             found.append((kind, o))
-    return Finding(
-        "multiple",
-        "completions with several answers or boxes",
-        len(found) / len(observations),
-        len(found),
-        len(observations),
-        dict(kinds.most_common()),
-        tuple(found[:_EXAMPLES]),
-    )
+    about = "completions with several answers or boxes"
+    return _share("multiple", about, found, len(observations), dict(kinds.most_common()))
 
 
 def _unfinished(observation: Observation) -> bool:
@@ -190,14 +182,12 @@ def _unfinished(observation: Observation) -> bool:
 def _truncated(observations: Sequence[Observation]) -> Finding:
     known = any(o.truncated is not None for o in observations)
     cut = [o for o in observations if o.truncated or (o.truncated is None and _unfinished(o))]
-    return Finding(
+    return _share(
         "truncated",
         "completions cut off at the token limit" if known else "completions that end inside a tag",
-        len(cut) / len(observations),
-        len(cut),
+        [(f"length {o.length}", o) for o in cut],
         len(observations),
         {"longest": max(o.length for o in observations)},
-        tuple((f"length {o.length}", o) for o in cut[:_EXAMPLES]),
         "" if known else "the file does not say which were cut off; unclosed tags are counted",
     )
 
@@ -240,16 +230,10 @@ def _ranks(values: Any) -> Any:
 
 
 def _timeouts(observations: Sequence[Observation]) -> Finding:
-    late = [o for o in observations if o.failure in _UNSETTLED]
-    return Finding(
-        "timeouts",
-        "completions whose verification did not finish",
-        len(late) / len(observations),
-        len(late),
-        len(observations),
-        dict(Counter(str(o.failure) for o in late)),
-        tuple((o.detail or str(o.failure), o) for o in late[:_EXAMPLES]),
-    )
+    late = [(o.detail or str(o.failure), o) for o in observations if o.failure in UNSETTLED]
+    about = "completions whose verification did not finish"
+    details = Counter(str(o.failure) for _, o in late)
+    return _share("timeouts", about, late, len(observations), details)
 
 
 def _disagreement(observations: Sequence[Observation]) -> Finding:
@@ -275,10 +259,7 @@ usable answer, or the answer is right and the format is not"
     if not judged:
         return Finding("disagreement", about, None, note="there is no term 'format' beside another")
     details = {name: f"{count} ({count / judged:.1%})" for name, count in pairs.most_common(8)}
-    share = len(found) / judged
-    return Finding(
-        "disagreement", about, share, len(found), judged, details, tuple(found[:_EXAMPLES])
-    )
+    return _share("disagreement", about, found, judged, details)
 
 
 def _sampler(observations: Sequence[Observation]) -> Finding:

@@ -11,11 +11,13 @@ from typing import Any
 from vlreward._text import short
 from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.frames import Frame, ModelFamily
-from vlreward.geometry import Size
-from vlreward.types import Score
+from vlreward.frames import Frame, ModelFamily, x_first
+from vlreward.geometry import Box, Size
 
-__all__ = ["Observation", "read_observations"]
+__all__ = ["Corners", "Observation", "read_observations"]
+
+Corners = tuple[float, float, float, float]
+"""x1, y1, x2, y2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,15 @@ class Observation:
     """Why there is no usable answer; None if there is one."""
     detail: str = ""
     """More about the failure."""
-    box: tuple[float, float, float, float] | None = None
-    """The box as the model wrote it, if it wrote one."""
+    box: Corners | None = None
+    """The box in the frame in which the model wrote it, x first, if it wrote one."""
     frame: Frame | None = None
     """Declared frame of the box."""
     image_size: Size | None = None
     """(width, height) in pixels of the original image."""
     input_size: Size | None = None
     """(width, height) in pixels of the image that the model saw."""
-    gold: tuple[float, float, float, float] | None = None
+    gold: Corners | None = None
     """The gold's box in original pixels, if it is one and the file has it."""
     logp_difference: float | None = None
     """How far the sampler's log-probabilities are from the model's, in nats a token, if known."""
@@ -170,7 +172,7 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         truncated=None if truncated is None else bool(truncated),
         failure=None if failure is None else str(failure),
         detail=str(detail),
-        box=_box(row.get("raw_answer", row.get("answer"))),
+        box=_box(row.get("raw_answer", row.get("answer")), row.get("axis_order")),
         frame=Frame(name) if name else declared,
         image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
@@ -200,21 +202,25 @@ def _size(value: Any) -> Size | None:
         return None
 
 
-def _gold_box(gold: Any) -> tuple[float, float, float, float] | None:
+def _gold_box(gold: Any) -> Corners | None:
     """The box of a gold that is measured in original pixels."""
     if not isinstance(gold, dict) or gold.get("frame", Frame.ORIGINAL_PX) != Frame.ORIGINAL_PX:
         return None
     return _box(gold.get("box"))
 
 
-def _box(value: Any) -> tuple[float, float, float, float] | None:
+def _box(value: Any, order: Any = None) -> Corners | None:
+    if isinstance(value, Box):  # whose text may say more of the order
+        return x_first(value, order)
     if not isinstance(value, (list, tuple)) or len(value) != 4:
         return None
     try:
         x1, y1, x2, y2 = (float(number) for number in value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return (x1, y1, x2, y2) if all(map(math.isfinite, (x1, y1, x2, y2))) else None
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        return None
+    return (y1, x1, y2, x2) if order == "yx" else (x1, y1, x2, y2)
 
 
 def _recorded(
@@ -234,7 +240,7 @@ def _recorded(
             "recorded completions must be scored: name their task with --task", path=file
         )
     recorded = read_recorded(file, task, frame=frame, family=family).rows
-    how: Any = method or ("r1" if protocol == "strict" else "train")
+    how: Any = method
     spec = get_task(task, protocol=protocol, method=how)
     samples = [row.sample for row in recorded]
     completions = [row.completion for row in recorded]
@@ -254,7 +260,7 @@ def _recorded(
                 truncated=completion.truncated or None,
                 failure=None if failure is None else failure.code.value,
                 detail="" if failure is None else failure.detail,
-                box=_answer_box(score),
+                box=_box(score.answer, sample.axis_order),
                 frame=sample.frame,
                 image_size=sample.image_size,
                 input_size=sample.input_size,
@@ -262,7 +268,3 @@ def _recorded(
             )
         )
     return observations
-
-
-def _answer_box(score: Score) -> tuple[float, float, float, float] | None:
-    return _box(score.answer)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,11 +13,12 @@ from vlreward.integrations.settings import Settings
 from vlreward.parsers.tags import think_answer_structure
 from vlreward.registry import UnknownNameError, unknown_name
 from vlreward.rewards import TaskReward
+from vlreward.rewards.inputs import ROW_COLUMNS
 from vlreward.scoring import score as score_one
 from vlreward.scoring import score_batch, score_quickly
-from vlreward.task import AnswerTerm, TaskSpec
+from vlreward.task import AnswerTerm, TaskSpec, TextTerm
 from vlreward.tasks import TASKS, get_task, gold_class
-from vlreward.types import Completion, FailureCode, Row, Score
+from vlreward.types import Completion, Row, Score
 
 __all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer"]
 
@@ -28,7 +28,6 @@ NUMBERS = ("score", "acc", "answer", "format", "parsed", "timeout")
 COLUMNS = ("image_size", "input_size", "frame", "axis_order", "metadata", "truncated")
 """What a trainer may say of a row beside its gold; each outweighs what the gold's envelope says."""
 
-_OF_ROWS = {*COLUMNS, "image", "images"} - {"truncated"}
 _UNNAMED = "a bare gold"
 
 
@@ -97,8 +96,8 @@ class Scorer:
         if not specs:
             raise ValueError(f"no task has the protocol {self.settings.protocol!r}: {problem}")
         known = [
-            *(f"{task}.{t.name}" for task, s in specs.items() for t in (*s.terms, *s.extra_terms)),
-            *(t.name for s in specs.values() for t in (*s.terms, *s.extra_terms)),
+            *(f"{task}.{term.name}" for task, spec in specs.items() for term in _terms(spec)),
+            *(term.name for spec in specs.values() for term in _terms(spec)),
         ]
         for name in self.settings.weights:
             if name not in known:
@@ -120,27 +119,26 @@ class Scorer:
         except UnknownNameError as error:
             raise ValueError(str(error)) from None
         settings = self.settings
-        terms = []
-        for term in (*spec.terms, *spec.extra_terms):
-            weight = settings.weights.get(f"{task}.{term.name}", settings.weights.get(term.name))
-            if weight is not None:
-                terms.append(replace(term, weight=weight))
-            elif term in spec.terms:
-                terms.append(term)
-        spec = spec.configured(clip=settings.clip and spec.clips, deadline=settings.deadline)
-        spec = spec.model_copy(update={"terms": tuple(terms), "metrics": spec.metrics[:1]})
+        own = {t.name: settings.weights.get(f"{task}.{t.name}") for t in _terms(spec)}
+        given = {name: settings.weights.get(name) if w is None else w for name, w in own.items()}
+        weights = {name: weight for name, weight in given.items() if weight is not None}
+        reward = TaskReward(
+            spec.configured(deadline=settings.deadline),
+            terms=[t.name for t in _terms(spec) if t.name in weights or t in spec.terms],
+            weights=weights,
+            frame=settings.frame,
+            family=settings.family,
+            min_pixels=settings.min_pixels,
+            max_pixels=settings.max_pixels,
+            axis_order=settings.axis_order,
+            clip=settings.clip and spec.clips,
+        )
+        spec = reward.spec.model_copy(update={"metrics": spec.metrics[:1]})
         rules = _Rules(
             spec,
-            TaskReward(
-                spec,
-                frame=settings.frame,
-                family=settings.family,
-                min_pixels=settings.min_pixels,
-                max_pixels=settings.max_pixels,
-                axis_order=settings.axis_order,
-            ),
+            reward,
             spec.metrics[0].name if spec.metrics else None,
-            next((term.name for term in terms if isinstance(term, AnswerTerm)), None),
+            next((term.name for term in spec.terms if isinstance(term, AnswerTerm)), None),
         )
         return self._rules.setdefault(task, rules)
 
@@ -216,7 +214,7 @@ class Scorer:
 
     def _row(self, gold: Any, task: str | None, given: dict[str, Any]) -> tuple[_Rules, Row]:
         """What a gold and what is given beside it say, and how its task is scored."""
-        said = given and {n: v for n, v in given.items() if v is not None and n in _OF_ROWS}
+        said = given and {n: v for n, v in given.items() if v is not None and n in ROW_COLUMNS}
         if said or not isinstance(gold, str):
             return self._read_row(gold, task, **said)
         return self._row_of_text(gold, task)  # the completions of a group share it
@@ -241,10 +239,12 @@ class Scorer:
         return rules, row
 
 
+def _terms(spec: TaskSpec) -> tuple[AnswerTerm | TextTerm, ...]:
+    return (*spec.terms, *spec.extra_terms)
+
+
 def _scored(rules: _Rules, score: Score, text: str) -> Scored:
-    terms, failure = score.terms, score.failure
-    if failure is not None and failure.code is FailureCode.UNPARSABLE_GOLD:
-        _say_once(rules.spec.name, failure.detail)
+    terms = score.terms
     answer = terms.get(rules.answer, 0.0) if rules.answer is not None else 0.0
     shape = terms.get("format")
     numbers = {
@@ -252,18 +252,7 @@ def _scored(rules: _Rules, score: Score, text: str) -> Scored:
         "acc": answer if rules.acc is None else score.metrics.get(rules.acc, 0.0),
         "answer": answer,
         "format": float(think_answer_structure(text)) if shape is None else shape,
-        "parsed": 1.0 if failure is None else 0.0,
+        "parsed": 1.0 if score.failure is None else 0.0,
         "timeout": 1.0 if score.unsettled else 0.0,
     }
     return Scored(rules.spec.name, score, numbers)
-
-
-@lru_cache
-def _say_once(task: str, detail: str) -> None:
-    """A run of days does not end by one row; that the row earns nothing must be known."""
-    logging.getLogger(__name__).warning(
-        "a gold of task %s cannot be read, its answers earn 0: %s; check golds before training, "
-        "e.g. with `vlreward pack`",
-        task,
-        detail,
-    )

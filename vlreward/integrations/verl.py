@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vlreward.golds import is_envelope
 from vlreward.integrations.scorer import COLUMNS
 from vlreward.integrations.settings import Settings
 from vlreward.integrations.shared import scorer_for
@@ -57,11 +58,7 @@ def compute_score(
     scorer = scorer_for(_DEFAULTS, options)
     extra = extra_info if isinstance(extra_info, dict) else {}
     task = extra.get("task")
-    if task is None and scorer.settings.task is None and not _is_envelope(ground_truth):
+    if task is None and scorer.settings.task is None and not is_envelope(ground_truth):
         task = data_source if data_source in TASKS else None
     columns = {name: extra.get(name) for name in COLUMNS}
     return scorer.score(strip_end(solution_str), ground_truth, task=task, **columns).numbers
-
-
-def _is_envelope(gold: Any) -> bool:
-    return "vlreward" in gold if isinstance(gold, (str, dict)) else False

@@ -18,10 +18,10 @@ from vlreward.files import replacing
 
 if TYPE_CHECKING:
     from vlreward.data.images import ImageSource
-    from vlreward.report.curves import TrainingCurves
     from vlreward.report.images import Found, Shown
     from vlreward.report.load import Run
     from vlreward.report.svg import Figure
+    from vlreward.report.training import TrainingCurves
 
 __all__ = ["Report", "build_report", "write_report"]
 
@@ -121,13 +121,6 @@ def build_report(
     """The page as text, with its notes; arguments and errors as in `write_report`, and:
 
     Args:
-        run_dirs: See `write_report`.
-        out: See `write_report`.
-        image_root: See `write_report`.
-        images: See `write_report`.
-        absolute_images: See `write_report`.
-        max_embed_mb: See `write_report`.
-        title: See `write_report`.
         live: What tells this page from later ones, for a page that is served and asks for it.
         show: How each image that is there is shown, in place of embedding it.
     """
@@ -171,7 +164,7 @@ def _training(
     paths: Sequence[Path], trained: Mapping[Path, TrainingCurves], runs: Sequence[Run]
 ) -> list[tuple[str, TrainingCurves, list[Figure], list[Figure]]]:
     """Name, curves, the first figures and the rest, of each directory that has some."""
-    from vlreward.report.curves import curve_figures, load_curves
+    from vlreward.report.training import curve_figures, load_curves
 
     names = {run.path: run.name for run in runs}
     found = []
@@ -221,8 +214,8 @@ def _hash(text: str) -> str:
 def _render(**context: Any) -> str:
     import jinja2
 
-    from vlreward.report.plots import figures
-    from vlreward.report.summary import overview, plots, provenance, scale
+    from vlreward.bench.attempts import grouped
+    from vlreward.report.summary import plots, scale, summary
     from vlreward.report.text import percent, plain, points, visible
 
     environment = jinja2.Environment(
@@ -239,15 +232,16 @@ def _render(**context: Any) -> str:
         f"{'connect-src ' + chr(39) + 'self' + chr(39) + '; ' if context['live'] else ''}"
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types"
     )
-    runs = context["runs"]
+    lines = summary(context["runs"])
+    overview = grouped(lines, lambda line: line.suite.name)
     return environment.from_string(_asset("report.html.j2")).render(
         **context,
         script=Markup(script),
         style=Markup(style),
         policy=policy,
-        overview=overview(runs),
-        provenance=provenance(runs),
-        plots=plots(runs, figures),
+        every_line=lines,
+        overview=overview,
+        plots=plots(overview),
         scale=scale,
-        run_numbers={run.name: number for number, run in enumerate(runs)},
+        run_numbers={line.run.name: line.run_number for line in lines},
     )

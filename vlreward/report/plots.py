@@ -30,7 +30,6 @@ def figures(suite: Suite, peers: Sequence[Suite] = ()) -> list[Figure]:
     Which figures a task has, it declares itself (`TaskSpec.figures`).
 
     Args:
-        suite: What to draw.
         peers: The same suite of all runs, for axes that are alike.
     """
     if not suite.samples:

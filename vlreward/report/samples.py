@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlreward.bench.attempts import RIGHT, attempts_at, vote
+from vlreward.bench.attempts import RIGHT, attempts_at, grouped, vote
 from vlreward.bench.run_files import SampleRow
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder, ImageSource
@@ -90,8 +90,9 @@ def page_data(
     `im` image, `ims` all images where there are several, `sz` original size, `g` gold and `gs`
     its shapes, `a` answer and `as` its shapes, `w` the answer as written, `c` completion, `sp`
     span, `f` failure, `v` reward, `t` terms, `m` metrics, `k` categories, `tr` truncated, `tk`
-    tokens; where questions have several answers `of` the question and `pk` what its answers
-    come to. A shape is [kind, numbers in original pixels, label].
+    tokens, `fr` frame of the answer, `isz` size that the model saw if another one; where questions
+    have several answers `of` the question and `pk` what its answers come to. A shape is
+    [kind, numbers in original pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
     images: list[dict[str, Any]] = []
@@ -160,9 +161,7 @@ def _questions(suite: Suite) -> dict[str, dict[str, Any]]:
     """What the answers to each question come to, by its id; empty where each has one."""
     if not any(row.attempt is not None for row in suite.samples or ()):
         return {}
-    answers: dict[str, list[SampleRow]] = {}
-    for row in suite.samples or ():
-        answers.setdefault(row.id, []).append(row)
+    answers = grouped(suite.samples or (), lambda row: row.id)
     return {key: {"of": key, "pk": _several(suite, rows)} for key, rows in answers.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import http.server
 import json
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from vlreward.bench.run_files import RESULTS_FILE
 from vlreward.data.errors import DataError
 from vlreward.data.images import image_size, opened_image
 from vlreward.errors import OptionError
@@ -25,7 +27,7 @@ __all__ = ["LiveReport", "make_server"]
 _HOST = "127.0.0.1"
 _LEAST_SECONDS = 1.0
 _SHARE = 4  # of the time that building the page takes, until it is built again
-_WATCHED = ("results.json", "training.json", "samples_*.jsonl", "unfinished_*.json*")
+_WATCHED = (RESULTS_FILE, "training.json", "samples_*.jsonl", "unfinished_*.json*")
 
 
 class LiveReport:
@@ -83,7 +85,7 @@ class LiveReport:
         except DataError as error:  # nothing is there yet, or a file is being written
             begun = any(is_run(run) for run in self._run_dirs)
             why = "No answer is scored yet." if begun else f"Nothing to show yet: {error}"
-            self._page = _WAITING.format(_escaped(why)).encode("utf-8", "replace")
+            self._page = _WAITING.format(html.escape(why)).encode("utf-8", "replace")
         self._built_from = self._token = state
         self._built = time.monotonic()
         self._took = self._built - start
@@ -111,15 +113,10 @@ _WAITING = """<!doctype html><html lang="en" data-ready="true"><meta charset="ut
 """
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def make_server(report: LiveReport, port: int) -> http.server.ThreadingHTTPServer:
     """A server on 127.0.0.1 that answers GET and HEAD alone; `serve_forever` runs it.
 
     Args:
-        report: What it shows.
         port: Port; 0 for any that is free.
 
     Raises:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from vlreward.report.load import Run, Suite
+from vlreward.report.plots import figures
 from vlreward.report.svg import Figure
 from vlreward.report.text import percent, shown
 from vlreward.suite import Reference
 
-__all__ = ["Line", "Source", "overview", "plots", "provenance", "scale"]
+__all__ = ["Line", "plots", "scale", "summary"]
 
 _WARNING = "WARNING: "
 _HOW = (
@@ -78,65 +79,44 @@ class Line:
         """The other notes of the run."""
         return [note for note in self.suite.result.notes if not note.startswith(_WARNING)]
 
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """How the number was made, as far as `results.json` says: name and value of each fact."""
+        data: dict[str, Any] = self.suite.result.model_dump()
+        data["task"] = ", ".join(data["by_task"] or [data["task"]])
+        facts = [(name, _stated(data.get(name))) for name in _HOW]
+        rest = sorted(data.keys() - set(_HOW) - _ELSEWHERE)
+        facts += [(k, shown(data[k])) for k in rest if data[k] or type(data[k]) is int]
+        versions = ", ".join(f"{name} {version}" for name, version in self.run.versions.items())
+        return [
+            *facts,
+            ("interval", _stated(self.suite.result.acc_ci_method)),
+            ("written", _stated(self.run.created)),
+            ("versions", versions or "not stated"),
+        ]
+
 
 def _between(ends: tuple[float, float] | None) -> str:
     return "" if ends is None else f" ({percent(ends[0])} – {percent(ends[1])})"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """How one number was made."""
-
-    run: Run
-    """The run."""
-    suite: Suite
-    """The suite."""
-    facts: list[tuple[str, str]]
-    """Name and value of each fact; a fact that the file does not state is `not stated`."""
-
-
-def overview(runs: Sequence[Run]) -> dict[str, list[Line]]:
-    """The lines of the summary by suite, suites and runs in the order given."""
-    lines: dict[str, list[Line]] = {}
-    for number, run in enumerate(runs):
-        for name, suite in run.suites.items():
-            lines.setdefault(name, []).append(Line(run, number, suite))
-    return lines
-
-
-def provenance(runs: Sequence[Run]) -> list[Source]:
-    """How each number was made, as far as `results.json` says."""
-    return [Source(run, suite, _facts(run, suite)) for run in runs for suite in run.suites.values()]
-
-
-def _facts(run: Run, suite: Suite) -> list[tuple[str, str]]:
-    data: dict[str, Any] = suite.result.model_dump()
-    data["task"] = ", ".join(data["by_task"] or [data["task"]])
-    facts = [(name, _stated(data.get(name))) for name in _HOW]
-    rest = sorted(data.keys() - set(_HOW) - _ELSEWHERE)
-    facts += [(k, shown(data[k])) for k in rest if data[k] or type(data[k]) is int]
-    facts.append(("interval", _stated(suite.result.acc_ci_method)))
-    facts.append(("written", _stated(run.created)))
-    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    facts.append(("versions", versions or "not stated"))
-    return facts
 
 
 def _stated(value: Any) -> str:
     return "not stated" if value is None else shown(value)
 
 
-def plots(
-    runs: Sequence[Run], figures: Callable[[Suite, Sequence[Suite]], list[Figure]]
-) -> dict[str, list[tuple[Run, list[Figure]]]]:
-    """The figures by suite and run; a suite without samples in any run is left out."""
-    made: dict[str, list[tuple[Run, list[Figure]]]] = {}
-    for name, lines in overview(runs).items():
-        peers = [line.suite for line in lines]
-        drawn = [(line.run, figures(line.suite, peers)) for line in lines]
-        if any(figure for _, figure in drawn):
-            made[name] = [(run, figure) for run, figure in drawn if figure]
-    return made
+def summary(runs: Sequence[Run]) -> list[Line]:
+    """The lines of the summary by run, runs and suites in the order given."""
+    return [Line(run, i, suite) for i, run in enumerate(runs) for suite in run.suites.values()]
+
+
+def plots(lines: Mapping[str, Sequence[Line]]) -> dict[str, list[tuple[Run, list[Figure]]]]:
+    """The figures by suite and run; what has no samples is left out."""
+    made = {}
+    for name, of_suite in lines.items():
+        peers = [line.suite for line in of_suite]
+        drawn = [(line.run, figures(line.suite, peers)) for line in of_suite]
+        made[name] = [(run, found) for run, found in drawn if found]
+    return {name: drawn for name, drawn in made.items() if drawn}
 
 
 def scale(share: float, width: float) -> str:

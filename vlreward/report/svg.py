@@ -94,7 +94,6 @@ def bar_chart(bars: Sequence[Bar], *, label: str, x_title: str, most: int | None
     Args:
         bars: Counts, or shares if `most` is None.
         label: What the drawing says, in words.
-        x_title: Title of the axis under the bars.
         most: Count that the axis must reach; None for shares from 0 to 100 %.
     """
     plot_h = 150
@@ -179,7 +178,6 @@ def line_chart(
         dots: (x, y) of each value, x increasing.
         line: (x, y) of the line.
         label: What the drawing says, in words.
-        x_title: Title of the axis under it.
     """
     plot_h = 150
     height = _TOP + plot_h + _BOTTOM

@@ -15,12 +15,12 @@ from vlreward.resizing import Resizing
 from vlreward.task import TaskSpec
 from vlreward.types import AxisOrder, Completion, Gold, Row
 
-__all__ = ["RowReader", "to_completions", "to_texts"]
+__all__ = ["ROW_COLUMNS", "GoldColumns", "as_family", "to_completions", "to_texts"]
 
-_READ = (
-    "solution", "task", "frame", "image_size", "input_size", "axis_order", "metadata", "image",
-    "images",
+ROW_COLUMNS = (
+    "frame", "image_size", "input_size", "axis_order", "metadata", "image", "images",
 )  # fmt: skip
+"""Columns that say something of a row beside its gold and its task."""
 _TEXT = frozenset((str,))
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
 _COMMON_LIMIT = 401_408
@@ -97,7 +97,7 @@ def _content(completion: Any, row: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class RowReader:
+class GoldColumns:
     """Reads each row's gold, sizes, frame and the rest, from where they are given.
 
     Each comes from the explicit column of its name, else from the gold envelope, else from the
@@ -129,7 +129,11 @@ class RowReader:
                 f"columns are {sorted(columns) or 'none'}"
             )
         given = {**columns, "solution": solution}
-        used = {name: given[name] for name in _READ if given.get(name) is not None}
+        used = {
+            name: given[name]
+            for name in ("solution", "task", *ROW_COLUMNS)
+            if given.get(name) is not None
+        }
         for name, column in used.items():
             if len(column) != n:
                 raise ValueError(f"expected {n} values in column {name!r}, got {len(column)}")
@@ -155,7 +159,8 @@ class RowReader:
 
     def row(self, gold: Any, given: dict[str, Any]) -> Row | None:
         """One row, from its gold and values by the names of columns; see `rows`."""
-        return self._row(gold, **{name: given[name] for name in _READ[1:] if name in given})
+        known = ("task", *ROW_COLUMNS)
+        return self._row(gold, **{name: given[name] for name in known if name in given})
 
     def _row(
         self,
@@ -169,20 +174,21 @@ class RowReader:
         image: Any = None,
         images: Any = None,
     ) -> Row | None:
-        gold, mine = solution, self.task
-        if task != mine.name if task is not None else gold is None:
+        mine = self.task
+        if task is None and solution is None:
+            return None
+        if task is not None and task != mine.name:
             return None
         read: Gold | Envelope
-        if isinstance(gold, (Envelope, Gold)):
-            read = gold
-        elif isinstance(gold, str):
-            read = _read_text(gold, mine.name, mine.gold)
+        if isinstance(solution, (Envelope, Gold)):
+            read = solution
+        elif isinstance(solution, str):
+            read = _read_text(solution, mine.name, mine.gold)
         else:
-            read = read_gold(gold, mine.name, mine.gold)
+            read = read_gold(solution, mine.name, mine.gold)
+        envelope = _NO_ENVELOPE
         if isinstance(read, Envelope):
             envelope, read = read, read.gold
-        else:
-            envelope = _NO_ENVELOPE
         if read.task != mine.name:
             return None
         if image_size is None:

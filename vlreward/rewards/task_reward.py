@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Literal
 
 from vlreward.frames import Frame, ModelFamily
 from vlreward.resizing import Resizing
-from vlreward.rewards.inputs import RowReader, as_family, to_completions
+from vlreward.rewards.inputs import GoldColumns, as_family, to_completions
 from vlreward.scoring import score_batch
 from vlreward.task import Method, TaskSpec
-from vlreward.types import AxisOrder, FailureCode, ParseFailure, Row, Score
+from vlreward.types import AxisOrder, Row, Score
 
 __all__ = ["TaskReward"]
 
@@ -113,14 +112,18 @@ class TaskReward:
 
     @cached_property
     def spec(self) -> TaskSpec:
-        """The task with the terms and weights of this reward, and without metrics."""
+        """The task with the terms and weights of this reward."""
         from vlreward.tasks import get_task
 
         spec = self.task
         if isinstance(spec, str):
             spec = get_task(spec, protocol=self.protocol, method=self.method)
         spec = spec.with_terms(self.terms, weights=self.weights).configured(clip=self.clip)
-        return spec.model_copy(update={"metrics": (), "variants": ()})
+        return spec.model_copy(update={"variants": ()})
+
+    @cached_property
+    def _unmeasured(self) -> TaskSpec:
+        return self.spec.model_copy(update={"metrics": ()})
 
     @property
     def __name__(self) -> str:
@@ -130,11 +133,11 @@ class TaskReward:
         return "_".join(part for part in (self.spec.name, terms, "reward") if part)
 
     @cached_property
-    def _reader(self) -> RowReader:
+    def _golds(self) -> GoldColumns:
         frame, family = self.frame, self.family
         assert frame is None or isinstance(frame, Frame)
         assert not isinstance(family, str)
-        return RowReader(self.spec, frame, family, self.axis_order, self.resizing)
+        return GoldColumns(self.spec, frame, family, self.axis_order, self.resizing)
 
     def __call__(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
@@ -169,7 +172,7 @@ class TaskReward:
         self, completions: Sequence[Any], solution: Sequence[Any] | None, columns: dict[str, Any]
     ) -> Iterator[Score | None]:
         n = len(completions)
-        used = self._reader.check(n, solution, columns)
+        used = self._golds.check(n, solution, columns)
         ids, truncated = columns.get("completion_ids"), columns.get("truncated")
         for start in range(0, n, _CHUNK):  # so that memory stays flat
             part = slice(start, start + _CHUNK)
@@ -179,12 +182,9 @@ class TaskReward:
                 None if truncated is None else truncated[part],
                 first=start,
             )
-            rows = self._reader.rows(used, start, start + len(texts))
+            rows = self._golds.rows(used, start, start + len(texts))
             mine = [(text, row) for text, row in zip(texts, rows) if row is not None]
-            found = score_batch(self.spec, [t for t, _ in mine], [r for _, r in mine])
-            for score in found:
-                if score.failure and score.failure.code is FailureCode.UNPARSABLE_GOLD:
-                    _say_once(self.__name__, score.failure)
+            found = score_batch(self._unmeasured, [t for t, _ in mine], [r for _, r in mine])
             following = iter(found)
             for row in rows:
                 yield None if row is None else next(following)
@@ -199,15 +199,4 @@ class TaskReward:
         Raises:
             ValueError: As calls do, but names no row.
         """
-        return self._reader.row(gold, given)
-
-
-@lru_cache
-def _say_once(reward: str, failure: ParseFailure) -> None:
-    """A run of days does not end by one row; that the row earns nothing must be known."""
-    logging.getLogger(__name__).warning(
-        "%s: a gold cannot be read, its answers earn 0: %s. Check the data before training with "
-        "vlreward.data.load or vlreward.verify.check_gold",
-        reward,
-        failure.detail,
-    )
+        return self._golds.row(gold, given)

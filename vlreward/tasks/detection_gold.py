@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_serializer, field_validator, model_validator
 
 from vlreward._text import short
-from vlreward.frames import Frame, to_original
+from vlreward.frames import AxisOrder, Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal
 from vlreward.metrics.labelled import Labelled
@@ -158,6 +158,7 @@ class DetectionGold(Gold):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str | None:
         """A fenced JSON list, as VLM-R1's rules need it; `None` for no object."""
@@ -166,7 +167,13 @@ class DetectionGold(Gold):
         rows = []
         for i, gold in enumerate(self.boxes):
             numbers = as_written(
-                gold, self.frame, frame, image_size, input_size, whole_numbers=whole_numbers
+                gold,
+                self.frame,
+                frame,
+                image_size,
+                input_size,
+                axis_order=axis_order,
+                whole_numbers=whole_numbers,
             )
             row: dict[str, Any] = {"bbox_2d": numbers}
             rows.append({**row, "label": self.labels[i]} if self.labels else row)

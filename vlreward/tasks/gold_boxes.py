@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlreward._text import short
-from vlreward.frames import Frame, convert
+from vlreward.frames import AxisOrder, Frame, convert, x_first
 from vlreward.geometry import Box, Size
 from vlreward.gold_frames import BESIDE, COCO_KEYS, GoldFrame, as_corners, beside
 
@@ -99,6 +99,7 @@ def as_written(
     image_size: Size | None,
     input_size: Size | None,
     *,
+    axis_order: AxisOrder | None,
     whole_numbers: bool,
 ) -> list[float]:
     """The four numbers that a perfect model writes: within the frame, since published golds leave
@@ -110,6 +111,7 @@ def as_written(
         frame: Frame in which the model writes.
         image_size: (width, height) of the original image in pixels.
         input_size: (width, height) of the image that the model sees.
+        axis_order: Which coordinate of a pair comes first.
         whole_numbers: Round to whole numbers.
 
     Raises:
@@ -117,5 +119,6 @@ def as_written(
     """
     there = convert(box, source, frame, image_size=image_size, input_size=input_size)
     extent = frame.extent(image_size, input_size)
-    inside = (there.clipped(*extent) if extent else None) or there
+    inside = x_first((there.clipped(*extent) if extent else None) or there, axis_order)
+    assert inside is not None  # a box that is no more than corners is never ambiguous
     return [round(v) if whole_numbers else v for v in inside]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_serializer, field_validator, model_validator
 
 from vlreward._text import short
-from vlreward.frames import Frame, x_first
+from vlreward.frames import AxisOrder, Frame, x_first
 from vlreward.geometry import Box, Polygon, Size
 from vlreward.golds import literal
 from vlreward.judges import ambiguous_axes, declared_frame
@@ -155,6 +155,7 @@ class PointGold(Gold):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str | None:
         """`[x, y]`, a point inside the region, in a frame."""
@@ -162,7 +163,7 @@ class PointGold(Gold):
             return None
         px, py = _middle(self.target(image_size, input_size))
         x, y = _scale(frame, image_size, input_size)
-        numbers = [px / x, py / y]
+        numbers = [py / y, px / x] if axis_order == "yx" else [px / x, py / y]
         return str([round(v) for v in numbers] if whole_numbers else numbers)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from vlreward._text import short
-from vlreward.frames import Frame, to_original
+from vlreward.frames import AxisOrder, Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import is_envelope, literal, untagged
 from vlreward.judges import BoxJudge
@@ -120,13 +120,20 @@ class BoxGold(Gold):
         image_size: Size | None = None,
         input_size: Size | None = None,
         *,
+        axis_order: AxisOrder | None = None,
         whole_numbers: bool = False,
     ) -> str | None:
         """The box as JSON in a frame, within the image: published ones leave it by a pixel."""
         if frame is None:
             return None
         numbers = as_written(
-            self.box, self.frame, frame, image_size, input_size, whole_numbers=whole_numbers
+            self.box,
+            self.frame,
+            frame,
+            image_size,
+            input_size,
+            axis_order=axis_order,
+            whole_numbers=whole_numbers,
         )
         return f'{{"bbox_2d": {numbers}}}'
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlreward._text import one_line
-from vlreward.errors import OptionError
-from vlreward.training.recipes import task_names
-
-__all__ = [
-    "CHECKS",
-    "Arguments",
-    "Options",
-    "first_task",
-    "read_config",
-    "usage",
-]
+__all__ = ["CHECKS", "Arguments", "Options", "option"]
 
 CHECKS = ("all", "headers", "sample", "none")
 """How images are checked before the first step; see `vlreward.training.checks`."""
 
 
-def _option(default: Any, help: str, **metadata: Any) -> Any:
+def option(default: Any, help: str, **metadata: Any) -> Any:
+    """A field of a data class of options; `help` is what the command line says of it."""
     return field(default=default, metadata={"help": help, **metadata})
 
 
@@ -38,107 +26,103 @@ class Arguments:
             ".yaml that lists several of them, each with its sampling strategy."
         }
     )
-    model: str | None = _option(None, "Model name or path; the same as --model_name_or_path.")
-    image_root: str | None = _option(
+    model: str | None = option(None, "Model name or path; the same as --model_name_or_path.")
+    image_root: str | None = option(
         None, "Directory that the rows' image names start from; by default that of the data file."
     )
-    eval_data: str | None = _option(
+    eval_data: str | None = option(
         None, "Rows for evaluation during training, as --data; never rows that are trained on."
     )
-    split: str | None = _option(None, "Split of a data set that has several.")
-    eval_split: str | None = _option(
-        None, "Split for evaluation, of --eval_data or else of --data."
-    )
-    val_split_ratio: float | None = _option(
+    split: str | None = option(None, "Split of a data set that has several.")
+    eval_split: str | None = option(None, "Split for evaluation, of --eval_data or else of --data.")
+    val_split_ratio: float | None = option(
         None, "Share of the rows of --data that is kept for evaluation, e.g. 0.02."
     )
-    data_config: str | None = _option(None, "Configuration of a data set that has several.")
-    schema: str | None = _option(None, "Schema of the rows; by default recognised.")
-    columns: str | None = _option(
+    data_config: str | None = option(None, "Configuration of a data set that has several.")
+    schema: str | None = option(None, "Schema of the rows; by default recognised.")
+    columns: str | None = option(
         None,
         "What is read from which column, e.g. gold=answer,image=images,question=problem, for rows "
         "of no known schema.",
     )
-    gold_frame: str | None = _option(
+    gold_frame: str | None = option(
         None,
         "Frame of the golds' coordinates, e.g. norm1000 or original_px:xywh; one in the row wins.",
     )
-    where: list[str] | None = _option(  # noqa: RUF009
-        None, "Conditions that rows must fit, e.g. `difficulty<0.8`."
-    )
-    informative_in: str | None = _option(
+    where: list[str] | None = option(None, "Conditions that rows must fit, e.g. `difficulty<0.8`.")
+    informative_in: str | None = option(
         None,
         "A run whose traces tell which rows teach something: those are left out whose completions "
         "all earned the same there.",
     )
-    flat_images: bool = _option(False, "Look for images by base name, directly in image_root.")
-    allow_urls: bool = _option(False, "Download images that rows name by an http(s) address.")
-    on_missing: str = _option(
+    flat_images: bool = option(False, "Look for images by base name, directly in image_root.")
+    allow_urls: bool = option(False, "Download images that rows name by an http(s) address.")
+    on_missing: str = option(
         "error", "What to do about rows without their image.", choices=["error", "skip"]
     )
-    on_bad_image: str = _option(
+    on_bad_image: str = option(
         "error",
         "What to do about rows whose image is damaged, too large, or too narrow; what is looked at "
         "says check_images.",
         choices=["error", "skip"],
     )
-    on_suspicious: str = _option(
+    on_suspicious: str = option(
         "error",
         "What to do where more than 1 %% of the golds look as if their frame were another one.",
         choices=["error", "keep"],
     )
-    on_bad_gold: str = _option(
+    on_bad_gold: str = option(
         "error", "What to do about rows with a bad gold.", choices=["error", "skip"]
     )
-    check_images: str = _option(
+    check_images: str = option(
         "all",
         "Before the first step: decode all images, read only their headers, decode a sample of "
         "1,000, or none.",
         choices=list(CHECKS),
     )
-    prompt: str | None = _option(None, "Prompt preset; by default the task's own.")
-    protocol: str = _option("strict", "Whose rules score the answers.")
-    terms: list[str] | None = _option(  # noqa: RUF009
+    prompt: str | None = option(None, "Prompt preset; by default the task's own.")
+    protocol: str = option("strict", "Whose rules score the answers.")
+    terms: list[str] | None = option(
         None, "Reward terms, e.g. `giou format`; in a mixture `TASK.giou TASK.format ...`."
     )
-    weights: list[str] | None = _option(  # noqa: RUF009
+    weights: list[str] | None = option(
         None, "Weights of terms, e.g. `format=0.5`; in a mixture `TASK.format=0.5`."
     )
-    rewards: list[str] | None = _option(  # noqa: RUF009
+    rewards: list[str] | None = option(
         None,
         "Reward functions of your own beside the terms: MODULE:FUNCTION, or the name of an entry "
         "point in vlreward.rewards; with a weight as `my_module:brevity=0.5`.",
     )
-    on_timeout: str = _option(
+    on_timeout: str = option(
         "zero",
         "Reward of an answer whose verification did not finish: zero, or none to leave it out.",
         choices=["zero", "none"],
     )
-    clip: bool = _option(False, "Clip answers to their frame instead of failing them.")
-    frame: str | None = _option(
+    clip: bool = option(False, "Clip answers to their frame instead of failing them.")
+    frame: str | None = option(
         None, "Frame of predicted coordinates; by default that of the rows or the model family."
     )
-    axis_order: str | None = _option(
+    axis_order: str | None = option(
         None,
         "Which coordinate the model writes first; by default as the rows or the family say.",
         choices=["xy", "yx"],
     )
-    min_pixels: int | None = _option(None, "Smallest area in pixels of the image as seen.")
-    max_pixels: int | None = _option(None, "Largest area in pixels of the image as seen.")
-    freeze_vision: bool = _option(False, "Train the language model alone.")
-    early_stopping_patience: int | None = _option(
+    min_pixels: int | None = option(None, "Smallest area in pixels of the image as seen.")
+    max_pixels: int | None = option(None, "Largest area in pixels of the image as seen.")
+    freeze_vision: bool = option(False, "Train the language model alone.")
+    early_stopping_patience: int | None = option(
         None, "Stop after so many evaluations without a better one, and keep the best model."
     )
-    resume: str = _option(
+    resume: str = option(
         "auto",
         "Where to go on: auto, at the last checkpoint in --output_dir, or at the beginning where "
         "there is none; or the directory of a checkpoint.",
     )
-    overwrite_output_dir: bool = _option(
+    overwrite_output_dir: bool = option(
         False, "Begin anew; what --output_dir holds is put aside in OUTPUT_DIR/earlier-N."
     )
-    traces: bool = _option(True, "Write one JSON line per completion to OUTPUT_DIR/traces.")
-    dry_run: bool = _option(
+    traces: bool = option(True, "Write one JSON line per completion to OUTPUT_DIR/traces.")
+    dry_run: bool = option(
         False, "Print what would be trained, one prompt, its rewards, and the memory; then stop."
     )
 
@@ -154,47 +138,7 @@ class Options:
     training: Any
     """The backend's `GRPOConfig`."""
 
-
-def usage(model: str) -> str:
-    """How a backend is called; `model` stands for what it takes as one."""
-    tasks = ",".join(task_names())
-    return (
-        f"%(prog)s {{{tasks}}} --model {model} --data DATA [--image-root DIR] [--config YAML] "
-        "[--dry-run] [option ...]"
-    )
-
-
-def read_config(path: str | None) -> dict[str, Any]:
-    """The options of a YAML file, by their names with underscores; none without a file.
-
-    Raises:
-        OptionError: If there is no such file, or it holds something else.
-    """
-    if path is None:
-        return {}
-    import yaml
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise OptionError(f"--config {path}: {one_line(error)}") from None
-    if not isinstance(content, dict):
-        raise OptionError(f"--config: expected a mapping in {path!r}, got {content!r:.80}")
-    return {str(name).replace("-", "_"): value for name, value in content.items()}
-
-
-def first_task(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[str, list[str]]:
-    """The task, which comes first, and the words behind it.
-
-    Raises:
-        SystemExit: For `--help`, and if there is no such task, as argparse does.
-    """
-    if argv and argv[0] == "--help_all":
-        parser.parse_args(["--help"])
-    if not argv:
-        parser.error(f"expected a task first, one of {', '.join(task_names())}")
-    task, *rest = argv
-    if task not in (tasks := task_names()):
-        parser.error(f"expected a task first, one of {', '.join(tasks)}; got {task!r}")
-    return task, rest
+    @property
+    def lora_rank(self) -> int | None:
+        """Rank of the LoRA adapter; None trains the model itself."""
+        return None

@@ -10,6 +10,7 @@ import yaml
 from vlreward import __version__
 from vlreward.training.preparing import Run
 from vlreward.training.progress import bench_commands, reward_change
+from vlreward.training.rewards import TermReward, UserReward
 
 __all__ = ["model_card"]
 
@@ -33,11 +34,11 @@ def model_card(run: Run, state: Any, *, library: str, adapter: bool = False) -> 
         "tags": ["grpo", "reinforcement-learning", "vlreward", *(["lora"] if adapter else [])],
     }
     data = run.samples.provenance
-    tasks = dict.fromkeys(f.shared.reward.spec.name for f in run.rewards)
+    tasks = dict.fromkeys(reward.spec.name for reward in run.task_rewards)
     name = Path(base).resolve().name if local else base
     kind = "A LoRA adapter for" if adapter else "A full fine-tune of"
-    terms = [f"`{f.__name__}` x {f.weight:g}" for f in run.rewards]
-    terms += [f"`{f.__name__}` x {f.weight:g}" for f in run.extra]
+    rewards: list[TermReward | UserReward] = [*run.terms, *run.extra]
+    terms = [f"`{f.__name__}` x {f.weight:g}" for f in rewards]
     lines = [
         "---",
         yaml.safe_dump(head, sort_keys=False).rstrip(),
@@ -59,7 +60,7 @@ def model_card(run: Run, state: Any, *, library: str, adapter: bool = False) -> 
         "The model was asked, and has to be asked, in these words:",
         "",
         "```",
-        *(template.text for template in run.rows.columns.prompts.values()),
+        *(template.text for template in run.rows.prompts.values()),
         "```",
         "",
         "Measure it:" if bench_commands(run, Path(".")) else "",

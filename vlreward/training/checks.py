@@ -121,7 +121,7 @@ def _key(sample: Sample) -> tuple[Any, ...]:
 
 def _look(dataset: Dataset, sample: Sample, resizing: Resizing, *, decode: bool) -> None:
     assert dataset.images is not None
-    for name in sample.images or (sample.image or "",):
+    for name in sample.every_image or ("",):
         source = dataset.images.source(name)
         size = Size(*open_image(source).size) if decode else image_size(source)
         resizing.size(size)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from vlreward import __version__
 from vlreward.errors import UserError
-from vlreward.training.help import in_options, short_help
+from vlreward.training.parsing import in_options, short_help
 
 if TYPE_CHECKING:
     from vlreward.training.preparing import Run

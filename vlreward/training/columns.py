@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from vlreward.data import DataError, Dataset, RowProblem
-from vlreward.data.images import ImageSource, open_image
+from vlreward.data.images import open_image
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import pack
@@ -21,7 +21,7 @@ from vlreward.types import AxisOrder, Sample
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["COLUMNS", "Columns", "Rows", "size_problem"]
+__all__ = ["COLUMNS", "Rows", "size_problem"]
 
 COLUMNS = (
     "prompt", "image", "images", "id", "task", "solution", "image_size", "input_size", "frame",
@@ -33,14 +33,18 @@ the gold lies in; `solution` is a gold envelope (`vlreward.golds`), sizes are
 predicted coordinates (None without them)."""
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Makes `COLUMNS` of samples."""
+@dataclass(frozen=True, eq=False)
+class Rows(Sequence[dict[str, Any]]):
+    """The rows of a data set with `COLUMNS`, each made when it is asked for.
 
-    path: str
-    """Where the samples come from, for errors."""
-    images: ImageSource
-    """Where the images are."""
+    Raises:
+        DataError: If a sample has no image, or a prompt cannot be rendered for it; lists the
+            first ten rows and the count. No image is opened. When a row is asked for: if its image
+            cannot be read or has another size than the row says; names the file and the row.
+    """
+
+    dataset: Dataset
+    """Samples; each must have an image."""
     resizing: Resizing
     """How the model's processor resizes images."""
     prompts: dict[str, PromptTemplate]
@@ -54,17 +58,51 @@ class Columns:
     order_wins: bool = False
     """Whether `axis_order` also holds for rows that declare another one."""
 
-    def row(self, sample: Sample, number: int | None = None) -> dict[str, Any]:
+    def __post_init__(self) -> None:
+        problems = []
+        for sample, number in zip(self.dataset, self.dataset.row_numbers, strict=True):
+            try:
+                if sample.image is None:
+                    raise ValueError("expected an image; rows without one cannot be mixed in")
+                self.prompts[sample.task].text_for(sample)
+            except ValueError as error:
+                problems.append(RowProblem(number, str(error)))
+        if problems:
+            raise DataError(
+                f"expected rows to train on, got {len(problems)} bad",
+                path=self.dataset.provenance.path,
+                problems=problems,
+            )
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        try:
+            return self.row(self.dataset[index])
+        except ValueError as error:
+            problem = RowProblem(self.dataset.row_numbers[index], str(error))
+            path = self.dataset.provenance.path
+            raise DataError("bad row", path=path, problems=[problem]) from None
+
+    def row(self, sample: Sample) -> dict[str, Any]:
         """The columns of one sample.
 
         Raises:
-            DataError: If its image cannot be read or has another size than the row says; names
-                the file and the row.
+            ValueError: If its image cannot be read or has another size than the row says.
         """
-        image = self.open(sample, number)
+        image = self._opened(sample, sample.image)
         size = Size(*image.size)
         if (problem := size_problem(sample, size)) is not None:
-            raise _located(problem, self.path, number)
+            raise ValueError(problem)
         image = self.resizing.apply(image)
         frame = order = None
         if sample.gold.located:
@@ -82,7 +120,7 @@ class Columns:
             "prompt": self.prompts[sample.task].render(sample),
             "image": image,
             "images": [
-                image if name == sample.image else self._seen(name, sample, number)
+                image if name == sample.image else self.resizing.apply(self._opened(sample, name))
                 for name in sample.images
             ]
             or [image],
@@ -95,64 +133,10 @@ class Columns:
             "axis_order": order,
         }
 
-    def _seen(self, name: str, sample: Sample, number: int | None) -> Image:
-        """Another image of a sample, as the model sees it."""
-        try:
-            return self.resizing.apply(self.open(sample.model_copy(update={"image": name})))
-        except ValueError as error:
-            raise _located(str(error), self.path, number) from None
-
-    def open(self, sample: Sample, number: int | None = None) -> Image:
-        """The image of a sample, upright and RGB, at its own size."""
-        try:
-            return open_image(self.images.source(sample.image or ""), where=sample.id)
-        except DataError as error:
-            raise _located(str(error), self.path, number) from None
-
-
-class Rows(Sequence[dict[str, Any]]):
-    """The rows of a data set with `COLUMNS`, each made when it is asked for.
-
-    Args:
-        dataset: Samples; each must have an image.
-        columns: How rows are made.
-
-    Raises:
-        DataError: If a sample has no image, or a prompt cannot be rendered for it; lists the
-            first ten rows and the count. No image is opened.
-    """
-
-    def __init__(self, dataset: Dataset, columns: Columns) -> None:
-        self.dataset = dataset
-        self.columns = columns
-        problems = []
-        for sample, number in zip(dataset, dataset.row_numbers, strict=True):
-            try:
-                if sample.image is None:
-                    raise ValueError("expected an image; rows without one cannot be mixed in")
-                columns.prompts[sample.task].text_for(sample)
-            except ValueError as error:
-                problems.append(RowProblem(number, str(error)))
-        if problems:
-            raise DataError(
-                f"expected rows to train on, got {len(problems)} bad",
-                path=dataset.provenance.path,
-                problems=problems,
-            )
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
-        return self.columns.row(self.dataset[index], self.dataset.row_numbers[index])
+    def _opened(self, sample: Sample, name: str | None) -> Image:
+        """An image of a sample, upright and RGB, at its own size."""
+        assert self.dataset.images is not None
+        return open_image(self.dataset.images.source(name or ""), where=sample.id)
 
 
 def size_problem(sample: Sample, size: Size) -> str | None:
@@ -169,9 +153,3 @@ def size_problem(sample: Sample, size: Size) -> str | None:
         f"the image {sample.image!r} has {size.width} x {size.height} pixels{turned}, but the "
         f"row says {declared.width} x {declared.height}, so its gold is in another frame"
     )
-
-
-def _located(problem: str, path: str, number: int | None) -> DataError:
-    if number is None:
-        return DataError(problem, path=path)
-    return DataError("bad row", path=path, problems=[RowProblem(number, problem)])

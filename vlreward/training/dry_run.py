@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import yaml
@@ -12,35 +12,50 @@ from vlreward.data.suspicious import suspicious_text
 from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import unpack
-from vlreward.training.memory import MemoryEstimate
+from vlreward.training.memory import MemoryEstimate, estimate
 from vlreward.training.models import ModelSize
 from vlreward.training.preparing import Run
 
-__all__ = [
-    "data_text",
-    "describe",
-    "frame_text",
-    "memory_text",
-    "perfect_answer",
-    "rewards_text",
-]
+__all__ = ["data_text", "describe", "frame_text", "perfect_answer", "rewards_text"]
 
 _THINK = "<think>The question is answered.</think>"
 
 
 def describe(
-    run: Run, configuration: dict[str, Any], others: str, *, prompt: str, memory: str
+    run: Run,
+    configuration: dict[str, Any],
+    others: str,
+    *,
+    prompt: str,
+    words: int,
+    image: int,
+    size: ModelSize,
+    strategy: str,
+    weight_bytes: int,
+    spreads: Sequence[str] = (),
 ) -> str:
     """Configuration, first prompt, frame, rewards of a perfect and an empty answer, memory.
 
     Args:
         run: The run.
-        configuration: What is shown of the backend's options, besides those of `Arguments`.
+        configuration: What is shown of the backend's options, besides those of `Arguments`; those
+            of training by the name `training`.
         others: What the options that are not shown have.
         prompt: The first prompt as the model reads it.
-        memory: As `memory_text` gives it.
+        words: Its tokens without its image.
+        image: Tokens of its image.
+        size: The size of the model.
+        strategy: How the run is spread; one of `vlreward.training.memory.STRATEGIES`.
+        weight_bytes: Bytes of a stored weight.
+        spreads: Strategies whose memory on eight GPUs is shown for a run on one.
     """
-    options, row = run.options, run.rows[0]
+    options, training, row = run.options, run.options.training, run.rows[0]
+    completions = run.schedule.questions * training.num_generations
+    configuration["training"] |= {
+        "world_size": training.world_size,
+        "completions_per_step": completions,
+        "strategy": strategy,
+    }
     given = {name: value for name, value in vars(options.arguments).items() if value is not None}
     chosen = yaml.safe_dump(
         {"task": options.task, **given, **configuration},
@@ -48,6 +63,33 @@ def describe(
         allow_unicode=True,
         width=100,
     )
+
+    def estimated(strategy: str, world_size: int) -> MemoryEstimate:
+        least = training.per_device_train_batch_size
+        return estimate(
+            size,
+            strategy=strategy,
+            world_size=world_size,
+            prompt_tokens=words + image,
+            completion_tokens=training.max_completion_length,
+            completions=least,
+            generated=max(least, completions // world_size),
+            beta=training.beta,
+            bf16=training.bf16,
+            weight_bytes=weight_bytes,
+            freeze_vision=bool(options.arguments.freeze_vision),
+            lora_rank=options.lora_rank,
+        )
+
+    memory = [
+        f"{size.parameters / 1e6:.1f} M parameters, {size.vision / 1e6:.1f} M of them vision; "
+        f"{words + image} tokens in the first prompt, {image} of them image",
+        f"{strategy}, {training.world_size} process(es):",
+        *estimated(strategy, training.world_size).lines(),
+    ]
+    for other in spreads if training.world_size == 1 else ():
+        total = estimated(other, 8).total
+        memory.append(f"{other + ' on 8':<12} {total / 1024**3:8.2f} GiB")
     parts = {
         "configuration": f"{chosen}({others})",
         "data": data_text(run.samples),
@@ -55,7 +97,7 @@ def describe(
         f"prompt of {row['id']}": prompt,
         "frame": frame_text(row),
         "rewards": rewards_text(run),
-        "memory on each GPU, estimated": memory,
+        "memory on each GPU, estimated": "\n".join(memory),
     }
     return "\n\n".join(f"# {title}\n{text.rstrip()}" for title, text in parts.items())
 
@@ -96,7 +138,7 @@ def rewards_text(run: Run) -> str:
     """The rewards of a perfect and of an empty answer to the first row of each task."""
     lines = []
     # Without the traces and the hooks of a trainer, so that a dry run leaves nothing behind.
-    tasks = {term.shared.reward.spec.name: term.shared.reward for term in run.rewards}
+    tasks = {reward.spec.name: reward for reward in run.task_rewards}
     first = _first_indices(run.samples, tasks.keys())
     for name, reward in tasks.items():
         if name not in first:
@@ -109,37 +151,13 @@ def rewards_text(run: Run) -> str:
             if text is None:
                 lines.append(f"{name}: the task does not say how a perfect answer is written")
                 continue
-            columns = {k: [row[k]] for k in ("task", "image_size", "input_size", "frame")}
-            (score,) = reward.scores([text], [row["solution"]], **columns)
+            (score,) = reward.scores([text], [row["solution"]], task=[name])
             assert score is not None
             terms = ", ".join(f"{k} {v:g}" for k, v in score.terms.items())
             failure = "" if score.failure is None else f"  ({score.failure.code})"
             lines.append(f"{name}, {kind} answer: {score.value:g} = {terms}{failure}  {text}")
     lines += [f"{f.__name__}: your own, weight {f.weight:g}, not tried here" for f in run.extra]
     return "\n".join(lines)
-
-
-def memory_text(
-    size: ModelSize, own: MemoryEstimate, *, words: int, image: int, strategy: str, world_size: int
-) -> str:
-    """The size of the model, and the memory of a run on each GPU.
-
-    Args:
-        size: The model.
-        own: The estimate of the run.
-        words: Tokens of the first prompt without its image.
-        image: Tokens of its image.
-        strategy: How the run is spread; one of `vlreward.training.memory.STRATEGIES`.
-        world_size: Number of its processes.
-    """
-    return "\n".join(
-        [
-            f"{size.parameters / 1e6:.1f} M parameters, {size.vision / 1e6:.1f} M of them vision; "
-            f"{words + image} tokens in the first prompt, {image} of them image",
-            f"{strategy}, {world_size} process(es):",
-            *own.lines(),
-        ]
-    )
 
 
 def perfect_answer(row: dict[str, Any], *, whole_numbers: bool = False) -> str | None:
@@ -151,7 +169,9 @@ def perfect_answer(row: dict[str, Any], *, whole_numbers: bool = False) -> str |
     """
     envelope = unpack(row["solution"], row["task"])
     place = (envelope.frame, envelope.image_size, envelope.input_size)
-    written = envelope.gold.written(*place, whole_numbers=whole_numbers)
+    # Golds of plug-ins may not know of the order, which is another one than xy for few models.
+    order: Any = {} if envelope.axis_order != "yx" else {"axis_order": envelope.axis_order}
+    written = envelope.gold.written(*place, **order, whole_numbers=whole_numbers)
     return None if written is None else f"{_THINK}<answer>{written}</answer>"
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from vlreward.aggregate import aggregate
 from vlreward.rewards import TaskReward
 from vlreward.scoring import score_batch
-from vlreward.task import TaskSpec
-from vlreward.tasks import get_task
 from vlreward.training.columns import Rows
 from vlreward.training.traces import TraceFile
 from vlreward.types import Completion, Score
 
 __all__ = ["Evaluation", "Scored"]
 
+Answers = tuple[Sequence[str], Sequence[Sequence[int]], Sequence[bool]]
 _COLUMNS = ("task", "image_size", "input_size", "frame", "axis_order")
 
 
@@ -47,7 +47,6 @@ class Evaluation:
         self.rows = rows
         self.traces = traces
         self._rewards = {reward.spec.name: reward for reward in rewards}
-        self._specs = {name: _measured(reward) for name, reward in self._rewards.items()}
 
     def batches(self, rank: int, world_size: int, size: int) -> Iterable[list[int]]:
         """The rows of one process, by index. Every process has as many batches of as many rows,
@@ -58,6 +57,39 @@ class Evaluation:
         left = iter(mine)
         while batch := list(islice(left, size)):
             yield batch
+
+    def run(
+        self,
+        answer: Callable[[list[dict[str, Any]]], Answers],
+        gather: Callable[[list[Scored]], Iterable[Scored]],
+        *,
+        rank: int,
+        world_size: int,
+        size: int,
+        state: Any,
+        prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Answer all rows together with the other processes; each must call it.
+
+        Args:
+            answer: Gives the texts for rows, their token ids, and whether each was cut off.
+            gather: Gives what all processes scored.
+            rank: Number of this process.
+            world_size: Number of processes.
+            size: Rows of a batch.
+            state: The trainer's state, whose `global_step` the traces note.
+            prefix: What stands in front of the metrics' names.
+
+        Returns:
+            The metrics, and as `runtime` the seconds that it took.
+        """
+        started = time.perf_counter()
+        scored = []
+        for indices in self.batches(rank, world_size, size):
+            rows = [self.rows[index] for index in indices]
+            scored += self.score(indices, rows, *answer(rows), state)
+        found = {f"{prefix}_{k}": v for k, v in self.metrics(gather(scored)).items()}
+        return {**found, f"{prefix}_runtime": round(time.perf_counter() - started, 3)}
 
     def score(
         self,
@@ -84,7 +116,7 @@ class Evaluation:
             asked = reward.row(row["solution"], **{name: row[name] for name in _COLUMNS})
             assert asked is not None
             completion = Completion(text, bool(cut), len(ids))
-            scores += score_batch(self._specs[row["task"]], [completion], [asked])
+            scores += score_batch(reward.spec, [completion], [asked])
         if self.traces is not None:
             columns: dict[str, Any] = {
                 name: [row[name] for row in rows] for name in ("id", *_COLUMNS)
@@ -104,21 +136,13 @@ class Evaluation:
         """
         by_index = {entry.row: entry for entry in scored}
         found: dict[str, float] = {"acc": 0.0, "reward": 0.0}
-        for task, spec in self._specs.items():
+        for task, reward in self._rewards.items():
             scores = [entry.score for entry in by_index.values() if entry.task == task]
             if not scores:
                 continue
-            report = aggregate(spec, scores)
+            report = aggregate(reward.spec, scores)
             found["acc"] += report.acc * len(scores) / len(by_index)
             found["reward"] += report.reward * len(scores) / len(by_index)
             found |= {f"{task}/{name}": value for name, value in report.metrics.items()}
             found[f"{task}/answered"] = report.parse_rate
         return found
-
-
-def _measured(reward: TaskReward) -> TaskSpec:
-    """The task as the reward has it, with the metrics that rewards do without."""
-    task = reward.task
-    if isinstance(task, str):
-        task = get_task(task, protocol=reward.protocol, method=reward.method)
-    return reward.spec.model_copy(update={"metrics": task.metrics})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from vlreward.errors import OptionError
 from vlreward.families import FAMILIES, family_of
 from vlreward.frames import AxisOrder, Frame
 
-__all__ = ["ModelSize", "axis_order_of", "frame_of", "is_vision", "vision_parameters"]
+__all__ = ["ModelSize", "axis_order_of", "frame_of", "freeze_vision", "is_vision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,11 @@ def is_vision(name: str) -> bool:
     return "visual" in name.split(".")
 
 
-def vision_parameters(model: Any) -> list[Any]:
-    """The parameters of the vision tower, of torch or of paddle.
+def freeze_vision(model: Any) -> int:
+    """Exclude the vision tower of a model of torch or Paddle from training.
+
+    Returns:
+        The number of parameters frozen.
 
     Raises:
         ValueError: If the model has no part called `visual`, as Qwen-VL models do.
@@ -90,4 +94,9 @@ def vision_parameters(model: Any) -> list[Any]:
         raise ValueError(
             f"expected a part called 'visual' to freeze in {type(model).__name__}, found none"
         )
-    return found
+    for parameter in found:
+        if hasattr(parameter, "stop_gradient"):
+            parameter.stop_gradient = True
+        else:
+            parameter.requires_grad_(False)
+    return sum(math.prod(parameter.shape) for parameter in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,22 +13,18 @@ from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images, with_good_images
-from vlreward.training.columns import Columns, Rows
-from vlreward.training.difficulty import informative
+from vlreward.training.columns import Rows
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import EVAL_OPTIONS
 from vlreward.training.resuming import RunStart, decide
-from vlreward.training.reward_options import reward_functions, reweighted, task_rewards
-from vlreward.training.rewards import TermReward, UserReward, user_rewards
-from vlreward.training.samples import load_both, say_remarks, tasks_of
+from vlreward.training.reward_options import reweighted, task_rewards
+from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
+from vlreward.training.samples import informative, load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
+from vlreward.training.traces import TraceFile
 
-__all__ = [
-    "Run",
-    "columns_for",
-    "prepare_run",
-]
+__all__ = ["Run", "prepare_run", "rows_for"]
 
 
 @dataclass(frozen=True)
@@ -49,28 +45,40 @@ class Run:
     """Training rows, made when they are taken."""
     eval_rows: Rows | None
     """Evaluation rows."""
-    rewards: list[TermReward]
+    task_rewards: list[TaskReward]
+    """One reward for each task."""
+    terms: list[TermReward]
     """One reward function for each term of each task."""
+    extra: list[UserReward]
+    """Reward functions of the user's own."""
+    traces: TraceFile | None
+    """Where this process writes its traces, if anywhere."""
     rank: int
     """Number of the process."""
     schedule: Schedule
     """How many steps it has."""
     start: RunStart
     """Where it begins."""
-    extra: list[UserReward]
-    """Reward functions of the user's own."""
     evaluation: Evaluation | None
     """How answers to the evaluation rows are scored."""
 
-    @property
-    def functions(self) -> list[Callable[..., Any]]:
-        """Every reward function, as trainers call them."""
-        return [*self.rewards, *(reward.function for reward in self.extra)]
+    def rewards(
+        self, own: Sequence[Callable[..., Any]] = ()
+    ) -> tuple[list[Callable[..., Any]], list[float]]:
+        """Every reward function as trainers call them, and their weights.
 
-    @property
-    def weights(self) -> list[float]:
-        """The weight of each of the functions."""
-        return [f.weight for f in self.rewards] + [f.weight for f in self.extra]
+        Args:
+            own: Further functions; one with an attribute `weight` has that weight, others 1.
+        """
+        given = [UserReward(function, getattr(function, "weight", 1.0)) for function in own]
+        extra = [*self.extra, *given]
+        functions: list[Callable[..., Any]] = [*self.terms, *(reward.function for reward in extra)]
+        return functions, [f.weight for f in self.terms] + [f.weight for f in extra]
+
+    def end_with(self, stop_ids: Iterable[int]) -> None:
+        """Tell the rewards which token ids end a completion; others were cut off."""
+        for reward in self.terms:
+            reward.shared.stop_ids = frozenset(stop_ids)
 
 
 def prepare_run(
@@ -85,7 +93,6 @@ def prepare_run(
     questions: int,
     steps_per_batch: float = 1,
     settings: Mapping[str, Any] | None = None,
-    stop_ids: Sequence[int] = (),
 ) -> Run:
     """Load the data, check them, and make rows and rewards of them.
 
@@ -100,7 +107,6 @@ def prepare_run(
         questions: Questions for which completions are sampled together, over all processes.
         steps_per_batch: Optimizer steps that are made with them.
         settings: Options of the backend that shape the result; a run goes on with these alone.
-        stop_ids: Token ids that end a completion, where they are known already.
 
     Raises:
         DataError: If rows or images are bad; names file and row.
@@ -111,10 +117,8 @@ def prepare_run(
     """
     arguments, training = options.arguments, options.training
     _check_evaluation(options)
-    first_here = local_rank == 0
-    loaded = load_both(
-        options.task, arguments, seed=getattr(training, "seed", 0) or 0, read_sizes=first_here
-    )
+    extra = user_rewards(arguments.rewards or ())
+    loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:
@@ -137,7 +141,8 @@ def prepare_run(
         settings=_identity(options, samples, rewards, questions) | dict(settings or {}),
         total_steps=schedule.total,
     )
-    rows = [Rows(d, columns_for(d, arguments, rewards, resizing, model_type)) for d in loaded]
+    rows = [rows_for(d, arguments, rewards, resizing, model_type) for d in loaded]
+    first_here = local_rank == 0
     if first_here and arguments.on_bad_image == "error":
         for data in loaded:
             check_images(data, resizing, arguments.check_images)
@@ -145,17 +150,25 @@ def prepare_run(
         _check_workers(rewards)
     if rank == 0:
         say_remarks(loaded)
-    functions = reward_functions(
-        rewards, arguments, output_dir=training.output_dir, rank=rank, stop_ids=stop_ids
-    )
-    evaluated, evaluation = None, None
-    if len(rows) > 1:
-        evaluated = rows[1]
-        evaluation = Evaluation(evaluated, rewards, functions[0].shared.traces)
+    traces = TraceFile(f"{training.output_dir}/traces", rank) if arguments.traces else None
+    held_out = rows[1] if len(rows) > 1 else None
     return Run(
-        options, config, processor, resizing, samples, rows[0], evaluated, functions, rank,
-        schedule, start, user_rewards(arguments.rewards or ()), evaluation,
-    )  # fmt: skip
+        options=options,
+        config=config,
+        processor=processor,
+        resizing=resizing,
+        samples=samples,
+        rows=rows[0],
+        eval_rows=held_out,
+        task_rewards=rewards,
+        terms=term_rewards(rewards, traces=traces),
+        extra=extra,
+        traces=traces,
+        rank=rank,
+        schedule=schedule,
+        start=start,
+        evaluation=None if held_out is None else Evaluation(held_out, rewards, traces),
+    )
 
 
 def _check_workers(rewards: Sequence[TaskReward]) -> None:
@@ -220,17 +233,18 @@ def _identity(
         **{name: getattr(arguments, name) for name in (*shared, "freeze_vision")},
         **({} if arguments.gold_frame is None else {"gold_frame": arguments.gold_frame}),
         **{name: getattr(training, name, None) for name in (*numbers, "seed")},
+        **({} if options.lora_rank is None else {"lora_r": options.lora_rank}),
     }
 
 
-def columns_for(
+def rows_for(
     samples: Dataset,
     arguments: Arguments,
     rewards: Sequence[TaskReward],
     resizing: Resizing,
     model_type: str,
-) -> Columns:
-    """How the rows of samples are made.
+) -> Rows:
+    """The rows of samples.
 
     Args:
         samples: As `load_samples` gives them.
@@ -241,21 +255,15 @@ def columns_for(
         model_type: The `model_type` of the model's configuration, which names its family.
 
     Raises:
+        DataError: If rows are bad.
         OptionError: If it is not known in which frame the model writes coordinates.
         UnknownNameError: If the prompt is unknown.
     """
-    prompts = {
-        reward.spec.name: reward.spec.prompt
-        if arguments.prompt is None
-        else get_prompt(arguments.prompt)
-        for reward in rewards
-    }
-    assert samples.images is not None
-    return Columns(
-        samples.provenance.path,
-        samples.images,
+    own = None if arguments.prompt is None else get_prompt(arguments.prompt)
+    return Rows(
+        samples,
         resizing,
-        prompts,
+        {reward.spec.name: own or reward.spec.prompt for reward in rewards},
         frame_of(model_type, arguments.frame),
         axis_order_of(model_type, arguments.axis_order),
         frame_wins=arguments.frame is not None,

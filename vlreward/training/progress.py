@@ -10,6 +10,7 @@ from typing import Any
 from vlreward._text import duration
 from vlreward.suite import SUITES
 from vlreward.training.preparing import Run
+from vlreward.training.traces import TraceFile
 
 __all__ = ["Progress", "closing", "eval_line", "reward_change", "step_line"]
 
@@ -20,16 +21,21 @@ class Progress:
     """Prints a line for each step that is logged, and one for each evaluation.
 
     To be mixed into the `TrainerCallback` of a trainer.
+
+    Args:
+        traces: The traces of this process; what a resumed run writes again is dropped from them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, traces: TraceFile | None = None) -> None:
+        self._traces = traces
         self._began = time.monotonic()
         self._first = 0
-        self._evaluating = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Note where and when the steps begin."""
+        """Note where and when the steps begin; called once by each process."""
         self._began, self._first = time.monotonic(), state.global_step
+        if self._traces is not None:
+            self._traces.resume(state.global_step, args.world_size)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
@@ -114,7 +120,7 @@ def closing(run: Run, state: Any, *, engine: str | None = None) -> str:
             kept = getattr(state, "best_model_checkpoint", None)
             text += f", best {best:.1%} at step {step}" + (f" ({kept})" if kept else "")
         lines.append(text)
-    if run.rewards[0].shared.traces is not None:
+    if run.traces is not None:
         lines.append(f"what the rewards saw: vlreward doctor {out}/traces")
     lines += [f"measure it: {command}" for command in bench_commands(run, out, engine)]
     return "\n".join(lines)
@@ -125,7 +131,7 @@ def bench_commands(run: Run, model: Path, engine: str | None = None) -> list[str
     has them."""
     every = [SUITES.get(name) for name in SUITES]
     found = []
-    for task in dict.fromkeys(f.shared.reward.spec.name for f in run.rewards):
+    for task in dict.fromkeys(reward.spec.name for reward in run.task_rewards):
         suites = sorted((s for s in every if s.task == task), key=lambda s: s.file is not None)
         if suites:
             chosen = "" if engine is None else f" --engine {engine}"

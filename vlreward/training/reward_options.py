@@ -1,4 +1,4 @@
-"""From options to rewards: terms, weights, and one function for each term."""
+"""From options to rewards: terms and weights."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from vlreward.errors import OptionError
 from vlreward.rewards import TaskReward
 from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments
-from vlreward.training.rewards import TermReward, term_rewards
-from vlreward.training.traces import TraceFile
+from vlreward.training.rewards import term_rewards
 
-__all__ = ["reward_functions", "reweighted", "task_rewards"]
+__all__ = ["reweighted", "task_rewards"]
 
 
 def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
@@ -24,7 +23,9 @@ def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
             task can do what `--clip` asks for.
         UnknownNameError: If a task, protocol or term is unknown.
     """
-    terms = _by_task(arguments.terms or (), tasks, "--terms")
+    terms: dict[str, list[str]] = {}
+    for task, term in _pairs(arguments.terms or (), tasks, "--terms"):
+        terms.setdefault(task, []).append(term)
     weights: dict[str, dict[str, float]] = {task: {} for task in tasks}
     named = [text.partition("=") for text in arguments.weights or ()]
     for (task, name), (_, _, value) in zip(
@@ -54,27 +55,6 @@ def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
         )
         for task in tasks
     ]
-
-
-def reward_functions(
-    rewards: Sequence[TaskReward],
-    arguments: Arguments,
-    *,
-    output_dir: str,
-    rank: int,
-    stop_ids: Sequence[int] = (),
-) -> list[TermReward]:
-    """One reward function for each term of each task, with traces if they are asked for.
-
-    Args:
-        rewards: One reward for each task.
-        arguments: The options.
-        output_dir: Directory of the run.
-        rank: Number of the process.
-        stop_ids: Token ids that end a completion, where they are known already.
-    """
-    traces = TraceFile(f"{output_dir}/traces", rank) if arguments.traces else None
-    return term_rewards(rewards, stop_ids=stop_ids, traces=traces)
 
 
 def reweighted(
@@ -124,10 +104,3 @@ def _pairs(names: Iterable[str], tasks: list[str], option: str) -> list[tuple[st
             )
         pairs.append((task, term))
     return pairs
-
-
-def _by_task(names: Iterable[str], tasks: list[str], option: str) -> dict[str, list[str]]:
-    chosen: dict[str, list[str]] = {}
-    for task, term in _pairs(names, tasks, option):
-        chosen.setdefault(task, []).append(term)
-    return chosen

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from vlreward._text import one_line
 from vlreward.errors import OptionError
@@ -22,17 +22,17 @@ from vlreward.rewards import REWARDS, TaskReward
 from vlreward.training.traces import TraceFile
 from vlreward.types import Score
 
-__all__ = ["SharedScores", "TermReward", "UserReward", "term_rewards", "user_rewards"]
+__all__ = ["SharedScores", "TermReward", "UserReward", "cut_off", "term_rewards", "user_rewards"]
 
 
-@dataclass
-class _Batch:
+class _Batch(NamedTuple):
     """The batch that was scored last, by one thread."""
 
     completions: Any
     solution: Any
     scores: list[Score | None]
     taken: set[str]
+    """The terms that have asked for it."""
 
 
 class SharedScores:
@@ -65,7 +65,10 @@ class SharedScores:
     def scores(
         self, term: str, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
     ) -> list[Score | None]:
-        """The scores of a batch for one of the terms; None for rows of other tasks."""
+        """The scores of a batch, all their terms; None for rows of other tasks.
+
+        A term that asks again asks for another batch.
+        """
         batch: _Batch | None = getattr(self._local, "batch", None)
         if (
             batch is None
@@ -73,9 +76,8 @@ class SharedScores:
             or batch.solution is not solution
             or term in batch.taken
         ):
-            batch = _Batch(completions, solution, [], set())
-            batch.scores = self._score(completions, solution, columns)
-            self._local.batch = batch
+            scores = self._score(completions, solution, columns)
+            batch = self._local.batch = _Batch(completions, solution, scores, set())
         batch.taken.add(term)
         if len(batch.taken) == len(self.reward.spec.terms):
             self._local.batch = None
@@ -87,12 +89,17 @@ class SharedScores:
         started = perf_counter()
         ids = columns.get("completion_ids")
         if ids is not None and self.stop_ids:
-            columns["truncated"] = [not c or c[-1] not in self.stop_ids for c in ids]
+            columns["truncated"] = cut_off(ids, self.stop_ids)
         scores = self.reward.scores(completions, solution, **columns)
         if self.traces is not None:
             self.traces.write(self.reward.spec.name, completions, scores, columns, self.mode)
         _log(self.reward.spec.name, scores, columns, perf_counter() - started)
         return scores
+
+
+def cut_off(completions: Iterable[Sequence[int]], stop_ids: Container[int]) -> list[bool]:
+    """Whether completions were cut off: they have no token that ends them."""
+    return [not ids or ids[-1] not in stop_ids for ids in completions]
 
 
 def _log(
@@ -148,8 +155,6 @@ class TermReward:
     """Its weight in the sum of the task."""
     shared: SharedScores
     """Scores, shared with the task's other terms."""
-    on_timeout: Literal["zero", "none"] = "zero"
-    """What an answer whose verification did not finish is worth."""
 
     @property
     def __name__(self) -> str:
@@ -167,7 +172,7 @@ class TermReward:
                 `completion_ids`, `trainer_state`, `log_extra`, `log_metric`.
         """
         scores = self.shared.scores(self.term, completions, solution, **columns)
-        if self.on_timeout == "none":
+        if self.shared.reward.on_timeout == "none":
             scores = [None if score is None or score.unsettled else score for score in scores]
         return [None if score is None else score.terms.get(self.term) for score in scores]
 
@@ -197,10 +202,7 @@ def term_rewards(
     found = []
     for reward in rewards:
         shared = SharedScores(reward, stop_ids, traces)
-        found += [
-            TermReward(term.name, term.weight, shared, reward.on_timeout)
-            for term in reward.spec.terms
-        ]
+        found += [TermReward(term.name, term.weight, shared) for term in reward.spec.terms]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from collections import Counter
@@ -16,26 +17,23 @@ from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments
 from vlreward.training.recipes import MIXTURE
 
-__all__ = ["load_both", "load_samples", "say_remarks", "tasks_of"]
+__all__ = ["informative", "load_both", "load_samples", "say_remarks", "tasks_of"]
 
 
-def load_both(
-    task: str, arguments: Arguments, *, seed: int = 0, read_sizes: bool = True
-) -> list[Dataset]:
-    """The training samples, and those for evaluation if there are any.
+def load_both(task: str, arguments: Arguments, *, seed: int = 0) -> list[Dataset]:
+    """The training samples, and those for evaluation if there are any; alike in every process.
 
     Args:
         task: The task of the run; `mixture` takes rows of any.
         arguments: The options that say which rows are read, and how.
         seed: Seed that draws the rows of `--val_split_ratio`.
-        read_sizes: See `load_samples`.
 
     Raises:
         DataError: If rows are bad; if rows are trained on and evaluated.
         OptionError: If it is not known where the images are.
         FileNotFoundError: If there is no such file.
     """
-    samples = load_samples(arguments.data, task, arguments, read_sizes=read_sizes)
+    samples = load_samples(arguments.data, task, arguments)
     ratio = arguments.val_split_ratio
     if ratio is not None:
         held = max(1, round(ratio * len(samples)))
@@ -53,9 +51,7 @@ def load_both(
     if arguments.eval_data is None and arguments.eval_split is None:
         return [samples]
     path = arguments.eval_data or arguments.data
-    held_out = load_samples(
-        path, task, arguments, split=arguments.eval_split, read_sizes=read_sizes
-    )
+    held_out = load_samples(path, task, arguments, split=arguments.eval_split)
     if twice := samples.shared_rows(held_out):
         raise DataError(
             f"expected other rows for evaluation than for training, got {twice} that are both: "
@@ -71,16 +67,17 @@ def load_samples(
     arguments: Arguments,
     *,
     split: str | None = None,
-    read_sizes: bool = True,
 ) -> Dataset:
     """The samples of a file or data set.
+
+    Sizes that rows lack are read from their images in every process: by them a gold may be found
+    bad, and processes that left out other rows would train on other rows.
 
     Args:
         path: As `--data` takes it.
         task: The task of the run; `mixture` takes rows of any.
         arguments: The options that say how rows are read.
         split: The split, if not `--split` for `--data`.
-        read_sizes: Look into images for the sizes that rows lack, where golds lie in them.
 
     Raises:
         DataError: If rows are bad, or of another task; names file and row.
@@ -103,7 +100,6 @@ def load_samples(
         split=split,
         config=arguments.data_config,
         image_root=arguments.image_root or _beside(path),
-        read_sizes=None if read_sizes else False,
         **as_given,
     )
     if samples.images is None:
@@ -141,3 +137,56 @@ def tasks_of(provenance: Provenance) -> set[str]:
     if provenance.parts:
         return set().union(*(tasks_of(part) for part in provenance.parts))
     return {provenance.task}
+
+
+def informative(samples: Dataset, run: str) -> Dataset:
+    """The samples without those whose completions all earned the same in the traces of a run.
+
+    An advantage is relative to the group: a group without spread has no gradient. Too easy and too
+    hard questions are left out alike; those that the run did not ask are kept.
+
+    Args:
+        samples: The samples.
+        run: Directory of a run, or of its traces.
+
+    Raises:
+        OptionError: If there are no traces.
+        DataError: If nothing is left.
+    """
+    asked, taught = _questions(Path(run))
+    kept = [
+        index
+        for index, sample in enumerate(samples)
+        if sample.id in taught or sample.id not in asked
+    ]
+    if not kept:
+        raise DataError(
+            f"--informative_in {run}: expected questions that taught something, got none among "
+            f"{len(samples)}",
+            path=samples.provenance.path,
+        )
+    return samples.select(kept, f"without {len(samples) - len(kept)} that taught nothing")
+
+
+def _questions(run: Path) -> tuple[set[str], set[str]]:
+    """Ids of the questions that were asked, and of those whose completions earned differently."""
+    files = sorted((*run.glob("rank-*.jsonl"), *run.glob("traces/rank-*.jsonl")))
+    if not files:
+        raise OptionError(f"--informative_in: expected traces in {run}, found no rank-*.jsonl")
+    asked: set[str] = set()
+    taught: set[str] = set()
+    earned: dict[tuple[Any, str], float] = {}
+    for file in files:
+        with file.open(encoding="utf-8") as lines:
+            for line in lines:
+                try:
+                    row = json.loads(line)
+                    key, value = (row["step"], str(row["id"])), float(row["value"])
+                except (ValueError, KeyError, TypeError):  # cut off by a kill
+                    continue
+                if row.get("mode") == "eval":
+                    continue
+                asked.add(key[1])
+                if abs(earned.setdefault(key, value) - value) > 1e-6:
+                    taught.add(key[1])
+    return asked, taught

@@ -11,7 +11,7 @@ from typing import Any
 from vlreward.files import replacing
 from vlreward.types import Score
 
-__all__ = ["RewindTraces", "TraceFile"]
+__all__ = ["TraceFile"]
 
 # What a diagnosis needs.
 _PLACE = ("frame", "axis_order", "image_size", "input_size", "logp_difference")
@@ -122,20 +122,6 @@ class TraceFile:
         """The traces of every process that has written here."""
         found = Path(self.directory).glob("rank-*.jsonl")
         return [TraceFile(self.directory, int(path.stem[5:])) for path in sorted(found)]
-
-
-class RewindTraces:
-    """Drops the traces that a resumed run writes again.
-
-    To be mixed into the `TrainerCallback` of a trainer.
-    """
-
-    def __init__(self, traces: TraceFile) -> None:
-        self.traces = traces
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called once by each process."""
-        self.traces.resume(state.global_step, args.world_size)
 
 
 def _at(columns: dict[str, Any], name: str, index: int) -> Any:

@@ -15,6 +15,8 @@ Examples:
     'correct'
 """
 
+# ruff: noqa: F403
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -22,40 +24,21 @@ from typing import TYPE_CHECKING
 from vlreward._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from vlreward.verify.compat import verify_whole_output as verify_whole_output
-    from vlreward.verify.compat import verify_whole_outputs as verify_whole_outputs
-    from vlreward.verify.engine import check_gold as check_gold
-    from vlreward.verify.engine import verify as verify
-    from vlreward.verify.engine import verify_batch as verify_batch
-    from vlreward.verify.engine import verify_quickly as verify_quickly
-    from vlreward.verify.policy import Policy as Policy
-    from vlreward.verify.verdict import OUTCOMES as OUTCOMES
-    from vlreward.verify.verdict import Outcome as Outcome
-    from vlreward.verify.verdict import Verdict as Verdict
-    from vlreward.verify.workers.options import PoolOptions as PoolOptions
-    from vlreward.verify.workers.pool import configure as configure
-    from vlreward.verify.workers.pool import shutdown as shutdown
-    from vlreward.verify.workers.pool import warm_up as warm_up
+    from vlreward.verify.compat import *
+    from vlreward.verify.engine import *
+    from vlreward.verify.policy import *
+    from vlreward.verify.verdict import *
+    from vlreward.verify.workers.options import *
+    from vlreward.verify.workers.pool import *
 
-_HOME = {
-    "OUTCOMES": "verdict",
-    "Outcome": "verdict",
-    "Policy": "policy",
-    "PoolOptions": "workers.options",
-    "Verdict": "verdict",
-    "check_gold": "engine",
-    "configure": "workers.pool",
-    "shutdown": "workers.pool",
-    "verify": "engine",
-    "verify_batch": "engine",
-    "verify_quickly": "engine",
-    "verify_whole_output": "compat",
-    "verify_whole_outputs": "compat",
-    "warm_up": "workers.pool",
-}
-__all__ = [*_HOME]
-__getattr__ = lazy_names(__name__, _HOME)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "compat": "verify_whole_output verify_whole_outputs",
+        "engine": "check_gold verify verify_batch verify_quickly",
+        "policy": "Policy",
+        "verdict": "OUTCOMES Outcome Verdict",
+        "workers.options": "PoolOptions",
+        "workers.pool": "configure shutdown warm_up",
+    },
+)

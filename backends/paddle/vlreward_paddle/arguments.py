@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from vlreward.errors import OptionError
-from vlreward.training.arguments import Arguments, Options, first_task, read_config, usage
+from vlreward.training.arguments import Arguments, Options
+from vlreward.training.parsing import layered, usage
 from vlreward.training.recipes import defaults
 from vlreward_paddle.lora import AdapterOptions
-from vlreward_paddle.original import ALIASES, refuse_old_names
 
 __all__ = ["PaddleOptions", "parse"]
 
@@ -29,6 +29,33 @@ _LAUNCH: dict[str, type] = {
 _TRL_ONLY = ("dataloader_pin_memory", "use_cpu")
 
 
+ALIASES = {
+    "model_name_or_path": "model",
+    "eval_strategy": "evaluation_strategy",
+    "dataset_config": "data_config",
+    "dataset_train_split": "split",
+    "dataset_test_split": "eval_split",
+}
+"""Names of the original, and of TRL, that mean the same as one of ours."""
+_NONE = "it was declared and never read"
+_ANSWERS = {
+    "dataset_name": "say --data FILE, DIR or hf:OWNER/NAME",
+    "reward_funcs": "say --terms, e.g. --terms exact format; --protocol paddlemix scores as the "
+    "original did",
+    "reward_method": "say --protocol",
+    "max_prompt_length": "prompts are never cut, which took part of the image's tokens with it; "
+    "bound the image by --max-pixels",
+    "log_completions": "every completion goes to OUTPUT_DIR/traces, which `vlreward doctor` reads",
+    "sync_ref_model": _NONE,
+    "ref_model_mixup_alpha": _NONE,
+    "ref_model_sync_steps": _NONE,
+    "ds3_gather_for_generation": _NONE,
+    "model_init_kwargs": _NONE,
+    "torch_dtype": "say --bf16 or --fp16",
+    "dtype": "say --bf16 or --fp16",
+}
+
+
 @dataclass(frozen=True)
 class PaddleOptions(Options):
     """A parsed command line; `training` is a `vlreward_paddle.config.GRPOConfig`."""
@@ -40,28 +67,23 @@ class PaddleOptions(Options):
     adapter: AdapterOptions
     """Whether an adapter is trained, and which."""
 
+    @property
+    def lora_rank(self) -> int | None:
+        """Rank of the LoRA adapter; None trains the model itself."""
+        return self.adapter.lora_r if self.adapter.use_peft else None
+
 
 def parse(argv: Sequence[str]) -> PaddleOptions:
-    """Parse `TASK [--option value ...]`.
-
-    A YAML file named by `--config` takes precedence over the recipe of the task, and options of
-    the command line over both.
+    """Parse a command line; see `vlreward.training.parsing.layered`.
 
     Raises:
-        SystemExit: For `--help`, and for unknown or malformed options, as argparse does.
-        OptionError: If the YAML has unknown keys, or an option has a value that it cannot have, or
-            that this backend or this machine cannot do.
+        OptionError: Also if an option has a value that this backend or this machine cannot do.
     """
     from vlreward_paddle.config import GRPOConfig
     from vlreward_paddle.shim import check_options, launch_options
 
-    parser = _parser(GRPOConfig)
-    argv = ["--help" if word == "--help_all" and i else word for i, word in enumerate(argv)]
-    task, rest = first_task(parser, argv)
-    refuse_old_names(rest)
-    words = vars(parser.parse_args(rest))
-    chosen = {**_config(words.pop("config", None), parser), **words}
-    given = {ALIASES.get(k, k): v for k, v in {**_defaults(task, chosen), **chosen}.items()}
+    _refuse_old_names(argv)
+    task, _, given = layered(_parser(GRPOConfig), argv, _recipe, ALIASES)
     if given.get("recompute") is not None:
         given["gradient_checkpointing"] = given.pop("recompute")
     if given.get("sharding") == "auto":
@@ -69,24 +91,30 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     if not given.get("sharding"):
         given.pop("sharding_parallel_degree", None)
     attn = given.pop("attn_implementation", "sdpa")
-    own = {f.name for f in fields(Arguments)}
-    adapter = {f.name for f in fields(AdapterOptions)}
-    if "data" not in given:
-        parser.error("expected --data with the training rows")
-    if given.get("model") is None:
-        parser.error("expected --model with the directory of a checkpoint")
-    arguments = Arguments(**{k: v for k, v in given.items() if k in own})
     if "tensorboard" in given["report_to"] and find_spec("tensorboardX") is None:
         raise OptionError("--report_to tensorboard needs a package: pip install tensorboardX")
-    training = launch_options({k: v for k, v in given.items() if k not in own | adapter})
+    kinds: tuple[Any, ...] = (Arguments, AdapterOptions)
+    arguments, lora = (
+        kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name in given})
+        for kind in kinds
+    )
+    training = launch_options(given)
     check_options(training, gpu=_has_gpu())
     _check_device(training, attn)
     try:
         made = GRPOConfig(**training)
     except (ValueError, AssertionError) as error:
         raise OptionError(str(error)) from error
-    lora = AdapterOptions(**{k: v for k, v in given.items() if k in adapter})
     return PaddleOptions(task, arguments, made, training, attn, lora)
+
+
+def _refuse_old_names(words: Sequence[str]) -> None:
+    """Answer options of the original that have no counterpart of that name."""
+    for word in words:
+        name = word.partition("=")[0]
+        answer = _ANSWERS.get(name[2:].replace("-", "_")) if name.startswith("--") else None
+        if answer is not None:
+            raise OptionError(f"{name} is an option of PaddleMIX's r1_mllm: {answer}")
 
 
 def _check_device(training: dict[str, Any], attention: str) -> None:
@@ -113,7 +141,7 @@ def _has_gpu() -> bool:
     return bool(paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count())
 
 
-def _defaults(task: str, chosen: dict[str, Any]) -> dict[str, Any]:
+def _recipe(task: str, chosen: dict[str, Any]) -> dict[str, Any]:
     import paddle
 
     gpu = _has_gpu()
@@ -134,7 +162,6 @@ def _defaults(task: str, chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parser(config: type) -> argparse.ArgumentParser:
-    """All options, none with a default: what is not given is the recipe's or the library's."""
     from transformers.hf_argparser import HfArgumentParser, string_to_bool
 
     parser: argparse.ArgumentParser = HfArgumentParser(
@@ -144,7 +171,6 @@ def _parser(config: type) -> argparse.ArgumentParser:
         usage=usage("DIR"),
         description="GRPO on a vision-language model with verifiable rewards, on PaddlePaddle.",
     )
-    parser.add_argument("--config", help="YAML file with options.")
     parser.add_argument(
         *_spelled("self_test"),
         action="store_true",
@@ -159,23 +185,9 @@ def _parser(config: type) -> argparse.ArgumentParser:
         words = [word for word in _spelled(name) if word not in parser._option_string_actions]
         if words:
             parser.add_argument(*words, dest=meaning, help=f"The same as --{meaning}.")
-    for action in parser._actions:
-        action.required = False
-        if action.dest != "help":
-            action.default = argparse.SUPPRESS
     return parser
 
 
 def _spelled(name: str) -> list[str]:
     """As HfArgumentParser spells options."""
     return sorted({f"--{name}", f"--{name.replace('_', '-')}"})
-
-
-def _config(path: str | None, parser: argparse.ArgumentParser) -> dict[str, Any]:
-    """The options of a YAML file."""
-    found = read_config(path)
-    known = {action.dest for action in parser._actions} | ALIASES.keys()
-    for name in found:
-        if name not in known:
-            raise OptionError(f"--config: expected names of options, got {name!r}")
-    return found

@@ -12,9 +12,8 @@ from typing import Any, NoReturn
 from vlreward.errors import UserError
 from vlreward.training import cli
 from vlreward.training.preparing import Run
+from vlreward_paddle.entry import quiet_imports, use_avx2
 from vlreward_paddle.lora import AdapterOptions
-from vlreward_paddle.processor import use_avx2
-from vlreward_paddle.quiet import quiet_imports
 
 __all__ = ["end_on_error", "main"]
 

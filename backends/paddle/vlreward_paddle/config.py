@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Optional
 
+from vlreward.training.arguments import option
 from vlreward_paddle.loss import LossOptions
 from vlreward_paddle.shim import TrainingArguments
 
 __all__ = ["GRPOConfig"]
 
 
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass
-class GRPOConfig(TrainingArguments):  # type: ignore[misc]
+class GRPOConfig(LossOptions, TrainingArguments):  # type: ignore[misc]
     """Options of the trainer. Build it with `vlreward_paddle.shim.launch_options`.
 
     An optimizer step takes `per_device_train_batch_size * gradient_accumulation_steps *
@@ -30,28 +27,18 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
         ValueError: If an option is out of its range.
     """
 
-    gradient_accumulation_steps: int = _option(1, "Micro-batches of an optimizer step.")
-    num_generations: int = _option(8, "Completions of each question, at least 2.")
-    max_completion_length: int = _option(256, "Longest completion in tokens.")
-    temperature: float = _option(1.0, "Divides logits, in sampling and in the loss alike.")
-    top_p: float = _option(1.0, "Smallest probability mass to sample from.")
-    top_k: int = _option(0, "Most likely tokens to sample from; 0 for all.")
-    beta: float = _option(0.0, "Weight of the KL term; 0 loads no reference model.")
-    use_bias_correction_kl: bool = _option(True, "Multiply the KL term by the ratio.")
-    num_iterations: int = _option(1, "Optimizer steps on the same completions.")
-    epsilon: float = _option(0.2, "Ratios below 1 - epsilon are clipped.")
-    epsilon_high: Optional[float] = _option(None, "Ratios above 1 + this; default epsilon.")  # noqa: UP045
-    loss_type: str = _option("dapo", "grpo, bnpo, dr_grpo or dapo.")
-    scale_rewards: str = _option("group", "Divide advantages by the deviation: group, batch, none.")
-    mask_truncated_completions: bool = _option(
-        False, "Leave truncated completions out of the loss."
-    )
-    reward_weights: Optional[list[float]] = field(  # noqa: UP045
-        default=None, metadata={"help": "Weights in place of the terms' own."}
-    )
-    eval_on_start: bool = _option(False, "Evaluate before the first step too.")
-    shuffle_dataset: bool = _option(True, "Draw questions in random order.")
-    logprob_chunk_size: int = _option(512, "Tokens whose logits are held at a time.")
+    gradient_accumulation_steps: int = option(1, "Micro-batches of an optimizer step.")
+    num_generations: int = option(8, "Completions of each question, at least 2.")
+    temperature: float = option(1.0, "Divides logits, in sampling and in the loss alike.")
+    top_p: float = option(1.0, "Smallest probability mass to sample from.")
+    top_k: int = option(0, "Most likely tokens to sample from; 0 for all.")
+    num_iterations: int = option(1, "Optimizer steps on the same completions.")
+    scale_rewards: str = option("group", "Divide advantages by the deviation: group, batch, none.")
+    mask_truncated_completions: bool = option(False, "Leave truncated completions out of the loss.")
+    reward_weights: Optional[list[float]] = option(None, "Weights in place of the terms' own.")  # noqa: UP045
+    eval_on_start: bool = option(False, "Evaluate before the first step too.")
+    shuffle_dataset: bool = option(True, "Draw questions in random order.")
+    logprob_chunk_size: int = option(512, "Tokens whose logits are held at a time.")
 
     def __post_init__(self) -> None:
         for name in ("num_iterations", "max_completion_length", "logprob_chunk_size"):
@@ -70,23 +57,12 @@ class GRPOConfig(TrainingArguments):  # type: ignore[misc]
             raise ValueError(
                 f"expected scale_rewards group, batch or none, got {self.scale_rewards!r}"
             )
-        self.loss_options()
+        LossOptions.__post_init__(self)
         self.micro_batches = int(self.gradient_accumulation_steps)
         self.gradient_accumulation_steps = 1
         self.image_threads = max(1, self.dataloader_num_workers)
         self.dataloader_num_workers: int = 0
-        super().__post_init__()
-
-    def loss_options(self) -> LossOptions:
-        """The options of the loss."""
-        return LossOptions(
-            loss_type=self.loss_type,
-            epsilon=self.epsilon,
-            epsilon_high=self.epsilon_high,
-            beta=self.beta,
-            use_bias_correction_kl=self.use_bias_correction_kl,
-            max_completion_length=self.max_completion_length,
-        )
+        TrainingArguments.__post_init__(self)
 
     @property
     def eval_strategy(self) -> Any:

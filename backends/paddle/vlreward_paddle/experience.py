@@ -109,16 +109,6 @@ def micro_batch(
     )
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Rewards of all processes' completions, by rank."""
-
-    by_function: np.ndarray
-    """(N, functions), NaN where a function has nothing to say."""
-    totals: np.ndarray
-    """Weighted sums (N,), NaN where no function has anything to say."""
-
-
 def score(
     functions: Sequence[RewardFunction],
     weights: Sequence[float],
@@ -127,7 +117,7 @@ def score(
     tokens: Sequence[list[int]],
     state: Any,
     metrics: Metrics,
-) -> Scores:
+) -> np.ndarray:
     """Call the reward functions, as TRL does, and gather what they say.
 
     Args:
@@ -138,6 +128,10 @@ def score(
         tokens: Their token ids.
         state: The trainer's state.
         metrics: Where means are noted.
+
+    Returns:
+        Weighted sums for all processes' completions (N,), by rank; NaN where no function has
+        anything to say.
 
     Raises:
         ValueError: If a function returns another number of rewards, or one that is not finite.
@@ -167,7 +161,7 @@ def score(
                 found[j, i] = value
     found = gather_rows(found)
     known = ~np.isnan(found)
-    totals = (np.where(known, found, 0) * np.asarray(weights)).sum(axis=1)
+    totals: np.ndarray = (np.where(known, found, 0) * np.asarray(weights)).sum(axis=1)
     totals[~known.any(axis=1)] = np.nan
     for i, function in enumerate(functions):
         column = found[known[:, i], i]
@@ -175,7 +169,7 @@ def score(
             metrics.same(f"rewards/{name_of(function)}/mean", float(column.mean()))
             if column.size > 1:
                 metrics.same(f"rewards/{name_of(function)}/std", float(column.std(ddof=1)))
-    return Scores(found, totals)
+    return totals
 
 
 def name_of(function: RewardFunction) -> str:

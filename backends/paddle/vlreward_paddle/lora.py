@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ import numpy as np
 
 from vlreward.errors import OptionError
 from vlreward.files import replacing
+from vlreward.training.arguments import option
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -45,15 +48,12 @@ _INNER = "model.language_model."
 class AdapterOptions:
     """Options of the adapter, under the names and with the defaults of TRL's ModelConfig."""
 
-    use_peft: bool = field(
-        default=False, metadata={"help": "Train a LoRA adapter in place of the model."}
-    )
-    lora_r: int = field(default=16, metadata={"help": "Rank of the adapter."})
-    lora_alpha: int = field(default=32, metadata={"help": "Its output is scaled by alpha / rank."})
-    lora_dropout: float = field(default=0.05, metadata={"help": "Dropout in front of it."})
-    lora_target_modules: list[str] | None = field(
-        default=None,
-        metadata={"help": f"Layers of the language model; by default {' '.join(TARGETS)}."},
+    use_peft: bool = option(False, "Train a LoRA adapter in place of the model.")
+    lora_r: int = option(16, "Rank of the adapter.")
+    lora_alpha: int = option(32, "Its output is scaled by alpha / rank.")
+    lora_dropout: float = option(0.05, "Dropout in front of it.")
+    lora_target_modules: list[str] | None = option(
+        None, f"Layers of the language model; by default {' '.join(TARGETS)}."
     )
 
     def __post_init__(self) -> None:
@@ -104,23 +104,18 @@ def add_adapter(model: Any, options: AdapterOptions) -> None:
     model.adapter = options
     for name, layer in adapter_layers(model):
         if name.endswith(tuple(_FUSED)):
-            _keepparts_of(layer, _mask(model, name, layer))
+            layer.lora_B.register_hook(partial(mul, _mask(model, name, layer.lora_B)))
 
 
-def _keepparts_of(layer: Any, mask: np.ndarray) -> None:
+def _mask(model: Any, name: str, second: Tensor) -> Tensor:
+    """1 where an entry of B belongs to its block's part, of B's shape and type."""
     import paddle
 
-    kept = paddle.to_tensor(mask).astype(layer.lora_B.dtype)
-    layer.lora_B.register_hook(lambda gradient: gradient * kept)
-
-
-def _mask(model: Any, name: str, layer: Any) -> np.ndarray:
-    """1 where an entry of B belongs to its block's part, of B's shape."""
-    blocks = parts_of(model, name)
-    mask = np.zeros(layer.lora_B.shape, dtype=np.float32)
-    for i, (_, columns) in enumerate(blocks):
-        mask[i * model.adapter.lora_r : (i + 1) * model.adapter.lora_r, columns] = 1
-    return mask
+    rank = model.adapter.lora_r
+    mask = np.zeros(second.shape, dtype=np.float32)
+    for i, (_, columns) in enumerate(parts_of(model, name)):
+        mask[i * rank : (i + 1) * rank, columns] = 1
+    return paddle.to_tensor(mask).astype(second.dtype)
 
 
 def parts_of(model: Any, name: str) -> list[tuple[str, Any]]:

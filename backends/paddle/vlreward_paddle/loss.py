@@ -6,11 +6,13 @@ Names follow TRL: `loss_type`, `epsilon`, `epsilon_high`, `beta`, `scale_rewards
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import paddle
 from paddle import Tensor
+
+from vlreward.training.arguments import option
 
 __all__ = ["LOSS_TYPES", "Advantages", "LossOptions", "LossTerms", "group_advantages", "grpo_loss"]
 
@@ -70,22 +72,16 @@ def group_advantages(
     return Advantages(np.where(known, values, 0).reshape(-1), zero.reshape(-1))
 
 
-@dataclass(frozen=True)
+@dataclass
 class LossOptions:
     """Options of the loss, named and preset as in TRL's GRPOConfig."""
 
-    loss_type: str = "grpo"
-    """One of `LOSS_TYPES`."""
-    epsilon: float = 0.2
-    """Ratios below 1 - epsilon are clipped."""
-    epsilon_high: float | None = None
-    """Ratios above 1 + epsilon_high are clipped; None for `epsilon`."""
-    beta: float = 0.0
-    """Weight of the divergence from the reference model."""
-    use_bias_correction_kl: bool = True
-    """Multiply the divergence by the ratio, whose gradient makes that of the estimate unbiased."""
-    max_completion_length: int = 256
-    """What `dr_grpo` divides by."""
+    loss_type: str = option("dapo", "grpo, bnpo, dr_grpo or dapo.")
+    epsilon: float = option(0.2, "Ratios below 1 - epsilon are clipped.")
+    epsilon_high: Optional[float] = option(None, "Ratios above 1 + this; default epsilon.")  # noqa: UP045
+    beta: float = option(0.0, "Weight of the KL term; 0 loads no reference model.")
+    use_bias_correction_kl: bool = option(True, "Multiply the KL term by the ratio.")
+    max_completion_length: int = option(256, "Longest completion in tokens.")
 
     def __post_init__(self) -> None:
         if self.loss_type not in LOSS_TYPES:

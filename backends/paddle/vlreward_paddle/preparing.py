@@ -42,9 +42,7 @@ def prepare(options: PaddleOptions) -> Run:
         * paddle.distributed.get_world_size()
         // training.num_generations,
         steps_per_batch=training.num_iterations,
-        settings={name: str(getattr(training, name)) for name in _SHAPING}
-        | ({"lora_r": options.adapter.lora_r} if options.adapter.use_peft else {}),
-        stop_ids=codec.eos_ids,
+        settings={name: str(getattr(training, name)) for name in _SHAPING},
     )
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")
     return run

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vlreward.engines.processor import PROCESSOR_FILES
 from vlreward.resizing import Resizing
 from vlreward_paddle.rollout import Prompt
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["QwenCodec"]
 
-_FILES = ("preprocessor_config.json", "processor_config.json")
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
 
 
@@ -48,23 +48,21 @@ class QwenCodec:
         from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
         self.path = Path(path)
-        settings = _settings(self.path)
+        if not any((self.path / name).is_file() for name in PROCESSOR_FILES):
+            raise FileNotFoundError(
+                f"expected {' or '.join(PROCESSOR_FILES)} in {str(path)!r}, found neither"
+            )
         self.tokenizer = AutoTokenizer.from_pretrained(str(path))
         self.template = self.tokenizer.chat_template or _template(self.path)
-        size = settings.get("size") or {}
-        low = min_pixels or settings.get("min_pixels") or size.get("shortest_edge", 56 * 56)
-        high = max_pixels or settings.get("max_pixels") or size.get("longest_edge", 28 * 28 * 16384)
-        patch, merge = settings.get("patch_size", 14), settings.get("merge_size", 2)
-        self.resizing = Resizing(patch * merge, low, high)
-        kept = ("image_mean", "image_std", "temporal_patch_size", "rescale_factor")
-        self.image_processor = Qwen2VLImageProcessor(
-            min_pixels=low,
-            max_pixels=high,
-            patch_size=patch,
-            merge_size=merge,
-            **{name: settings[name] for name in kept if name in settings},
+        self.image_processor = Qwen2VLImageProcessor.from_pretrained(str(path))
+        self.merged = self.image_processor.merge_size**2
+        size = self.image_processor.size
+        self.resizing = Resizing(
+            self.image_processor.patch_size * self.image_processor.merge_size,
+            min_pixels or size["shortest_edge"],
+            max_pixels or size["longest_edge"],
         )
-        self.merged = merge * merge
+        self.resizing.limit(self.image_processor)
         self.image_token = "<|image_pad|>"
         self.image_id = self.tokenizer.convert_tokens_to_ids(self.image_token)
         self.eos_ids = _eos_ids(self.path, self.tokenizer)
@@ -118,14 +116,6 @@ class QwenCodec:
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    for name in _FILES:
-        if (path / name).is_file():
-            found: dict[str, Any] = json.loads((path / name).read_text(encoding="utf-8"))
-            return {**found, **found.get("image_processor", {})}
-    raise FileNotFoundError(f"expected {' or '.join(_FILES)} in {str(path)!r}, found neither")
 
 
 def _template(path: Path) -> str:

@@ -14,6 +14,7 @@ import paddle
 from paddle import Tensor
 
 from vlreward.training.evaluation import Evaluation
+from vlreward.training.rewards import cut_off
 from vlreward_paddle.ahead import Ahead
 from vlreward_paddle.config import GRPOConfig
 from vlreward_paddle.evaluating import EvaluatesAnswers
@@ -27,21 +28,7 @@ from vlreward_paddle.rollout import Prompt, Sampling, generate, shares_prompts
 from vlreward_paddle.sampler import GroupSampler
 from vlreward_paddle.shim import Trainer
 
-__all__ = ["GRPOTrainer", "RowNumbers"]
-
-
-class RowNumbers(paddle.io.Dataset):  # type: ignore[misc]
-    """Stands for the rows: items are their numbers. Rows are made when their turn has come, so
-    skipping over them when a run resumes opens no image."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __getitem__(self, index: int) -> int:
-        return index
+__all__ = ["GRPOTrainer"]
 
 
 class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
@@ -55,8 +42,8 @@ class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
         args: The options.
         rows: Sequence of rows: dicts with `prompt` and whatever encoder and rewards read.
         codec: Turns rows into prompts, and tokens into text.
-        reward_funcs: Reward functions with TRL's signature.
-        reward_weights: One for each; by default 1, or `args.reward_weights`.
+        reward_funcs: Reward functions with TRL's signature; `args.reward_weights` are their
+            weights, by default 1.
         ref_model: The reference model, if `args.beta` is not 0; a model with an adapter
             (`vlreward_paddle.lora`) is its own, without the adapter.
         evaluation: Held-out rows, and what scores greedy answers to them.
@@ -74,26 +61,26 @@ class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
         codec: Codec,
         reward_funcs: Sequence[RewardFunction],
         *,
-        reward_weights: Sequence[float] | None = None,
         ref_model: Any = None,
         evaluation: Evaluation | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         if args.beta and ref_model is None and not adapter_layers(model):
             raise ValueError(f"expected a reference model for beta={args.beta!r}, got None")
-        weights = args.reward_weights or reward_weights or [1.0] * len(reward_funcs)
+        weights = args.reward_weights or [1.0] * len(reward_funcs)
         if len(weights) != len(reward_funcs):
             raise ValueError(
                 f"expected {len(reward_funcs)} reward weights, one for each function, got "
                 f"{weights!r}"
             )
-        numbers = RowNumbers(len(rows))
         args.remove_unused_columns = False
         super().__init__(
             model=model,
             args=args,
-            train_dataset=numbers,
-            eval_dataset=None if evaluation is None else RowNumbers(len(evaluation.rows)),
+            # Numbers of the rows, which are made when their turn has come: skipping over them when
+            # a run resumes opens no image.
+            train_dataset=range(len(rows)),
+            eval_dataset=None if evaluation is None else range(len(evaluation.rows)),
             data_collator=np.asarray,  # Of plain numbers, the loader hands on nothing.
             callbacks=list(callbacks),
         )
@@ -173,7 +160,7 @@ class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
             inputs.ref_logps,
             inputs.advantages,
             inputs.mask,
-            self.args.loss_options(),
+            self.args,
             num_items=self._num_items,
         )
         for name, value in terms.sums.items():
@@ -194,16 +181,16 @@ class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
         tokens = self.generate(prompts, rows)
         self.metrics.add("seconds/generation", time.perf_counter() - started)
         texts = [self.codec.decode(ids) for ids in tokens]
-        truncated = [ids[-1] not in self.codec.eos_ids for ids in tokens]
+        truncated = cut_off(tokens, self.codec.eos_ids)
         started = time.perf_counter()
-        scores = score(
+        totals = score(
             self.reward_funcs, self.reward_weights, rows, texts, tokens, self.state, self.metrics
         )
         self.metrics.add("seconds/rewards", time.perf_counter() - started)
         advantages = group_advantages(
-            scores.totals, args.num_generations, scale_rewards=args.scale_rewards
+            totals, args.num_generations, scale_rewards=args.scale_rewards
         )
-        self._note(scores.totals, advantages.zero_std, tokens, truncated)
+        self._note(totals, advantages.zero_std, tokens, truncated)
         first = paddle.distributed.get_rank() * len(indices)
         mine = advantages.values[first : first + len(indices)]
         keep = [not (cut and args.mask_truncated_completions) for cut in truncated]

@@ -10,21 +10,17 @@ import paddle
 
 from vlreward.files import replacing
 from vlreward.training.card import model_card
+from vlreward.training.models import freeze_vision
 from vlreward.training.preparing import Run
 from vlreward.training.progress import Progress, closing
-from vlreward.training.traces import RewindTraces
 from vlreward_paddle.lora import adapter_layers, add_adapter, save_adapter
-from vlreward_paddle.modeling import freeze_vision, load_model
+from vlreward_paddle.modeling import load_model
 from vlreward_paddle.processing import QwenCodec
 from vlreward_paddle.shim import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from vlreward_paddle.trainer import GRPOTrainer
 from vlreward_paddle.watching import KeepState
 
 __all__ = ["build_trainer", "export", "train"]
-
-
-class _Rewind(RewindTraces, TrainerCallback):  # type: ignore[misc]
-    pass
 
 
 class _Progress(Progress, TrainerCallback):  # type: ignore[misc]
@@ -84,19 +80,18 @@ def build_trainer(
     own = args.beta and not run.options.adapter.use_peft
     reference = load_model(arguments.model, **options) if own else None
     kept = KeepState()
-    own_callbacks: list[Any] = [ExportModel(model, run.processor), kept, _Progress()]
+    progress = _Progress(run.traces)
+    own_callbacks: list[Any] = [ExportModel(model, run.processor), kept, progress]
     if arguments.early_stopping_patience is not None:
         own_callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
-    traces = run.rewards[0].shared.traces
-    if traces is not None:
-        own_callbacks.append(_Rewind(traces))
-    args.reward_weights = [*run.weights, *(getattr(f, "weight", 1.0) for f in rewards)]
+    functions, args.reward_weights = run.rewards(rewards)
+    run.end_with(run.processor.eos_ids)
     trainer = GRPOTrainer(
         model,
         args,
         run.rows,
         run.processor,
-        [*run.functions, *rewards],
+        functions,
         ref_model=reference,
         evaluation=run.evaluation,
         callbacks=[*own_callbacks, *callbacks],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,8 @@ from transformers.integrations import get_available_reporting_integrations
 from transformers.utils import is_flash_attn_2_available
 
 from vlreward.errors import OptionError
-from vlreward.training.arguments import (
-    Options,
-    first_task,
-    read_config,
-    usage,
-)
-from vlreward.training.help import unknown_option
+from vlreward.training.arguments import Options
+from vlreward.training.parsing import layered, usage
 from vlreward.training.recipes import defaults
 from vlreward_trl.options import TRLArguments
 
@@ -36,34 +30,50 @@ class TRLOptions(Options):
     model: Any
     """A `trl.ModelConfig`, with the model's name and LoRA targets filled in."""
 
+    @property
+    def lora_rank(self) -> int | None:
+        """Rank of the LoRA adapter; None trains the model itself."""
+        return self.model.lora_r if self.model.use_peft else None
+
 
 def parse(argv: Sequence[str]) -> TRLOptions:
-    """Parse `TASK [--option value ...]`.
+    """Parse a command line; see `vlreward.training.parsing.layered`."""
+    from transformers import HfArgumentParser
+    from trl import GRPOConfig, ModelConfig
 
-    A YAML file named by `--config` takes precedence over the recipe of the task, and options of
-    the command line over both.
-
-    Raises:
-        SystemExit: For `--help`, and for unknown or malformed options, as argparse does.
-        OptionError: If the YAML has unknown keys.
-    """
-    from trl import GRPOConfig, ModelConfig, TrlParser
-
-    parser = TrlParser(
+    parser = HfArgumentParser(
         (TRLArguments, GRPOConfig, ModelConfig),
         prog="vlreward-train-trl",
         usage=usage("MODEL"),
         description="GRPO on a vision-language model with verifiable rewards.",
     )
-    task, rest = first_task(parser, argv)
-    if "--help_all" in rest:
-        rest, chosen = ["--help"], {}
-    else:
-        chosen = _chosen(parser, rest)
+    known = {action.dest for action in parser._actions}
+
+    def recipe(task: str, chosen: dict[str, Any]) -> dict[str, Any]:
+        found = _recipe(task, chosen, renamed=_CHECKPOINTING in known)
+        if left := [f"--{name}" for name in found if name not in known]:
+            raise OptionError(
+                f"expected a version of trl and transformers that takes {' '.join(left)}, which "
+                f"the recipe of {task!r} sets; got trl {version('trl')}, transformers "
+                f"{version('transformers')}"
+            )
+        return found
+
     if _world_size() > 1 and not _accelerator():
         # accelerate would number the CPU, `cpu:0`, and no checkpoint could be read onto that.
         os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
-    published = defaults(
+    task, chosen, values = layered(parser, argv, recipe)
+    values["model_name_or_path"] = values["model"]
+    try:
+        arguments, training, model = parser.parse_dict(values)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+    _check(chosen, training, model)
+    return TRLOptions(task, arguments, training, model)
+
+
+def _recipe(task: str, chosen: dict[str, Any], *, renamed: bool) -> dict[str, Any]:
+    found = defaults(
         task,
         world_size=_world_size(),
         accelerator=_accelerator(),
@@ -71,45 +81,11 @@ def parse(argv: Sequence[str]) -> TRLOptions:
         workers=_workers(),
         chosen=chosen,
     )
-    if any(action.dest == _CHECKPOINTING for action in parser._actions):
+    if renamed:
         # The same by its new name, for which transformers has no warning.
-        published[_CHECKPOINTING] = chosen.get(
-            "gradient_checkpointing", published.pop("gradient_checkpointing")
-        )
-    left = parser.set_defaults_with_config(**published, output_dir=f"outputs/grpo-{task}")
-    if left:
-        raise OptionError(
-            f"expected a version of trl and transformers that takes {' '.join(left[::2])}, which "
-            f"the recipe of {task!r} sets; got {_versions()}"
-        )
-    try:
-        arguments, training, model = parser.parse_args_and_config(rest)
-    except ValueError as error:
-        raise OptionError(str(error)) from error
-    _check(chosen, training, model)
-    name = arguments.model or model.model_name_or_path
-    if name is None:
-        parser.error("expected --model with the name or path of a model")
-    arguments.model = model.model_name_or_path = name
-    return TRLOptions(task, arguments, training, model)
-
-
-def _chosen(parser: Any, words: Sequence[str]) -> dict[str, Any]:
-    """The options that the command line gives, and those of its YAML file."""
-    before = [(action, action.default, action.required) for action in parser._actions]
-    for action in parser._actions:
-        action.default, action.required = argparse.SUPPRESS, False
-    config = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    config.add_argument("--config")
-    file, rest = config.parse_known_args(words)
-    given, left = parser.parse_known_args(rest)
-    for action, default, required in before:
-        action.default, action.required = default, required
-    names = {action.dest for action in parser._actions}
-    configured = read_config(file.config)
-    if wrong := [*left, *(name for name in configured if name not in {*names, "env"})]:
-        raise unknown_option(wrong, names)
-    return {**configured, **vars(given)}
+        old = found.pop("gradient_checkpointing")
+        found[_CHECKPOINTING] = chosen.get("gradient_checkpointing", old)
+    return {**found, "output_dir": f"outputs/grpo-{task}"}
 
 
 def _check(chosen: Mapping[str, Any], training: Any, model: Any) -> None:
@@ -131,10 +107,6 @@ def _check(chosen: Mapping[str, Any], training: Any, model: Any) -> None:
             f"--attn_implementation {attention} needs the package flash-attn, or kernels; sdpa "
             "needs none"
         )
-
-
-def _versions() -> str:
-    return ", ".join(f"{name} {version(name)}" for name in ("trl", "transformers"))
 
 
 def _world_size() -> int:

@@ -1,12 +1,12 @@
-"""The size of a model that is not loaded, LoRA targets, and freezing the vision tower."""
+"""The size of a model that is not loaded, and LoRA targets."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from vlreward.training.models import ModelSize, is_vision, vision_parameters
+from vlreward.training.models import ModelSize, is_vision
 
-__all__ = ["LORA_TARGETS", "freeze_vision", "measure"]
+__all__ = ["LORA_TARGETS", "measure"]
 
 LORA_TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """Default of `--lora_target_modules`: every linear layer of the language model, and none of the
@@ -40,15 +40,3 @@ def measure(config: Any) -> ModelSize:
         cache_per_token=2 * text.num_hidden_layers * heads * head,
         vocabulary=text.vocab_size,
     )
-
-
-def freeze_vision(model: Any) -> int:
-    """Exclude the vision tower from training; returns the number of parameters frozen.
-
-    Raises:
-        ValueError: If the model has no part called `visual`, as Qwen-VL models do.
-    """
-    frozen = vision_parameters(model)
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    return sum(parameter.numel() for parameter in frozen)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from vlreward.training.arguments import Arguments
+from vlreward.training.arguments import Arguments, option
 
 __all__ = ["OwnOptions", "TRLArguments"]
 
@@ -13,33 +13,25 @@ __all__ = ["OwnOptions", "TRLArguments"]
 class OwnOptions:
     """Options that only this trainer has."""
 
-    resample_groups: int = field(
-        default=0,
-        metadata={
-            "help": "Rounds in which groups whose completions all earned the same are replaced by "
-            "those of other questions; each costs as much as sampling a batch."
-        },
+    resample_groups: int = option(
+        0,
+        "Rounds in which groups whose completions all earned the same are replaced by those of "
+        "other questions; each costs as much as sampling a batch.",
     )
-    max_logp_difference: float = field(
-        default=0.1,
-        metadata={
-            "help": "With vLLM, stop where log-probabilities of sampled tokens differ from the "
-            "model's by more than this in the mean of two batches in a row, in nats; 0 for never."
-        },
+    max_logp_difference: float = option(
+        0.1,
+        "With vLLM, stop where log-probabilities of sampled tokens differ from the model's by more "
+        "than this in the mean of two batches in a row, in nats; 0 for never.",
     )
-    fast_vision: bool = field(
-        default=True,
-        metadata={
-            "help": "Encode an image once in a pass, however many completions see it, all images "
-            "at once, and texts without the padding before them; the same but for rounding."
-        },
+    fast_vision: bool = option(
+        True,
+        "Encode an image once in a pass, however many completions see it, all images at once, and "
+        "texts without the padding before them; the same but for rounding.",
     )
-    scoring_batch_size: int = field(
-        default=0,
-        metadata={
-            "help": "Completions in a pass that only scores them, which keeps nothing for "
-            "gradients; 0 for four times --per_device_train_batch_size."
-        },
+    scoring_batch_size: int = option(
+        0,
+        "Completions in a pass that only scores them, which keeps nothing for gradients; 0 for "
+        "four times --per_device_train_batch_size.",
     )
 
 

@@ -55,12 +55,10 @@ def prepare(options: TRLOptions) -> Run:
         steps_per_batch=training.num_iterations
         * training.steps_per_generation
         / training.gradient_accumulation_steps,
-        settings={name: getattr(training, name) for name in _SHAPING}
-        | ({"lora_r": model.lora_r} if model.use_peft else {}),
+        settings={name: getattr(training, name) for name in _SHAPING},
     )
     training.distributed_state.wait_for_everyone()
     resizing.check(processor.image_processor, run.rows[0]["image"], tensors="pt")
-    training.reward_weights = run.weights
     if training.ddp_find_unused_parameters is None:
         # Every row has an image, so that each step uses what is trained; TRL looks for what is not
         # used, in vain, at each step, and every process warns of it.

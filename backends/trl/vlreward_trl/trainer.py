@@ -16,7 +16,7 @@ from trl.data_utils import prepare_multimodal_messages
 
 from vlreward.files import replacing
 from vlreward.training.evaluation import Evaluation
-from vlreward.training.rewards import TermReward
+from vlreward.training.rewards import TermReward, cut_off
 from vlreward_trl.resampling import Resampler
 from vlreward_trl.watching import WatchingGRPOTrainer
 
@@ -61,15 +61,18 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
         """
         if self.evaluation is None or eval_dataset is not None:
             return self._evaluated_by_trl(eval_dataset, ignore_keys, metric_key_prefix)
-        started, training = time.perf_counter(), self.model.training
+        training, accelerator = self.model.training, self.accelerator
         self.model.eval()
         with self._greedily():
-            scored = [entry for batch in self._eval_batches() for entry in self._answered(batch)]
-        metrics = {
-            f"{metric_key_prefix}_{name}": value
-            for name, value in self.evaluation.metrics(gather_object(scored)).items()
-        }
-        metrics[f"{metric_key_prefix}_runtime"] = round(time.perf_counter() - started, 3)
+            metrics = self.evaluation.run(
+                self._answers,
+                gather_object,
+                rank=accelerator.process_index,
+                world_size=accelerator.num_processes,
+                size=self.args.per_device_eval_batch_size,
+                state=self.state,
+                prefix=metric_key_prefix,
+            )
         self.log(metrics)
         self.model.train(training)
         self.control = self.callback_handler.on_evaluate(
@@ -95,20 +98,12 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
             batch = self.resampler.fill(self, batch, sample)
         return batch
 
-    def _eval_batches(self) -> Any:
-        assert self.evaluation is not None
-        accelerator, size = self.accelerator, self.args.per_device_eval_batch_size
-        return self.evaluation.batches(accelerator.process_index, accelerator.num_processes, size)
-
-    def _answered(self, indices: list[int]) -> list[Any]:
-        assert self.evaluation is not None
-        rows = [self.evaluation.rows[index] for index in indices]
+    def _answers(self, rows: list[dict[str, Any]]) -> Any:
         prompts = [prepare_multimodal_messages(r["prompt"], images=r["images"]) for r in rows]
         tokens, _ = self._generate_single_turn(*self._tokenize_prompts(prompts), 1)
         texts = self.processing_class.batch_decode(tokens, skip_special_tokens=True)
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        cut = [not ids or ids[-1] not in ends for ids in tokens]
-        return self.evaluation.score(indices, rows, texts, tokens, cut, self.state)
+        return texts, tokens, cut_off(tokens, ends)
 
     @contextmanager
     def _greedily(self) -> Iterator[None]:

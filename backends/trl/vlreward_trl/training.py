@@ -14,20 +14,15 @@ from transformers import (
 )
 
 from vlreward.training.card import model_card
+from vlreward.training.models import freeze_vision
 from vlreward.training.preparing import Run
 from vlreward.training.progress import Progress, closing
 from vlreward.training.sampling import SamplerGuard
-from vlreward.training.traces import RewindTraces
 from vlreward_trl.data import as_table
 from vlreward_trl.generation import ask_once, ban_image_tokens, mend_prompts, send_at_once
-from vlreward_trl.models import freeze_vision
 from vlreward_trl.vision import speed_up
 
 __all__ = ["build_trainer", "save", "train"]
-
-
-class _Rewind(RewindTraces, TrainerCallback):  # type: ignore[misc]
-    pass
 
 
 class _Progress(Progress, TrainerCallback):  # type: ignore[misc]
@@ -69,15 +64,18 @@ def build_trainer(
         **(training.model_init_kwargs or {}),
     }
     ban_image_tokens(training, run.config)
-    training.reward_weights = [*run.weights, *(getattr(f, "weight", 1.0) for f in rewards)]
+    functions, training.reward_weights = run.rewards(rewards)
+    own: list[TrainerCallback] = [_Progress(run.traces)]
+    if options.arguments.early_stopping_patience is not None:
+        own.append(EarlyStoppingCallback(options.arguments.early_stopping_patience))
     trainer = ResumableGRPOTrainer(
         model=model.model_name_or_path,
-        reward_funcs=[*run.functions, *rewards],
+        reward_funcs=functions,
         args=training,
         train_dataset=as_table(run.rows),
         eval_dataset=None if run.eval_rows is None else as_table(run.eval_rows),
         processing_class=run.processor,
-        callbacks=[*_callbacks(run), *callbacks],
+        callbacks=[*own, *callbacks],
         peft_config=get_peft_config(model),
         quantization_config=get_quantization_config(model),
         **trl,
@@ -99,29 +97,13 @@ def build_trainer(
     trainer.evaluation = run.evaluation
     if options.arguments.resample_groups:
         trainer.resampler = Resampler(options.arguments.resample_groups)
-    trainer.card = partial(model_card, run, library=_library(model), adapter=model.use_peft)
+    library = "peft" if model.use_peft else "transformers"
+    trainer.card = partial(model_card, run, library=library, adapter=model.use_peft)
     if options.arguments.freeze_vision and not model.use_peft:
         freeze_vision(trainer.model)
     # The ids by which TRL itself tells a truncated completion.
-    stop_ids = frozenset((*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id))
-    for reward in run.rewards:
-        reward.shared.stop_ids = stop_ids
+    run.end_with((*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id))
     return trainer
-
-
-def _callbacks(run: Run) -> list[TrainerCallback]:
-    found: list[TrainerCallback] = [_Progress()]
-    traces = run.rewards[0].shared.traces
-    if traces is not None:
-        found.append(_Rewind(traces))
-    patience = run.options.arguments.early_stopping_patience
-    if patience is not None:
-        found.append(EarlyStoppingCallback(patience))
-    return found
-
-
-def _library(model: Any) -> str:
-    return "peft" if model.use_peft else "transformers"
 
 
 def train(run: Run) -> Any:

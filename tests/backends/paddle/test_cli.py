@@ -260,14 +260,15 @@ def test_a_yaml_file_stands_between_recipe_and_command_line(
     model: Path, tmp_path: Path, capsys: Any
 ) -> None:
     data = write_data(tmp_path, "counting")
-    (tmp_path / "c.yaml").write_text("epsilon: 0.3\nmax_steps: 7\nlearning-rate: 0.5\n")
+    (tmp_path / "c.yaml").write_text("epsilon: 0.3\nmax_steps: 7\nlearning-rate: 1e-3\n")
     main(["counting", *words(model, data), "--config", str(tmp_path / "c.yaml"), "--dry-run"])
     shown = capsys.readouterr().out
     assert "epsilon: 0.3" in shown
     assert "max_steps: 2" in shown
+    assert "learning_rate: 0.001" in shown, "1e-3 is a text to YAML"
     (tmp_path / "c.yaml").write_text("epsilom: 0.3\n")
     text = failing(capsys, "counting", *words(model, data), "--config", str(tmp_path / "c.yaml"))
-    assert "--config: expected names of options, got 'epsilom'" in text
+    assert "unknown option --epsilom (did you mean --epsilon" in text
 
 
 def test_launch_options_of_both_libraries() -> None:

@@ -81,13 +81,12 @@ def accuracy(trainer: GRPOTrainer, file: Path, images: Path, task: str) -> float
     from vlreward.data import load
     from vlreward.rewards import TaskReward
     from vlreward.tasks import get_task
-    from vlreward.training.columns import Columns, Rows
+    from vlreward.training.columns import Rows
     from vlreward_paddle import rollout
 
     data = load(str(file), task=task, image_root=images)
-    columns = dataclasses.replace(trainer.rows.columns, images=data.images)  # type: ignore[attr-defined]
-    assert isinstance(columns, Columns)
-    rows = Rows(data, columns)[:]
+    assert isinstance(trainer.rows, Rows)
+    rows = dataclasses.replace(trainer.rows, dataset=data)[:]
     greedy = dataclasses.replace(trainer.sampling, temperature=0.0)
     texts = []
     for start in range(0, len(rows), 50):

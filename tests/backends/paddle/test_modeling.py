@@ -14,8 +14,9 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 import paddle
 from safetensors.numpy import load_file
 
+from vlreward.training.models import freeze_vision
 from vlreward_paddle.logprobs import TokenLogProbs, logprobs_of_logits
-from vlreward_paddle.modeling import CheckpointError, freeze_vision, load_model
+from vlreward_paddle.modeling import CheckpointError, load_model
 from vlreward_paddle.modeling.config import to_paddle
 from vlreward_paddle.rollout import pad_left, pad_right
 

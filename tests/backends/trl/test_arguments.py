@@ -94,7 +94,7 @@ def test_yaml_lies_between_the_recipe_and_the_command_line(tmp_path: Path) -> No
         "model: from-yaml\nbeta: 0.001\nmax_steps: 7\nterms: [giou, format]\nmax_pixels: 100352\n",
         encoding="utf-8",
     )
-    options = parse(["counting", "--config", str(config), "--data", "d", "--max_steps", "9"])
+    options = parse(["counting", f"--config={config}", "--data", "d", "--max_steps", "9"])
     assert options.model.model_name_or_path == "from-yaml"
     assert (options.training.beta, options.training.max_steps) == (0.001, 9)
     assert options.arguments.terms == ["giou", "format"]

@@ -16,14 +16,13 @@ from vlreward.data import DataError, load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS
 from vlreward.resizing import Resizing
-from vlreward.training.columns import COLUMNS, Columns, Rows
+from vlreward.training.columns import COLUMNS, Rows
 from vlreward_trl.data import as_table
 
 
-def _columns(dataset: Any) -> Columns:
-    prompts = {"counting": PRESETS["r1-v"]}
+def _rows(dataset: Any) -> Rows:
     resizing = Resizing(28, 56 * 56, 401_408)
-    return Columns(dataset.provenance.path, dataset.images, resizing, prompts, Frame.INPUT_PX)
+    return Rows(dataset, resizing, {"counting": PRESETS["r1-v"]}, Frame.INPUT_PX)
 
 
 def _file(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -36,7 +35,7 @@ def test_equal_rows_of_a_batch_share_one_image(tmp_path: Path) -> None:
         Image.new("RGB", (60, 60)).save(tmp_path / f"{n}.png")
     rows = [{"image_path": f"{n}.png", "question": "?", "ground_truth": 1} for n in "ab"]
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
-    made = as_table(Rows(data, _columns(data)))
+    made = as_table(_rows(data))
     assert tuple(made[0]) == COLUMNS
     batch = made.__getitems__([0, 0, 1, 0])
     assert batch[0]["image"] is batch[1]["image"] is batch[3]["image"]
@@ -49,7 +48,7 @@ def test_an_image_that_vanishes_names_file_and_row(tmp_path: Path) -> None:
     Image.new("RGB", (100, 90)).save(tmp_path / "a.png")
     rows = [{"image_path": "a.png", "question": "?", "ground_truth": 1}]
     data = load(_file(tmp_path / "x.json", rows), image_root=tmp_path)
-    made = as_table(Rows(data, _columns(data)))
+    made = as_table(_rows(data))
     (tmp_path / "a.png").unlink()
     with pytest.raises(DataError, match=r"x\.json: bad row\n  row 1: .*does not exist"):
         made[0]
@@ -76,7 +75,7 @@ def test_a_hundred_thousand_rows_cost_their_text_alone(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Image, "open", noted)
         data = load(tmp_path / "x.jsonl", image_root=tmp_path)
-        rows = as_table(Rows(data, _columns(data)))
+        rows = as_table(_rows(data))
         assert not opened
         seconds = time.perf_counter() - started
         assert rows[count - 1]["id"] == f"x/{count}"

@@ -102,7 +102,7 @@ def test_the_benchmark_runs_a_trained_model_in_the_frame_of_its_training(
 
 def test_qwen3_vl_trains_in_its_own_frame(argv: Callable[..., list[str]], tmp_path: Path) -> None:
     run = prepare(parse(argv("rec", "qwen3-vl", "--output_dir", tmp_path)))
-    assert (run.rows.columns.frame.value, run.resizing.factor) == ("norm1000", 32)
+    assert (run.rows.frame.value, run.resizing.factor) == ("norm1000", 32)
     assert {row["frame"] for row in run.rows[:3]} == {"norm1000"}
     assert len(_logs(train(run))) == 1
 
@@ -275,8 +275,8 @@ def test_weights_of_the_command_line_reach_trainer_and_traces(
     trainer = build_trainer(run)
     assert trainer.reward_func_names == ["counting_soft", "counting_format"]
     assert trainer.reward_weights.tolist() == [1.0, 0.25]
-    assert run.rewards[0].shared.reward.spec.terms[1].weight == 0.25
-    assert trainer.eos_token_ids[0] in run.rewards[0].shared.stop_ids
+    assert run.terms[0].shared.reward.spec.terms[1].weight == 0.25
+    assert trainer.eos_token_ids[0] in run.terms[0].shared.stop_ids
 
 
 def test_a_run_with_evaluation_and_rewards_of_one_s_own(

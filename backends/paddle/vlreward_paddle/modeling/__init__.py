@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from vlreward_paddle.modeling.checkpoint import CheckpointError, freeze_vision, load_model
-from vlreward_paddle.modeling.qwen2_5_vl import Qwen2_5_VLPolicy
-from vlreward_paddle.modeling.qwen2_vl import Qwen2VLPolicy
+from vlreward_paddle.modeling.checkpoint import CheckpointError, load_model
 
-__all__ = ["CheckpointError", "Qwen2VLPolicy", "Qwen2_5_VLPolicy", "freeze_vision", "load_model"]
+__all__ = ["CheckpointError", "load_model"]

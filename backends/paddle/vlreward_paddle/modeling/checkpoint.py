@@ -1,4 +1,4 @@
-"""Loading and freezing models."""
+"""Loading models."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 import paddle
 
 from vlreward.errors import UserError
-from vlreward.training.models import vision_parameters
-from vlreward_paddle.modeling.config import FAMILIES, to_paddle
+from vlreward_paddle.modeling.config import FAMILIES, VISION_IDS, to_paddle
 
-__all__ = ["CheckpointError", "freeze_vision", "load_model", "read_config"]
+__all__ = ["CheckpointError", "load_model", "read_config"]
 
 
 class CheckpointError(UserError, ValueError):
@@ -63,8 +62,7 @@ def load_model(
     Raises:
         CheckpointError: If there is no such checkpoint, or weights are missing.
     """
-    from vlreward_paddle.modeling.qwen2_5_vl import Qwen2_5_VLPolicy
-    from vlreward_paddle.modeling.qwen2_vl import Qwen2VLPolicy
+    from vlreward_paddle.modeling.policy import Policy
 
     hf = read_config(path)
     config = to_paddle(hf, attn_implementation=attn_implementation)
@@ -73,12 +71,11 @@ def load_model(
             part.recompute_granularity = "full"
             part.recompute_method = "uniform"
             part.recompute_num_layers = 1
-    kind = Qwen2VLPolicy if hf["model_type"] == "qwen2_vl" else Qwen2_5_VLPolicy
     config.dtype = dtype
     before = paddle.get_default_dtype()
     paddle.set_default_dtype(dtype)
     try:
-        model = kind(config)
+        model = Policy(config)
     finally:
         paddle.set_default_dtype(before)
     try:
@@ -86,23 +83,5 @@ def load_model(
     except (KeyError, ValueError, FileNotFoundError) as error:
         raise CheckpointError(f"cannot load the weights of {str(path)!r}: {error}") from error
     model.hf_config = hf
-    model.ban(vision_ids(hf))
+    model.ban([hf[name] for name in VISION_IDS if name in hf])  # a completion must have none
     return model
-
-
-def vision_ids(hf: dict[str, Any]) -> list[int]:
-    """Ids of the tokens that stand for images and videos; a completion must have none."""
-    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    return [hf[name] for name in names if name in hf]
-
-
-def freeze_vision(model: Any) -> int:
-    """Exclude the vision tower from training; returns the number of parameters frozen.
-
-    Raises:
-        ValueError: If the model has no part called `visual`.
-    """
-    frozen = vision_parameters(model)
-    for parameter in frozen:
-        parameter.stop_gradient = True
-    return int(sum(parameter.size for parameter in frozen))

@@ -12,19 +12,13 @@ from paddleformers.transformers.qwen2_5_vl.configuration import (
     Qwen2_5_VLVisionConfig,
 )
 
-__all__ = ["FAMILIES", "Qwen2VLConfig", "to_paddle"]
+__all__ = ["FAMILIES", "VISION_IDS", "to_paddle"]
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl")
 """Model types that can be loaded."""
-
-_IDS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+VISION_IDS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+"""Settings that name the tokens that stand for images and videos, and around them."""
 _QWEN2_VISION = {"embed_dim": 1280, "hidden_size": 3584, "mlp_ratio": 4}
-
-
-class Qwen2VLConfig(Qwen2_5_VLConfig):  # type: ignore[misc]
-    """The configuration of Qwen2-VL, with the vision tower's sizes under Qwen2.5-VL's names."""
-
-    model_type = "qwen2_vl"
 
 
 def to_paddle(hf: dict[str, Any], *, attn_implementation: str = "sdpa") -> Qwen2_5_VLConfig:
@@ -59,13 +53,13 @@ def to_paddle(hf: dict[str, Any], *, attn_implementation: str = "sdpa") -> Qwen2
     values["rope_theta"] = theta
     tied = bool(hf.get("tie_word_embeddings", nested.get("tie_word_embeddings", False)))
     values["tie_word_embeddings"] = tied
-    vision = _vision(kind, hf.get("vision_config") or {})
-    made = (Qwen2VLConfig if kind == "qwen2_vl" else Qwen2_5_VLConfig)(
+    made = Qwen2_5_VLConfig(
         text_config=values,
-        vision_config=vision,
+        vision_config=_vision(kind, hf.get("vision_config") or {}),
         tie_word_embeddings=tied,
-        **{k: hf[k] for k in _IDS if k in hf},
+        **{k: hf[k] for k in VISION_IDS if k in hf},
     )
+    made.model_type = kind
     for config in (made, made.text_config, made.vision_config):
         # What is written out is what `sdpa` computes without a kernel, several times as fast.
         eager = attn_implementation == "sdpa" and not _has_gpu()

@@ -1,4 +1,7 @@
-"""What both families share: embeddings with images, log-probabilities, and checkpoints."""
+"""Qwen2-VL and Qwen2.5-VL: embeddings with images, log-probabilities, and checkpoints.
+
+The language models are the same; the vision towers differ.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,15 @@ from typing import Any
 import numpy as np
 import paddle
 from paddle import Tensor
-from paddleformers.transformers.qwen2_5_vl.modeling import Qwen2_5_VLCausalLMOutputWithPast
+from paddleformers.nn.criterion.interface import CriterionLayer
+from paddleformers.nn.lm_head import LMHead
+from paddleformers.transformers.qwen2_5_vl.modeling import (
+    Qwen2_5_VisionTransformerPretrainedModel,
+    Qwen2_5_VLCausalLMOutputWithPast,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLModel,
+    Qwen2_5_VLPretrainedModel,
+)
 
 from vlreward.files import replacing
 from vlreward_paddle.logprobs import TokenLogProbs, chunked_logprobs
@@ -18,15 +29,25 @@ from vlreward_paddle.lora import merged
 from vlreward_paddle.modeling.attention import Visible
 from vlreward_paddle.modeling.decoding import Decoding, hidden_padding
 from vlreward_paddle.modeling.packing import ImageTokens, image_positions, pack
+from vlreward_paddle.modeling.text import TextModel, replace_parts
+from vlreward_paddle.modeling.vision import Qwen2VisionTower
 from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
 
-__all__ = ["InnerMixin", "PolicyMixin"]
+__all__ = ["Policy"]
 
 _CONFIG = "config.json"
 
 
-class InnerMixin:
-    """For the inner model: what goes into the language model."""
+class _Inner(Qwen2_5_VLModel):  # type: ignore[misc]
+    """The model without its head: what goes into the language model."""
+
+    def __init__(self, config: Any) -> None:
+        Qwen2_5_VLPretrainedModel.__init__(self, config)
+        old = config.model_type == "qwen2_vl"
+        tower = Qwen2VisionTower if old else Qwen2_5_VisionTransformerPretrainedModel
+        self.visual = tower._from_config(config.vision_config)
+        self.language_model = TextModel._from_config(config.text_config)
+        replace_parts(self.visual)
 
     def embed(
         self,
@@ -39,13 +60,13 @@ class InnerMixin:
         Raises:
             ValueError: If image tokens and images do not match.
         """
-        embeds = self.language_model.embed_tokens(ids)  # type: ignore[attr-defined]
+        embeds = self.language_model.embed_tokens(ids)
         if pixel_values is None:
             return embeds
-        dtype = self.visual.patch_embed.proj.weight.dtype  # type: ignore[attr-defined]
-        images = self.visual(pixel_values.astype(dtype), grid_thw=image_grid_thw)  # type: ignore[attr-defined]
+        dtype = self.visual.patch_embed.proj.weight.dtype
+        images = self.visual(pixel_values.astype(dtype), grid_thw=image_grid_thw)
         flat = ids.flatten()
-        places = paddle.nonzero(flat == self.config.image_token_id).flatten()  # type: ignore[attr-defined]
+        places = paddle.nonzero(flat == self.config.image_token_id).flatten()
         if places.shape[0] != images.shape[0]:
             raise ValueError(
                 f"expected {images.shape[0]} image tokens for the images, got {places.shape[0]}"
@@ -64,11 +85,11 @@ class InnerMixin:
     @property
     def image_tokens(self) -> ImageTokens:
         """How positions of images are counted."""
-        config = self.config  # type: ignore[attr-defined]
+        config = self.config
         return ImageTokens(config.image_token_id, config.vision_config.spatial_merge_size)
 
 
-class PolicyMixin:
+class Policy(Qwen2_5_VLForConditionalGeneration):  # type: ignore[misc]
     """A Qwen-VL model that generates with a cache and returns log-probabilities."""
 
     hf_config: dict[str, Any]
@@ -78,6 +99,14 @@ class PolicyMixin:
     `forward` with `logprobs`."""
     banned_ids: tuple[int, ...] = ()
     """Token ids that are never generated."""
+
+    def __init__(self, config: Any) -> None:
+        # What the parent's does, with another inner model, and without building two.
+        Qwen2_5_VLPretrainedModel.__init__(self, config)
+        self.model = _Inner(config)
+        self.lm_head = LMHead(config.text_config)
+        self.criterion = CriterionLayer(config.text_config)
+        self.tie_weights()
 
     def forward(
         self,
@@ -102,14 +131,14 @@ class PolicyMixin:
         """
         ids = input_ids.numpy()
         there = np.ones(ids.shape, bool) if attention_mask is None else attention_mask.numpy() == 1
-        places = self.model.positions(ids, there, image_grid_thw)  # type: ignore[attr-defined]
+        places = self.model.positions(ids, there, image_grid_thw)
         if logprobs is not None:
             return self._logprobs(ids, there, places, logprobs, pixel_values, image_grid_thw)
-        embeds = self.model.embed(input_ids, pixel_values, image_grid_thw)  # type: ignore[attr-defined]
+        embeds = self.model.embed(input_ids, pixel_values, image_grid_thw)
         visible = Visible(None if there.all() else paddle.to_tensor(hidden_padding(there)))
-        text = self.model.language_model  # type: ignore[attr-defined]
+        text = self.model.language_model
         states = text(embeds, text.turn(paddle.to_tensor(places)), visible)
-        return Qwen2_5_VLCausalLMOutputWithPast(logits=self.lm_head(states))  # type: ignore[attr-defined]
+        return Qwen2_5_VLCausalLMOutputWithPast(logits=self.lm_head(states))
 
     def _logprobs(
         self,
@@ -127,13 +156,13 @@ class PolicyMixin:
             [row[mask] for row, mask in zip(wanted, kept)],
             range(len(wanted)) if asked.owners is None else asked.owners,
         )
-        embeds = self.model.embed(paddle.to_tensor(packed.ids), *images)  # type: ignore[attr-defined]
+        embeds = self.model.embed(paddle.to_tensor(packed.ids), *images)
         visible = Visible(None if packed.until is None else paddle.to_tensor(packed.until))
-        text = self.model.language_model  # type: ignore[attr-defined]
+        text = self.model.language_model
         states = text(embeds, text.turn(paddle.to_tensor(packed.positions)), visible)
         states = states.reshape([-1, states.shape[-1]])
         found = chunked_logprobs(
-            self.lm_head.weight,  # type: ignore[attr-defined]
+            self.lm_head.weight,
             paddle.gather(states, paddle.to_tensor(packed.before)),
             paddle.to_tensor(wanted[kept]),
             asked,
@@ -159,13 +188,10 @@ class PolicyMixin:
         if paddle.distributed.get_rank() != 0:
             return
         directory = Path(save_dir)
-        config = self.config  # type: ignore[attr-defined]
+        config = self.config
         tied = bool(config.text_config.tie_word_embeddings)
-        write_weights(
-            to_hf(self._as_numpy(), Heads(config.text_config), tied=tied),
-            directory,
-        )
-        dtype = str(next(iter(self.parameters())).dtype).rpartition(".")[2]  # type: ignore[attr-defined]
+        write_weights(to_hf(self._as_numpy(), Heads(config.text_config), tied=tied), directory)
+        dtype = str(next(iter(self.parameters())).dtype).rpartition(".")[2]
         hf = {k: v for k, v in self.hf_config.items() if k != "torch_dtype"}
         text = json.dumps({**hf, "dtype": dtype}, indent=2, ensure_ascii=False) + "\n"
         with replacing(directory / _CONFIG) as file:
@@ -178,10 +204,10 @@ class PolicyMixin:
             KeyError: If a weight is missing.
             ValueError: If one has another shape.
         """
-        state = self.state_dict()  # type: ignore[attr-defined]
-        tied = bool(self.config.text_config.tie_word_embeddings)  # type: ignore[attr-defined]
+        state = self.state_dict()
+        tied = bool(self.config.text_config.tie_word_embeddings)
         names = [name for name in state if not (tied and name == "lm_head.weight")]
-        heads = Heads(self.config.text_config)  # type: ignore[attr-defined]
+        heads = Heads(self.config.text_config)
         for name, value in from_hf(names, read_weights(directory), heads):
             own = state[name]
             if list(value.shape) != list(own.shape):

@@ -1,29 +1,15 @@
-"""Qwen2-VL on top of paddleformers' Qwen2.5-VL.
-
-The language models are the same. The vision towers differ: LayerNorm instead of RMSNorm, two
-linear layers with a quick GELU instead of a gated MLP, and full attention in every layer.
-"""
+"""The vision tower of Qwen2-VL on top of paddleformers' Qwen2.5-VL."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
-from paddleformers.transformers.qwen2_5_vl.modeling import (
-    Qwen2_5_VisionTransformerPretrainedModel,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLModel,
-    Qwen2_5_VLPretrainedModel,
-)
+from paddleformers.transformers.qwen2_5_vl.modeling import Qwen2_5_VisionTransformerPretrainedModel
 
-from vlreward_paddle.modeling.config import Qwen2VLConfig
-from vlreward_paddle.modeling.parts import replace_parts
-from vlreward_paddle.modeling.policy import InnerMixin, PolicyMixin
-from vlreward_paddle.modeling.qwen2_5_vl import build
-from vlreward_paddle.modeling.text import TextModel
-
-__all__ = ["Qwen2VLPolicy"]
+__all__ = ["Qwen2VisionTower"]
 
 _ACTIVATIONS = {
     "quick_gelu": lambda x: x * F.sigmoid(1.702 * x),
@@ -43,7 +29,10 @@ class _MLP(nn.Layer):  # type: ignore[misc]
         return self.fc2(self.activation(self.fc1(x)))
 
 
-class _VisionTower(Qwen2_5_VisionTransformerPretrainedModel):  # type: ignore[misc]
+class Qwen2VisionTower(Qwen2_5_VisionTransformerPretrainedModel):  # type: ignore[misc]
+    """LayerNorm instead of RMSNorm, two linear layers with a quick GELU instead of a gated MLP, and
+    full attention in every layer."""
+
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         activation, config.hidden_act = config.hidden_act, "silu"  # The parent's MLPs go.
         super().__init__(config, *args, **kwargs)
@@ -58,26 +47,5 @@ class _VisionTower(Qwen2_5_VisionTransformerPretrainedModel):  # type: ignore[mi
 
     def get_window_index(self, grid_thw: Tensor) -> tuple[Tensor, list[int]]:
         """No windows: patches stay in order, and no layer looks at the boundaries."""
-        import paddle
-
         count = int(grid_thw.prod(axis=1).sum())
         return paddle.arange(count // self.spatial_merge_unit), [0, count]
-
-
-class _Inner(InnerMixin, Qwen2_5_VLModel):  # type: ignore[misc]
-    config_class = Qwen2VLConfig
-
-    def __init__(self, config: Any) -> None:
-        Qwen2_5_VLPretrainedModel.__init__(self, config)
-        self.visual = _VisionTower._from_config(config.vision_config)
-        replace_parts(self.visual)
-        self.language_model = TextModel._from_config(config.text_config)
-
-
-class Qwen2VLPolicy(PolicyMixin, Qwen2_5_VLForConditionalGeneration):  # type: ignore[misc]
-    """Qwen2-VL for generation and training."""
-
-    config_class = Qwen2VLConfig
-
-    def __init__(self, config: Any) -> None:
-        build(self, config, _Inner(config))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vlreward_paddle.processor import use_avx2
+from vlreward_paddle.entry import use_avx2
 
 AMD = "vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx avx2 fma\n"
 
