@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from vlreward.task import AnswerTerm, TaskSpec, TextTerm
 from vlreward.tasks import TASKS, get_task, gold_class
 from vlreward.types import Completion, Row, Score
 
-__all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer"]
+__all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer", "scorer_for"]
 
 NUMBERS = ("score", "acc", "answer", "format", "parsed", "timeout")
 """Names in `Scored.numbers`, whatever the task."""
@@ -256,3 +257,18 @@ def _scored(rules: _Rules, score: Score, text: str) -> Scored:
         "timeout": 1.0 if score.unsettled else 0.0,
     }
     return Scored(rules.spec.name, score, numbers)
+
+
+@lru_cache(maxsize=64)
+def _scorer(fields: str) -> Scorer:
+    return Scorer(Settings.model_validate_json(fields))
+
+
+def scorer_for(defaults: Settings, options: Mapping[str, Any] | None = None) -> Scorer:
+    """The scorer for settings, with a trainer's own options in place of some.
+
+    Raises:
+        ValueError: If an option is bad; names it.
+    """
+    settings = defaults.updated(options) if options else defaults
+    return _scorer(json.dumps(settings.model_dump(mode="json"), sort_keys=True))

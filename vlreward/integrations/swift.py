@@ -10,9 +10,8 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vlreward.integrations.scorer import COLUMNS
+from vlreward.integrations.scorer import COLUMNS, scorer_for
 from vlreward.integrations.settings import Settings
-from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import strip_end
 from vlreward.rewards import REWARDS, FormatReward, TaskReward
 
