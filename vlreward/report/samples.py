@@ -90,8 +90,9 @@ def page_data(
     `im` image, `ims` all images where there are several, `sz` original size, `g` gold and `gs`
     its shapes, `a` answer and `as` its shapes, `w` the answer as written, `c` completion, `sp`
     span, `f` failure, `v` reward, `t` terms, `m` metrics, `k` categories, `tr` truncated, `tk`
-    tokens; where questions have several answers `of` the question and `pk` what its answers
-    come to. A shape is [kind, numbers in original pixels, label].
+    tokens, `fr` frame of the answer, `isz` size that the model saw if another one; where questions
+    have several answers `of` the question and `pk` what its answers come to. A shape is
+    [kind, numbers in original pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
     images: list[dict[str, Any]] = []
