@@ -7,7 +7,6 @@
 | `recipes` | defaults of each task: the settings of the published scripts |
 | `preparing` | from options to a checked run: samples, rows and reward functions |
 | `reward_options` | terms and weights as the options say |
-| `difficulty` | leaving out questions that taught nothing |
 | `schedule`, `resuming` | how many steps, and where they begin |
 | `columns` | samples as the rows that trainers and rewards read |
 | `checks` | images, before the first step |

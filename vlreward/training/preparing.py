@@ -14,14 +14,13 @@ from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import check_images, with_good_images
 from vlreward.training.columns import Rows
-from vlreward.training.difficulty import informative
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import EVAL_OPTIONS
 from vlreward.training.resuming import RunStart, decide
 from vlreward.training.reward_options import reweighted, task_rewards
 from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
-from vlreward.training.samples import load_both, say_remarks, tasks_of
+from vlreward.training.samples import informative, load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
 from vlreward.training.traces import TraceFile
 

@@ -6,6 +6,7 @@ Both are the same code at different ages. Their launch options have different na
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from typing import Any
@@ -45,37 +46,21 @@ def _library() -> str:
 LIBRARY = _library()
 """`paddleformers` or `paddlenlp`; the variable VLREWARD_PADDLE_TRAINER chooses where both are."""
 
-if LIBRARY == "paddleformers":
-    from paddleformers.trainer import (
-        EarlyStoppingCallback,
-        PrinterCallback,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
-else:
-    from paddlenlp.trainer import (
-        EarlyStoppingCallback,
-        PrinterCallback,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
+_trainer = importlib.import_module(f"{LIBRARY}.trainer")
+EarlyStoppingCallback = _trainer.EarlyStoppingCallback
+PrinterCallback = _trainer.PrinterCallback
+Trainer = _trainer.Trainer
+TrainerCallback = _trainer.TrainerCallback
+TrainingArguments = _trainer.TrainingArguments
 
-_NAMES = {
-    "paddleformers": {
-        "tensor_parallel_degree": "tensor_model_parallel_size",
-        "pipeline_parallel_degree": "pipeline_model_parallel_size",
-        "sharding_parallel_degree": "sharding_parallel_size",
-        "sep_parallel_degree": "sep_parallel_size",
-    },
-    "paddlenlp": {
-        "tensor_model_parallel_size": "tensor_parallel_degree",
-        "pipeline_model_parallel_size": "pipeline_parallel_degree",
-        "sharding_parallel_size": "sharding_parallel_degree",
-        "sep_parallel_size": "sep_parallel_degree",
-    },
+_FORMERS = {
+    "tensor_parallel_degree": "tensor_model_parallel_size",
+    "pipeline_parallel_degree": "pipeline_model_parallel_size",
+    "sharding_parallel_degree": "sharding_parallel_size",
+    "sep_parallel_degree": "sep_parallel_size",
 }
+"""Names of paddleformers for options of paddlenlp."""
+_NAMES = {"paddleformers": _FORMERS, "paddlenlp": {new: old for old, new in _FORMERS.items()}}
 
 
 def launch_options(options: dict[str, Any], library: str = LIBRARY) -> dict[str, Any]:

@@ -44,15 +44,12 @@ class KeepState(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by every process; the first one writes."""
-        self._write(args, state)
+        if state.is_world_process_zero:
+            with replacing(Path(args.output_dir) / STATE_FILE) as file:
+                json.dump(vars(self.as_state(state)), file, indent=1)
+                file.write("\n")
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by every process; the first one writes."""
-        self._write(args, state)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by every process; the first one writes."""
-        self._write(args, state)
+    on_evaluate = on_train_end = on_save
 
     def evaluated_at(self) -> int | None:
         """The step of the last evaluation."""
@@ -64,12 +61,6 @@ class KeepState(TrainerCallback):  # type: ignore[misc]
         names = ("global_step", "max_steps", "best_metric", "best_model_checkpoint")
         content = {name: getattr(state, name) for name in names}
         return SimpleNamespace(**content, log_history=self.history)
-
-    def _write(self, args: Any, state: Any) -> None:
-        if state.is_world_process_zero:
-            with replacing(Path(args.output_dir) / STATE_FILE) as file:
-                json.dump(vars(self.as_state(state)), file, indent=1)
-                file.write("\n")
 
 
 _MACHINE = ("cpu_used_memory", "cpu_available_memory", "progress_or_epoch", "global_step")

@@ -22,7 +22,7 @@ from vlreward.tasks.counting import COUNTING
 if TYPE_CHECKING:
     from vlreward.bench.evaluate import Evaluation
 
-__all__ = ["app", "run_demo"]
+__all__ = ["app", "demo"]
 
 _CURVES = {
     "completion length (tokens)": "completions/mean_length",
@@ -60,14 +60,18 @@ def demo(
         ),
     ] = False,
     version: Version = False,
-) -> None:
+) -> tuple[float, float]:
     """Train the packaged half-trained Qwen2.5-VL with GRPO on synthetic scenes.
 
     The defaults suit two CPU cores; a GPU is used where there is one, and goes further with more \
 steps and prompts. The held-out accuracy is measured before and after by vlreward-bench; the \
 report shows both runs, the samples that were fixed and broken, and the training curves.
     """
+    from importlib.resources import as_file, files
+
     from vlreward.registry import unknown_name
+    from vlreward.report import write_report
+    from vlreward.scenes import export_scenes
 
     if task not in TASKS:
         raise unknown_name("task", task, TASKS)
@@ -79,49 +83,12 @@ report shows both runs, the samples that were fixed and broken, and the training
                 f"the training demo needs {name!r}, which is not installed: pip install "
                 "'vlreward[trl]', or '.[trl]' in a checkout"
             )
-    run_demo(
-        task,
-        out,
-        steps=steps,
-        prompts=prompts,
-        generations=generations,
-        learning_rate=learning_rate,
-        eval_samples=eval_samples,
-        eval_every=eval_every,
-        seed=seed,
-        shuffle_rewards=shuffle_rewards,
-    )
-
-
-def run_demo(
-    task: str,
-    out: Path,
-    *,
-    steps: int,
-    prompts: int = 8,
-    generations: int = 8,
-    learning_rate: float = 1e-4,
-    eval_samples: int = 150,
-    eval_every: int = 0,
-    seed: int = 0,
-    shuffle_rewards: bool = False,
-) -> tuple[float, float]:
-    """Run the demo; see the command line for the options.
-
-    Returns:
-        Held-out accuracy before and after.
-    """
-    from importlib.resources import as_file, files
-
     import torch
-
-    from vlreward.report import write_report
-    from vlreward.scenes import export_scenes
 
     torch.set_num_threads(1)  # a model this small loses more to threads than it gains
     out.mkdir(parents=True, exist_ok=True)
     start = seed * 1_000_000
-    data = export_scenes(task, out / "data", steps * prompts, start=start)  # type: ignore[arg-type]
+    data = export_scenes(task, out / "data", steps * prompts, start=start)
     with as_file(files("vlreward.data") / "tiny_vlm" / "half") as half:
         before = _held_out(task, half, out / "before", eval_samples)
         log = _train(

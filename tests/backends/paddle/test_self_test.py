@@ -15,9 +15,9 @@ import pytest
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
 from tests.backends.paddle.questions import MODEL
-from vlreward_paddle import cli
+from vlreward_paddle import cli, self_test
 from vlreward_paddle.modeling import decoding
-from vlreward_paddle.self_test import command, runs
+from vlreward_paddle.self_test import runs
 from vlreward_paddle.self_test.checks import Check, LeftOut, Row, run_checks
 from vlreward_paddle.self_test.numbers import number_checks
 
@@ -47,7 +47,7 @@ def test_outcomes() -> None:
 
 @pytest.fixture
 def without_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "run_checks_of", lambda *_: [])
+    monkeypatch.setattr(self_test, "run_checks_of", lambda *_: [])
 
 
 def run(*words: str) -> int:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,38 @@ def free_port() -> Callable[[], int]:
             return int(listener.getsockname()[1])
 
     return find
+
+
+@pytest.fixture(scope="session")
+def python(root: Path) -> Callable[..., None]:
+    """Runs Python on this checkout, with one thread."""
+
+    def run(*words: object, timeout: float = 300) -> None:
+        path = f"{root}{os.pathsep}{root / 'backends/trl'}"
+        done = subprocess.run(
+            [sys.executable, *map(str, words)],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[:3000] + done.stdout[-3000:]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def torchrun(python: Callable[..., None], free_port: Callable[[], int]) -> Callable[..., None]:
+    """Runs a script beside the tests in several processes: `torchrun(2, "worker.py", FILE)`."""
+
+    def run(processes: int, script: str, *words: object, timeout: float = 300) -> None:
+        launcher = ("-m", "torch.distributed.run", "--nproc_per_node", processes)
+        place = ("--master_port", free_port(), _HERE / script)
+        python(*launcher, *place, *words, timeout=timeout)
+
+    return run
 
 
 @pytest.fixture(scope="session")

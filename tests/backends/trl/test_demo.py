@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from vlreward_trl.demo import _shuffled, app, run_demo
+from vlreward_trl.demo import _shuffled, app, demo
 
 
 class Earned:
@@ -37,7 +37,7 @@ def test_shuffled_rewards_are_the_same_numbers_in_other_places() -> None:
 
 
 def test_the_demo_measures_before_and_after_and_shows_its_curves(tmp_path: Path) -> None:
-    before, after = run_demo(
+    before, after = demo(
         "counting", tmp_path, steps=2, prompts=2, generations=2, eval_samples=6, eval_every=1
     )
     results = {

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,6 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-HERE = Path(__file__).resolve().parent
 TASKS = ("rec", "counting", "geometry", "mixture")
 
 
@@ -22,8 +18,7 @@ def runs(
     argv: Callable[..., list[str]],
     scenes_data: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    root: Path,
-    free_port: Callable[[], int],
+    torchrun: Callable[..., None],
 ) -> tuple[Path, dict[str, Any]]:
     """Several runs one after the other in one pair of processes, which take long to start."""
     out = tmp_path_factory.mktemp("ddp")
@@ -58,21 +53,7 @@ def runs(
             line += ["--output_dir", str(out / name)]
     listed = [{"argv": line, "out": str(out / f"{name}.json")} for name, line in jobs.items()]
     (out / "jobs.json").write_text(json.dumps(listed), encoding="utf-8")
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),
-        *("--master_port", str(free_port()), str(HERE / "worker.py"), str(out / "jobs.json")),
-    ]
-    path = f"{root}{os.pathsep}{root / 'backends/trl'}"
-    done = subprocess.run(
-        command,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
+    torchrun(2, "worker.py", out / "jobs.json")
     found = {name: json.loads((out / f"{name}.json").read_text(encoding="utf-8")) for name in jobs}
     return out, found
 

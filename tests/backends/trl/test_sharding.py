@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-
 
 @pytest.mark.slow
 def test_the_reference_model_is_sharded_layer_by_layer(
-    argv: Callable[..., list[str]], tmp_path: Path, root: Path, free_port: Callable[[], int]
+    argv: Callable[..., list[str]], tmp_path: Path, torchrun: Callable[..., None]
 ) -> None:
     """With the losses of TRL's way, which gathers the whole of it in every process."""
     more = ("--max_steps", 2, "--beta", 0.1, "--output_dir", tmp_path / "out")
     (tmp_path / "argv.json").write_text(json.dumps(argv("rec", "qwen2.5-vl", *more)))
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),
-        *("--master_port", str(free_port()), str(HERE / "shard_worker.py")),
-        *(str(tmp_path / "found.json"), str(tmp_path / "argv.json")),
-    ]
-    path = f"{root}{os.pathsep}{root / 'backends/trl'}"
-    done = subprocess.run(
-        command,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
+    torchrun(2, "shard_worker.py", tmp_path / "found.json", tmp_path / "argv.json")
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
     assert found["trl"]["pieces"]["reference"] == 1  # 1.16; more where it is mended
     ours = found["ours"]["pieces"]

@@ -29,8 +29,7 @@ from vlreward_paddle.lora import merged
 from vlreward_paddle.modeling.attention import Visible
 from vlreward_paddle.modeling.decoding import Decoding, hidden_padding
 from vlreward_paddle.modeling.packing import ImageTokens, image_positions, pack
-from vlreward_paddle.modeling.parts import replace_parts
-from vlreward_paddle.modeling.text import TextModel
+from vlreward_paddle.modeling.text import TextModel, replace_parts
 from vlreward_paddle.modeling.vision import Qwen2VisionTower
 from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
 
