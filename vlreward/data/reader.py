@@ -57,7 +57,7 @@ class RowReader:
     on_missing: str
     on_bad_image: str
     on_bad_gold: str
-    read_sizes: bool | None
+    read_sizes: bool
     box_tolerance: float
     check_gold: Callable[[str], object] | None
     _rows: int = field(default=0, init=False)
