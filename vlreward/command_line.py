@@ -10,6 +10,8 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -29,7 +31,9 @@ __all__ = [
     "Group",
     "MaxPixels",
     "MinPixels",
+    "ReadOptions",
     "Version",
+    "data_option",
     "fail_in_one_line",
 ]
 
@@ -41,8 +45,9 @@ _UsageError: Any = typer.BadParameter.__base__  # typer has its own click since 
 FrameOption = Annotated[
     Frame | None,
     typer.Option(
-        help="Coordinate frame of predicted boxes. Declared, never guessed; default: as the rows "
-        "or the model family say, else original_px."
+        help="Coordinate frame of predicted boxes. Declared, never guessed; default: what recorded "
+        "answers say, else the model family's, else original_px; a model that is asked must have "
+        "a known family or this option."
     ),
 ]
 Family = Annotated[
@@ -55,8 +60,8 @@ Family = Annotated[
 AxisOrderOption = Annotated[
     Literal["xy", "yx"] | None,
     typer.Option(
-        help="Which coordinate of a pair the model writes first; default: as the rows or the model "
-        "family say, else x."
+        help="Which coordinate of a pair the model writes first; default: what recorded answers "
+        "say, else the model family's order, else x."
     ),
 ]
 MinPixels = Annotated[
@@ -65,6 +70,63 @@ MinPixels = Annotated[
 MaxPixels = Annotated[
     int | None, typer.Option(help="Largest image area in pixels, as the model sees it.", min=1)
 ]
+
+
+data_option = functools.partial(typer.Option, rich_help_panel="Data")
+"""An option that says how rows are read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How rows are read, whoever reads them."""
+
+    columns: Annotated[
+        str | None,
+        data_option(
+            help="What is read from which column, e.g. gold=answer,image=images,question=problem; "
+            "for rows of no known schema, whose message proposes it, or to change what one reads."
+        ),
+    ] = None
+    gold_frame: Annotated[
+        str | None,
+        data_option(
+            help="Frame of the golds' coordinates, e.g. norm1000; with :xywh, :cxcywh or :yxyx "
+            "behind it for boxes that are not x1, y1, x2, y2. A frame in the row wins. Default: "
+            "original_px."
+        ),
+    ] = None
+    where: Annotated[
+        list[str] | None,
+        data_option(help="Condition that rows must fit, e.g. difficulty<0.8; may be given again."),
+    ] = None
+    image_root: Annotated[
+        Path | None,
+        data_option(
+            help="Directory that image names are relative to, also for sizes that rows lack."
+        ),
+    ] = None
+    flat_images: Annotated[
+        bool, data_option("--flat-images", help="All images lie directly in --image-root.")
+    ] = False
+    allow_urls: Annotated[
+        bool,
+        data_option("--allow-urls", help="Download images that rows name by an http(s) address."),
+    ] = False
+    on_missing: Annotated[
+        Literal["error", "skip"],
+        data_option(help="What to do about rows without their image; skipped ones are counted."),
+    ] = "error"
+    on_bad_image: Annotated[
+        Literal["error", "skip"],
+        data_option(help="The same for images that are damaged, too large, or too narrow."),
+    ] = "error"
+    on_suspicious: Annotated[
+        Literal["error", "keep"],
+        data_option(
+            help="What to do where more than 1 % of the golds look as if their frame were another "
+            "one."
+        ),
+    ] = "error"
 
 
 def _show_version(wanted: bool) -> None:

@@ -51,7 +51,7 @@ class Suite(BaseModel):
     n: int | None
     """Number of samples in the standard split, where known."""
     prompts: dict[str, str]
-    """Prompt preset by method."""
+    """Prompt preset by method; that of rows of a further task by `METHOD TASK`."""
     references: tuple[Reference, ...] = ()
     """Published numbers."""
 

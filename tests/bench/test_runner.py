@@ -101,7 +101,7 @@ def test_resumes_and_extends(tmp_path: Path) -> None:
     again = Scripted()
     completed = run(samples(5), again, tmp_path)
     assert [request.meta["id"] for request in again.asked] == ["s3", "s4"]
-    assert [c.recorded for c in completed] == [True] * 3 + [False] * 2
+    assert [c.resumed for c in completed] == [True] * 3 + [False] * 2
     assert texts(completed) == [f"answer to s{i}" for i in range(5)]
 
 
@@ -389,7 +389,7 @@ class _Terminal(io.StringIO):
 def test_lines_where_there_is_no_terminal() -> None:
     out = io.StringIO()
     with RunProgress(4, "rec", stream=out, interval=0.0) as progress:
-        progress.advance(accuracies=[1.0], recorded=True)
+        progress.advance(accuracies=[1.0], resumed=True)
         progress._mark_time -= 2.0  # As if two seconds had passed.
         progress.advance(accuracies=[0.0])
         progress.advance(failed=True)

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from vlreward.parsers import _found, _scan, tags
-from vlreward.parsers._stated import TooComplex
+from vlreward.parsers._found import TooComplex
 from vlreward.parsers.boxes import BoxesParser, BoxParser
 from vlreward.parsers.choice import ChoiceParser
 from vlreward.parsers.counts import CountParser

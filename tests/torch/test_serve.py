@@ -129,7 +129,7 @@ def test_the_served_run_is_resumed_from_its_file(
     assert [item.generation and item.generation.text for item in again] == [
         item.generation and item.generation.text for item in first
     ]
-    assert sum(not item.recorded for item in again) in ((1, 2) if len(suite[0]) == 3 else (1,))
+    assert sum(not item.resumed for item in again) in ((1, 2) if len(suite[0]) == 3 else (1,))
 
 
 def test_a_model_that_is_not_served_is_refused(

@@ -18,27 +18,26 @@ from vlreward.types import Sample
 __all__ = ["Asker", "share"]
 
 
-def share(samples: Sequence[Sample], attempts: int, engine: Engine) -> list[int]:
-    """What this process settles, numbered as `run_suite` returns it, images together.
+def share(wanted: Sequence[Sample], engine: Engine) -> list[int]:
+    """The places of what this process settles, images together.
 
     Where answers are drawn, what is asked alike stays in one process: it numbers the draws.
+
+    Args:
+        wanted: The sample of each answer.
+        engine: Says which process this is, of how many.
     """
-    firsts: dict[Any, int] = {}
-    if engine.sampling.greedy:
-        mine = list(range(engine.rank, len(samples) * attempts, engine.world_size))
-    else:
-        turn = [
-            firsts.setdefault((s.image, s.question, s.expression), len(firsts)) for s in samples
+    mine: Sequence[int] = range(engine.rank, len(wanted), engine.world_size)
+    if not engine.sampling.greedy:
+        firsts: dict[Any, int] = {}
+        turns = [
+            firsts.setdefault((s.image, s.question, s.expression), len(firsts)) for s in wanted
         ]
-        mine = [
-            index
-            for index in range(len(samples) * attempts)
-            if turn[index // attempts] % engine.world_size == engine.rank
-        ]
+        mine = [i for i, turn in enumerate(turns) if turn % engine.world_size == engine.rank]
     shown: dict[Any, int] = {}
-    for index in mine:
-        shown.setdefault(samples[index // attempts].image or index, index)
-    return sorted(mine, key=lambda i: (shown[samples[i // attempts].image or i], i))
+    for i in mine:
+        shown.setdefault(wanted[i].image or i, i)
+    return sorted(mine, key=lambda i: (shown[wanted[i].image or i], i))
 
 
 @dataclass(slots=True)
@@ -61,7 +60,7 @@ class Asker:
         """The next request for a sample; each is a draw of its own unless decoding is greedy."""
         if self._last is None or self._last[0] is not sample:
             messages = self.prompts.get(sample.task, self.prompt).render(sample)
-            image = self._image(sample.image)
+            image = None if sample.image is None else self._source(sample.image)
             images = tuple(map(self._source, sample.images))
             if (image, *images) != self._hashed[0]:
                 self._hashed = (image, *images), _digest(images or (image,))
@@ -77,9 +76,6 @@ class Asker:
         self._drawn[first.key] += 1
         key = request_key(first.messages, first.image_sha256, self._identity, repeat=repeat)
         return replace(first, key=key)
-
-    def _image(self, name: str | None) -> Path | bytes | None:
-        return None if name is None else self._source(name)
 
     def _source(self, name: str) -> Path | bytes:
         return Path(name) if self.images is None else self.images.source(name)

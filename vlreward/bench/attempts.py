@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import TypeVar
 
 from pydantic_core import to_jsonable_python
@@ -84,13 +84,13 @@ def summarise(samples: Sequence[Sample], scores: Sequence[Score], primary: str) 
         questions=len(places),
         most=max(ks),
         fewest=min(map(len, places.values())),
-        pass_at={str(k): _mean(found.values()) for k, found in passed.items()},
+        pass_at={str(k): fmean(found.values()) for k, found in passed.items()},
         pass_at_ci={str(k): ci for k, found in passed.items() if (ci := _interval(found, images))},
-        majority_at={} if located else {str(k): _mean(v.values()) for k, v in elected.items()},
+        majority_at={} if located else {str(k): fmean(v.values()) for k, v in elected.items()},
         majority_at_ci={}
         if located
         else {str(k): ci for k, found in elected.items() if (ci := _interval(found, images))},
-        spread=_mean(map(spread, values.values())),
+        spread=fmean(map(spread, values.values())),
         always_right=sum(min(found) >= 1 for found in values.values()),
         never_right=sum(max(found) < 1 for found in values.values()),
     )
@@ -113,11 +113,6 @@ def vote(failed: bool, right: bool, answer: object) -> Hashable | None:
 def _vote(score: Score, primary: str) -> Hashable | None:
     answer = to_jsonable_python(score.answer, fallback=str, inf_nan_mode="null")
     return vote(score.failure is not None, score.metrics[primary] >= 1, answer)
-
-
-def _mean(values: object) -> float:
-    found = list(values)  # type: ignore[call-overload]
-    return math.fsum(found) / len(found)
 
 
 def _interval(

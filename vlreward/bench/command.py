@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlreward.bench.expectations import check_expectations, read_expectation
+from vlreward.command_line import ReadOptions
 from vlreward.errors import OptionError
 
 if TYPE_CHECKING:
@@ -33,10 +35,8 @@ def run_command(options: RunOptions) -> list[Evaluation]:
 
     suites = [get_suite(name) for name in options.suites]
     if not any(suite.file for suite in suites) and not options.completions:
-        unread = {"data", "data_root", "image_root", "flat_images", "on_missing"}
-        unread |= {"columns", "gold_frame", "on_suspicious", "where", "split", "on_bad_image"}
-        unread |= {"allow_urls"}
-        options.refuse("a suite that is generated", unread)
+        unread = {field.name for field in dataclasses.fields(ReadOptions)}
+        options.refuse("a suite that is generated", unread | {"data", "data_root", "split"})
     _check_directory(options.out)
     expectations = [read_expectation(text, options.suites) for text in options.expect or ()]
     rules = [_rules(suite, options) for suite in suites]

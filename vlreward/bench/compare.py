@@ -29,7 +29,7 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from vlreward.report.categories import shared_ends
     from vlreward.report.load import load_runs
@@ -40,10 +40,13 @@ def print_comparison(a: Path, b: Path, *, show: int = 10) -> None:
     if not pairs:
         raise DataError(f"expected runs that share samples of a suite, got {a} and {b}")
     console = Console()
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("suite", overflow="fold")  # at 80 columns names give way, and no number
-    for name in ("n", "difference", "95% interval", "McNemar p", "fixed", "broken"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("n", "difference", "95% interval", "McNemar p", "fixed", "broken")
+    table = Table(
+        Column("suite", overflow="fold"),  # at 80 columns names give way, and no number
+        *(Column(name, justify="right", no_wrap=True) for name in numbers),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for pair in pairs:
         table.add_row(
             pair.suite,

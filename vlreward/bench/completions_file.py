@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlreward._text import first_problem
-from vlreward.bench.questions import Questions, Recorded
 from vlreward.bench.recorded_files import recorded_rows
 from vlreward.bench.recorded_keys import (
     PLACES,
@@ -20,7 +19,8 @@ from vlreward.bench.recorded_keys import (
     replies_of,
     verdict_of,
 )
-from vlreward.bench.recorded_samples import known_sample, recorded_sample, with_frame
+from vlreward.bench.recorded_questions import Questions, Recorded
+from vlreward.bench.recorded_samples import recorded_sample, sample_in_data, with_frame
 from vlreward.data.columns import parse_columns
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.images import ImageSource
@@ -103,12 +103,12 @@ def read_recorded(
         OptionError: If `columns` or `gold_frame` say what there is not.
     """
     columns = parse_columns(columns, tuple(PLACES))
-    declared = None if gold_frame is None else GoldFrame.parse(gold_frame)
+    of_golds = None if gold_frame is None else GoldFrame.parse(gold_frame)
     file = recorded_rows(path)
     columns = _present(columns, file.rows, elsewhere, path)
-    by_option = "option"
+    said_by = "default" if frame is None else "option"
     if frame is None and family is not None:
-        frame, by_option = family.frame, "model family"
+        frame, said_by = family.frame, "model family"
     questions = Questions()
     frames: dict[Frame, str] = {}
     own: Counter[Frame] = Counter()
@@ -122,12 +122,12 @@ def read_recorded(
             row = _object(raw.value)
             replies = replies_of(row, columns)
             if golds is not None:
-                sample = known_sample(row, golds, columns)
+                sample = sample_in_data(row, golds, columns)
             else:
                 sample = recorded_sample(
-                    row, raw.number, (task, *also), columns, declared, suspect, images
+                    row, raw.number, (task, *also), columns, of_golds, suspect, images
                 )
-            declared_in_file = sample.frame is not None
+            in_file = sample.frame is not None
             if sample.gold.located:
                 if sample.frame is not None and frame not in (None, sample.frame):
                     own[sample.frame] += 1
@@ -139,7 +139,7 @@ def read_recorded(
         except ValueError as error:
             raise _row_error(path, raw, str(error)) from None
         if sample.frame is not None:
-            frames[sample.frame] = "file" if declared_in_file else by_option if frame else "default"
+            frames[sample.frame] = "file" if in_file else said_by
     if not questions.rows:
         raise DataError("expected recorded completions, got none", path=path)
     if len(frames) > 1:
@@ -158,7 +158,7 @@ def read_recorded(
             *_frame_notes(suspicious, len(file.rows)),
             *(
                 f"WARNING: {n} of {len(file.rows)} rows declare the frame {name.value} themselves: "
-                f"it is used, and not {frame.value} of the {by_option}"
+                f"it is used, and not {frame.value} of the {said_by}"
                 for name, n in own.items()
                 if frame is not None
             ),

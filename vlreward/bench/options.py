@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from vlreward.bench.config_file import read_config
-from vlreward.command_line import AxisOrderOption, FrameOption
+from vlreward.command_line import AxisOrderOption, FrameOption, ReadOptions, data_option
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
 from vlreward.options import flag
 
 __all__ = ["ASKING_FIELDS", "RunOptions"]
 
-
-def _option(panel: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, rich_help_panel=panel, **more)
+_engine, _rules, _output = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("Engine", "Rules", "Output")
+)
 
 
 def _from_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -29,8 +30,8 @@ def _from_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(EngineConfig):
-    """What a run is told; `vlreward-bench run --help` shows it with the engines' options.
+class RunOptions(EngineConfig, ReadOptions):
+    """What a run is told; `vlreward-bench run --help` shows it with those of engines and of rows.
 
     Raises:
         OptionError: If a value is out of its range, or an option would be ignored.
@@ -51,8 +52,7 @@ class RunOptions(EngineConfig):
     ] = None
     completions: Annotated[
         list[Path] | None,
-        _option(
-            "Data",
+        data_option(
             "--completions",
             "-c",
             help="Score these recorded completions (.json, .jsonl, .tsv, .csv, .xlsx, .parquet, or "
@@ -61,100 +61,58 @@ class RunOptions(EngineConfig):
     ] = None
     data: Annotated[
         list[Path] | None,
-        _option(
-            "Data",
+        data_option(
             help="Data file of each suite, in order, in place of its own under --data-root; with "
-            "--completions, the golds of files that come without.",
+            "--completions, the golds of files that come without."
         ),
     ] = None
     columns: Annotated[
         str | None,
-        _option(
-            "Data",
+        data_option(
             help="Which key of a row holds what, e.g. gold=answer,question=problem; of recorded "
-            "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it.",
+            "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it."
         ),
     ] = None
-    gold_frame: Annotated[
-        str | None,
-        _option("Data", help="Frame of the golds, e.g. norm1000, norm1:xywh; default: pixels."),
-    ] = None
-    on_suspicious: Annotated[
-        Literal["error", "keep"],
-        _option(
-            "Data",
-            help="What to do where more than 1 % of the data's golds look as if their frame were "
-            "another one.",
-        ),
-    ] = "error"
-    where: Annotated[
-        list[str] | None,
-        _option("Data", help="Condition that rows must fit, e.g. difficulty<0.8; may come again."),
-    ] = None
-    split: Annotated[
-        str | None, _option("Data", help="Split of --data, if not the suite's own.")
-    ] = None
-    data_root: Annotated[
-        Path | None, _option("Data", help="Directory of the suites' data files.")
-    ] = None
+    split: Annotated[str | None, data_option(help="Split of --data, if not the suite's own.")] = (
+        None
+    )
+    data_root: Annotated[Path | None, data_option(help="Directory of the suites' data files.")] = (
+        None
+    )
     image_root: Annotated[
         Path | None,
-        _option("Data", help="Directory that image names are relative to. Default: the data root."),
+        data_option(help="Directory that image names are relative to. Default: the data root."),
     ] = None
     sample_num: Annotated[
-        int | None, _option("Data", help="Draw this many samples of each suite.", min=1)
+        int | None, data_option(help="Draw this many samples of each suite.", min=1)
     ] = None
-    seed: Annotated[int | None, _option("Data", help="Seed of that draw, and of the engine's.")] = (
-        42
-    )
+    seed: Annotated[int | None, data_option(help="Seed of that draw, and of the engine's.")] = 42
     draw: Annotated[
         Literal["per-dataset", "chained"],
-        _option(
-            "Data",
+        data_option(
             "--sampling",
             help="per-dataset: seed anew for each suite; chained: seed once, as PaddleMIX's "
             "evaluation does.",
         ),
     ] = "per-dataset"
-    limit: Annotated[int | None, _option("Data", help="Take the first samples only.", min=1)] = None
-    on_missing: Annotated[
-        Literal["error", "skip"],
-        _option(
-            "Data", help="What to do about samples whose image is missing; never another instead."
-        ),
-    ] = "error"
+    limit: Annotated[int | None, data_option(help="Take the first samples only.", min=1)] = None
     on_bad_image: Annotated[
         Literal["error", "skip"],
-        _option(
-            "Data",
+        data_option(
             help="skip leaves out and counts samples whose image is damaged, too large or too "
-            "narrow; by default each is a sample without an answer.",
+            "narrow; by default each is a sample without an answer."
         ),
     ] = "error"
-    allow_urls: Annotated[
-        bool,
-        _option("Data", "--allow-urls", help="Download images that rows name by an address."),
-    ] = False
-    flat_images: Annotated[
-        bool,
-        _option(
-            "Data",
-            "--flat-images",
-            help="Look for images directly in the image root, under their base names.",
-        ),
-    ] = False
     engine: Annotated[
         str,
-        _option(
-            "Engine",
+        _engine(
             help="hf (transformers in this process), openai (an endpoint: vLLM, SGLang, "
-            "FastDeploy, transformers serve), paddle, or a plug-in's.",
+            "FastDeploy, transformers serve), paddle, or a plug-in's."
         ),
     ] = "hf"
     samples: Annotated[
         int,
-        _option(
-            "Engine",
+        _engine(
             help="Answers to each question, drawn at --temperature: pass@k, maj@k and the spread "
             "stand beside the accuracy.",
             min=1,
@@ -163,66 +121,53 @@ class RunOptions(EngineConfig):
     ] = 1
     max_error_rate: Annotated[
         float,
-        _option(
-            "Engine",
-            help="Share of samples that may stay unanswered; one more stops the run.",
-            min=0,
-            max=1,
+        _engine(
+            help="Share of samples that may stay unanswered; one more stops the run.", min=0, max=1
         ),
     ] = 0.01
     protocol: Annotated[
-        str, _option("Rules", help="strict, or whose published rules: vlm-r1, paddlemix, r1-v.")
+        str, _rules(help="strict, or whose published rules: vlm-r1, paddlemix, r1-v.")
     ] = "strict"
     method: Annotated[
         Literal["r1", "baseline"] | None,
-        _option(
-            "Rules",
+        _rules(
             help="Where answers stand: r1 (in the answer tag) or baseline (anywhere); also "
-            "chooses the suite's prompt. Default: as --prompt says, else r1.",
+            "chooses the suite's prompt. Default: as --prompt says, else r1."
         ),
     ] = None
-    prompt: Annotated[
-        str | None, _option("Rules", help="Prompt preset, in place of the suite's.")
-    ] = None
+    prompt: Annotated[str | None, _rules(help="Prompt preset, in place of the suite's.")] = None
     frame: FrameOption = None
     axis_order: AxisOrderOption = None
     clip: Annotated[
         bool,
-        _option(
-            "Rules",
-            "--clip",
-            help="Clip answers to their frame; by default those that leave it fail.",
-        ),
+        _rules("--clip", help="Clip answers to their frame; by default those that leave it fail."),
     ] = False
     controls: Annotated[
         bool,
-        _option(
-            "Rules",
+        _rules(
             "--controls",
             help="Add blind controls as rows: constant answers, the centre box; with a model "
             "also its answers to shuffled images.",
         ),
     ] = False
-    out: Annotated[
-        Path, _option("Output", "--out", "-o", help="Directory for all files of the run.")
-    ] = Path("out")
+    out: Annotated[Path, _output("--out", "-o", help="Directory for all files of the run.")] = Path(
+        "out"
+    )
     overwrite: Annotated[
-        bool,
-        _option("Output", "--overwrite", help="Replace another run that --out holds."),
+        bool, _output("--overwrite", help="Replace another run that --out holds.")
     ] = False
     expect: Annotated[
         list[str] | None,
-        _option(
-            "Output",
+        _output(
             help="Exit with 1 unless the accuracy is as stated: 0.886+-0.02, or "
-            "refcoco_val=0.886+-0.02.",
+            "refcoco_val=0.886+-0.02."
         ),
     ] = None
     format: Annotated[
         Literal["lm-eval", "inspect"] | None,
-        _option("Output", help="Also write lm-eval's files, or logs that `inspect view` opens."),
+        _output(help="Also write lm-eval's files, or logs that `inspect view` opens."),
     ] = None
-    html: Annotated[bool, _option("Output", "--html", help="Also write report.html.")] = False
+    html: Annotated[bool, _output("--html", help="Also write report.html.")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -31,8 +31,8 @@ class RunProgress:
         >>> import io
         >>> out = io.StringIO()
         >>> with RunProgress(2, "val", stream=out) as progress:
-        ...     progress.advance(accuracies=[1.0], recorded=True)
-        ...     progress.advance(failed=True, recorded=True)
+        ...     progress.advance(accuracies=[1.0], resumed=True)
+        ...     progress.advance(failed=True, resumed=True)
         >>> print(out.getvalue().strip())
         val: 2/2, 2 from an earlier run, accuracy 1.000, 1 failed
     """
@@ -49,10 +49,9 @@ class RunProgress:
         self._total, self._title, self._interval = total, title, interval
         self._stream = sys.stderr if stream is None else stream
         self._shown = shown is not False
-        self._done = self._recorded = self._failed = self._judged = 0
+        self._done = self._resumed = self._failed = self._judged = 0
         self._sum = 0.0
-        self._started = self._last_line = time.monotonic()
-        self._mark_time, self._mark_count = self._started, 0
+        self._mark_count = 0
         self._rate: float | None = None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -71,17 +70,17 @@ class RunProgress:
             self._print_line()
 
     def advance(
-        self, *, accuracies: Sequence[float] = (), failed: bool = False, recorded: bool = False
+        self, *, accuracies: Sequence[float] = (), failed: bool = False, resumed: bool = False
     ) -> None:
         """One more item is settled.
 
         Args:
             accuracies: How right answers are, from 0 to 1, of which that is known now.
             failed: True if there is no answer.
-            recorded: True if the answer is from an earlier run.
+            resumed: True if the answer is from an earlier run.
         """
         self._done += 1
-        self._recorded += recorded
+        self._resumed += resumed
         self._failed += failed
         self._judged += len(accuracies)
         self._sum += sum(accuracies)
@@ -98,7 +97,7 @@ class RunProgress:
             self._print_line()
 
     def _measure(self, now: float) -> None:
-        generated = self._done - self._recorded
+        generated = self._done - self._resumed
         elapsed = now - self._mark_time
         if elapsed < 1.0 or generated == self._mark_count:
             return
@@ -114,8 +113,8 @@ class RunProgress:
             parts.append(f"{self._rate:.1f}/s")
             if self._done < self._total:
                 parts.append(f"{duration((self._total - self._done) / self._rate)} left")
-        if self._recorded:
-            parts.append(f"{self._recorded} from an earlier run")
+        if self._resumed:
+            parts.append(f"{self._resumed} from an earlier run")
         if self._judged:
             parts.append(f"accuracy {self._sum / self._judged:.3f}")
         if self._failed:

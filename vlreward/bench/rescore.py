@@ -79,5 +79,5 @@ def _rescored(
         },
         notes=notes,
         images=scored.images,
-        attempts=None if result.attempts is None else [row.attempt or 0 for row in rows],
+        attempts=[row.attempt or 0 for row in rows],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class Completed:
     """The answer; None if there is none."""
     error: GenerationError | None = None
     """Why there is no answer; None if there is one."""
-    recorded: bool = False
+    resumed: bool = False
     """True if the answer was in the run file already."""
     attempt: int = 0
     """Which of several answers to the sample this is, from 0."""
@@ -101,17 +101,17 @@ def run_suite(
         RunMismatchError: If `path` holds answers of another model, prompt or sampling.
         LockedError: If another process writes to `path`.
     """
-    samples = list(samples)  # a data set reads a sample anew each time that it is asked for
+    # In a list, since a data set reads a sample anew each time that it is asked for.
+    wanted = [(sample, attempt) for sample in samples for attempt in range(attempts)]
     ask = Asker(engine, prompt, dict(prompts or {}), images)
-    wanted = len(samples) * attempts
-    failures = _Failures(wanted, max_error_rate, Path(path))
+    failures = _Failures(len(wanted), max_error_rate, Path(path))
     hashes = sorted({template.hash for template in ask.prompts.values()} - {prompt.hash})
     identity = {**engine.describe(), "prompt": "+".join([prompt.hash, *hashes])}
     header = {"suite": title, "prompt_name": prompt.name, **dict(about or {})}
     shards = _shards.Shards(Path(path), engine, identity, header, overwrite)
     try:
-        run = _Run(samples, attempts, ask, shards, on_settled, failures)
-        mine = share(samples, attempts, engine)
+        run = _Run(wanted, ask, shards, on_settled, failures)
+        mine = share([sample for sample, _ in wanted], engine)
         shown = False if engine.rank else progress
         with RunProgress(len(mine), title, shown=shown) as display:
             run.work(mine, display)
@@ -124,97 +124,91 @@ def run_suite(
         ) from None
     finally:
         shards.close()
-    completed = [run.results[index] for index in range(wanted)]
+    completed = [run.results[index] for index in range(len(wanted))]
     failures.check(completed)
     return completed
 
 
+@dataclass(slots=True)
 class _Run:
     """The state of one call of `run_suite` in one process."""
 
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        attempts: int,
-        ask: Asker,
-        shards: _shards.Shards,
-        on_settled: Callable[[Completed], Sequence[float]] | None,
-        failures: _Failures,
-    ) -> None:
-        self.results: dict[int, Completed] = {}
-        self._samples, self._attempts, self._ask = samples, attempts, ask
-        self._shards, self._on_settled, self._failures = shards, on_settled, failures
-        self._waiting: dict[str, list[int]] = {}
+    wanted: Sequence[tuple[Sample, int]]
+    """Sample and attempt of each answer."""
+    ask: Asker
+    shards: _shards.Shards
+    on_settled: Callable[[Completed], Sequence[float]] | None
+    failures: _Failures
+    results: dict[int, Completed] = field(default_factory=dict)
+    """What became of each, by its place among the wanted ones."""
 
     def work(self, indices: Sequence[int], display: RunProgress) -> None:
         """Settle what has these numbers."""
+        waiting: dict[str, list[int]] = {}
 
         def settle(
             index: int,
             key: str | None,
             outcome: Generation | GenerationError | None,
-            recorded: bool = False,
+            resumed: bool = False,
         ) -> None:
-            item = self._completed(index, key, outcome, recorded)
+            item = self._completed(index, key, outcome, resumed)
             self.results[index] = item
             display.advance(
-                accuracies=() if self._on_settled is None else self._on_settled(item),
+                accuracies=() if self.on_settled is None else self.on_settled(item),
                 failed=item.error is not None,
-                recorded=recorded,
+                resumed=resumed,
             )
             if item.error is not None:
-                self._failures.check(self.results.values())
+                self.failures.check(self.results.values())
 
         def requests() -> Iterator[Request]:
             for index in indices:
-                sample = self._samples[index // self._attempts]
+                sample, _ = self.wanted[index]
                 try:
-                    request = self._ask.request(sample)
+                    request = self.ask.request(sample)
                 except (DataError, OSError) as error:
                     problem = GenerationError("image", f"{error} (sample {sample.id!r})")
                     settle(index, None, problem)
                     continue
-                recorded = self._shards.get(request.key)
-                if recorded is not None:
-                    settle(index, request.key, recorded, True)
-                elif request.key in self._waiting:
-                    self._waiting[request.key].append(index)
+                kept = self.shards.get(request.key)
+                if kept is not None:
+                    settle(index, request.key, kept, resumed=True)
+                elif request.key in waiting:
+                    waiting[request.key].append(index)
                 else:
-                    self._waiting[request.key] = [index]
+                    waiting[request.key] = [index]
                     yield request
 
-        engine = self._ask.engine
+        engine = self.ask.engine
         for key, outcome in engine.generate(requests()):
-            waiting = self._waiting.pop(key)
+            alike = waiting.pop(key)
             if isinstance(outcome, Generation):
-                first = self._samples[waiting[0] // self._attempts].id
-                self._shards.append(key, outcome, sample_id=first)
-            for index in waiting:
+                self.shards.append(key, outcome, sample_id=self.wanted[alike[0]][0].id)
+            for index in alike:
                 settle(index, key, outcome)
-        if self._waiting:
-            raise EngineError(
-                f"the engine {engine.name!r} left {len(self._waiting)} requests unanswered"
-            )
+        if waiting:
+            raise EngineError(f"the engine {engine.name!r} left {len(waiting)} requests unanswered")
 
     def exchange(self) -> None:
         """Add what the other processes settled."""
-        mine = {i: (item.key, item.error, item.recorded) for i, item in self.results.items()}
-        for theirs in self._shards.exchange(mine):
-            for index, (key, error, recorded) in theirs.items():
-                outcome = error if error is not None else self._shards.get(key)
-                self.results[index] = self._completed(index, key, outcome, recorded)
+        mine = {i: (item.key, item.error, item.resumed) for i, item in self.results.items()}
+        for theirs in self.shards.exchange(mine):
+            for index, (key, error, resumed) in theirs.items():
+                outcome = error if error is not None else self.shards.get(key)
+                self.results[index] = self._completed(index, key, outcome, resumed)
 
     def _completed(
         self,
         index: int,
         key: str | None,
         outcome: Generation | GenerationError | None,
-        recorded: bool,
+        resumed: bool,
     ) -> Completed:
-        at, attempt = divmod(index, self._attempts)
+        sample, attempt = self.wanted[index]
         if isinstance(outcome, GenerationError):
-            return Completed(self._samples[at], key, None, outcome, recorded, attempt)
-        return Completed(self._samples[at], key, outcome, None, recorded, attempt)
+            return Completed(sample, key, None, outcome, resumed, attempt)
+        return Completed(sample, key, outcome, None, resumed, attempt)
 
 
 class _Failures:

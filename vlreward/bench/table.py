@@ -21,15 +21,14 @@ __all__ = ["print_evaluations"]
 
 def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> None:
     """Print accuracies with intervals, parse rates and failures, then metrics and notes."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table()
-    table.add_column("suite", no_wrap=True)
-    table.add_column("accuracy", justify="right", no_wrap=True)
-    table.add_column("95% interval", justify="right", no_wrap=True)
-    table.add_column("n", justify="right", no_wrap=True)
-    table.add_column("parsed", justify="right", no_wrap=True)
-    table.add_column("failures by code")
+    numbers = ("accuracy", "95% interval", "n", "parsed")
+    table = Table(
+        Column("suite", no_wrap=True),
+        *(Column(name, justify="right", no_wrap=True) for name in numbers),
+        "failures by code",
+    )
     for evaluation in evaluations:
         report = evaluation.report
         interval = _shown(report)
@@ -112,20 +111,16 @@ def print_catalogue() -> None:
             table.add_row(suite.name, str(suite.n or "-"), f"{what}; {_whence(suite)}")
         console.print(table)
     table = Table(title="Tasks under each protocol and method", title_justify="left")
-    for column in ("task", "protocol", "method"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("weight and term")
-    table.add_column("metrics")
+    for column in ("task", "protocol", "method", "weight and term", "metrics"):
+        table.add_column(column, no_wrap=column in ("task", "protocol", "method"))
     for spec in every_task():
         terms = ", ".join(f"{t.weight:g} {t.name}" for t in spec.terms)
         metrics = ", ".join(m.name for m in spec.metrics)
         table.add_row(spec.name, spec.protocol, spec.method, terms, metrics)
     console.print(table)
     table = Table(title="Prompt presets", title_justify="left")
-    table.add_column("preset", no_wrap=True)
-    table.add_column("hash", no_wrap=True)
-    table.add_column("answer in")
-    table.add_column("source")
+    for column in ("preset", "hash", "answer in", "source"):
+        table.add_column(column, no_wrap=column in ("preset", "hash"))
     for preset in PRESETS.values():
         table.add_row(preset.name, preset.hash, preset.answer_in, preset.source)
     console.print(table)

@@ -4,73 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
+from vlreward.command_line import ReadOptions, data_option
 
 __all__ = ["RowOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowOptions:
-    """How rows are read; a command adds options of its own."""
+class RowOptions(ReadOptions):
+    """How rows are read whose task may be any; a command adds options of its own."""
 
     task: Annotated[
-        str | None, typer.Option(help="Name of the task, where the data does not tell.")
+        str | None, data_option(help="Name of the task, where the data does not tell.")
     ] = None
     schema: Annotated[
-        str | None, typer.Option(help="Schema of the rows, where the keys do not tell.")
+        str | None, data_option(help="Schema of the rows, where the keys do not tell.")
     ] = None
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            help="What is read from which column, e.g. gold=answer,image=images,question=problem; "
-            "for rows of no known schema, whose message proposes it, or to change what one reads."
-        ),
-    ] = None
-    gold_frame: Annotated[
-        str | None,
-        typer.Option(
-            help="Frame of the golds' coordinates, e.g. norm1000; with :xywh, :cxcywh or :yxyx "
-            "behind it for boxes that are not x1, y1, x2, y2. A frame in the row wins. Default: "
-            "original_px."
-        ),
-    ] = None
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="Condition that rows must fit, e.g. difficulty<0.8; may be given again."),
-    ] = None
-    image_root: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory that image names are relative to, also for sizes that rows lack."
-        ),
-    ] = None
-    flat_images: Annotated[
-        bool, typer.Option("--flat-images", help="All images lie directly in --image-root.")
-    ] = False
-    allow_urls: Annotated[
-        bool,
-        typer.Option("--allow-urls", help="Download images that rows name by an http(s) address."),
-    ] = False
-    on_missing: Annotated[
-        Literal["error", "skip"],
-        typer.Option(help="What to do about rows without their image; skipped ones are counted."),
-    ] = "error"
-    on_bad_image: Annotated[
-        Literal["error", "skip"],
-        typer.Option(help="The same for images that are damaged, too large, or too narrow."),
-    ] = "error"
     on_bad_gold: Annotated[
-        Literal["error", "skip"], typer.Option(help="The same for golds that are none.")
-    ] = "error"
-    on_suspicious: Annotated[
-        Literal["error", "keep"],
-        typer.Option(
-            help="What to do where more than 1 % of the golds look as if their frame were another "
-            "one."
-        ),
+        Literal["error", "skip"], data_option(help="What to do about rows whose gold is none.")
     ] = "error"
 
     def reading(self) -> dict[str, Any]:

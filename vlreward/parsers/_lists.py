@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vlreward.parsers._found import Found
-from vlreward.parsers._stated import NUMBER, S, Stated, read_numbers
+from vlreward.parsers._found import NUMBER, Found, S, Stated, read_numbers
 from vlreward.types import FailureCode
 
 __all__ = ["NUMBERS", "read_list"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from vlreward.parsers._found import NUMBER, S, TooComplex, read_numbers
 from vlreward.parsers._keys import key_meaning, named_box
 from vlreward.parsers._scan import Scan
-from vlreward.parsers._stated import NUMBER, S, TooComplex, read_numbers
 from vlreward.types import FailureCode, ParseFailure
 
 __all__ = ["NOTHING", "read"]

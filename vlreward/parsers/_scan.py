@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from vlreward.parsers._found import MAX_TOKENS, Found
+from vlreward.parsers._found import MAX_TOKENS, NUMBER, Found, S, TooComplex, read_numbers
 from vlreward.parsers._keys import Meaning, key_meaning
 from vlreward.parsers._lists import NUMBERS, read_list
-from vlreward.parsers._stated import NUMBER, S, TooComplex, read_numbers
 from vlreward.parsers._tags import Tags
 
 __all__ = ["Scan"]

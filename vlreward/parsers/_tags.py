@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from vlreward.parsers._found import NUMBER, Order, S, Stated, read_numbers
 from vlreward.parsers._keys import key_meaning, named_box
-from vlreward.parsers._stated import NUMBER, Order, S, Stated, read_numbers
 
 if TYPE_CHECKING:
     from vlreward.parsers._scan import Scan

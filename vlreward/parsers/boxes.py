@@ -8,18 +8,10 @@ from typing import NamedTuple
 
 from vlreward.frames import AmbiguousBox, NamedBox
 from vlreward.geometry import Box
+from vlreward.parsers._found import S, Stated
 from vlreward.parsers._prose import NOTHING, read
 from vlreward.parsers._scan import Scan
-from vlreward.parsers._stated import S, Stated
-from vlreward.parsers.tags import (
-    MAX_CHARS,
-    Several,
-    Where,
-    check_choices,
-    excerpt,
-    read_answer,
-    too_long,
-)
+from vlreward.parsers.tags import AnswerParser, Several, excerpt
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["BoxParser", "BoxesParser", "LabelledBox"]
@@ -49,7 +41,7 @@ class LabelledBox(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class BoxParser:
+class BoxParser(AnswerParser[Box]):
     """Reads one axis-aligned box from a completion.
 
     Understood, with any white space, numbers as integers, decimals or in scientific notation, with
@@ -68,6 +60,13 @@ class BoxParser:
     Labels, other keys' values, points and lists of another length are never a box. A box that is
     stated twice with equal coordinates is one box.
 
+    Gives the box in the frame and order that the model wrote, whole numbers as int, with the span
+    of its numbers and brackets; a `NamedBox` or `AmbiguousBox` where the text says more or less of
+    the order (see `vlreward.frames.x_first`). Or a failure: those of `answer_region`; `no_box`;
+    `multiple_boxes`; `invalid_box` for what is no `Box`; `bad_number` for what is no finite number
+    of at most 10^12; `too_long`; `too_complex` for more than 2,000 tokens or 32 levels of
+    structure.
+
     Example:
         >>> parse = BoxParser()
         >>> parse('<answer>{"bbox_2d": [14, 135, 136, 470], "label": "a man"}</answer>').value
@@ -76,35 +75,11 @@ class BoxParser:
         'multiple_boxes'
     """
 
-    where: Where = "tag"
-    """Read the box from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
-    several_answers: Several = "fail"
-    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
     several_boxes: Several = "fail"
     """What to do with several boxes that differ. `first` and `last` choose by position, before
     the chosen one is checked."""
     corner_keys: bool = True
     """Whether two points under keys such as `top_left` and `bottom_right` are a box."""
-    max_chars: int = MAX_CHARS
-    """Longer completions are refused unread, with `too_long`."""
-
-    def __post_init__(self) -> None:
-        check_choices(self, where=Where, several_answers=Several, several_boxes=Several)
-
-    def __call__(self, text: str) -> Parsed[Box] | ParseFailure:
-        """Read the box of one completion; never raises on text.
-
-        Returns:
-            The box in the frame and order that the model wrote, whole numbers as int, with the
-            span of its numbers and brackets; a `NamedBox` or `AmbiguousBox` where the text says
-            more or less of the order (see `vlreward.frames.x_first`). Or a failure: those of
-            `answer_region`; `no_box`; `multiple_boxes`; `invalid_box` unless x1 < x2 and y1 < y2;
-            `bad_number` for what is no finite number of at most 10^12; `too_long`; `too_complex`
-            for more than 2,000 tokens or 32 levels of structure.
-        """
-        if len(text) > self.max_chars:
-            return too_long(self.max_chars, len(text))
-        return read_answer(text, self.where, self.several_answers, self._read)
 
     def _read(self, text: str, start: int, end: int) -> Parsed[Box] | ParseFailure:
         if one := _ONE.match(text, start, end):
@@ -135,12 +110,15 @@ class BoxParser:
 
 
 @dataclass(frozen=True, slots=True)
-class BoxesParser:
+class BoxesParser(AnswerParser[tuple[LabelledBox, ...]]):
     """Reads every box of a completion, each with its label; forms are those of `BoxParser`.
 
     An answer that says that there is nothing (`None`, `null`, an empty list, `no objects`) states
     no box, and that is no failure. Labels come from keys such as `label`, from `<ref>…</ref>` and
     its kin, and from the text beside location tokens.
+
+    Gives the boxes in the order and frame in which they are written, with the span of the answer.
+    Or a failure: those of `BoxParser` but `multiple_boxes`; one bad box is a failure of them all.
 
     Example:
         >>> parse = BoxesParser()
@@ -149,27 +127,6 @@ class BoxesParser:
         >>> parse("<answer>None</answer>").value
         ()
     """
-
-    where: Where = "tag"
-    """Read the boxes from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
-    several_answers: Several = "fail"
-    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
-    max_chars: int = MAX_CHARS
-    """Longer completions are refused unread, with `too_long`."""
-
-    def __post_init__(self) -> None:
-        check_choices(self, where=Where, several_answers=Several)
-
-    def __call__(self, text: str) -> Parsed[tuple[LabelledBox, ...]] | ParseFailure:
-        """Read the boxes of one completion, in the order written; never raises on text.
-
-        Returns:
-            The boxes in the frame that the model wrote, with the span of the answer. Or a failure:
-            those of `BoxParser` but `multiple_boxes`; one bad box is a failure of them all.
-        """
-        if len(text) > self.max_chars:
-            return too_long(self.max_chars, len(text))
-        return read_answer(text, self.where, self.several_answers, self._read)
 
     def _read(
         self, text: str, start: int, end: int

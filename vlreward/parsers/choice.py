@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vlreward.parsers.tags import MAX_CHARS, Several, Where, answer_region, check_choices, excerpt
+from vlreward.parsers.tags import AnswerParser, answer_region, excerpt, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["Choice", "ChoiceParser", "plain_option"]
@@ -70,7 +70,7 @@ class Choice(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ChoiceParser:
+class ChoiceParser(AnswerParser[Choice]):
     r"""Reads the option that a completion names.
 
     Understood: a letter (`B`, `(b)`, `**B.**`, `\boxed{B}`, `Option B`, `The correct answer is B.`,
@@ -90,18 +90,8 @@ class ChoiceParser:
         ()
     """
 
-    where: Where = "tag"
-    """Read `<answer>…</answer>` (`tag`), or the whole output and there its last line (`whole`)."""
-    several_answers: Several = "fail"
-    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
-    max_chars: int = MAX_CHARS
-    """Longer completions are refused unread, with `too_long`."""
-
-    def __post_init__(self) -> None:
-        check_choices(self, where=Where, several_answers=Several)
-
     def __call__(self, text: str) -> Parsed[Choice] | ParseFailure:
-        """Read the choice of one completion; never raises on text.
+        """Read the choice of one completion, of a whole output in its last line.
 
         Returns:
             The choice with the span of the answer. Or a failure: those of `answer_region`;
@@ -109,10 +99,7 @@ class ChoiceParser:
             letters in a whole output; `too_long`.
         """
         if len(text) > self.max_chars:
-            return ParseFailure(
-                FailureCode.TOO_LONG,
-                f"expected at most {self.max_chars} characters, got {len(text)}",
-            )
+            return too_long(self.max_chars, len(text))
         region = answer_region(text, self.where, self.several_answers)
         if isinstance(region, ParseFailure):
             return region

@@ -5,21 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import Literal
 
-from vlreward.parsers._bounds import standing
 from vlreward.parsers.numbers import Number, whole_numbers
-from vlreward.parsers.tags import (
-    MAX_CHARS,
-    Several,
-    Where,
-    check_choices,
-    excerpt,
-    read_answer,
-    too_long,
-)
+from vlreward.parsers.tags import AnswerParser, Several, excerpt
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
-__all__ = ["CountParser"]
+__all__ = ["CountParser", "standing"]
 
 _MAX_ANSWER = 8_192  # characters; an honest answer has a few
 _MAX_NUMBERS = 1_000
@@ -28,8 +20,35 @@ _MAX_NUMBERS = 1_000
 _OPERATOR = re.compile(r"\s{0,64}(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\times|\\cdot)\s{0,64}")
 
 
+_REACH = 48  # characters before and after a number that are looked at
+
+_GAP = r"[\s*_`$\"'(:]{0,4}"
+_FILLER = r"(?:(?:be|exactly|just|only|equal to|a total of|quite|really|in fact)\s+){0,2}"
+_DENIED = re.compile(
+    rf"(?:\b(?:not|never|no longer|cannot be|rather than|instead of)\s+{_FILLER}|n['’]t\s+{_FILLER}"
+    rf"|!=|≠|\\neq?\b|不(?:是|等于|为|可能是|会是)|并?非|没有|而不是){_GAP}\Z",
+    re.IGNORECASE,
+)
+_BOUNDED = re.compile(
+    rf"(?:\b(?:(?:more|less|fewer|greater|larger|smaller|higher|lower)\s+than(?:\s+or\s+equal\s+to)?"
+    r"|at\s+(?:the\s+)?(?:least|most|minimum|maximum)|up\s+to|over|above|under|below|beyond|exceed(?:s|ing)?"
+    r"|minimum\s+of|maximum\s+of|about|around|approximately|approx\.?|roughly|nearly|almost|"
+    r"circa|close\s+to|upwards?\s+of|between)\s+(?:a\s+total\s+of\s+)?"
+    r"|(?:^|\s)[<>]=?|[≤≥≈~〜～≲≳]|\\(?:approx|geq?|leq?|sim|gt|lt)\b"
+    r"|不[止到足]|(?:不?[超多少大小低高]|不?超)[过于]|不少于|至[少多]|最[多少]|大约|大概|约|(?<!附)[将接]?近"
+    rf"|差不多|几乎|至多有|至少有){_GAP}\Z",
+    re.IGNORECASE,
+)
+_OPEN_ENDED = re.compile(
+    rf"{_GAP}(?:\+(?!\s{{0,4}}\d)|\s?(?:or|and)\s+(?:more|so|fewer|less|above|below|up|higher|lower|greater)\b"
+    r"|-?ish\b|\s?(?:plus|at\s+(?:the\s+)?(?:least|most))\b"
+    r"|\s?[个個只隻辆輛人位名条條张張件台棵把本朵]?(?:以[上下内]|左右|上下|多(?![边邊角])|余|几|幾|来[个個只人位]))",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
-class CountParser:
+class CountParser(AnswerParser[int]):
     """Reads one non-negative whole number from a completion.
 
     Digits (also `4.0`, `1,234` and full-width), English number words and Chinese numerals, alone
@@ -37,6 +56,12 @@ class CountParser:
     twice (`4 (four)`) is one number. A number that is denied (`not 7`) is none, and one that is a
     bound or an estimate (`more than 7`, `7 or so`, `超过7个`) is no exact number. Names of things
     to which numbers belong are not understood: "3 cars, one of them red" states two numbers.
+
+    Gives the number with the span that states it. Or a failure: those of `answer_region`;
+    `multiple_answers` for several numbers; `bad_number` if there is none, or it is denied, a bound,
+    an estimate, negative, not whole, malformed or of more than 15 digits; `too_long` for
+    completions over `max_chars` and answers over 8,192 characters; `too_complex` for more than
+    1,000 numbers.
 
     Example:
         >>> parse = CountParser()
@@ -46,32 +71,9 @@ class CountParser:
         'multiple_answers'
     """
 
-    where: Where = "tag"
-    """Read the number from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
-    several_answers: Several = "fail"
-    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
     several_numbers: Several = "fail"
     """What to do with several numbers that differ. `first` and `last` choose by position, before
     the chosen one is checked."""
-    max_chars: int = MAX_CHARS
-    """Longer completions are refused unread, with `too_long`."""
-
-    def __post_init__(self) -> None:
-        check_choices(self, where=Where, several_answers=Several, several_numbers=Several)
-
-    def __call__(self, text: str) -> Parsed[int] | ParseFailure:
-        """Read the number of one completion; never raises on text.
-
-        Returns:
-            The number with the span that states it. Or a failure: those of `answer_region`;
-            `multiple_answers` for several numbers; `bad_number` if there is none, or it is
-            denied, a bound, an estimate, negative, not whole, malformed or of more than 15
-            digits; `too_long` for completions over `max_chars` and answers over 8,192 characters;
-            `too_complex` for more than 1,000 numbers.
-        """
-        if len(text) > self.max_chars:
-            return too_long(self.max_chars, len(text))
-        return read_answer(text, self.where, self.several_answers, self._read)
 
     def _read(self, text: str, start: int, end: int) -> Parsed[int] | ParseFailure:
         answer, span = text[start:end], (start, end)
@@ -129,3 +131,18 @@ def _is_arithmetic(answer: str, numbers: list[Number]) -> bool:
         _OPERATOR.fullmatch(answer, left.span[1], right.span[0])
         for left, right in pairwise(numbers)
     )
+
+
+def standing(text: str, start: int, end: int) -> Literal["stated", "denied", "bounded"]:
+    """How the words around text[start:end] let the number there stand.
+
+    Example:
+        >>> standing("there are 7", 10, 11), standing("not 7", 4, 5), standing("超过7个", 2, 3)
+        ('stated', 'denied', 'bounded')
+        >>> standing("7 or more", 0, 1)
+        'bounded'
+    """
+    before = text[max(0, start - _REACH) : start]
+    if _BOUNDED.search(before) or _OPEN_ENDED.match(text, end, end + _REACH):
+        return "bounded"
+    return "denied" if _DENIED.search(before) else "stated"

@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from vlreward.parsers.tags import MAX_CHARS, Several, answer_region
+from vlreward.parsers.tags import MAX_CHARS, Several, answer_region, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
+from vlreward.verify.exact.text import MAX_CHARACTERS
 
 __all__ = ["MAX_ANSWER", "MathParser", "last_boxed"]
 
-MAX_ANSWER = 512
+MAX_ANSWER = MAX_CHARACTERS
 """Characters that an answer may have; `vlreward.verify` reads no more."""
 
 _THINKING, _END_OF_THINKING = "<think>", "</think>"
@@ -54,8 +55,7 @@ class MathParser:
     def __call__(self, text: str) -> Parsed[str] | ParseFailure:
         """The answer text with its span in `text`, or why there is none."""
         if len(text) > MAX_CHARS:
-            detail = f"expected at most {MAX_CHARS} characters, got {len(text)}"
-            return ParseFailure(FailureCode.TOO_LONG, detail)
+            return too_long(MAX_CHARS, len(text))
         start = text.rfind(_END_OF_THINKING)
         start = start + len(_END_OF_THINKING) if start >= 0 else 0
         found = answer_region(text[start:] if start else text, several=self.several)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+from vlreward.parsers._found import Stated
 from vlreward.parsers._prose import read
-from vlreward.parsers._stated import Stated
-from vlreward.parsers.tags import (
-    MAX_CHARS,
-    Several,
-    Where,
-    check_choices,
-    read_answer,
-    too_long,
-)
+from vlreward.parsers.tags import AnswerParser, Several
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["AmbiguousPoint", "NamedPoint", "Point", "PointParser"]
@@ -47,7 +40,7 @@ _KINDS = {"written": Point, "named": NamedPoint, "ambiguous": AmbiguousPoint}
 
 
 @dataclass(frozen=True, slots=True)
-class PointParser:
+class PointParser(AnswerParser[Point]):
     """Reads one point from a completion, as pointing and GUI models write it.
 
     Understood: `[x, y]`, `(x, y)` and two numbers alone; keys such as `point_2d`, `coordinate`,
@@ -57,6 +50,11 @@ class PointParser:
     point is stated, the centre of the box that is: every form of `BoxParser`. A point that is
     stated twice is one point.
 
+    Gives the point in the frame and order that the model wrote (see `vlreward.frames.x_first`),
+    whole numbers as int, with the span of its numbers and brackets. Or a failure: those of
+    `answer_region`; `no_point`; `multiple_points`; `bad_number` for what is no finite number of at
+    most 10^12; `too_long`; `too_complex` for more than 2,000 tokens or 32 levels of structure.
+
     Example:
         >>> parse = PointParser()
         >>> parse("<answer>pyautogui.click(x=0.5, y=0.25)</answer>").value
@@ -65,34 +63,11 @@ class PointParser:
         Point(x=20.0, y=40.0)
     """
 
-    where: Where = "tag"
-    """Read the point from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
-    several_answers: Several = "fail"
-    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
     several_points: Several = "fail"
     """What to do with several points that differ. `first` and `last` choose by position, before
     the chosen one is checked."""
     boxes: bool = True
     """Whether the centre of a box is a point where no point is stated."""
-    max_chars: int = MAX_CHARS
-    """Longer completions are refused unread, with `too_long`."""
-
-    def __post_init__(self) -> None:
-        check_choices(self, where=Where, several_answers=Several, several_points=Several)
-
-    def __call__(self, text: str) -> Parsed[Point] | ParseFailure:
-        """Read the point of one completion; never raises on text.
-
-        Returns:
-            The point in the frame and order that the model wrote (see
-            `vlreward.frames.x_first`), whole numbers as int, with the span of its numbers and
-            brackets. Or a failure: those of `answer_region`; `no_point`;
-            `multiple_points`; `bad_number` for what is no finite number of at most 10^12;
-            `too_long`; `too_complex` for more than 2,000 tokens or 32 levels of structure.
-        """
-        if len(text) > self.max_chars:
-            return too_long(self.max_chars, len(text))
-        return read_answer(text, self.where, self.several_answers, self._read)
 
     def _read(self, text: str, start: int, end: int) -> Parsed[Point] | ParseFailure:
         scan = read(text, start, end, points=True)

@@ -8,20 +8,19 @@ other case they are ordinary text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar, get_args
+from dataclasses import dataclass, fields
+from typing import Generic, Literal, TypeVar, get_args
 
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = [
     "MAX_CHARS",
+    "AnswerParser",
     "Several",
     "Where",
     "answer_region",
     "answer_spans",
-    "check_choices",
     "excerpt",
-    "read_answer",
     "think_answer_structure",
     "too_long",
 ]
@@ -135,28 +134,53 @@ def answer_spans(
     return spans
 
 
-def read_answer(
-    text: str,
-    where: Where,
-    several: Several,
-    read: Callable[[str, int, int], Parsed[T] | ParseFailure],
-) -> Parsed[T] | ParseFailure:
-    """What `read` makes of the answer that stands between two places in the text.
+@dataclass(frozen=True, slots=True)
+class AnswerParser(Generic[T]):
+    """What parsers of one answer have in common: derived classes add `_read`, and more fields.
 
-    Several blocks that differ in writing are one answer if `read` gives equal values for all.
+    Frozen, picklable and hashable. Never raises on text.
     """
-    spans = answer_spans(text, where, several)
-    if isinstance(spans, ParseFailure):
-        return spans
-    if len(spans) == 1:
-        ((start, end),) = spans
-        return read(text, start, end)
-    last = read(text, *spans[-1])
-    if len(spans) <= _MAX_READ and isinstance(last, Parsed):
-        others = [read(text, *span) for span in spans[:-1]]
-        if all(isinstance(other, Parsed) and other.value == last.value for other in others):
-            return last
-    return _several(spans[0])
+
+    where: Where = "tag"
+    """Read the answer from `<answer>…</answer>` (`tag`) or from the whole output (`whole`)."""
+    several_answers: Several = "fail"
+    """What to do with several `<answer>` blocks that differ; see `answer_region`."""
+    max_chars: int = MAX_CHARS
+    """Longer completions are refused unread, with `too_long`."""
+
+    def __post_init__(self) -> None:
+        several = {f.name: Several for f in fields(self) if f.name.startswith("several_")}
+        for name, literal in {"where": Where, **several}.items():
+            if (value := getattr(self, name)) not in get_args(literal):
+                raise ValueError(f"expected {name} to be one of {get_args(literal)}, got {value!r}")
+
+    def __call__(self, text: str) -> Parsed[T] | ParseFailure:
+        """Read the answer of one completion.
+
+        Several blocks that differ in writing are one answer if all are read as equal values.
+
+        Returns:
+            The answer with its span; or a failure: those of `answer_region`, `too_long`, and what
+            the class says.
+        """
+        if len(text) > self.max_chars:
+            return too_long(self.max_chars, len(text))
+        spans = answer_spans(text, self.where, self.several_answers)
+        if isinstance(spans, ParseFailure):
+            return spans
+        if len(spans) == 1:
+            ((start, end),) = spans
+            return self._read(text, start, end)
+        last = self._read(text, *spans[-1])
+        if len(spans) <= _MAX_READ and isinstance(last, Parsed):
+            others = [self._read(text, *span) for span in spans[:-1]]
+            if all(isinstance(other, Parsed) and other.value == last.value for other in others):
+                return last
+        return _several(spans[0])
+
+    def _read(self, text: str, start: int, end: int) -> Parsed[T] | ParseFailure:
+        """What the answer that stands in text[start:end] says."""
+        raise NotImplementedError
 
 
 def think_answer_structure(text: str) -> bool:
@@ -194,18 +218,6 @@ def excerpt(text: str) -> str:
 def too_long(limit: int, got: int) -> ParseFailure:
     """The failure of a completion over a parser's size cap."""
     return ParseFailure(FailureCode.TOO_LONG, f"expected at most {limit} characters, got {got}")
-
-
-def check_choices(parser: object, **choices: Any) -> None:
-    """Check that each named field of a parser holds one of its literal values.
-
-    Raises:
-        ValueError: If one does not; names the field and its values.
-    """
-    for name, literal in choices.items():
-        value = getattr(parser, name)
-        if value not in get_args(literal):
-            raise ValueError(f"expected {name} to be one of {get_args(literal)}, got {value!r}")
 
 
 def _blocks(text: str, most: int) -> list[tuple[int, int]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 
 from vlreward.bench.run_files import RESULTS_FILE, SampleRow, SuiteResult, samples_file
 from vlreward.bench.run_reader import read_results, read_samples
@@ -178,7 +178,7 @@ def _cross_check(run: Run, suite: Suite, path: Path) -> None:
             f"{len(rows)} rows: the plots and samples are not those of the summary"
         )
         return
-    mean = math.fsum(row.metrics[result.primary] for row in rows) / len(rows)
+    mean = fmean(row.metrics[result.primary] for row in rows)
     if abs(mean - result.acc) > 1e-6:
         run.notes.append(
             f"{run.name}: results.json says {result.acc:.4f} for {suite.name!r}, but the mean of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from vlreward.bench.attempts import grouped
 from vlreward.bench.run_files import SampleRow
@@ -106,7 +107,7 @@ def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair:
     notes = [
         f"{key} differs: {values[0]} and {values[1]}"
         for key in _HOW_MADE
-        if len(set(values := [str(_value(s, key)) for s in (a, b)])) > 1
+        if len(set(values := [str(getattr(s.result, key, None)) for s in (a, b)])) > 1
     ]
     other_gold = sum(rows_a[key][0].gold != rows_b[key][0].gold for key in ids)
     if other_gold:
@@ -137,8 +138,4 @@ def mostly_right(suite: Suite, rows: Sequence[SampleRow]) -> bool:
 
 
 def _mean(suite: Suite, rows: Sequence[SampleRow]) -> float:
-    return math.fsum(row.metrics[suite.result.primary] for row in rows) / len(rows)
-
-
-def _value(suite: Suite, key: str) -> object:
-    return getattr(suite.result, key, None)
+    return fmean(row.metrics[suite.result.primary] for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import http.server
 import json
 import threading
@@ -84,7 +85,7 @@ class LiveReport:
         except DataError as error:  # nothing is there yet, or a file is being written
             begun = any(is_run(run) for run in self._run_dirs)
             why = "No answer is scored yet." if begun else f"Nothing to show yet: {error}"
-            self._page = _WAITING.format(_escaped(why)).encode("utf-8", "replace")
+            self._page = _WAITING.format(html.escape(why)).encode("utf-8", "replace")
         self._built_from = self._token = state
         self._built = time.monotonic()
         self._took = self._built - start
@@ -110,10 +111,6 @@ _WAITING = """<!doctype html><html lang="en" data-ready="true"><meta charset="ut
 <style>body {{ font: 15px system-ui, sans-serif; margin: 3em; }}</style>
 <h1>vlreward report</h1><p>{}</p></html>
 """
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def make_server(report: LiveReport, port: int) -> http.server.ThreadingHTTPServer:

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, field_validator, model_validator
 
 from vlreward._text import short
-from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
 from vlreward.parsers.choice import Choice, ChoiceParser, plain_option
@@ -111,15 +110,7 @@ class ChoiceGold(Gold):
         """The letters and the options."""
         return ChoiceTarget(self.letters, self.options)
 
-    def written(
-        self,
-        frame: Frame | None = None,
-        image_size: Size | None = None,
-        input_size: Size | None = None,
-        *,
-        axis_order: AxisOrder | None = None,
-        whole_numbers: bool = False,
-    ) -> str:
+    def written(self, *_where: Any, **_how: Any) -> str:
         """The letters."""
         return ", ".join(self.letters)
 

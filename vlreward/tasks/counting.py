@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
 from vlreward.judges import PlainJudge
@@ -51,15 +50,7 @@ class CountGold(Gold):
         """The number."""
         return self.count
 
-    def written(
-        self,
-        frame: Frame | None = None,
-        image_size: Size | None = None,
-        input_size: Size | None = None,
-        *,
-        axis_order: AxisOrder | None = None,
-        whole_numbers: bool = False,
-    ) -> str:
+    def written(self, *_where: Any, **_how: Any) -> str:
         """The number."""
         return str(self.count)
 

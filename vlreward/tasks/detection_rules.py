@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from vlreward.metrics.compat import pixel_iou
 from vlreward.metrics.labelled import Labelled
-from vlreward.parsers.tags import MAX_CHARS
-from vlreward.types import FailureCode, Parsed, ParseFailure
+from vlreward.parsers.tags import MAX_CHARS, too_long
+from vlreward.types import Parsed, ParseFailure
 
 __all__ = [
     "MAX_VALUE",
@@ -70,9 +70,7 @@ class VlmR1Reading(NamedTuple):
 def whole_output(text: str) -> Parsed[str] | ParseFailure:
     """The text itself, unless it is longer than parsers read."""
     if len(text) > MAX_CHARS:
-        return ParseFailure(
-            FailureCode.TOO_LONG, f"expected at most {MAX_CHARS} characters, got {len(text)}"
-        )
+        return too_long(MAX_CHARS, len(text))
     return Parsed(text, (0, len(text)))
 
 
@@ -172,7 +170,7 @@ def _map(
     from vlreward.metrics.coco import CocoBox, coco_ap
 
     labels = {label for _, label in gold}
-    there = [CocoBox((box.x1, box.y1, box.x2, box.y2), label) for box, label in gold]
+    there = [CocoBox(*box) for box in gold]
     found = [
         CocoBox(item.corners, item.label) for item in items if item.corners and item.label in labels
     ]

@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from vlreward.frames import AxisOrder, Frame
 from vlreward.geometry import Size
 from vlreward.golds import literal
 from vlreward.judges import MathJudge, is_correct
-from vlreward.parsers.math import MathParser
+from vlreward.parsers.math import MAX_ANSWER, MathParser
 from vlreward.task import FORMAT, AnswerTerm, Recipe, TaskSpec
 from vlreward.tasks.r1_v_published import R1_V_PROMPT, evaluations, training
 from vlreward.types import Gold
@@ -27,7 +26,7 @@ class MathGold(Gold):
 
     task: Literal["geometry"] = "geometry"
     """Task that this gold belongs to."""
-    expression: str = Field(min_length=1, max_length=512)
+    expression: str = Field(min_length=1, max_length=MAX_ANSWER)
     """Plain text or LaTeX, with or without a unit, e.g. `2√{3}`, `145°`, `$9\\pi cm^{2}$`."""
 
     @field_validator("expression")
@@ -75,15 +74,7 @@ class MathGold(Gold):
 
         check_gold(self.expression)
 
-    def written(
-        self,
-        frame: Frame | None = None,
-        image_size: Size | None = None,
-        input_size: Size | None = None,
-        *,
-        axis_order: AxisOrder | None = None,
-        whole_numbers: bool = False,
-    ) -> str:
+    def written(self, *_where: Any, **_how: Any) -> str:
         """The expression."""
         return self.expression
 

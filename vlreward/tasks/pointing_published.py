@@ -17,9 +17,9 @@ from vlreward.frames import Frame
 from vlreward.judges import CornersJudge
 from vlreward.metrics.points import point_inside
 from vlreward.parsers.points import Point
-from vlreward.parsers.tags import MAX_CHARS
+from vlreward.parsers.tags import MAX_CHARS, too_long
 from vlreward.task import AnswerTerm, TaskSpec
-from vlreward.types import FailureCode, Parsed, ParseFailure, Row, Sample
+from vlreward.types import Parsed, ParseFailure, Row, Sample
 
 __all__ = ["ClickJudge", "click_point", "published"]
 
@@ -41,9 +41,7 @@ def click_point(text: str) -> Parsed[Point] | ParseFailure:
         Point(x=0, y=0)
     """
     if len(text) > MAX_CHARS:
-        return ParseFailure(
-            FailureCode.TOO_LONG, f"expected at most {MAX_CHARS} characters, got {len(text)}"
-        )
+        return too_long(MAX_CHARS, len(text))
     start = text.find(_OPEN)
     end = text.find(_CLOSE, start) if start >= 0 else -1
     if end >= 0:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vlreward.parsers.tags import MAX_CHARS
+from vlreward.parsers.tags import MAX_CHARS, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = [
@@ -142,7 +142,7 @@ def paddlemix_baseline_box(text: str) -> Parsed[Corners] | ParseFailure:
 def r1_v_count(text: str) -> Parsed[int] | ParseFailure:
     """R1-V's evaluation of counting: the first `<answer>` that holds digits and spaces alone."""
     if len(text) > MAX_CHARS:
-        return _too_long(MAX_CHARS, len(text))
+        return too_long(MAX_CHARS, len(text))
     for match in _PLAIN_ANSWERS.finditer(text):
         digits = match[1].strip()
         if digits.isdecimal():
@@ -183,14 +183,14 @@ def r1_v_answer_text(text: str) -> str:
 
 def _whole_output(text: str, pattern: re.Pattern[str]) -> Parsed[Corners] | ParseFailure:
     if len(text) > _MAX_ANSWER:
-        return _too_long(_MAX_ANSWER, len(text))
+        return too_long(_MAX_ANSWER, len(text))
     return _corners(pattern.search(text), float, (0, len(text)))
 
 
 def _first_answer(text: str) -> tuple[int, int] | ParseFailure:
     """The span between the first `<answer>` and the next `</answer>`."""
     if len(text) > MAX_CHARS:
-        return _too_long(MAX_CHARS, len(text))
+        return too_long(MAX_CHARS, len(text))
     start = text.find(_OPEN)
     end = text.find(_CLOSE, start) if start >= 0 else -1
     if end < 0:
@@ -198,11 +198,7 @@ def _first_answer(text: str) -> tuple[int, int] | ParseFailure:
             FailureCode.NO_ANSWER, "expected <answer>...</answer>, got no closed one"
         )
     start += len(_OPEN)
-    return (start, end) if end - start <= _MAX_ANSWER else _too_long(_MAX_ANSWER, end - start)
-
-
-def _too_long(most: int, length: int) -> ParseFailure:
-    return ParseFailure(FailureCode.TOO_LONG, f"expected at most {most} characters, got {length}")
+    return (start, end) if end - start <= _MAX_ANSWER else too_long(_MAX_ANSWER, end - start)
 
 
 def _braces(text: str, start: int, end: int) -> tuple[int, int] | None:

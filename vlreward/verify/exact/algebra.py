@@ -16,6 +16,7 @@ from typing import NamedTuple
 from vlreward.verify.exact import surd
 from vlreward.verify.exact.powers import power as exact_power
 from vlreward.verify.exact.powers import square_root as exact_root
+from vlreward.verify.exact.powers import whole_power
 from vlreward.verify.exact.surd import Malformed, Surd, TooComplex, Undecided
 
 __all__ = [
@@ -242,14 +243,7 @@ def _rational_power(base: Form, n: int, d: int) -> Form:
         raise TooComplex(f"a degree above {_MAX_DEGREE}")
     if n < 0:
         base, n = divide(constant(1), base), -n
-    result = constant(1)
-    while n:
-        if n & 1:
-            result = multiply(result, base)
-        n >>= 1
-        if n:
-            base = multiply(base, base)
-    return result
+    return whole_power(base, n, constant(1), multiply)
 
 
 def _root_power(base: Form, n: int, d: int) -> Form:

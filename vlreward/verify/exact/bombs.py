@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from math import factorial
 
+from vlreward.verify.exact.lexer import CLOSING, MAX_DEPTH, OPENING, closing
+
 __all__ = ["complexity"]
 
 _MAX_EXPONENT_DIGITS = 4
 _MAX_TOWER = 2
 _MAX_FACTORIAL = 500
 _MAX_ELEMENTS = 64
-_MAX_DEPTH = 32
 _MAX_DIGITS = 200
 
 _ITERATED = re.compile(r"\\(?:sum|prod|bigcup|bigcap)(?![a-z])")
@@ -25,8 +26,6 @@ _VERY_LONG_NUMBER = re.compile(rf"\d{{{_MAX_DIGITS + 1},}}")
 _FACTORIAL = re.compile(r"(\d+)\s*[)}\]]*\s*!")
 _REPEATED = re.compile(r"(\d+)((?:\s*!){2,})")
 _SCIENTIFIC = re.compile(r"\d[eE][-+]?(\d+)")
-_OPENING = "({[⦃"
-_CLOSING = ")}]⦄"
 
 
 def complexity(text: str) -> str | None:
@@ -43,13 +42,13 @@ def complexity(text: str) -> str | None:
         return f"an integer of more than {_MAX_DIGITS} digits"
     depth = deepest = 0
     for character in text:
-        if character in _OPENING:
+        if character in OPENING:
             depth += 1
             deepest = max(deepest, depth)
-        elif character in _CLOSING:
+        elif character in CLOSING:
             depth -= 1
-    if deepest > _MAX_DEPTH:
-        return f"brackets nested deeper than {_MAX_DEPTH}"
+    if deepest > MAX_DEPTH:
+        return f"brackets nested deeper than {MAX_DEPTH}"
     return _factorials(text) or _limits(text) or _powers(text)
 
 
@@ -80,7 +79,7 @@ def _before(text: str, end: int) -> str:
     start = end
     while start > 0:
         start -= 1
-        depth += (text[start] in _CLOSING) - (text[start] in _OPENING)
+        depth += (text[start] in CLOSING) - (text[start] in OPENING)
         if not depth and text[start - 1 : start] != "^":
             break
     return text[start:end]
@@ -116,11 +115,8 @@ def _argument(text: str, start: int) -> str:
         if not term:
             return text[start:]
         end = term.end()
-        if text[end - 1] in _OPENING:
-            depth = 1
-            while end < len(text) and depth:
-                depth += (text[end] in _OPENING) - (text[end] in _CLOSING)
-                end += 1
+        if text[end - 1] in OPENING:
+            end = closing(text, end - 1) + 1 or len(text)
         while text[end : end + 1] in ("!", " "):
             end += 1
         if text[end : end + 1] != "^":

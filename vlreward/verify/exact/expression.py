@@ -8,7 +8,6 @@ from math import factorial
 from typing import ClassVar, Generic, TypeVar
 
 from vlreward.verify.exact.lexer import Token
-from vlreward.verify.exact.literals import decimal, integer
 from vlreward.verify.exact.powers import power, square_root
 from vlreward.verify.exact.surd import (
     Malformed,
@@ -16,7 +15,9 @@ from vlreward.verify.exact.surd import (
     TooComplex,
     Undecided,
     add,
+    decimal,
     divide,
+    integer,
     multiply,
     negate,
     rational,

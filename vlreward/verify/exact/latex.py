@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from vlreward.verify.exact.lexer import closing
 from vlreward.verify.exact.reader import Reading
 from vlreward.verify.exact.surd import Surd
 from vlreward.verify.exact.text import GREEK_LETTERS, GREEK_NAMES
@@ -63,12 +64,8 @@ def to_latex(text: str) -> str:
     found = _THEN_PARENTHESIS.search(text)
     while found:
         start = found.end() - 1
-        depth = 0
-        for end in range(start, len(text)):
-            depth += (text[end] == "(") - (text[end] == ")")
-            if not depth:
-                break
-        else:
+        end = closing(text, start, ("(", ")"))
+        if end < 0:
             break
         text = f"{text[:start]}{{{text[start + 1 : end]}}}{text[end + 1 :]}"
         found = _THEN_PARENTHESIS.search(text, start)

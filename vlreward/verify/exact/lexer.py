@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from vlreward.verify.exact.surd import TooComplex
 
-__all__ = ["MAX_DEPTH", "MAX_TOKENS", "Token", "tokenize"]
+__all__ = ["CLOSING", "MAX_DEPTH", "MAX_TOKENS", "OPENING", "Token", "closing", "tokenize"]
 
 MAX_TOKENS = 256
 MAX_DEPTH = 32
@@ -46,8 +47,24 @@ _WORDS = {
     "or": ",", "to": ":",
 }  # fmt: skip
 _HAN = {"或": ",", "和": ",", "或者": ",", "与": ",", "且": ",", "根号": "√", "比": ":"}
-_OPENING = frozenset("({[⦃⟦")
-_CLOSING = frozenset(")}]⦄⟧")
+OPENING, CLOSING = "({[⦃⟦", ")}]⦄⟧"
+"""Brackets of every kind, in this order in both."""
+
+
+def closing(kinds: Sequence[str], start: int = 0, pair: Sequence[str] = (OPENING, CLOSING)) -> int:
+    """Where the bracket that opens at `start` is closed, -1 if it is not.
+
+    Args:
+        kinds: A text, or the kinds of tokens.
+        start: Where the bracket is.
+        pair: What opens and what closes; any of them closes any other.
+    """
+    depth = 0
+    for index in range(start, len(kinds)):
+        depth += (kinds[index] in pair[0]) - (kinds[index] in pair[1])
+        if not depth:
+            return index
+    return -1
 
 
 def tokenize(text: str) -> list[Token]:
@@ -67,11 +84,11 @@ def tokenize(text: str) -> list[Token]:
         value = found.group()
         if kind == "symbol":
             kind = value
-            if value in _OPENING:
+            if value in OPENING:
                 depth += 1
                 if depth > MAX_DEPTH:
                     raise TooComplex(f"brackets nested deeper than {MAX_DEPTH}")
-            elif value in _CLOSING:
+            elif value in CLOSING:
                 depth -= 1
         elif kind == "w":
             kind = _WORDS.get(value, "w")

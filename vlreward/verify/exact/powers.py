@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import gcd, isqrt
+from typing import TypeVar
 
 from vlreward.verify.exact.surd import (
     MAX_BITS,
@@ -16,7 +18,9 @@ from vlreward.verify.exact.surd import (
     rational,
 )
 
-__all__ = ["power", "square_root"]
+__all__ = ["power", "square_root", "whole_power"]
+
+V = TypeVar("V")
 
 _MAX_EXPONENT = 4096
 _PRIMES = tuple(n for n in range(2, 1000) if all(n % p for p in range(2, isqrt(n) + 1)))
@@ -86,7 +90,12 @@ def power(base: Surd, exponent: Surd) -> Surd:
         top, bottom = top**n, bottom**n
         check_size(top, bottom)
         return {(1, 0): (top, bottom)} if top else {}
-    result: Surd = {(1, 0): (1, 1)}
+    return whole_power(base, n, rational(1), multiply)
+
+
+def whole_power(base: V, n: int, one: V, multiply: Callable[[V, V], V]) -> V:
+    """``base ** n`` for ``n >= 0`` by squaring, in any arithmetic."""
+    result = one
     while n:
         if n & 1:
             result = multiply(result, base)

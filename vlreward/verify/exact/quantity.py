@@ -8,8 +8,16 @@ from vlreward.verify.exact.algebra import constant_of
 from vlreward.verify.exact.expression import Exact
 from vlreward.verify.exact.formula import Formula
 from vlreward.verify.exact.lexer import Token
-from vlreward.verify.exact.literals import decimal
-from vlreward.verify.exact.surd import Surd, TooComplex, Undecided, add, multiply, rational, sign
+from vlreward.verify.exact.surd import (
+    Surd,
+    TooComplex,
+    Undecided,
+    add,
+    decimal,
+    multiply,
+    rational,
+    sign,
+)
 from vlreward.verify.exact.units import UNKNOWN, Unit, parse_unit
 from vlreward.verify.exact.values import Number, Symbolic
 

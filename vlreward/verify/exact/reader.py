@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import gcd
 from typing import Literal
 
 from vlreward.verify.exact.lexer import tokenize
 from vlreward.verify.exact.names import is_prose
 from vlreward.verify.exact.statement import read_statement
-from vlreward.verify.exact.surd import Malformed, Surd, TooComplex, Undecided
+from vlreward.verify.exact.surd import Malformed, TooComplex, Undecided, rational
 from vlreward.verify.exact.text import canonical_text, without_phrases
 from vlreward.verify.exact.units import Unit
 from vlreward.verify.exact.values import Choice, Clock, Number, Symbol, Value
@@ -86,23 +85,8 @@ def read(text: str) -> Reading:
 
 def _plain_number(minus: str, whole: str, decimals: str | None, degree: str) -> Number:
     top = int(whole + (decimals or ""))
-    surd: Surd = {}
-    places = None
-    if decimals:
-        places = len(decimals)
-        bottom = 10**places
-        while top and not top % 10 and bottom > 1:
-            top //= 10
-            bottom //= 10
-        if bottom > 1 and top:
-            common = gcd(top, bottom)
-            top //= common
-            bottom //= common
-    else:
-        bottom = 1
-    if top:
-        surd = {(1, 0): (-top if minus else top, bottom)}
-    return Number(surd, places, unit=_DEGREES if degree else None)
+    value = rational(-top if minus else top, 10 ** len(decimals or ""))
+    return Number(value, len(decimals) if decimals else None, unit=_DEGREES if degree else None)
 
 
 _CHOICE = re.compile(r"(?:(?i:option|choice)\s+|选项?)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\)?)")

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from vlreward.verify.exact.bombs import complexity
 from vlreward.verify.exact.compare import equal
+from vlreward.verify.exact.lexer import CLOSING, OPENING
 from vlreward.verify.exact.reader import DEEP, Reading, read
 from vlreward.verify.exact.surd import Malformed, TooComplex, Undecided
 from vlreward.verify.exact.text import MAX_CHARACTERS
@@ -242,7 +243,7 @@ def _balanced(text: str) -> bool:
     """Whether brackets of any kind open before they close, around something."""
     depth = 0
     for character in text:
-        depth += (character in "({[⦃⟦") - (character in ")}]⦄⟧")
+        depth += (character in OPENING) - (character in CLOSING)
         if depth < 0:
             return False
     return not depth and any(character.isalnum() for character in text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlreward.verify.exact import algebra
-from vlreward.verify.exact.lexer import Token
+from vlreward.verify.exact.lexer import CLOSING, OPENING, Token, closing
 from vlreward.verify.exact.names import is_name, name_of, words_of
 from vlreward.verify.exact.quantity import read_quantity
 from vlreward.verify.exact.relations import intersection, letters_as_form, relation, solved
@@ -25,8 +25,6 @@ from vlreward.verify.exact.values import (
 
 __all__ = ["read_statement"]
 
-_OPENING = {"(": ")", "[": "]", "⦃": "⦄", "{": "}", "⟦": "⟧"}
-_CLOSING = frozenset(")]}⦄⟧")
 _LESS = frozenset("<≤")
 _ORDER = frozenset("<≤>≥")
 _SEPARATORS = frozenset(",;")
@@ -54,9 +52,9 @@ def _split(tokens: list[Token], kinds: frozenset[str] | str) -> list[list[Token]
     depth = 0
     for token in tokens:
         kind = token.kind
-        if kind in _OPENING:
+        if kind in OPENING:
             depth += 1
-        elif kind in _CLOSING:
+        elif kind in CLOSING:
             depth -= 1
         if depth == 0 and kind in kinds:
             parts.append([])
@@ -310,15 +308,7 @@ def _enclosed(tokens: list[Token]) -> bool:
 
 def _closes_at_end(tokens: list[Token]) -> bool:
     """Whether the bracket that opens `tokens`, of whatever kind, is closed by the last one."""
-    depth = 0
-    for index, token in enumerate(tokens):
-        if token.kind in _OPENING:
-            depth += 1
-        elif token.kind in _CLOSING:
-            depth -= 1
-            if not depth:
-                return index == len(tokens) - 1
-    return False
+    return closing([token.kind for token in tokens]) == len(tokens) - 1
 
 
 def _has_letters(tokens: list[Token]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from vlreward.verify.exact.lexer import closing
 from vlreward.verify.exact.surd import TooComplex
 
 __all__ = ["GREEK_LETTERS", "GREEK_NAMES", "MAX_CHARACTERS", "canonical_text", "without_phrases"]
@@ -161,7 +162,7 @@ def canonical_text(text: str) -> str:
     if "~" in text:
         text = text.replace("~", " ")
     text = _trim(_SPACES.sub(" ", text))
-    while text.startswith("{") and text.endswith("}") and _one_group(text):
+    while text.startswith("{") and closing(text, 0, ("{", "}")) == len(text) - 1:
         text = _trim(text[1:-1])
     if text[:1] in ("*", "_"):  # emphasis
         text = _trim(text.strip("*_ "))
@@ -204,22 +205,12 @@ def _without_text(text: str) -> str:
         start, end = found.end(), found.end()
         inner = " "
         if text[start : start + 1] == "{":
-            end = _closing(text, start) + 1
+            end = (closing(text, start, ("{", "}")) + 1) or len(text) + 1
             script = text[: found.start()].rstrip()[-1:] in ("_", "^")
             inner = text[start:end] if script else f" {text[start + 1 : end - 1]} "
         text = text[: found.start()] + inner + text[end:]
         found = _TEXT.search(text)
     return text
-
-
-def _closing(text: str, start: int) -> int:
-    """The place of the brace that closes the one at `start`, or the end."""
-    depth = 0
-    for index in range(start, len(text)):
-        depth += (text[index] == "{") - (text[index] == "}")
-        if not depth:
-            return index
-    return len(text)
 
 
 def _trim(text: str) -> str:
@@ -240,19 +231,6 @@ def _lower_superscripts(match: re.Match[str]) -> str:
     if match.group() == "⁰":
         return "°"
     return f"^{{{unicodedata.normalize('NFKC', match.group())}}}"
-
-
-def _one_group(text: str) -> bool:
-    """Whether the brace that opens `text` is closed by the one that ends it."""
-    depth = 0
-    for index, character in enumerate(text):
-        if character == "{":
-            depth += 1
-        elif character == "}":
-            depth -= 1
-            if not depth:
-                return index == len(text) - 1
-    return False
 
 
 _PHRASES = (
