@@ -95,6 +95,7 @@ def page_data(
     [kind, numbers in original pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
+    everywhere = [[run.suites[name] for run in runs if name in run.suites] for name in suites]
     images: list[dict[str, Any]] = []
     numbers: dict[Found, int] = {}
     embedded = 0
@@ -106,9 +107,9 @@ def page_data(
         "runs": [run.name for run in runs],
         "suites": suites,
         "images": images,
-        "marks": [_mark(name, runs) for name in suites],
-        "bases": [_base(name, runs) for name in suites],
-        "cuts": [_cut(name, runs) for name in suites],
+        "marks": [_mark(of[0]) for of in everywhere],
+        "bases": [of[0].base for of in everywhere],
+        "cuts": [_cut(of) for of in everywhere],
         "keys": sorted({key for run in runs for s in run.suites.values() for key in s.categories}),
     }
     questions = {
@@ -139,21 +140,15 @@ def page_data(
     return index, rows
 
 
-def _mark(name: str, runs: Sequence[Run]) -> list[str] | None:
+def _mark(suite: Suite) -> list[str] | None:
     """The metric that says most of a row at a glance, and its short name: that of the task."""
-    task = known_task(next(run.suites[name].result.task for run in runs if name in run.suites))
+    task = known_task(suite.result.task)
     found = () if task is None else (f for f in task.figures if isinstance(f, Histogram))
     return next(([figure.metric, figure.title] for figure in found), None)
 
 
-def _base(name: str, runs: Sequence[Run]) -> str:
-    """What subsets of one suite have in common, so that their samples are the same."""
-    return next(run.suites[name].base for run in runs if name in run.suites)
-
-
-def _cut(name: str, runs: Sequence[Run]) -> tuple[int, int] | None:
+def _cut(suites: Sequence[Suite]) -> tuple[int, int] | None:
     """The part of the questions that is the same in all, which a list leaves out."""
-    suites = (run.suites[name] for run in runs if name in run.suites)
     return shared_ends([row.question for suite in suites for row in suite.samples or []])
 
 
