@@ -104,8 +104,6 @@ def as_corners(value: Any, gold_frame: GoldFrame, *, nearest: bool = False) -> A
     corners it becomes `bbox_2d`, so that nobody converts it again.
 
     Args:
-        value: The gold as a Python value.
-        gold_frame: What is declared of its boxes.
         nearest: Whether that stands beside the boxes, where another layout than corners wins over
             COCO's.
 
@@ -204,7 +202,6 @@ def suspicion(
     """What makes the boxes of a gold look as if they were declared wrongly, and what would fit.
 
     Args:
-        value: The gold as a Python value, with corners.
         frame: The frame that holds for it.
         image_size: (width, height) in pixels, if known.
         tolerance: Pixels by which a box may leave its image.

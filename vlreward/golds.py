@@ -122,16 +122,14 @@ def unpack(value: Any, task: str, kind: type[Gold] | None = None) -> Envelope:
 def read_gold(value: Any, task: str, kind: type[Gold]) -> Gold | Envelope:
     """As `unpack`, but a bare gold as it is, without an envelope around it."""
     bare = untagged(value)
-    if isinstance(bare, str) and bare.startswith("{") and "gold" in bare:
-        fields = literal(bare)
-        bare = fields if is_envelope(fields) else bare
+    fields = _envelope_in(bare)
     try:
-        if not is_envelope(bare):
+        if fields is None:
             return kind.read(bare, task)
-        fields = bare.get("gold")
-        if isinstance(fields, dict) and fields.get("task") == task:
-            bare = {**bare, "gold": kind.model_validate(fields)}
-        return Envelope.model_validate(bare)
+        gold = fields.get("gold")
+        if isinstance(gold, dict) and gold.get("task") == task:
+            fields = {**fields, "gold": kind.model_validate(gold)}
+        return Envelope.model_validate(fields)
     except ValidationError as error:
         raise ValueError(f"bad gold {short(value, 120)}: {first_problem(error)}") from None
 
@@ -207,8 +205,8 @@ def claimant(value: Any, *, typed: bool = False) -> str | None:
     from vlreward.tasks import TASKS
 
     bare = untagged(value)
-    if is_envelope(bare):
-        gold = (literal(bare) if isinstance(bare, str) else bare).get("gold")
+    if (fields := _envelope_in(bare)) is not None:
+        gold = fields.get("gold")
         return gold.get("task") if isinstance(gold, dict) else None
     found = [task for task in TASKS if TASKS.get(task).gold.claims(bare, typed=typed)]
     return found[0] if len(found) == 1 else None
@@ -216,6 +214,10 @@ def claimant(value: Any, *, typed: bool = False) -> str | None:
 
 def is_envelope(value: Any) -> bool:
     """Whether a value is an envelope, as an object or as the text that `pack` makes."""
+    return _envelope_in(value) is not None
+
+
+def _envelope_in(value: Any) -> dict[str, Any] | None:
     if isinstance(value, str):
         value = literal(value) if value.startswith("{") and "gold" in value else None
-    return isinstance(value, dict) and ("vlreward" in value or "gold" in value)
+    return value if isinstance(value, dict) and ("vlreward" in value or "gold" in value) else None

@@ -31,7 +31,7 @@ import pytest
 from vlreward._lock import LockedError
 from vlreward.data import hub_files
 from vlreward.data._tree import Tree
-from vlreward.data.download import download
+from vlreward.data.download import Download
 from vlreward.data.errors import FetchError
 from vlreward.data.fetch import RECEIPT, fetch, fetch_plan
 from vlreward.data.receipt import Fetched, Receipt
@@ -169,7 +169,8 @@ def _get(server: Server, target: Path, waits: _Waits | None = None, **options: A
     waits = _Waits() if waits is None else waits
     receipt = Receipt(target.parent)
     entry = receipt.entry("file", f"{server.url}/file")
-    return download(server.client, entry, target, receipt.write, retry=waits.policy(), **options)
+    policy = waits.policy()
+    return Download(server.client, entry, target, receipt.write, policy, **options).run()
 
 
 def _state(server: Server, target: Path) -> str:
@@ -307,7 +308,7 @@ class TestDownload:
         entry = Fetched(to="file", url="http://127.0.0.1:9/file")
         write = Receipt(target.parent).write
         with pytest.raises(FetchError, match=r"gave up after 3 tries.*ConnectError"):
-            download(client, entry, target, write, retry=_Waits().policy())
+            Download(client, entry, target, write, _Waits().policy()).run()
 
     def test_a_length_that_is_too_long(self, server: Server, target: Path) -> None:
         lie = _raw("Content-Length: 1000", 'ETag: "a"', body=b"x" * 600)

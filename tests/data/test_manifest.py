@@ -51,6 +51,11 @@ class TestStandardCounts:
         data = load(_write(tmp_path / "refcoco+_val.jsonl", 5))
         assert "10758 rows" in data.provenance.remarks[0]
 
+    def test_a_suite_is_known_by_its_name_and_by_its_file(self) -> None:
+        for name in ("superclevr_test200", "superclevr_test200_counting_problems"):
+            assert STANDARD_COUNTS[name] == 200
+        assert "test" not in STANDARD_COUNTS  # TallyQA's file, and that of many others
+
     def test_right_counts_and_other_names_are_not(self, tmp_path: Path) -> None:
         name = "superclevr_test200_counting_problems"
         assert load(_write(tmp_path / f"{name}.jsonl", 200)).provenance.remarks == ()

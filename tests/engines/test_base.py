@@ -53,17 +53,17 @@ def test_each_batch_has_a_seed_of_its_own_that_stays() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"max_tokens": 0}, "max_tokens of at least 1, got 0"),
-        ({"max_tokens": 1.5}, "max_tokens of at least 1, got 1.5"),
-        ({"temperature": -1}, "temperature from 0 to 10, got -1"),
-        ({"temperature": float("nan")}, "temperature from 0 to 10, got nan"),
-        ({"top_p": 0}, "top_p above 0 and at most 1, got 0"),
-        ({"top_p": 1.1}, "top_p above 0 and at most 1, got 1.1"),
+        ({"max_tokens": 0}, "--max-tokens: expected at least 1, got 0"),
+        ({"max_tokens": 1.5}, "--max-tokens: expected a whole number, got 1.5"),
+        ({"temperature": -1}, "--temperature: expected at least 0, got -1"),
+        ({"temperature": float("nan")}, "--temperature: expected a number, got nan"),
+        ({"top_p": 0}, "--top-p: expected at least 1e-06, got 0"),
+        ({"top_p": 1.1}, "--top-p: expected at most 1, got 1.1"),
     ],
 )
 def test_sampling_is_checked(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Sampling(**wrong)
+        EngineConfig(**wrong)
 
 
 def test_unknown_engines_list_the_known() -> None:

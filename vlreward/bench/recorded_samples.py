@@ -18,8 +18,6 @@ from vlreward.types import Gold, Sample
 
 __all__ = ["recorded_sample", "sample_in_data", "with_frame"]
 
-_TOLERANCE = 2.0  # pixels, as `vlreward.data.load` has it
-
 
 def sample_in_data(
     row: Mapping[str, Any], golds: Mapping[str, Sample], columns: Mapping[str, str]
@@ -99,7 +97,7 @@ def recorded_sample(
         axis_order=row.get("axis_order") or envelope.axis_order,
         metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
-    looked_at(sample.gold, corners, sample.image_size, _TOLERANCE, suspect)
+    looked_at(sample.gold, corners, sample.image_size, suspect)
     return sample
 
 

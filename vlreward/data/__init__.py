@@ -16,7 +16,7 @@ from typing import Any
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError, MissingImagesError, RowProblem, UnknownSchemaError
 from vlreward.data.loaders import load, load_mixture
-from vlreward.data.manifest import STANDARD_COUNTS, Manifest
+from vlreward.data.manifest import Manifest, standard_counts
 from vlreward.data.missing import check_images
 from vlreward.data.sampling import Sampler, Strategy
 from vlreward.data.schemas import all_schemas
@@ -44,4 +44,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "SCHEMAS":  # made of the tasks, which are loaded when it is asked for
         return all_schemas()
+    if name == "STANDARD_COUNTS":
+        return standard_counts()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,11 +25,7 @@ def copy_path(files: Sequence[Path], column: str) -> Path:
 
 
 class ArrowCopy:
-    """Rows in any order from a file of Arrow batches.
-
-    Args:
-        path: The file, as `write` makes it.
-    """
+    """Rows in any order from a file of Arrow batches."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa

@@ -87,10 +87,7 @@ def check_data(
     """Read data as training would, and tell what came of it; bad rows do not end it.
 
     Args:
-        path: As `vlreward.data.load` takes it.
         family: Family of the model that is to be trained, for its frame and its sizes.
-        frame: Frame of its answers, in place of the family's.
-        axis_order: Order of the axes, in place of the family's.
         decode: Which images are looked at: see `vlreward.training.checks.check_images`.
         **options: Options of `load`.
 

@@ -30,7 +30,6 @@ def parse_columns(
     """What is read from which column: `gold=answer,image=images,question=problem`.
 
     Args:
-        columns: The text, or what it says.
         fields: What a column can be read as.
 
     Raises:
@@ -78,7 +77,6 @@ def mapped(columns: Mapping[str, str], base: Schema | None) -> Schema:
     """The schema of rows whose columns are named.
 
     Args:
-        columns: As `parse_columns` gives it.
         base: What reads all that is not named; not asked where gold and question are named.
     """
     if "gold" in columns and "question" in columns:
@@ -123,8 +121,6 @@ def fields_by(
     """One row by its columns.
 
     Args:
-        row: The row.
-        columns: What is read from which column.
         read: What a schema has read already, if anything; columns win, and are written into it.
 
     Raises:

@@ -94,10 +94,6 @@ class Dataset(Sequence[Sample]):
         parts: Of a mixture, the digest of each part's file and the numbers of its rows.
 
     Attributes:
-        name: As above.
-        provenance: As above.
-        images: As above.
-        parts: As above.
         row_numbers: For each sample the number of its row, counted from 1; the rows that were
             skipped leave gaps.
 

@@ -6,8 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from vlreward.data.retry import RetryPolicy, TryAgain, accept, persist
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Progress", "download"]
+__all__ = ["Download", "Progress"]
 
 Progress = Callable[[int, "int | None"], object]
 """Called with the number of bytes there are, and how many there will be."""
@@ -28,75 +27,59 @@ _LENGTH = re.compile(r"\d{1,18}\Z", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def download(
-    client: httpx.Client,
-    entry: Fetched,
-    part: Path,
-    remember: Callable[..., Fetched],
-    *,
-    retry: RetryPolicy,
-    size: int | None = None,
-    sha256: str | None = None,
-    max_bytes: int = 1 << 40,
-    progress: Progress = lambda done, total: None,
-) -> Fetched:
-    """Download a file to `part`, where it is complete once the entry says so.
+@dataclass
+class Download:
+    """One file that is downloaded to `part`, where it is complete once the entry says so.
 
     What has arrived is kept, also over runs, and the rest is asked for by Range with If-Range, so
     a file that changed on the server is started again. The length must be the one announced, and
     the digest the one given or, for a large file of the Hugging Face hub, the one that the hub
     announces.
-
-    Args:
-        client: Sends the requests.
-        entry: What is known; nothing is asked if it is complete.
-        part: Where to write.
-        remember: `Receipt.write`, called at each step, for the next run.
-        retry: How long to keep trying.
-        size: Bytes that it must have, if known.
-        sha256: Hex digest that it must have, if known.
-        max_bytes: What a server may send at most.
-        progress: Is told of every block.
-
-    Returns:
-        The entry, `staged`, or as it was if it was complete.
-
-    Raises:
-        FetchError: If the server refuses, keeps failing, or sends something else; names the
-            address and the number of tries.
     """
-    if entry.state != "downloading" and _length(part) == entry.bytes > 0:
-        return entry
-    job = _Download(client, entry, part, remember, size, sha256, max_bytes, progress)
-    if entry.state != "downloading" or sha256 not in (None, entry.sha256) or not job.resumable:
-        job.drop()
-    return persist(job.attempt, entry.url, retry, partial(_length, part))
-
-
-def _length(part: Path) -> int:
-    try:
-        return part.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-@dataclass
-class _Download:
-    """The partial file and what is known about the whole."""
 
     client: httpx.Client
     entry: Fetched
+    """What is known; nothing is asked if it is complete."""
     part: Path
     remember: Callable[..., Fetched]
-    size: int | None
-    given_sha256: str | None
-    max_bytes: int
-    progress: Progress
-    resumed: bool = False
-    restarted: bool = False
+    """`Receipt.write`, called at each step, for the next run."""
+    retry: RetryPolicy
+    size: int | None = None
+    """Bytes that it must have, if known."""
+    sha256: str | None = None
+    """Hex digest that it must have, if known."""
+    max_bytes: int = 1 << 40
+    """What a server may send at most."""
+    progress: Progress = lambda done, total: None
+    resumed: bool = field(default=False, init=False)
+    restarted: bool = field(default=False, init=False)
+
+    def run(self) -> Fetched:
+        """Download it.
+
+        Returns:
+            The entry, `staged`, or as it was if it was complete.
+
+        Raises:
+            FetchError: If the server refuses, keeps failing, or sends something else; names the
+                address and the number of tries.
+        """
+        entry = self.entry
+        if entry.state != "downloading" and self._length() == entry.bytes > 0:
+            return entry
+        given = self.sha256 in (None, entry.sha256)
+        if entry.state != "downloading" or not given or not self.resumable:
+            self.drop()
+        return persist(self.attempt, entry.url, self.retry, self._length)
 
     def wrong(self, what: str) -> FetchError:
         return FetchError(f"{self.entry.url}: {what}")
+
+    def _length(self) -> int:
+        try:
+            return self.part.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     @property
     def resumable(self) -> bool:
@@ -108,12 +91,12 @@ class _Download:
         self.part.unlink(missing_ok=True)
         installing = self.entry.installing
         self.entry = Fetched(
-            to=self.entry.to, url=self.entry.url, installing=installing, sha256=self.given_sha256
+            to=self.entry.to, url=self.entry.url, installing=installing, sha256=self.sha256
         )
 
     def attempt(self) -> Fetched:
         """One request, and the file if that completes it; `TryAgain` if another may."""
-        offset = _length(self.part) if self.resumable else 0
+        offset = self._length() if self.resumable else 0
         if not offset or offset != self.entry.total:
             headers = {"Accept-Encoding": "identity"}
             if offset:
@@ -148,9 +131,7 @@ class _Download:
         else:
             offset, total = 0, _number(headers.get("Content-Length", ""))
             if total is None and "chunked" not in headers.get("Transfer-Encoding", ""):
-                raise FetchError(
-                    f"{self.entry.url}: no length was sent, so a cut would go unnoticed"
-                )
+                raise self.wrong("no length was sent, so a cut would go unnoticed")
         self._begin(response, offset, total)
         self._receive(response, offset)
 
@@ -158,21 +139,17 @@ class _Download:
         hub_sha256, linked_size = _announced(response)
         for expected in (self.size, linked_size):
             if expected is not None and total is not None and expected != total:
-                raise FetchError(
-                    f"{self.entry.url}: expected {expected} bytes, the server has {total}"
-                )
+                raise self.wrong(f"expected {expected} bytes, the server has {total}")
         if total is not None and total > self.max_bytes:
-            raise FetchError(
-                f"{self.entry.url}: {total} bytes are more than the limit {self.max_bytes}"
-            )
+            raise self.wrong(f"{total} bytes are more than the limit {self.max_bytes}")
         before = self.entry if offset else Fetched(to=self.entry.to, url=self.entry.url)
-        if self.given_sha256 is None and hub_sha256 is not None:
+        if self.sha256 is None and hub_sha256 is not None:
             if before.sha256 not in (None, hub_sha256):
                 self.drop()
                 raise TryAgain("the file changed on the server")
             digest: str | None = hub_sha256
         else:
-            digest = self.given_sha256 or before.sha256
+            digest = self.sha256 or before.sha256
         if total is None:
             total = self.size if self.size is not None else linked_size
         validator = _validator(response.headers) or before.validator
@@ -189,9 +166,7 @@ class _Download:
                 file.write(chunk)
                 done += len(chunk)
                 if done > self.max_bytes:
-                    raise FetchError(
-                        f"{self.entry.url}: more than the limit of {self.max_bytes} bytes"
-                    )
+                    raise self.wrong(f"more than the limit of {self.max_bytes} bytes")
                 self.progress(done, self.entry.total)
         if self.entry.total is not None and done != self.entry.total:
             if done > self.entry.total:

@@ -52,8 +52,6 @@ class DataError(UserError, ValueError):
     """A data file, or an image that it names, cannot be used.
 
     Args:
-        message: What is wrong and what to do about it.
-        path: File that it is about.
         problems: The rows at fault; the first ten are added to the message, and the count.
     """
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vlreward._lock import FileLock
 from vlreward._text import one_line
-from vlreward.data.download import Progress, download
+from vlreward.data.download import Download, Progress
 from vlreward.data.errors import FetchError
 from vlreward.data.hub_files import repository_files
 from vlreward.data.receipt import RECEIPT, Fetched, Receipt
@@ -154,16 +154,16 @@ class _Job:
         if entry.state == "done" and target.exists():
             self._tidy(staged)
             return entry.model_copy(update={"fresh": False})
-        entry = download(
+        entry = Download(
             self.client,
             entry,
             staged,
             self.receipt.write,
+            self.retry,
             size=item.size,
             sha256=item.sha256,
-            retry=self.retry,
             progress=self._bar(item.to),
-        )
+        ).run()
         if item.kind == "archive":
             try:
                 entry = self._install_archive(staged, target, entry)

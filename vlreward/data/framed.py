@@ -14,6 +14,9 @@ from vlreward.types import Gold
 
 __all__ = ["FramedGold", "looked_at", "read_framed"]
 
+_TOLERANCE = 2.0
+"""Pixels by which a gold may leave its image; the published boxes do by up to about one."""
+
 
 class FramedGold(NamedTuple):
     """A gold of a row."""
@@ -70,27 +73,23 @@ def looked_at(
     gold: Gold,
     corners: Any,
     size: Size | None,
-    tolerance: float,
     suspect: Callable[[str, str], object],
 ) -> str | None:
     """What is remarkable about a gold in its image, and is not suspicious.
 
     Args:
-        gold: The gold.
         corners: As `FramedGold` has them.
         size: (width, height) of its image in pixels, if known.
-        tolerance: Pixels by which it may leave the image.
-        suspect: Told what looks wrong and which option would fit.
 
     Raises:
         ValueError: If it cannot lie in this image; names the option that would fit.
     """
     frame = getattr(gold, "frame", Frame.ORIGINAL_PX)
-    found = None if corners is None else suspicion(corners, frame, size, tolerance)
+    found = None if corners is None else suspicion(corners, frame, size, _TOLERANCE)
     if found is not None:
         suspect(*found)
     try:
-        remark = None if size is None else gold.remark(size, tolerance)
+        remark = None if size is None else gold.remark(size, _TOLERANCE)
     except ValueError as error:
         raise ValueError(f"{error}{'' if found is None else f'; {found[1]}'}") from None
     return None if found is not None else remark

@@ -86,7 +86,6 @@ def image_names(value: Any, number: int) -> list[str]:
 
     Args:
         value: What the row has: see `vlreward.schema.Fields.image`.
-        number: Number of the row.
 
     Raises:
         ValueError: If it is no image.

@@ -92,7 +92,6 @@ def resolve_image(name: str, root: str | os.PathLike[str]) -> Path:
 
     Args:
         name: Name as the data set gives it, with `/` between directories.
-        root: Directory of the images.
 
     Returns:
         The file; where nothing exists, the place `root/name` where it was expected.
@@ -187,8 +186,6 @@ def opened_image(
     kind of exception for damaged files.
 
     Args:
-        source: File, or its bytes.
-        where: What the image belongs to, for errors.
         max_pixels: Larger images are refused; None where none is decoded.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -44,8 +44,6 @@ def load(
     on_bad_gold: Literal["error", "skip"] = "error",
     on_suspicious: Literal["error", "keep"] = "error",
     read_sizes: bool | None = None,
-    box_tolerance: float = 2.0,
-    check_gold: Callable[[str], object] | None = None,
     name: str | None = None,
 ) -> Dataset:
     """Load and validate a data set.
@@ -83,10 +81,6 @@ def load(
         read_sizes: Read sizes that the rows lack from the headers of the images, and compare the
             sizes that they have; needs the images. By default sizes are read for golds that lie
             in the image where the rows lack them; with False only where a frame needs them.
-        box_tolerance: Pixels by which a gold box may leave the image before it is suspicious. The
-            published boxes leave it by up to about one pixel.
-        check_gold: Called with the text of each different gold (`Gold.text`) in place of its own
-            `check`; raises ValueError for one that no answer could be compared with.
         name: Name of the data set; by default the stem of the file name.
 
     Returns:
@@ -126,8 +120,6 @@ def load(
         "on_bad_gold": on_bad_gold,
         "on_suspicious": on_suspicious,
         "read_sizes": read_sizes,
-        "box_tolerance": box_tolerance,
-        "check_gold": check_gold,
     }
     if isinstance(path, Path) and path.suffix.lower() in (".yaml", ".yml"):
         return load_mixture(path, name=name, **options)
@@ -154,8 +146,6 @@ def load(
         on_bad_image=on_bad_image,
         on_bad_gold=on_bad_gold,
         read_sizes=read_sizes,
-        box_tolerance=box_tolerance,
-        check_gold=check_gold,
     )
     dataset = reader.dataset(open_rows(path, split=split, config=config))
     if read_sizes and dataset.images is None and any(s.image for s in dataset):
@@ -179,8 +169,6 @@ def open_rows(
 
     Args:
         path: As for `load`, but no mixture.
-        split: Split, where there are several.
-        config: Configuration, where there are several.
 
     Raises:
         DataError: If it cannot be read, or nothing says which split is meant.
@@ -228,7 +216,6 @@ def load_mixture(
     and `weight`: 2 takes every row of it twice, 0.5 half of them, drawn with the seed.
 
     Args:
-        path: The YAML file.
         root: Directory that relative paths start from; by default that of the YAML file.
         seed: Seed for the strategy `random`. (The originals leave it to chance.)
         sampling: See `Sampler`.

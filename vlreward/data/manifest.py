@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path, PurePath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -11,23 +13,24 @@ from pydantic import BaseModel, ConfigDict
 from vlreward.data.dataset import Dataset
 from vlreward.files import replacing
 
-__all__ = ["STANDARD_COUNTS", "Manifest", "split_remarks"]
+__all__ = ["Manifest", "split_remarks", "standard_counts"]
 
-STANDARD_COUNTS: dict[str, int] = {
-    "refcoco_val": 10834,
-    "refcoco_testA": 5657,
-    "refcoco_testB": 5095,
-    "refcocop_val": 10758,
-    "refcocop_testA": 5726,
-    "refcocop_testB": 4889,
-    "refcocog_val": 4896,
-    "refcocog_test": 9602,
-    "superclevr_test200_counting_problems": 200,
-    "geoqa_test_prompts": 754,
-}
-"""Number of expressions or problems in the standard splits, by the name of their file: RefCOCO,
-RefCOCO+ (`refcocop`) and the UMD partition of RefCOCOg; SuperCLEVR-200; the GeoQA test set in
-R1-V's direct-answer form."""
+
+@cache
+def standard_counts() -> Mapping[str, int]:
+    """Number of rows of the splits that suites measure, by the names of suite and file."""
+    from vlreward.suite import SUITES
+
+    counts = {}
+    for suite in map(SUITES.get, SUITES.names()):
+        if suite.n is not None and suite.file is not None and suite.split is None:
+            names = [suite.name] if "/" in suite.file else [suite.name, PurePath(suite.file).stem]
+            counts.update(dict.fromkeys(names, suite.n))
+    return counts
+
+
+def _standard_count(name: str) -> int | None:
+    return standard_counts().get(name.replace("refcoco+", "refcocop"))
 
 
 def split_remarks(name: str, rows: int) -> tuple[str, ...]:
@@ -37,7 +40,7 @@ def split_remarks(name: str, rows: int) -> tuple[str, ...]:
         >>> split_remarks("refcoco_val", 2000)
         ('refcoco_val has 10834 rows in the standard split, this file has 2000',)
     """
-    standard = STANDARD_COUNTS.get(name.replace("refcoco+", "refcocop"))
+    standard = _standard_count(name)
     if standard is None or standard == rows:
         return ()
     return (f"{name} has {standard} rows in the standard split, this file has {rows}",)
@@ -81,7 +84,6 @@ class Manifest(BaseModel):
     def of(cls, dataset: Dataset) -> Manifest:
         """The manifest of a data set."""
         origin = dataset.provenance
-        stem = dataset.name.partition("[")[0]
         return cls(
             name=dataset.name,
             path=origin.path,
@@ -90,7 +92,7 @@ class Manifest(BaseModel):
             sha256=origin.sha256,
             rows=origin.rows,
             count=len(dataset),
-            standard_count=STANDARD_COUNTS.get(stem.replace("refcoco+", "refcocop")),
+            standard_count=_standard_count(dataset.name.partition("[")[0]),
             sampling=origin.sampling,
             skipped=len(origin.skipped),
             remarks=origin.remarks,

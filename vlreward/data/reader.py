@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -21,11 +21,16 @@ from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaErr
 from vlreward.data.framed import FramedGold, looked_at, read_framed
 from vlreward.data.image_values import RowImages
 from vlreward.data.images import ImageFolder
-from vlreward.data.inference import fields_of, task_of_rows
 from vlreward.data.manifest import split_remarks
 from vlreward.data.pictures import Pictures
 from vlreward.data.rows import RawRow, RowSource
-from vlreward.data.schemas import named_schema, schema_of, task_of_schema
+from vlreward.data.schemas import (
+    fields_of,
+    named_schema,
+    schema_of,
+    task_of_rows,
+    task_of_schema,
+)  # fmt: skip
 from vlreward.data.suspicious import fits
 from vlreward.data.urls import UrlImages
 from vlreward.data.where import Where
@@ -58,8 +63,6 @@ class RowReader:
     on_bad_image: str
     on_bad_gold: str
     read_sizes: bool | None
-    box_tolerance: float
-    check_gold: Callable[[str], object] | None
     _rows: int = field(default=0, init=False)
     _filtered: int = field(default=0, init=False)
     _unread: dict[str, None] = field(default_factory=dict, init=False)
@@ -203,7 +206,7 @@ class RowReader:
         size, differs = pictures.size(fields, gold, image, len(images))
         size = size or envelope.image_size
         with _gold_at_fault():
-            remark = looked_at(gold, framed.corners, size, self.box_tolerance, suspect)
+            remark = looked_at(gold, framed.corners, size, suspect)
         self._notes += [raw.problem(text, "note") for text in (differs, remark) if text is not None]
         self._unread.update(dict.fromkeys(fields.metadata or ()))
         try:
@@ -237,12 +240,12 @@ class RowReader:
         gold = framed.envelope.gold
         if gold.task != task:
             raise ValueError(f"expected one for {task}, got one for {gold.task}")
-        if self.check_gold is None and type(gold).check is Gold.check:
+        if type(gold).check is Gold.check:
             return
         key = gold.text()
         if key not in self._checked:
             try:
-                gold.check() if self.check_gold is None else self.check_gold(key)
+                gold.check()
                 self._checked[key] = None
             except ValueError as error:
                 self._checked[key] = str(error)

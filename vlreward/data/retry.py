@@ -64,8 +64,6 @@ def persist(
     Args:
         attempt: Sends a request; `TryAgain` and what httpx raises when a connection fails lead to
             the next one.
-        url: The address, for messages.
-        retry: How often, and how long to wait between.
         there: Number of bytes that have arrived; each one more gives patience anew.
 
     Raises:

@@ -85,7 +85,6 @@ class Sampler:
     """Chooses subsets; use one for all data sets of a run, in their order.
 
     Args:
-        seed: Seed of the generator.
         sampling: `per-dataset` seeds anew for each data set, `chained` seeds once.
 
     Example:
@@ -120,7 +119,6 @@ class Sampler:
         a skipped row is missing from the subset, and no other takes its place.
 
         Args:
-            dataset: Data set to choose from.
             number: Number of rows. None or more than there are gives the data set as it is; a
                 chained run moves on all the same, as the original does.
 

@@ -56,7 +56,6 @@ def fetch_plan(name: str, source: Literal["paddlemix", "hf"] = "hf") -> tuple[Pl
     Hugging Face's own tools.
 
     Args:
-        name: A name in `SOURCES`.
         source: `hf` for the original data sets, `paddlemix` for PaddleMIX's archive of them.
 
     Raises:

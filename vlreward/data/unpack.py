@@ -85,9 +85,7 @@ def unpack(
     end, so every checksum that it holds is checked. Owners, modes and times are not restored.
 
     Args:
-        archive: The archive.
         into: Directory to make; it is removed again if anything is wrong.
-        limits: What the archive may grow to.
         progress: Called with the number of bytes of the archive that have been used.
 
     Returns:

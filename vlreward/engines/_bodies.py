@@ -29,8 +29,6 @@ class Bodies:
         """The body of a request as JSON, in parts.
 
         Args:
-            request: What is asked.
-            pictures: Its images, in order.
             n: How many answers to draw, the first of them with the seed of the request.
         """
         urls = [f"data:{picture.kind};base64,{_PLACE}" for picture in pictures]

@@ -23,6 +23,10 @@ __all__ = ["Endpoint", "Pacer", "choose_model"]
 
 _MAX_REPLY = 32 << 20
 """Bytes of a reply: a thousand times what an answer needs."""
+_LISTED_WITHIN = 60.0
+"""Seconds for the list of models."""
+_STARTING = ("connection", "timeout", "http_502", "http_503", "http_504")
+"""What a server answers that is not up yet."""
 
 
 class Endpoint:
@@ -87,18 +91,22 @@ class Endpoint:
     async def ask(
         self, client: httpx.AsyncClient, body: Sequence[bytes]
     ) -> list[Generation] | GenerationError:
-        """Send one chat completion request, again where that may help, and read the reply.
-
-        Args:
-            client: Of `client`.
-            body: The parts of the request's body.
-        """
+        """Send one chat completion request, again where that may help, and read the reply."""
+        length = {"Content-Length": str(sum(map(len, body)))}
         attempt = 0
         while True:
             attempt += 1
             await self._pacer.wait()
             started = time.monotonic()
-            reply = await self._post(client, body)
+            found = await self._exchange(
+                client,
+                "POST",
+                "chat/completions",
+                self._timeout,
+                content=_sent(body),
+                headers=length,
+            )
+            reply = read(found, self.shown_url) if isinstance(found, bytes) else found
             if isinstance(reply, list):
                 seconds = round(time.monotonic() - started, 4)
                 return [replace(answer, seconds=seconds) for answer in reply]
@@ -111,93 +119,69 @@ class Endpoint:
             else:
                 await asyncio.sleep(backoff_seconds(attempt, self._backoff, self._rng))
 
-    async def _post(
-        self, client: httpx.AsyncClient, body: Sequence[bytes]
-    ) -> list[Generation] | GenerationError:
-        import httpx
-
-        length = {"Content-Length": str(sum(map(len, body)))}
-
-        async def parts() -> AsyncIterator[bytes]:
-            for part in body:
-                yield part
-
-        async def exchange() -> list[Generation] | GenerationError:
-            async with client.stream(
-                "POST", f"{self._url}/chat/completions", content=parts(), headers=length
-            ) as response:
-                content = bytearray()
-                async for chunk in response.aiter_bytes():
-                    content += chunk
-                    if len(content) > _MAX_REPLY:
-                        return self._too_long()
-                if response.status_code != 200:
-                    return self._refused(response, bytes(content))
-                return read(bytes(content), self.shown_url)
-
-        try:
-            # httpx's own limit is for each read: a server that sends a blank now and then, to keep
-            # the connection open, would never come to it.
-            return await asyncio.wait_for(exchange(), self._timeout)
-        except (httpx.TimeoutException, asyncio.TimeoutError):
-            detail = f"no answer from {self.shown_url} within {self._timeout:g} s"
-            return GenerationError("timeout", detail, True)
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            return GenerationError("connection", self._unreachable(error), True)
-
     def models(self) -> dict[str, str]:
         """Names that the endpoint serves, each with the server's name; empty if it does not say.
 
         Raises:
             EngineError: If there is no endpoint at the address, or it refuses the key.
         """
-        import httpx
+        return asyncio.run(self._models())
 
-        started = time.monotonic()
-        options = {**self._options, "timeout": httpx.Timeout(30.0, connect=15.0)}
-        with httpx.Client(**options) as client:
+    async def _models(self) -> dict[str, str]:
+        started, problem = time.monotonic(), ""
+        async with self.client() as client:
             for attempt in range(1, self._tries + 1):
-                try:
-                    with client.stream("GET", f"{self._url}/models") as response:
-                        content = bytearray()
-                        for chunk in response.iter_bytes():
-                            content += chunk
-                            if (
-                                len(content) > _MAX_REPLY
-                                or time.monotonic() > started + 60 * attempt
-                            ):
-                                raise EngineError(self._too_long().detail)
-                except (httpx.TransportError, httpx.DecodingError) as error:
-                    problem = self._unreachable(error)
-                else:
-                    status = response.status_code
-                    if status == 200:
-                        return model_names(bytes(content))
-                    refusal = self._refused(response, bytes(content))
-                    if status in (401, 403):
-                        raise EngineError(refusal.detail)
-                    if status not in (502, 503, 504):
-                        return {}
-                    problem = refusal.detail
+                found = await self._exchange(client, "GET", "models", _LISTED_WITHIN)
+                if isinstance(found, bytes):
+                    return model_names(found)
+                if found.kind in ("http_401", "http_403", "bad_reply"):
+                    raise EngineError(found.detail)
+                if found.kind not in _STARTING:
+                    return {}
+                problem = found.detail
                 if attempt < self._tries:
-                    time.sleep(backoff_seconds(attempt, self._backoff, self._rng))
+                    await asyncio.sleep(backoff_seconds(attempt, self._backoff, self._rng))
         seconds = time.monotonic() - started
         raise EngineError(
             f"{problem} (gave up after {self._tries} tries in {seconds:.1f} s). Is the server "
             "running, has it finished loading, and is --base-url right?"
         )
 
-    def _refused(self, response: httpx.Response, content: bytes) -> GenerationError:
-        keyed = "Authorization" in self._options["headers"]
-        status, headers = response.status_code, response.headers
-        return refused(status, headers, content, self.shown_url, keyed=keyed)
+    async def _exchange(
+        self, client: httpx.AsyncClient, method: str, path: str, seconds: float, **more: Any
+    ) -> bytes | GenerationError:
+        """What is answered with status 200, or why nothing is."""
+        import httpx
 
-    def _too_long(self) -> GenerationError:
-        text = f"{self.shown_url} sends more than {_MAX_REPLY >> 20} MiB, or without an end"
-        return GenerationError("bad_reply", text, False)
+        async def whole() -> bytes | GenerationError:
+            async with client.stream(method, f"{self._url}/{path}", **more) as response:
+                content = bytearray()
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > _MAX_REPLY:
+                        text = f"{self.shown_url} sends more than {_MAX_REPLY >> 20} MiB"
+                        return GenerationError("bad_reply", text)
+                if response.status_code == 200:
+                    return bytes(content)
+                keyed = "Authorization" in self._options["headers"]
+                status, headers = response.status_code, response.headers
+                return refused(status, headers, bytes(content), self.shown_url, keyed=keyed)
 
-    def _unreachable(self, error: Exception) -> str:
-        return one_line(f"no connection to {self.shown_url}: {type(error).__name__}: {error}")
+        try:
+            # httpx's own limit is for each read: a server that sends a blank now and then, to keep
+            # the connection open, would never come to it.
+            return await asyncio.wait_for(whole(), seconds)
+        except (httpx.TimeoutException, asyncio.TimeoutError):
+            detail = f"no answer from {self.shown_url} within {seconds:g} s"
+            return GenerationError("timeout", detail, True)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            detail = f"no connection to {self.shown_url}: {type(error).__name__}: {error}"
+            return GenerationError("connection", one_line(detail), True)
+
+
+async def _sent(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
 
 
 class Pacer:

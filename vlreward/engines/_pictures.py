@@ -168,10 +168,7 @@ class Pictures:
     """Encodes each image once for all requests that show it, as long as memory allows.
 
     Args:
-        pool: Encodes.
-        resizing: See `encode`.
-        always: See `encode`.
-        compress: See `encode`.
+        pool: Encodes, as `encode` is told by the rest.
     """
 
     def __init__(

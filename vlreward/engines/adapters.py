@@ -77,10 +77,8 @@ def save_merged(
     It is merged in float32, and written in the type of the base or the one that is asked for.
 
     Args:
-        adapter: Directory of the adapter.
         out: Directory to write, which must be empty or not there.
         base_model: The base, in place of the one that the adapter names.
-        dtype: E.g. `bfloat16`.
 
     Raises:
         OptionError: If there is no adapter, or `out` is not empty.

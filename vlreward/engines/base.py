@@ -53,9 +53,6 @@ class Engine(ABC):
 
     A plug-in writes `describe` and `generate`; all else has a default.
 
-    Args:
-        config: The options.
-
     Raises:
         OptionError: If an option is given that the engine would ignore.
     """

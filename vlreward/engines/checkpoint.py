@@ -38,10 +38,6 @@ def import_torch() -> tuple[Any, Any]:
 def open_config(name: str, **options: Any) -> Any:
     """The configuration of a checkpoint.
 
-    Args:
-        name: Directory of a checkpoint, or its name on the Hub.
-        options: Passed to `from_pretrained`.
-
     Raises:
         EngineError: If there is no such checkpoint, or it is an adapter.
     """
@@ -60,8 +56,6 @@ def open_model(name: str, options: Mapping[str, Any], base: str | None = None) -
     """A vision-language model for generation.
 
     Args:
-        name: Directory of a checkpoint, or its name on the Hub.
-        options: Passed to `AutoModelForImageTextToText.from_pretrained`.
         base: The model that `name` is an adapter of, if it is one; it is merged into that.
 
     Raises:
@@ -100,10 +94,8 @@ def open_processor(name: str, base: str | None = None, **options: Any) -> Any:
     """The processor of a checkpoint, padding on the left.
 
     Args:
-        name: Directory of a checkpoint, or its name on the Hub.
         base: The model that `name` is an adapter of, if it is one; its processor is taken where
             the adapter's directory has none.
-        options: Passed to `from_pretrained`.
 
     Raises:
         EngineError: If it has none, or only a tokenizer.

@@ -124,7 +124,6 @@ class EngineConfig:
 
         Args:
             who: What has no use for them.
-            names: Their fields.
 
         Raises:
             OptionError: Names those that are given.

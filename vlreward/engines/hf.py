@@ -26,9 +26,6 @@ class HFEngine(PromptedEngine):
     on its own GPU and answers its share. `device_map="auto"` instead spreads one model over all
     GPUs of one process.
 
-    Args:
-        config: The options.
-
     Raises:
         ImportError: If torch or transformers is missing; names the extra.
         EngineError: If the checkpoint cannot be opened; names the remedy.

@@ -23,9 +23,7 @@ def load_processor(path: str | Path, *, config_of: str | None = None, **kwargs: 
     that videos are refused.
 
     Args:
-        path: Directory of the checkpoint, or its name on the Hub.
         config_of: Where the configuration of the model is, if not there: the base of an adapter.
-        kwargs: Passed on to `from_pretrained`.
 
     Raises:
         TypeError: If the checkpoint's processor class is unknown to transformers, which makes

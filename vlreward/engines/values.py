@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vlreward.errors import OptionError, UserError
+from vlreward.errors import UserError
 from vlreward.geometry import Size
 from vlreward.types import Completion
 
@@ -30,7 +30,8 @@ class EngineError(UserError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. The defaults are greedy, which most published numbers are."""
+    """How tokens are drawn; `EngineConfig` checks it. The defaults are greedy, which most published
+    numbers are."""
 
     max_tokens: int = 1024
     """Largest number of generated tokens."""
@@ -40,14 +41,6 @@ class Sampling:
     """Smallest probability mass to draw from; None for the engine's default."""
     seed: int | None = None
     """Seed of the draw; without effect on greedy decoding."""
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.max_tokens, int) and self.max_tokens >= 1):
-            raise OptionError(f"expected max_tokens of at least 1, got {self.max_tokens!r}")
-        if not 0 <= self.temperature <= 10:
-            raise OptionError(f"expected a temperature from 0 to 10, got {self.temperature!r}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise OptionError(f"expected top_p above 0 and at most 1, got {self.top_p!r}")
 
     @property
     def greedy(self) -> bool:

@@ -28,9 +28,6 @@ class VLLMEngine(PromptedEngine):
     Prompts and resized images are those of the engine `hf`. `config.options` are further arguments
     of `LLM`, such as `tensor_parallel_size`, `gpu_memory_utilization` or `max_model_len`.
 
-    Args:
-        config: The options.
-
     Raises:
         ImportError: If vllm is missing; names the extra.
         EngineError: If the checkpoint cannot be opened.
