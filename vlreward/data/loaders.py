@@ -174,14 +174,15 @@ def open_rows(
         DataError: If it cannot be read, or nothing says which split is meant.
         ImportError: If it needs the extra `data`.
     """
-    if isinstance(path, Path) and path.suffix.lower() in (".json", *JSONL_SUFFIXES):
+    if isinstance(path, Path) and path.is_file():
         for option, value in (("--split", split), ("the configuration", config)):
-            if value not in (None, "train"):
+            if value not in (None, "train"):  # what `datasets` calls the only one
                 raise DataError(
                     f"{option} {value}: expected a data set that has some, got a single file",
                     path=path,
                 )
-        return RowFile(path)
+        if path.suffix.lower() in (".json", *JSONL_SUFFIXES):
+            return RowFile(path)
     if isinstance(path, Path) and path.is_dir() and _rows_alone(path):
         return RowFolder(path)
     from vlreward.data.hub import open_hub
