@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from vlreward.task import AnswerTerm, TaskSpec, TextTerm
 from vlreward.tasks import TASKS, get_task, gold_class
 from vlreward.types import Completion, Row, Score
 
-__all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer"]
+__all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer", "reward_under", "scorer_for"]
 
 NUMBERS = ("score", "acc", "answer", "format", "parsed", "timeout")
 """Names in `Scored.numbers`, whatever the task."""
@@ -122,17 +123,8 @@ class Scorer:
         own = {t.name: settings.weights.get(f"{task}.{t.name}") for t in _terms(spec)}
         given = {name: settings.weights.get(name) if w is None else w for name, w in own.items()}
         weights = {name: weight for name, weight in given.items() if weight is not None}
-        reward = TaskReward(
-            spec.configured(deadline=settings.deadline),
-            terms=[t.name for t in _terms(spec) if t.name in weights or t in spec.terms],
-            weights=weights,
-            frame=settings.frame,
-            family=settings.family,
-            min_pixels=settings.min_pixels,
-            max_pixels=settings.max_pixels,
-            axis_order=settings.axis_order,
-            clip=settings.clip and spec.clips,
-        )
+        names = [t.name for t in _terms(spec) if t.name in weights or t in spec.terms]
+        reward = reward_under(settings, spec, terms=names, weights=weights)
         spec = reward.spec.model_copy(update={"metrics": spec.metrics[:1]})
         rules = _Rules(
             spec,
@@ -256,3 +248,32 @@ def _scored(rules: _Rules, score: Score, text: str) -> Scored:
         "timeout": 1.0 if score.unsettled else 0.0,
     }
     return Scored(rules.spec.name, score, numbers)
+
+
+def reward_under(settings: Settings, spec: TaskSpec, **options: Any) -> TaskReward:
+    """A task as a reward under the settings, with the other `options` of `TaskReward`."""
+    return TaskReward(
+        spec.configured(deadline=settings.deadline),
+        frame=settings.frame,
+        family=settings.family,
+        min_pixels=settings.min_pixels,
+        max_pixels=settings.max_pixels,
+        axis_order=settings.axis_order,
+        clip=settings.clip and spec.clips,
+        **options,
+    )
+
+
+@lru_cache(maxsize=64)
+def _scorer(fields: str) -> Scorer:
+    return Scorer(Settings.model_validate_json(fields))
+
+
+def scorer_for(defaults: Settings, options: Mapping[str, Any] | None = None) -> Scorer:
+    """The scorer for settings, with a trainer's own options in place of some.
+
+    Raises:
+        ValueError: If an option is bad; names it.
+    """
+    settings = defaults.updated(options) if options else defaults
+    return _scorer(json.dumps(settings.model_dump(mode="json"), sort_keys=True))

@@ -10,9 +10,8 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vlreward.integrations.scorer import COLUMNS
+from vlreward.integrations.scorer import COLUMNS, reward_under, scorer_for
 from vlreward.integrations.settings import Settings
-from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import strip_end
 from vlreward.rewards import REWARDS, FormatReward, TaskReward
 
@@ -87,29 +86,14 @@ def register_all() -> list[type]:
     classes = [_add("vlreward", _AllTasks(settings))]
     for name in REWARDS.names():
         reward: Reward | None = REWARDS.get(name)
-        if isinstance(reward, TaskReward):
-            reward = _with(reward, settings)
+        if isinstance(reward, TaskReward):  # other protocols have no such terms
+            strict = settings.protocol == "strict"
+            reward = reward_under(settings, reward.spec) if strict else None
         elif isinstance(reward, FormatReward):
             reward = FormatReward(protocol=settings.protocol)
         if reward is not None:
             classes.append(_add(f"vlreward_{name.removesuffix('_reward')}", reward))
     return classes
-
-
-def _with(reward: TaskReward, settings: Settings) -> TaskReward | None:
-    """A ready-made reward under the settings; None where their protocol has no such term."""
-    if settings.protocol != "strict":
-        return None
-    return TaskReward(
-        reward.task,
-        terms=reward.terms,
-        frame=settings.frame,
-        family=settings.family,
-        min_pixels=settings.min_pixels,
-        max_pixels=settings.max_pixels,
-        axis_order=settings.axis_order,
-        clip=settings.clip and reward.spec.clips,
-    )
 
 
 class _AllTasks:

@@ -17,9 +17,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from vlreward.integrations.scorer import COLUMNS, Scored
+from vlreward.integrations.scorer import COLUMNS, Scored, scorer_for
 from vlreward.integrations.settings import Settings
-from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import strip_end
 
 __all__ = ["answer", "format_", "metrics", "score"]

@@ -13,9 +13,8 @@ from __future__ import annotations
 from typing import Any
 
 from vlreward.golds import is_envelope
-from vlreward.integrations.scorer import COLUMNS
+from vlreward.integrations.scorer import COLUMNS, scorer_for
 from vlreward.integrations.settings import Settings
-from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import strip_end
 from vlreward.tasks import TASKS
 

@@ -1,8 +1,8 @@
 """Overlap of two axis-aligned boxes in closed form: IoU, GIoU, DIoU and CIoU.
 
-All four take two validated `Box` values in the same frame, are symmetric and do not change when
-both boxes are moved or scaled together. They are 1 for equal boxes, finite for every pair, and
-their error is a few units in the last place of 1.
+All four take two `Box` values, corners (x1, y1, x2, y2) in the same frame, are symmetric and do
+not change when both boxes are moved or scaled together. They are 1 for equal boxes, finite for
+every pair, and their error is a few units in the last place of 1.
 """
 
 from __future__ import annotations
@@ -18,10 +18,6 @@ _4_PI2 = 4 / math.pi**2
 
 def box_iou(a: Box, b: Box) -> float:
     """Intersection over union: |A n B| / |A u B|.
-
-    Args:
-        a: Corners (x1, y1, x2, y2).
-        b: The other box, in the same frame.
 
     Returns:
         A number in [0, 1]: 0 for boxes that are apart or only touch, 1 for equal boxes.
@@ -48,10 +44,6 @@ def box_iou(a: Box, b: Box) -> float:
 def box_giou(a: Box, b: Box) -> float:
     """Generalized IoU: IoU - |C - (A u B)| / |C|, where C is the smallest box around both.
 
-    Args:
-        a: Corners (x1, y1, x2, y2).
-        b: The other box, in the same frame.
-
     Returns:
         A number in [-1, 1], at most the IoU; it falls towards -1 as small boxes move apart.
 
@@ -72,10 +64,6 @@ def box_diou(a: Box, b: Box) -> float:
 
     d is the distance between the centres and c the diagonal of the smallest box around both.
 
-    Args:
-        a: Corners (x1, y1, x2, y2).
-        b: The other box, in the same frame.
-
     Returns:
         A number in [-1, 1], at most the IoU.
 
@@ -95,10 +83,6 @@ def box_ciou(a: Box, b: Box) -> float:
     v = 4 / pi^2 * (atan(w_a / h_a) - atan(w_b / h_b))^2 and alpha = v / (1 - IoU + v), without
     the later variant that sets alpha to 0 where IoU < 0.5, and without an epsilon: where v is 0,
     CIoU is DIoU.
-
-    Args:
-        a: Corners (x1, y1, x2, y2).
-        b: The other box, in the same frame.
 
     Returns:
         A number in [-1.5, 1], at most the DIoU.

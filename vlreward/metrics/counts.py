@@ -1,4 +1,7 @@
-"""How far a predicted count is from the gold count."""
+"""How far a predicted count is from the gold count.
+
+Counts are whole numbers of any size. A gold that is negative is a ValueError.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,8 @@ _MAX = sys.float_info.max
 def count_error(predicted: int, gold: int) -> float:
     """Absolute error |predicted - gold|; its mean is the MAE.
 
-    Args:
-        predicted: The model's count, of any size.
-        gold: The true count, not negative.
-
     Returns:
         A finite number >= 0; a difference beyond the range of a double is the largest double.
-
-    Raises:
-        ValueError: If `gold` is negative.
 
     Example:
         >>> count_error(7, 4)
@@ -31,28 +27,12 @@ def count_error(predicted: int, gold: int) -> float:
 
 
 def count_exact(predicted: int, gold: int) -> float:
-    """1.0 if the counts are equal, else 0.0.
-
-    Args:
-        predicted: The model's count, of any size.
-        gold: The true count, not negative.
-
-    Raises:
-        ValueError: If `gold` is negative.
-    """
+    """1.0 if the counts are equal, else 0.0."""
     return 1.0 if _difference(predicted, gold) == 0 else 0.0
 
 
 def count_within_one(predicted: int, gold: int) -> float:
-    """1.0 if the counts differ by at most one, else 0.0.
-
-    Args:
-        predicted: The model's count, of any size.
-        gold: The true count, not negative.
-
-    Raises:
-        ValueError: If `gold` is negative.
-    """
+    """1.0 if the counts differ by at most one, else 0.0."""
     return 1.0 if _difference(predicted, gold) <= 1 else 0.0
 
 
@@ -62,15 +42,8 @@ def count_soft(predicted: int, gold: int) -> float:
     It falls in a straight line from 1 at the gold to 0 at a count of zero and at twice the gold;
     a gold of 0 is treated as 1, so that only 0 itself earns anything.
 
-    Args:
-        predicted: The model's count, of any size.
-        gold: The true count, not negative.
-
     Returns:
         A number in [0, 1].
-
-    Raises:
-        ValueError: If `gold` is negative.
 
     Source: the regression reward of Video-R1 (Feng et al. 2025, arXiv 2503.21776), which takes 1
     minus the relative difference cut off at 1, with an epsilon of 1e-9 where this has max(gold, 1).

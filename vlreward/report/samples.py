@@ -86,13 +86,13 @@ def page_data(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the script needs: an index of runs, suites and images, and one flat list of rows.
 
-    Row fields are short: `r` run, `s` suite, `ok` right or wrong, `q` question, `e` expression,
-    `im` image, `ims` all images where there are several, `sz` original size, `g` gold and `gs`
-    its shapes, `a` answer and `as` its shapes, `w` the answer as written, `c` completion, `sp`
-    span, `f` failure, `v` reward, `t` terms, `m` metrics, `k` categories, `tr` truncated, `tk`
-    tokens, `fr` frame of the answer, `isz` size that the model saw if another one; where questions
-    have several answers `of` the question and `pk` what its answers come to. A shape is
-    [kind, numbers in original pixels, label].
+    Row fields are short: `r` run, `s` suite, `id` of the question, `ok` right or wrong, `q`
+    question, `e` expression, `im` image, `ims` all images where there are several, `sz` original
+    size, `isz` the size that the model saw, `g` gold and `gs` its shapes, `a` answer and `as` its
+    shapes, `w` the answer as written and `fr` its frame, `c` completion, `sp` span, `f` failure,
+    `v` reward, `t` terms, `m` metrics, `k` categories, `tr` truncated, `tk` tokens; where questions
+    have several answers `of` the question and `pk` what its answers come to. A shape is [kind,
+    numbers in original pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
     images: list[dict[str, Any]] = []

@@ -64,11 +64,8 @@ def _map(predicted: Sequence[Labelled], gold: Sequence[Labelled]) -> float:
 
     if not gold:
         return float(not predicted)
-    pair = tuple(
-        [CocoBox((box.x1, box.y1, box.x2, box.y2), label) for box, label in side]
-        for side in (predicted, gold)
-    )
-    return coco_ap([pair]) or 0.0  # type: ignore[list-item]  # a pair
+    pair = [CocoBox(*box) for box in predicted], [CocoBox(*box) for box in gold]
+    return coco_ap([pair]) or 0.0
 
 
 def _shapes(value: Any) -> list[Shape]:

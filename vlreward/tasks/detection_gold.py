@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_serializer, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from vlreward._text import short
 from vlreward.frames import AxisOrder, Frame, to_original
@@ -45,15 +45,6 @@ class DetectionGold(Gold):
     """Coordinate frame of the boxes."""
 
     located: ClassVar[bool] = True
-
-    @field_validator("boxes", mode="before")
-    @classmethod
-    def _from_sequences(cls, value: Any) -> Any:
-        return [Box.from_sequence(v) if isinstance(v, (list, tuple)) else v for v in value]
-
-    @field_serializer("boxes")
-    def _to_lists(self, boxes: tuple[Box, ...]) -> list[list[float]]:
-        return [list(box) for box in boxes]
 
     @model_validator(mode="after")
     def _a_label_for_each(self) -> DetectionGold:

@@ -170,7 +170,7 @@ def _map(
     from vlreward.metrics.coco import CocoBox, coco_ap
 
     labels = {label for _, label in gold}
-    there = [CocoBox((box.x1, box.y1, box.x2, box.y2), label) for box, label in gold]
+    there = [CocoBox(*box) for box in gold]
     found = [
         CocoBox(item.corners, item.label) for item in items if item.corners and item.label in labels
     ]

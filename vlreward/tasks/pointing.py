@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_serializer, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from vlreward._text import short
 from vlreward.frames import AxisOrder, Frame, x_first
@@ -47,15 +47,6 @@ class PointGold(Gold):
     """Coordinate frame."""
 
     located: ClassVar[bool] = True
-
-    @field_validator("box", mode="before")
-    @classmethod
-    def _from_sequence(cls, value: Any) -> Any:
-        return Box.from_sequence(value) if isinstance(value, (list, tuple)) else value
-
-    @field_serializer("box")
-    def _to_list(self, box: Box | None) -> list[float] | None:
-        return None if box is None else list(box)
 
     @model_validator(mode="after")
     def _one_region(self) -> PointGold:

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vlreward.integrations.scorer import scorer_for
 from vlreward.integrations.settings import Settings
-from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import strip_end
 
 REWARD_NAME = "vlreward"

@@ -14,8 +14,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from vlreward.integrations.scorer import scorer_for
 from vlreward.integrations.settings import Settings
-from vlreward.integrations.shared import scorer_for
 from vlreward.integrations.text import response_of
 
 _DEFAULTS = Settings.from_environment()

@@ -6,7 +6,6 @@
 `GET /healthz` and `GET /metrics` are for supervisors. Needs the extra `serve`.
 """
 
-from vlreward.integrations.server.options import ServerOptions
-from vlreward.integrations.server.run import serve
+from vlreward.integrations.server.options import ServerOptions, serve
 
 __all__ = ["ServerOptions", "serve"]
