@@ -185,7 +185,7 @@ def _shapes(value: Any) -> list[Shape]:
 
 
 def _iou_above(threshold: float, a: Box, b: Box) -> float:
-    return float(box_iou(a, b) > threshold)
+    return 1.0 if box_iou(a, b) > threshold else 0.0
 
 
 def _mean_acc(a: Box, b: Box) -> float:
