@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
+
+# Many tests start interpreters; each of them would compile the package anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Seeded, so that a failure today is a failure tomorrow; no time limit, since machines are shared.
 settings.register_profile("vlreward", deadline=None, derandomize=True)
 settings.load_profile("vlreward")
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_built_once() -> Iterator[None]:
+    """Typer builds a program anew at each call of its runner, which takes longer than most runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from tests.plugins import commands, environment, install, python
+
+BENCH, VLREWARD = "vlreward.bench.cli", "vlreward.cli"
 
 CODE = """
 from vlreward.engines.base import ENGINES
@@ -31,39 +32,25 @@ print("plugged in")
 
 
 @pytest.fixture(scope="module")
-def plugin(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
-    target = tmp_path_factory.mktemp("plugin")
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, "--target", str(target),
-         str(root / "tests" / "plugin")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return target
+def plugin(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, str]:
+    """The environment of a process that has the plug-in installed."""
+    return install(root / "tests" / "plugin", tmp_path_factory.mktemp("plugin"))
 
 
-def test_an_installed_plugin_is_found_by_its_entry_points(plugin: Path, root: Path) -> None:
-    path = os.pathsep.join([str(plugin), str(root)])
-    done = subprocess.run(
-        [sys.executable, "-c", CODE],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
-    assert done.stdout == "plugged in\n", done.stderr
+def test_an_installed_plugin_is_found_by_its_entry_points(plugin: dict[str, str]) -> None:
+    assert python(CODE, plugin) == "plugged in\n"
 
 
-def test_a_broken_plugin_is_named(tmp_path: Path, root: Path) -> None:
+def test_a_broken_plugin_is_named(tmp_path: Path) -> None:
     info = tmp_path / "broken-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[vlreward.tasks]\nbad = no_such_module:x\n")
-    done = subprocess.run(
-        [sys.executable, "-c", "from vlreward.tasks import TASKS; TASKS.get('bad')"],
-        capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])},
-    )  # fmt: skip
-    assert "the task 'bad' of the plug-in 'no_such_module:x'" in done.stderr
-    assert "mend or uninstall the plug-in" in done.stderr
+    code = "from vlreward.tasks import TASKS\n"
+    code += "try: TASKS.get('bad')\nexcept Exception as error: print(error)"
+    said = python(code, environment(tmp_path))
+    assert "the task 'bad' of the plug-in 'no_such_module:x'" in said
+    assert "mend or uninstall the plug-in" in said
 
 
 SPOTS = [
@@ -80,50 +67,41 @@ def _row(name: str, gold: list[int], completion: str, radius: float) -> dict[str
             "metadata": {"radius": radius}}  # fmt: skip
 
 
-def _command(plugin: Path, root: Path, module: str, *args: object) -> str:
-    path = os.pathsep.join([str(plugin), str(root)])
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, args)],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def _results(out: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((out / "results.json").read_text())["results"]
     return found
 
 
 def test_a_task_with_golds_in_a_frame_runs_by_the_command_line_alone(
-    plugin: Path, root: Path, tmp_path: Path
+    plugin: dict[str, str], tmp_path: Path
 ) -> None:
-    rows = tmp_path / "rows.jsonl"
+    rows, page = tmp_path / "rows.jsonl", tmp_path / "page.html"
     rows.write_text("".join(json.dumps(_row(*spot)) + "\n" for spot in SPOTS))
-    bench, vlreward = "vlreward.bench.cli", "vlreward.cli"
-    run = tmp_path / "run"
-    _command(plugin, root, bench, "spots", "-c", rows, "-o", run, "--controls", "--html")
-    found = _results(run)
+    *_, compared, _ = commands(
+        plugin,
+        tmp_path,
+        [BENCH, "spots", "-c", rows, "-o", "run", "--controls", "--html"],
+        [VLREWARD, "rescore", "run", "-o", "again", "--frame", "original_px"],
+        [VLREWARD, "rescore", "run", "-o", "same"],
+        [VLREWARD, "compare", "run", "again"],
+        [VLREWARD, "report", "run", "again", "--html", page],
+    )
+    found, again = _results(tmp_path / "run"), _results(tmp_path / "again")
     assert found["spots"]["acc"] == pytest.approx(1 / 3)
     assert found["spots"]["failures"] == {"no_answer": 1}
     assert (found["spots"]["primary"], found["spots"]["frame"]) == ("hit", "norm1000")
     assert found["spots@middle"]["acc"] == 0
-    again = tmp_path / "again"
-    _command(plugin, root, vlreward, "rescore", run, "-o", again, "--frame", "original_px")
-    assert _results(again)["spots"]["frame"] == "original_px"
-    assert _results(again)["spots"]["acc"] == 0
-    _command(plugin, root, vlreward, "rescore", run, "-o", tmp_path / "same")
+    assert again["spots"]["frame"] == "original_px"
+    assert again["spots"]["acc"] == 0
     assert _results(tmp_path / "same")["spots"]["metrics"] == found["spots"]["metrics"]
-    assert "-33.33%" in _command(plugin, root, vlreward, "compare", run, again)
-    page = tmp_path / "page.html"
-    _command(plugin, root, vlreward, "report", run, again, "--html", page)
+    assert "-33.33%" in compared
     text = page.read_text(encoding="utf-8")
     assert "Samples by nearness" in text
     assert '"gs":[["point",[320.0,120.0],"\\u003cb\\u003espot"]]' in text
     assert '"as":[["circle",[321.92,120.96,10],"\\u003cb\\u003espot"]]' in text
 
 
-def test_its_engine_answers_its_suite(plugin: Path, root: Path, tmp_path: Path) -> None:
+def test_its_engine_answers_its_suite(plugin: dict[str, str], tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
     given = [
@@ -132,28 +110,25 @@ def test_its_engine_answers_its_suite(plugin: Path, root: Path, tmp_path: Path) 
         for name, gold, _, radius in SPOTS
     ]  # fmt: skip
     rows.write_text("".join(json.dumps(row) + "\n" for row in given))
-    run = tmp_path / "run"
     args = ["spots", "--engine", "parrot", "--model", "x", "--frame", "norm1000"]
     args += ["--engine-options", '{"says": "<answer>[503, 252]</answer>"}', "--data", str(rows)]
-    _command(plugin, root, "vlreward.bench.cli", *args, "-o", run)
-    found = _results(run)["spots"]
+    commands(plugin, tmp_path, [BENCH, *args, "-o", "run"])
+    found = _results(tmp_path / "run")["spots"]
     assert found["acc"] == pytest.approx(2 / 3)
     assert found["engine"]["says"] == "<answer>[503, 252]</answer>"
 
 
-def test_without_the_plugin_its_run_is_still_shown(
-    plugin: Path, root: Path, tmp_path: Path
-) -> None:
+def test_without_the_plugin_its_run_is_still_shown(plugin: dict[str, str], tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps(_row(*spot)) + "\n" for spot in SPOTS))
-    run, page = tmp_path / "run", tmp_path / "page.html"
-    _command(plugin, root, "vlreward.bench.cli", "spots", "-c", rows, "-o", run)
-    _command(tmp_path, root, "vlreward.cli", "report", run, "--html", page)
+    page = tmp_path / "page.html"
+    commands(plugin, tmp_path, [BENCH, "spots", "-c", rows, "-o", "run"])
+    commands(environment(), tmp_path, [VLREWARD, "report", "run", "--html", page])
     assert '"g":"{\\"x\\": 500, ' in page.read_text(encoding="utf-8")
 
 
 def test_rows_of_several_tasks_are_scored_each_by_its_own(
-    plugin: Path, root: Path, tmp_path: Path
+    plugin: dict[str, str], tmp_path: Path
 ) -> None:
     touches = [
         {"id": "t1", "task": "touch", "gold": [0, 0], "completion": "<answer>3 4</answer>"},
@@ -162,9 +137,13 @@ def test_rows_of_several_tasks_are_scored_each_by_its_own(
     rows = tmp_path / "rows.jsonl"
     mixed = [touches[0], *(_row(*spot) for spot in SPOTS), touches[1]]
     rows.write_text("".join(json.dumps(row) + "\n" for row in mixed))
-    run, page = tmp_path / "run", tmp_path / "page.html"
-    output = _command(
-        plugin, root, "vlreward.bench.cli", "spots_and_touches", "-c", rows, "-o", run, "--html"
+    run = tmp_path / "run"
+    output, *_ = commands(
+        plugin,
+        tmp_path,
+        [BENCH, "spots_and_touches", "-c", rows, "-o", "run", "--html"],
+        [VLREWARD, "rescore", "run", "-o", "again"],
+        [VLREWARD, "report", "run", "again", "--html", "page.html"],
     )
     assert "spot 33.33% of 3, touch 50.00% of 2" in output
     found = _results(run)["spots_and_touches"]
@@ -178,7 +157,4 @@ def test_rows_of_several_tasks_are_scored_each_by_its_own(
     samples = [json.loads(line) for line in lines]
     assert [row["id"] for row in samples] == ["t1", "a", "b", "c", "t2"], "order of the file"
     assert [row["metrics"]["acc"] for row in samples] == [1, 1, 0, 0, 0]
-    again = tmp_path / "again"
-    _command(plugin, root, "vlreward.cli", "rescore", run, "-o", again)
-    assert _results(again)["spots_and_touches"]["by_task"] == found["by_task"]
-    _command(plugin, root, "vlreward.cli", "report", run, again, "--html", page)
+    assert _results(tmp_path / "again")["spots_and_touches"]["by_task"] == found["by_task"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.plugins import commands, environment, python
 
 # x = 100 and y = 25 pixels of an image of 200 x 100. The answer, y first, is 10 pixels beside it,
 # which is half of what the row allows: the gold's frame, the sizes, the answer's frame, the axis
@@ -73,31 +72,22 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory, root: Path) -> str:
-    """Where a process finds the plug-in as if it were installed."""
+def env(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, str]:
+    """The environment of a process that finds the plug-in as if it were installed."""
     info = tmp_path_factory.mktemp("plugin") / "spot-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: spot\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[vlreward.tasks]\nspot = vlreward_touch.spot:SPOT\n")
-    return os.pathsep.join([str(info.parent), str(root / "tests" / "plugin"), str(root)])
+    return environment(info.parent, root / "tests" / "plugin")
 
 
-def environment(path: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("VLREWARD_")}
-    return {**kept, "PYTHONPATH": path}
-
-
-def test_every_shim_scores_it_alike(path: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DOORS], capture_output=True, text=True, env=environment(path)
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+def test_every_shim_scores_it_alike(env: dict[str, str]) -> None:
+    found = json.loads(python(DOORS, env))
     assert len(found) == 16
     assert set(found.values()) == {VALUE}, found
 
 
-def test_the_server_scores_it_alike(path: str) -> None:
+def test_the_server_scores_it_alike(env: dict[str, str]) -> None:
     pytest.importorskip("starlette", reason="starlette is not installed: it needs the extra serve")
     code = f"""
 import asyncio, httpx
@@ -116,17 +106,12 @@ async def ask():
 
 asyncio.run(ask())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(path)
-    )
-    assert done.stdout == f"{[VALUE] * 2}\n{[VALUE]}\n", done.stderr
+    assert python(code, env) == f"{[VALUE] * 2}\n{[VALUE]}\n"
 
 
-def test_doctor_reads_it(path: str, tmp_path: Path) -> None:
+def test_doctor_reads_it(env: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "recorded.jsonl"
     file.write_text(json.dumps({"id": "1", "completion": TEXT, "gold": json.loads(WHOLE)}) + "\n")
-    command = [sys.executable, "-m", "vlreward.cli", "doctor", str(file), "--task", "spot"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(path))
-    assert done.returncode == 0, done.stderr
-    said = " ".join(done.stdout.split())  # lines are as wide as the terminal
+    (said,) = commands(env, tmp_path, ["vlreward.cli", "doctor", file, "--task", "spot"])
+    said = " ".join(said.split())  # lines are as wide as the terminal
     assert "1 completions (1 spot), mean reward 1.500" in said

@@ -43,7 +43,7 @@ def load(
     on_bad_image: Literal["error", "skip"] = "error",
     on_bad_gold: Literal["error", "skip"] = "error",
     on_suspicious: Literal["error", "keep"] = "error",
-    read_sizes: bool | None = None,
+    read_sizes: bool = False,
     name: str | None = None,
 ) -> Dataset:
     """Load and validate a data set.
@@ -78,9 +78,9 @@ def load(
         on_bad_gold: `error` or `skip` for golds that are no golds, e.g. inverted boxes.
         on_suspicious: `error` where more than 1 % of the golds look as if their frame were
             another one (`provenance.suspicious`), or `keep`.
-        read_sizes: Read sizes that the rows lack from the headers of the images, and compare the
-            sizes that they have; needs the images. By default sizes are read for golds that lie
-            in the image where the rows lack them; with False only where a frame needs them.
+        read_sizes: Look into the header of every image, and compare its size with that of the row;
+            needs the images. Otherwise only into those of golds that lie in their image, where
+            the row says no size.
         name: Name of the data set; by default the stem of the file name.
 
     Returns:

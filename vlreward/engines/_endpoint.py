@@ -151,27 +151,27 @@ class Endpoint:
         self, client: httpx.AsyncClient, method: str, path: str, seconds: float, **more: Any
     ) -> bytes | GenerationError:
         """What is answered with status 200, or why nothing is."""
+        import anyio
         import httpx
-
-        async def whole() -> bytes | GenerationError:
-            async with client.stream(method, f"{self._url}/{path}", **more) as response:
-                content = bytearray()
-                async for chunk in response.aiter_bytes():
-                    content += chunk
-                    if len(content) > _MAX_REPLY:
-                        text = f"{self.shown_url} sends more than {_MAX_REPLY >> 20} MiB"
-                        return GenerationError("bad_reply", text)
-                if response.status_code == 200:
-                    return bytes(content)
-                keyed = "Authorization" in self._options["headers"]
-                status, headers = response.status_code, response.headers
-                return refused(status, headers, bytes(content), self.shown_url, keyed=keyed)
 
         try:
             # httpx's own limit is for each read: a server that sends a blank now and then, to keep
-            # the connection open, would never come to it.
-            return await asyncio.wait_for(whole(), seconds)
-        except (httpx.TimeoutException, asyncio.TimeoutError):
+            # the connection open, would never come to it. asyncio's wait_for loses a cancellation
+            # that meets the answer (before Python 3.12): what was closed would go on asking.
+            with anyio.fail_after(seconds):
+                async with client.stream(method, f"{self._url}/{path}", **more) as response:
+                    content = bytearray()
+                    async for chunk in response.aiter_bytes():
+                        content += chunk
+                        if len(content) > _MAX_REPLY:
+                            text = f"{self.shown_url} sends more than {_MAX_REPLY >> 20} MiB"
+                            return GenerationError("bad_reply", text)
+            if response.status_code == 200:
+                return bytes(content)
+            keyed = "Authorization" in self._options["headers"]
+            status, headers = response.status_code, response.headers
+            return refused(status, headers, bytes(content), self.shown_url, keyed=keyed)
+        except (httpx.TimeoutException, TimeoutError):
             detail = f"no answer from {self.shown_url} within {seconds:g} s"
             return GenerationError("timeout", detail, True)
         except (httpx.TransportError, httpx.DecodingError) as error:
