@@ -45,8 +45,9 @@ _UsageError: Any = typer.BadParameter.__base__  # typer has its own click since 
 FrameOption = Annotated[
     Frame | None,
     typer.Option(
-        help="Coordinate frame of predicted boxes. Declared, never guessed; default: as the rows "
-        "or the model family say, else original_px."
+        help="Coordinate frame of predicted boxes. Declared, never guessed; default: what recorded "
+        "answers say, else the model family's, else original_px; a model that is asked must have "
+        "a known family or this option."
     ),
 ]
 Family = Annotated[
@@ -59,8 +60,8 @@ Family = Annotated[
 AxisOrderOption = Annotated[
     Literal["xy", "yx"] | None,
     typer.Option(
-        help="Which coordinate of a pair the model writes first; default: as the rows or the model "
-        "family say, else x."
+        help="Which coordinate of a pair the model writes first; default: what recorded answers "
+        "say, else the model family's order, else x."
     ),
 ]
 MinPixels = Annotated[

@@ -92,7 +92,7 @@ def pack_file(
     dataset = load(
         source,
         image_root=image_root,
-        read_sizes=True if image_root is not None else None,
+        read_sizes=image_root is not None,
         on_bad_image=on_bad_image,
         **options,
     )

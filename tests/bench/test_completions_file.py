@@ -308,8 +308,9 @@ def test_the_frame_of_golds_is_declared_and_what_looks_otherwise_is_said(tmp_pat
     path = lines(tmp_path / "x.jsonl", row, row | {"doc_id": 1, "target": "[0.2, 0.2, 0.4, 0.4]"})
     (note,) = read_recorded(path, "rec").notes
     assert note == (
-        "WARNING: 2 of 2 golds look as if their frame were another one; the first: line 1: the "
-        "gold box [0.1, 0.2, 0.5, 0.6] lies within 0..1: --gold-frame norm1"
+        "WARNING: 2 of 2 rows have golds that look wrong. What would fit: --gold-frame norm1. The "
+        "first: line 1: the gold box [0.1, 0.2, 0.5, 0.6] lies within 0..1: --gold-frame norm1; "
+        "line 2: the gold box [0.2, 0.2, 0.4, 0.4] lies within 0..1: --gold-frame norm1"
     )
     file = read_recorded(path, "rec", gold_frame="norm1")
     assert file.notes == ()

@@ -113,19 +113,26 @@ def test_lone_surrogates_and_line_separators_survive(old: Path) -> None:
 
 def test_an_answer_outside_its_frame_has_no_place_in_the_image(tmp_path: Path) -> None:
     """The page drew a box of norm1000 as if its numbers were pixels of the original image."""
-    for frame, answer in (("norm1000", None), ("original_px", [100, 100, 2100, 900])):
+    written = [100, 100, 2100, 900]
+    for frame, order, answer in (
+        ("norm1000", "xy", None),
+        ("original_px", "xy", written),
+        ("original_px", "yx", None),
+    ):
+        out = tmp_path / f"{frame}-{order}"
         row: dict[str, Any] = {"completion": "<answer>[100, 100, 2100, 900]</answer>"}
         row |= {
             "gold": [1, 2, 3, 4],
             "frame": frame,
+            "axis_order": order,
             "width": 2000,
             "height": 1000,
             "question": "Where is it?",
         }
         (tmp_path / "rows.jsonl").write_text(json.dumps(row))
-        words = ["refcoco_val", "-c", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / frame)]
+        words = ["refcoco_val", "-c", str(tmp_path / "rows.jsonl"), "-o", str(out)]
         assert CliRunner().invoke(bench, words, catch_exceptions=False).exit_code == 0
-        (run,) = load_runs([tmp_path / frame])
+        (run,) = load_runs([out])
         (read,) = run.suites["refcoco_val"].rows()
         assert read.failure is not None
         assert (read.failure.code, read.raw_answer) == ("out_of_frame", [100, 100, 2100, 900])

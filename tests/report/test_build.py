@@ -19,6 +19,7 @@ from PIL import Image, PngImagePlugin
 from tests.report.recorded_runs import make_row, recorded_run, write_run
 from vlreward.errors import OptionError
 from vlreward.report import ReportError, build_report, write_report
+from vlreward.report.samples import page_data
 
 HOSTILE = (
     "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> ]]> "
@@ -232,6 +233,8 @@ def test_recorded_runs(tmp_path: Path, shared_data: Path) -> None:
     assert report.samples == 2 * (500 + 3 + 200 + 10) + 754
     assert report.images_embedded == 11
     assert report.notes == []
+    keys = {key for row in _rows_of(_Page(report.html)) for key in row}
+    assert keys <= set(re.findall(r"`(\w+)`", page_data.__doc__ or ""))
     # The accuracies that the authors of the recordings state.
     for accuracy in ("89.4 %", "90.6 %", "48.0 %", "80.0 %", "30.6 %"):
         assert f"<strong>{accuracy}</strong>" in report.html

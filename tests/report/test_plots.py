@@ -13,7 +13,7 @@ import pytest
 
 from tests.report.recorded_runs import make_row, write_run
 from vlreward.report.drawing import area
-from vlreward.report.load import Suite, load_runs
+from vlreward.report.load import SuiteRun, load_runs
 from vlreward.report.plots import figures
 from vlreward.report.svg import Bar, Figure, bar_chart, row_chart
 from vlreward.task import Shape
@@ -21,7 +21,7 @@ from vlreward.task import Shape
 Row = dict[str, Any]
 
 
-def _suite(tmp_path: Path, rows: list[Row]) -> Suite:
+def _suite(tmp_path: Path, rows: list[Row]) -> SuiteRun:
     (run,) = load_runs([write_run(tmp_path / "run", {"val": rows})])
     return run.suites["val"]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vlreward.bench.mixed import Rules
     from vlreward.bench.options import RunOptions
     from vlreward.data.dataset import Dataset
+    from vlreward.data.images import ImageSource
     from vlreward.suite import Suite
 
 __all__ = ["finish", "run_command"]
@@ -98,11 +99,12 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
         columns: str | dict[str, str] | None = options.columns
         theirs: dict[str, str] = {}
         dataset = None
+        images: ImageSource | None = image_source(suite, options, None)
         if options.data:
             columns, theirs = columns_of_data(suite, options, options.data[i])
             dataset = read_data(suite, options, options.data[i], columns=theirs)
+            images = dataset.images
         assert options.completions is not None
-        images = image_source(suite, options, None)
         file = read_recorded(
             options.completions[i],
             suite.task,
@@ -113,7 +115,7 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
             columns=columns,
             elsewhere=theirs,
-            images=dataset.images if dataset is not None else images,
+            images=images,
             gold_frame=options.gold_frame,
         )
         notes = list(file.notes)
@@ -136,7 +138,7 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
                 "data_sha256": None if dataset is None else dataset.provenance.sha256,
             },
             notes=notes,
-            images=dataset.images if dataset is not None else images,
+            images=images,
             attempts=[row.attempt for row in file.rows],
         )
         primary = rule.spec.primary

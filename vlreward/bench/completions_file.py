@@ -25,6 +25,7 @@ from vlreward.data.columns import parse_columns
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.images import ImageSource
 from vlreward.data.rows import RawRow
+from vlreward.data.suspicious import suspicious_rows
 from vlreward.errors import OptionError
 from vlreward.frames import AxisOrder, Frame, ModelFamily
 from vlreward.gold_frames import GoldFrame
@@ -116,7 +117,7 @@ def read_recorded(
     for raw in file.rows:
 
         def suspect(what: str, fit: str, raw: RawRow = raw) -> None:
-            suspicious.append(RowProblem(raw.number, f"{what}: {fit}", raw.line))
+            suspicious.append(raw.problem(what, "suspicious", fit))
 
         try:
             row = _object(raw.value)
@@ -135,9 +136,9 @@ def read_recorded(
             named = field_of(row, "id", columns) is not None
             questions.add(raw, sample, replies, verdict_of(row, columns), row, named=named)
         except ValidationError as error:
-            raise _row_error(path, raw, first_problem(error)) from None
+            raise DataError(str(raw.problem(first_problem(error))), path=path) from None
         except ValueError as error:
-            raise _row_error(path, raw, str(error)) from None
+            raise DataError(str(raw.problem(str(error))), path=path) from None
         if sample.frame is not None:
             frames[sample.frame] = "file" if in_file else said_by
     if not questions.rows:
@@ -150,12 +151,13 @@ def read_recorded(
             else "declare one"
         )
         raise DataError(f"expected one frame for all rows, got {names}; {remedy}", path=path)
+    doubt = suspicious_rows(suspicious, len(file.rows))
     used, declared_by = next(iter(frames.items()), (None, None))
     return RecordedFile(
         *(path, file.sha256, tuple(questions.rows), used, declared_by, file.accuracy),
         notes=(
             *questions.notes(),
-            *_frame_notes(suspicious, len(file.rows)),
+            *([] if doubt is None else [f"WARNING: {doubt}"]),
             *(
                 f"WARNING: {n} of {len(file.rows)} rows declare the frame {name.value} themselves: "
                 f"it is used, and not {frame.value} of the {said_by}"
@@ -187,10 +189,6 @@ def _present(
     return kept
 
 
-def _row_error(path: Path, raw: RawRow, message: str) -> DataError:
-    return DataError(str(RowProblem(raw.number, message, raw.line)), path=path)
-
-
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"expected an object, got {type(value).__name__}")
@@ -200,12 +198,3 @@ def _object(value: Any) -> dict[str, Any]:
         if isinstance(nested, dict)
         else value
     )
-
-
-def _frame_notes(suspicious: Sequence[RowProblem], rows: int) -> list[str]:
-    if not suspicious:
-        return []
-    return [
-        f"WARNING: {len(suspicious)} of {rows} golds look as if their frame were another one; the "
-        f"first: {suspicious[0]}"
-    ]

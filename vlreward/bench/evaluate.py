@@ -177,9 +177,10 @@ def sample_row(
 ) -> SampleRow:
     """One row of `samples_<suite>.jsonl`."""
     answer, failure = score.judged, score.failure
-    # A verdict of mathematics is about the answer as written. One that failed stands in the frame
-    # that it was written in, which is none of the original image.
-    if isinstance(answer, Verdict) or (answer is None and sample.frame in _ORIGINAL):
+    # A verdict of mathematics is about the answer as written. One that failed is so too: where it
+    # lies in the image is known only if it was written in pixels of the original, x first.
+    in_image = sample.frame in _ORIGINAL and sample.axis_order != "yx"
+    if isinstance(answer, Verdict) or (answer is None and in_image):
         answer = score.answer
     return SampleRow(
         **sample.model_dump(mode="json"),

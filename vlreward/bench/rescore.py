@@ -8,7 +8,7 @@ from vlreward.bench.evaluate import Evaluation
 from vlreward.data.errors import DataError
 from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
-from vlreward.report.load import Run, Suite, load_runs
+from vlreward.report.load import Run, SuiteRun, load_runs
 from vlreward.suite import get_suite
 from vlreward.tasks import get_task
 
@@ -45,7 +45,7 @@ def rescore(
 
 
 def _rescored(
-    run: Run, scored: Suite, protocol: str | None, method: str | None, frame: Frame | None
+    run: Run, scored: SuiteRun, protocol: str | None, method: str | None, frame: Frame | None
 ) -> Evaluation:
     result = scored.result
     suite = get_suite(result.suite or scored.name)

@@ -31,22 +31,23 @@ def load_suite(suite: Suite, options: RunOptions, file: Path | None, sampler: Sa
     Raises:
         DataError: If the data or its images cannot be found or used.
     """
+    remarks = []
     if suite.file is None:
         dataset = _scenes(suite, options.sample_num or options.limit or _SCENES, options.out)
     else:
         whole = _load(suite, options, file)
         dataset = sampler.sample(whole, options.sample_num)
-        origin, asked = whole.provenance, options.sample_num
-        if asked is not None and asked > origin.rows:
-            remark = f"--sample-num {asked}: the data has {origin.rows} rows, and all are taken"
-            dataset.provenance = replace(origin, remarks=(*origin.remarks, remark))
+        rows, asked = whole.provenance.rows, options.sample_num
+        if asked is not None and asked > rows:
+            remarks.append(f"--sample-num {asked}: the data has {rows} rows, and all are taken")
     if options.limit is not None and options.limit < len(dataset):
         dataset = dataset[: options.limit]
     # Only the images of the samples that were drawn need to be there.
     dataset = check_images(dataset, options.on_missing, options.on_bad_image)
     if (doubt := suspicious_text(dataset.provenance)) is not None:
-        origin = dataset.provenance
-        dataset.provenance = replace(origin, remarks=(*origin.remarks, f"WARNING: {doubt}"))
+        remarks.append(f"WARNING: {doubt}")
+    origin = dataset.provenance
+    dataset.provenance = replace(origin, remarks=(*origin.remarks, *remarks))
     return dataset
 
 

@@ -25,7 +25,7 @@ class Pictures:
     """What is known of the images of one source of rows; see `vlreward.data.load`."""
 
     images: RowImages
-    read_sizes: bool | None
+    read_sizes: bool
     on_missing: str
     on_bad_image: str
     _kinds: set[str] = field(default_factory=set, init=False)
@@ -99,7 +99,8 @@ class Pictures:
                 declared = Size.from_sequence(fields.image_size)
             except ValueError as error:
                 raise BadRow(f"width, height: {error}") from None
-        if name is None or not self._worth_reading(gold, declared):
+        lacking = declared is None and gold.located
+        if name is None or not (lacking or self.read_sizes):
             return declared, None
         size = self._sizes.get(name)
         if size is None:
@@ -113,18 +114,10 @@ class Pictures:
                     kind = "bad_image" if self.on_bad_image == "skip" else "bad_row"
                     raise BadRow(str(error), kind) from None
         if size is None:  # a missing file is reported elsewhere
-            if declared is None and _needs_size(gold) and self.on_missing == "skip":
+            framed = getattr(gold, "frame", Frame.ORIGINAL_PX) is not Frame.ORIGINAL_PX
+            if lacking and framed and self.on_missing == "skip":
                 raise BadRow(f"no image {name!r}", "missing_image")
             return declared, None
         differs = declared is not None and declared != size
         remark = f"declared {tuple(declared or ())}, but the image {name!r} has {tuple(size)}"
         return size, remark if differs else None
-
-    def _worth_reading(self, gold: Gold, declared: Size | None) -> bool:
-        if self.read_sizes is None:
-            return gold.located and declared is None
-        return self.read_sizes or (declared is None and _needs_size(gold))
-
-
-def _needs_size(gold: Gold) -> bool:
-    return getattr(gold, "frame", Frame.ORIGINAL_PX) is not Frame.ORIGINAL_PX

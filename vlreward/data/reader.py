@@ -62,7 +62,7 @@ class RowReader:
     on_missing: str
     on_bad_image: str
     on_bad_gold: str
-    read_sizes: bool | None
+    read_sizes: bool
     _rows: int = field(default=0, init=False)
     _filtered: int = field(default=0, init=False)
     _unread: dict[str, None] = field(default_factory=dict, init=False)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from vlreward.data.dataset import Provenance
 from vlreward.data.errors import DataError, RowProblem
 
-__all__ = ["fits", "refuse_suspicious", "suspicious_text"]
+__all__ = ["fits", "refuse_suspicious", "suspicious_rows", "suspicious_text"]
 
 _MOST = 0.01
 _SHOWN = 3
@@ -21,12 +21,15 @@ def fits(found: Sequence[RowProblem]) -> str:
 
 
 def suspicious_text(origin: Provenance) -> str | None:
+    """As `suspicious_rows`, of the rows of a data set."""
+    return suspicious_rows(origin.suspicious, origin.rows - origin.filtered)
+
+
+def suspicious_rows(found: Sequence[RowProblem], rows: int) -> str | None:
     """How many rows look suspicious, the first of them, and the options that would fit; None if
     no row does."""
-    if not origin.suspicious:
-        return None
-    shown = "; ".join(map(str, origin.suspicious[:_SHOWN]))
-    return f"{_counted(origin)}. The first: {shown}"
+    shown = "; ".join(map(str, found[:_SHOWN]))
+    return f"{_counted(found, rows)}. The first: {shown}" if found else None
 
 
 def refuse_suspicious(origin: Provenance) -> None:
@@ -35,16 +38,14 @@ def refuse_suspicious(origin: Provenance) -> None:
     Raises:
         DataError: If they do; says which rows, and the options.
     """
-    if len(origin.suspicious) > _MOST * max(1, origin.rows - origin.filtered):
+    rows = origin.rows - origin.filtered
+    if len(origin.suspicious) > _MOST * max(1, rows):
         raise DataError(
-            f"{_counted(origin)}. --on-suspicious keep reads them as they are",
+            f"{_counted(origin.suspicious, rows)}. --on-suspicious keep reads them as they are",
             path=origin.path,
             problems=origin.suspicious,
         )
 
 
-def _counted(origin: Provenance) -> str:
-    return (
-        f"{len(origin.suspicious)} of {origin.rows - origin.filtered} rows have golds that look "
-        f"wrong. What would fit: {fits(origin.suspicious)}"
-    )
+def _counted(found: Sequence[RowProblem], rows: int) -> str:
+    return f"{len(found)} of {rows} rows have golds that look wrong. What would fit: {fits(found)}"

@@ -16,12 +16,12 @@ from vlreward.data.images import ImageFolder
 from vlreward.report.categories import category_keys
 from vlreward.report.drawing import answer_shapes, gold_shapes
 
-__all__ = ["Run", "Suite", "is_run", "load_runs"]
+__all__ = ["Run", "SuiteRun", "is_run", "load_runs"]
 
 
 @dataclass
-class Suite:
-    """One suite of a run."""
+class SuiteRun:
+    """What a run found of one suite."""
 
     name: str
     """Name, e.g. `refcoco_val`."""
@@ -70,7 +70,7 @@ class Run:
     """When `results.json` was written, as it says."""
     versions: dict[str, str]
     """Versions of the software that wrote it."""
-    suites: dict[str, Suite] = field(default_factory=dict)
+    suites: dict[str, SuiteRun] = field(default_factory=dict)
     """Suites by name, in file order."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know that is no error."""
@@ -122,7 +122,8 @@ def _load_run(path: Path, name: str) -> Run:
         if suite_name in run.suites:
             said += "; shown is what it came to before"
         else:
-            run.suites[suite_name] = suite = Suite(suite_name, result, rows, _images(run, result))
+            suite = SuiteRun(suite_name, result, rows, _images(run, result))
+            run.suites[suite_name] = suite
             for row in rows:
                 _check_row(row, suite)
         run.notes.append(said)
@@ -135,8 +136,8 @@ def _images(run: Run, result: SuiteResult) -> ImageFolder | None:
     return ImageFolder(run.path / result.image_root, result.flat_images)
 
 
-def _load_suite(run: Run, name: str, result: SuiteResult) -> Suite:
-    suite = Suite(name, result, None, _images(run, result))
+def _load_suite(run: Run, name: str, result: SuiteResult) -> SuiteRun:
+    suite = SuiteRun(name, result, None, _images(run, result))
     path = run.path / samples_file(name)
     if not path.is_file():
         run.notes.append(
@@ -149,7 +150,7 @@ def _load_suite(run: Run, name: str, result: SuiteResult) -> Suite:
     return suite
 
 
-def _check_row(row: SampleRow, suite: Suite) -> None:
+def _check_row(row: SampleRow, suite: SuiteRun) -> None:
     tasks = suite.result.by_task or (suite.result.task,)
     if row.task not in tasks:
         expected = " or ".join(map(repr, tasks))
@@ -169,7 +170,7 @@ def _check_row(row: SampleRow, suite: Suite) -> None:
             )
 
 
-def _cross_check(run: Run, suite: Suite, path: Path) -> None:
+def _cross_check(run: Run, suite: SuiteRun, path: Path) -> None:
     """Note where the sample file and results.json contradict each other."""
     rows, result = suite.samples or [], suite.result
     if len(rows) != result.n:

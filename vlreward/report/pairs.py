@@ -9,7 +9,7 @@ from statistics import fmean
 
 from vlreward.bench.attempts import grouped
 from vlreward.bench.run_files import SampleRow
-from vlreward.report.load import Run, Suite
+from vlreward.report.load import Run, SuiteRun
 
 __all__ = ["Pair", "by_question", "compare_runs", "mostly_right"]
 
@@ -68,7 +68,7 @@ def compare_runs(runs: Sequence[Run]) -> list[Pair]:
     return pairs
 
 
-def _partner(suite: Suite, other: Run) -> Suite | None:
+def _partner(suite: SuiteRun, other: Run) -> SuiteRun | None:
     """The suite of that name, else the subset of it with the most of its samples."""
     mine = {row.id for row in suite.samples or ()}
     shared = {
@@ -82,12 +82,12 @@ def _partner(suite: Suite, other: Run) -> Suite | None:
     return None if best is None or not shared[best] else other.suites[best]
 
 
-def by_question(suite: Suite) -> dict[str, list[SampleRow]]:
+def by_question(suite: SuiteRun) -> dict[str, list[SampleRow]]:
     """The answers to each question, by its id."""
     return grouped(suite.samples or (), lambda row: row.id)
 
 
-def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair:
+def _compare(a_name: str, a: SuiteRun, b_name: str, b: SuiteRun) -> Pair:
     from vlreward.metrics.intervals import bootstrap_difference, mcnemar_exact
 
     rows_a, rows_b = by_question(a), by_question(b)
@@ -132,10 +132,10 @@ def _compare(a_name: str, a: Suite, b_name: str, b: Suite) -> Pair:
     )  # fmt: skip
 
 
-def mostly_right(suite: Suite, rows: Sequence[SampleRow]) -> bool:
+def mostly_right(suite: SuiteRun, rows: Sequence[SampleRow]) -> bool:
     """Whether more than half of the answers to one question are right."""
     return 2 * sum(map(suite.right, rows)) > len(rows)
 
 
-def _mean(suite: Suite, rows: Sequence[SampleRow]) -> float:
+def _mean(suite: SuiteRun, rows: Sequence[SampleRow]) -> float:
     return fmean(row.metrics[suite.result.primary] for row in rows)

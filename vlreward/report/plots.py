@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from vlreward.bench.run_files import SampleRow
 from vlreward.report.categories import categories
 from vlreward.report.drawing import area, gold_shapes, known_sample, known_task
-from vlreward.report.load import Suite
+from vlreward.report.load import SuiteRun
 from vlreward.report.svg import Bar, Figure, bar_chart, grid_chart, row_chart
 from vlreward.report.text import percent
 from vlreward.task import AccuracyBySize, Confusion, Histogram
@@ -24,7 +24,7 @@ _SHOWN_GROUPS = 12
 _NO_ANSWER = "none"
 
 
-def figures(suite: Suite, peers: Sequence[Suite] = ()) -> list[Figure]:
+def figures(suite: SuiteRun, peers: Sequence[SuiteRun] = ()) -> list[Figure]:
     """The figures of one suite of one run; none if there are no samples.
 
     Which figures a task has, it declares itself (`TaskSpec.figures`).
@@ -49,7 +49,7 @@ def figures(suite: Suite, peers: Sequence[Suite] = ()) -> list[Figure]:
     return [figure for figure in made if figure is not None]
 
 
-def _outcomes(suite: Suite, rows: list[SampleRow]) -> Figure:
+def _outcomes(suite: SuiteRun, rows: list[SampleRow]) -> Figure:
     right = sum(suite.right(row) for row in rows)
     codes = Counter(row.failure.code for row in rows if row.failure and not suite.right(row))
     wrong = len(rows) - right - sum(codes.values())
@@ -86,7 +86,7 @@ def _bins(metric: str, rows: Sequence[SampleRow]) -> list[int]:
 
 
 def _histogram(
-    figure: Histogram, suite: Suite, rows: list[SampleRow], peers: Sequence[list[SampleRow]]
+    figure: Histogram, suite: SuiteRun, rows: list[SampleRow], peers: Sequence[list[SampleRow]]
 ) -> Figure | None:
     name = figure.title
     *bins, failed = _bins(figure.metric, rows)
@@ -128,7 +128,7 @@ def _threshold(primary: str) -> float | None:
         return None
 
 
-def _share(suite: Suite, rows: Sequence[SampleRow]) -> tuple[float, float, float]:
+def _share(suite: SuiteRun, rows: Sequence[SampleRow]) -> tuple[float, float, float]:
     """Share of right rows and its 95 % interval: Wilson's, or by resampling questions."""
     from vlreward.metrics.intervals import bootstrap_mean, wilson_interval
 
@@ -141,11 +141,11 @@ def _share(suite: Suite, rows: Sequence[SampleRow]) -> tuple[float, float, float
     return sum(hits) / len(hits), ends.low, ends.high
 
 
-def _intervals(suite: Suite) -> str:
+def _intervals(suite: SuiteRun) -> str:
     return "95 % Wilson" if suite.result.attempts is None else "95 % bootstrap over questions"
 
 
-def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure | None:
+def _accuracy_by_size(suite: SuiteRun, rows: list[SampleRow]) -> Figure | None:
     groups: list[list[SampleRow]] = [[] for _ in _SIDES]
     for row in rows:
         for shape in gold_shapes(row)[:1]:
@@ -177,7 +177,7 @@ def _accuracy_by_size(suite: Suite, rows: list[SampleRow]) -> Figure | None:
     )
 
 
-def _accuracy_by_category(suite: Suite, rows: list[SampleRow], key: str) -> Figure | None:
+def _accuracy_by_category(suite: SuiteRun, rows: list[SampleRow], key: str) -> Figure | None:
     groups: dict[str, list[SampleRow]] = {}
     for row in rows:
         value = categories(row).get(key)

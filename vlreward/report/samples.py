@@ -16,7 +16,7 @@ from vlreward.metrics.attempts import best_of, majority_of
 from vlreward.report.categories import categories, shared_ends
 from vlreward.report.drawing import answer_shapes, gold_shapes, gold_text, known_sample, known_task
 from vlreward.report.images import Found, ImageStore, Shown
-from vlreward.report.load import Run, Suite
+from vlreward.report.load import Run, SuiteRun
 from vlreward.report.text import shown
 from vlreward.task import Histogram, Shape
 
@@ -35,14 +35,14 @@ class Finder:
     """Whether an absolute name may lie outside the directories."""
     _found: dict[tuple[Path, str, str], Found] = field(default_factory=dict)
 
-    def find(self, run: Run, suite: Suite, name: str) -> Found:
+    def find(self, run: Run, suite: SuiteRun, name: str) -> Found:
         """Where the image of a row is, or why there is none."""
         key = (run.path, suite.name, name)
         if key not in self._found:
             self._found[key] = self._find(run, suite, name)
         return self._found[key]
 
-    def _find(self, run: Run, suite: Suite, name: str) -> Found:
+    def _find(self, run: Run, suite: SuiteRun, name: str) -> Found:
         outside = False
         for source in self._sources(run, suite):
             try:
@@ -58,7 +58,7 @@ class Finder:
         here = outside and os.path.exists(name)
         return Found(name, None, outside, expected=said or here or self.root is not None)
 
-    def _sources(self, run: Run, suite: Suite) -> list[ImageSource]:
+    def _sources(self, run: Run, suite: SuiteRun) -> list[ImageSource]:
         flat = suite.result.flat_images
         if self.root is not None:
             return [ImageFolder(self.root, flat, self.absolute)]
@@ -86,15 +86,16 @@ def page_data(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the script needs: an index of runs, suites and images, and one flat list of rows.
 
-    Row fields are short: `r` run, `s` suite, `ok` right or wrong, `q` question, `e` expression,
-    `im` image, `ims` all images where there are several, `sz` original size, `g` gold and `gs`
-    its shapes, `a` answer and `as` its shapes, `w` the answer as written, `c` completion, `sp`
-    span, `f` failure, `v` reward, `t` terms, `m` metrics, `k` categories, `tr` truncated, `tk`
-    tokens, `fr` frame of the answer, `isz` size that the model saw if another one; where questions
-    have several answers `of` the question and `pk` what its answers come to. A shape is
-    [kind, numbers in original pixels, label].
+    Row fields are short: `r` run, `s` suite, `id` of the question, `ok` right or wrong, `q`
+    question, `e` expression, `im` image, `ims` all images where there are several, `sz` original
+    size, `isz` the size that the model saw, `g` gold and `gs` its shapes, `a` answer and `as` its
+    shapes, `w` the answer as written and `fr` its frame, `c` completion, `sp` span, `f` failure,
+    `v` reward, `t` terms, `m` metrics, `k` categories, `tr` truncated, `tk` tokens; where questions
+    have several answers `of` the question and `pk` what its answers come to. A shape is [kind,
+    numbers in original pixels, label].
     """
     suites = sorted({name for run in runs for name in run.suites})
+    everywhere = [[run.suites[name] for run in runs if name in run.suites] for name in suites]
     images: list[dict[str, Any]] = []
     numbers: dict[Found, int] = {}
     embedded = 0
@@ -106,9 +107,9 @@ def page_data(
         "runs": [run.name for run in runs],
         "suites": suites,
         "images": images,
-        "marks": [_mark(name, runs) for name in suites],
-        "bases": [_base(name, runs) for name in suites],
-        "cuts": [_cut(name, runs) for name in suites],
+        "marks": [_mark(of[0]) for of in everywhere],
+        "bases": [of[0].base for of in everywhere],
+        "cuts": [_cut(of) for of in everywhere],
         "keys": sorted({key for run in runs for s in run.suites.values() for key in s.categories}),
     }
     questions = {
@@ -139,25 +140,19 @@ def page_data(
     return index, rows
 
 
-def _mark(name: str, runs: Sequence[Run]) -> list[str] | None:
+def _mark(suite: SuiteRun) -> list[str] | None:
     """The metric that says most of a row at a glance, and its short name: that of the task."""
-    task = known_task(next(run.suites[name].result.task for run in runs if name in run.suites))
+    task = known_task(suite.result.task)
     found = () if task is None else (f for f in task.figures if isinstance(f, Histogram))
     return next(([figure.metric, figure.title] for figure in found), None)
 
 
-def _base(name: str, runs: Sequence[Run]) -> str:
-    """What subsets of one suite have in common, so that their samples are the same."""
-    return next(run.suites[name].base for run in runs if name in run.suites)
-
-
-def _cut(name: str, runs: Sequence[Run]) -> tuple[int, int] | None:
+def _cut(suites: Sequence[SuiteRun]) -> tuple[int, int] | None:
     """The part of the questions that is the same in all, which a list leaves out."""
-    suites = (run.suites[name] for run in runs if name in run.suites)
     return shared_ends([row.question for suite in suites for row in suite.samples or []])
 
 
-def _questions(suite: Suite) -> dict[str, dict[str, Any]]:
+def _questions(suite: SuiteRun) -> dict[str, dict[str, Any]]:
     """What the answers to each question come to, by its id; empty where each has one."""
     if not any(row.attempt is not None for row in suite.samples or ()):
         return {}
@@ -165,7 +160,7 @@ def _questions(suite: Suite) -> dict[str, dict[str, Any]]:
     return {key: {"of": key, "pk": _several(suite, rows)} for key, rows in answers.items()}
 
 
-def _several(suite: Suite, rows: Sequence[SampleRow]) -> dict[str, float]:
+def _several(suite: SuiteRun, rows: Sequence[SampleRow]) -> dict[str, float]:
     values = [row.metrics[suite.result.primary] for row in rows]
     found = {f"pass@{k}": best_of(values, k) for k in attempts_at(len(rows))}
     sample = known_sample(rows[0])
@@ -180,7 +175,7 @@ def _image(name: str, picture: Shown, embedded: int) -> dict[str, Any]:
     return {"name": name, "size": picture.size, **where}
 
 
-def _row(row: SampleRow, suite: Suite, keys: Sequence[str]) -> dict[str, Any]:
+def _row(row: SampleRow, suite: SuiteRun, keys: Sequence[str]) -> dict[str, Any]:
     failure = row.failure
     groups = categories(row) if keys else {}
     data: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vlreward.report.load import Run, Suite
+from vlreward.report.load import Run, SuiteRun
 from vlreward.report.plots import figures
 from vlreward.report.svg import Figure
 from vlreward.report.text import percent, shown
@@ -37,7 +37,7 @@ class Line:
     """The run."""
     run_number: int
     """Its place among the runs."""
-    suite: Suite
+    suite: SuiteRun
     """The suite."""
 
     @property
