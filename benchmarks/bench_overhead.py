@@ -10,7 +10,6 @@ the same endpoint, where the Python of an environment that has it is given:
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -26,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from device import describe_device
+from device import describe_device, options_of
 
 from vlreward.bench.live import ask
 from vlreward.bench.mixed import Rules
@@ -407,14 +406,11 @@ def measure_store(folder: Path, n: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure all, print and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options_of(__doc__, "bench_overhead")
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--paths", type=int, default=500, help="samples of each way to send")
     parser.add_argument("--rounds", type=int, default=3, help="turns that the ways take")
     parser.add_argument("--inspect-python", type=Path, help="Python that has inspect_ai and openai")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results/bench_overhead.json"
-    )
     args = parser.parse_args()
     result: dict[str, Any] = {
         "device": {**describe_device(), "cores_allowed": len(os.sched_getaffinity(0))},

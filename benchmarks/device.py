@@ -1,18 +1,37 @@
-"""Says on what a number was measured."""
+"""Says on what a number was measured, and where it is written."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-__all__ = ["describe_device"]
+__all__ = ["describe_device", "options_of", "report"]
+
+
+def options_of(doc: str | None, name: str) -> argparse.ArgumentParser:
+    """The options of a benchmark with this docstring, `--out` among them: `results/NAME.json`."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    default = Path(__file__).parent / f"results/{name}.json"
+    parser.add_argument("--out", type=Path, default=default)
+    return parser
+
+
+def report(out: Path, result: Mapping[str, Any]) -> None:
+    """Write what was measured, and print it."""
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 def describe_device() -> dict[str, object]:
     """Processor, cores, memory, Python; and the GPUs that torch sees, if torch is loaded."""
-    import sys
-
     described: dict[str, object] = {
         "processor": _processor(),
         "cores": os.cpu_count(),

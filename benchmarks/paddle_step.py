@@ -1,7 +1,6 @@
 """What generation, a GRPO step and its memory cost on Paddle.
 
-    TORCH_PYTHON=path/to/python python benchmarks/paddle_step.py \\
-        --out benchmarks/results/paddle_step.json
+    TORCH_PYTHON=path/to/python python benchmarks/paddle_step.py [--out FILE]
 
 Comparisons in one run, on the CPU with one thread:
 
@@ -17,7 +16,6 @@ Comparisons in one run, on the CPU with one thread:
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -33,6 +31,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 for _path in (ROOT, ROOT / "backends/paddle", ROOT / "backends/trl", ROOT / "benchmarks"):
     sys.path.insert(0, str(_path))
+from device import describe_device, options_of, report  # noqa: E402
+
 from vlreward_paddle.entry import use_avx2  # noqa: E402
 
 MODEL = ROOT / "vlreward/data/tiny_vlm/sft"
@@ -45,8 +45,7 @@ LENGTH = 32
 
 def main() -> None:
     """Measure all and write them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path)
+    parser = options_of(__doc__, "paddle_step")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--skip", type=int, default=2, help="first steps, which warm up")
     parser.add_argument("--worker", choices=["paddle", "trl", "ours", "original"])
@@ -61,8 +60,6 @@ def main() -> None:
         print(json.dumps(peak_memory(options.worker)))
         return
     os.environ["OMP_NUM_THREADS"] = "1"
-    from device import describe_device
-
     result: dict[str, Any] = {"machine": describe_device(), "threads": 1}
     result["generation"] = json.loads(_child("generation"))
     result |= in_turn(options.steps, options.skip)
@@ -74,10 +71,7 @@ def main() -> None:
         "original_mib": original,
         "ratio": round(ours / original, 4),
     }
-    text = json.dumps(result, indent=1) + "\n"
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text, encoding="utf-8")
+    report(options.out, result)
 
 
 def _python(*words: str, python: str = sys.executable) -> str:

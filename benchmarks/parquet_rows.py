@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from device import describe_device
+from device import describe_device, options_of, report
 
 GROUPS = (1_000, 1 << 20)
 """Rows of a row group: as `datasets` writes, and as pandas does, all in one."""
@@ -164,14 +164,11 @@ def _measure(name: str, path: Path) -> None:
 
 def main() -> None:
     """Measure all, print and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options_of(__doc__, "parquet_rows")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--image-bytes", type=int, default=10_000)
     parser.add_argument("--only", choices=MEASURED, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results/parquet_rows.json"
-    )
     args = parser.parse_args()
     if args.only is not None:
         return _measure(args.only, args.file)
@@ -195,9 +192,7 @@ def main() -> None:
                     raise RuntimeError(done.stderr)
                 found[case] = json.loads(done.stdout.splitlines()[-1])
             result[f"row_groups_of_{min(group, args.rows)}"] = found
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    report(args.out, result)
     return None
 
 

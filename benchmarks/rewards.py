@@ -8,7 +8,6 @@ and least times of the calls are added up.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import originals
-from device import describe_device
+from device import describe_device, options_of, report
 
 from vlreward.golds import pack
 from vlreward.integrations.scorer import Scorer
@@ -45,9 +44,8 @@ Completions = list[list[dict[str, str]]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options_of(__doc__, "rewards")
     parser.add_argument("--data", type=Path, required=True, help="directory of recorded files")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/rewards.json")
     args = parser.parse_args()
     files = sorted(args.data.glob("rec_results_*.json"))
     if not files:
@@ -62,8 +60,7 @@ def main() -> None:
         "batch": batch(rows),
         "import_milliseconds": imports(),
     }
-    args.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    report(args.out, result)
 
 
 def compare(rows: list[dict[str, Any]]) -> dict[str, Any]:

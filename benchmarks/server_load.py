@@ -42,7 +42,6 @@ import argparse
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 import random
 import signal
@@ -56,7 +55,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from device import describe_device
+from device import describe_device, options_of, report
 from load_client import TOWERS, Load, Tally, as_fast_as_possible, fetch, health, run
 from others import Others, wait_for_quiet
 
@@ -78,7 +77,7 @@ RANKS = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999, "max_m
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options_of(__doc__, "server_load")
     parser.add_argument("--rate", type=int, default=1000, help="completions per second")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=5)
@@ -90,8 +89,6 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=4, help="runs of a load in one round")
     parser.add_argument("--only", nargs="+", choices=LOADS, help="loads; default: all")
     parser.add_argument("--other", type=Path, help="python with another version of the package")
-    default = Path(__file__).parent / "results/server_load.json"
-    parser.add_argument("--out", type=Path, default=default)
     args = parser.parse_args()
     with Server(args) as server, contextlib.ExitStack() as stack:
         other = stack.enter_context(Server(args, args.other)) if args.other else None
@@ -99,9 +96,7 @@ def main() -> None:
     result["server"]["exit_code"] = server.exit_code
     result["attacked"] = attacked(args)
     result["processes"] = processes(args)
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    report(args.out, result)
 
 
 class Server:

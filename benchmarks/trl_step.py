@@ -1,6 +1,6 @@
 """What a training step costs through this backend, beside TRL's own with a constant reward.
 
-    python benchmarks/trl_step.py --out benchmarks/results/trl_step.json
+    python benchmarks/trl_step.py [--out FILE]
 
 Both trainers live in one process and take steps in turn, so that what else the machine does meets
 both. They train the packaged tiny model on the same questions and images, with learning rate 0 and
@@ -15,9 +15,7 @@ not cost what another does.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import random
 import statistics
 import tempfile
@@ -29,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from device import describe_device
+from device import describe_device, options_of, report
 from transformers import TrainerCallback
 
 from vlreward.training.preparing import Run
@@ -69,8 +67,7 @@ class Turn(TrainerCallback):  # type: ignore[misc]
 
 def main() -> None:
     """Measure in turn and write the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = options_of(__doc__, "trl_step")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--skip", type=int, default=3, help="first steps, which warm up")
     options = parser.parse_args()
@@ -81,8 +78,7 @@ def main() -> None:
         "own weights": compare(options.steps, options.skip, ()),
         "weights of 0": compare(options.steps, options.skip, ("--reward_weights", *"000000")),
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=1))
+    report(options.out, result)
 
 
 def compare(steps: int, skip: int, weights: tuple[str, ...]) -> dict[str, Any]:

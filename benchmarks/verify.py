@@ -8,7 +8,6 @@ thread with its default timeouts, on the answer text as LaTeX; both sides are im
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import math_verify
-from device import describe_device
+from device import describe_device, options_of, report
 
 from vlreward.parsers.math import MathParser
 from vlreward.rewards import math_reward
@@ -37,9 +36,8 @@ CASES = TABLES / "bombs.jsonl"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options_of(__doc__, "verify")
     parser.add_argument("--data", type=Path, required=True, help="a recorded GeoQA result file")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/verify.json")
     args = parser.parse_args()
     rows = json.loads(args.data.read_text(encoding="utf-8"))["results"]
     answers = extracted(rows)
@@ -57,8 +55,7 @@ def main() -> None:
         "r1v_protocol": r1v(rows),
         "bombs": bombs(),
     }
-    args.out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2, ensure_ascii=False))
+    report(args.out, result)
 
 
 def installed(name: str) -> str | None:

@@ -100,16 +100,8 @@ class Evaluation:
         truncated: Sequence[bool],
         state: Any = None,
     ) -> list[Scored]:
-        """Score the answers of a batch, and write them to the traces.
-
-        Args:
-            indices: Which rows were answered.
-            rows: Those rows.
-            texts: An answer to each.
-            tokens: The token ids of each.
-            truncated: Whether each was cut off.
-            state: The trainer's state, whose `global_step` the traces note.
-        """
+        """Score the answers to the rows with these indices, and write them to the traces; see
+        `run`."""
         scores: list[Score] = []
         for row, text, ids, cut in zip(rows, texts, tokens, truncated, strict=True):
             reward = self._rewards[row["task"]]

@@ -244,15 +244,8 @@ def rows_for(
     resizing: Resizing,
     model_type: str,
 ) -> Rows:
-    """The rows of samples.
-
-    Args:
-        samples: As `load_samples` gives them.
-        arguments: The options; `--prompt` replaces the prompts of the tasks, `--frame` and
-            `--axis-order` what rows declare.
-        rewards: One reward for each task, which has its prompt.
-        resizing: How the model's processor resizes images.
-        model_type: The `model_type` of the model's configuration, which names its family.
+    """The rows of samples: `--prompt` replaces the prompts of the tasks' rewards, `--frame` and
+    `--axis-order` what rows declare; `model_type` names the model's family.
 
     Raises:
         DataError: If rows are bad.

@@ -20,9 +20,6 @@ _LOGGERS = ("PaddleFormers", "PaddleNLP", "transformers")
 def make_engine(config: EngineConfig) -> Engine:
     """Build the engine.
 
-    Args:
-        config: The options.
-
     Raises:
         ImportError: If paddle or paddleformers is missing; names the extra.
         EngineError: If the engine cannot start.

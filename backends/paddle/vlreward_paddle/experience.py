@@ -75,16 +75,9 @@ def micro_batch(
     keep: Sequence[bool],
     share_prompts: bool = False,
 ) -> MicroBatch:
-    """Put prompts and completions together.
+    """Put completions and their prompts together, one for each; see `TokenLogProbs`.
 
     Args:
-        prompts: One for each completion.
-        completions: Token ids.
-        advantages: One for each.
-        pad_id: Id of padding, in front of prompts and behind completions.
-        temperature: As in sampling.
-        banned_ids: As in sampling.
-        chunk_size: See `TokenLogProbs`.
         keep: Whether a completion is in the loss.
         share_prompts: Hand on a prompt that comes several times in a row once.
     """
@@ -123,9 +116,7 @@ def score(
     Args:
         functions: The reward functions.
         weights: One for each.
-        rows: The row of each completion of this process.
-        texts: The completions.
-        tokens: Their token ids.
+        rows: The row of each completion of this process; `texts` and `tokens` are theirs.
         state: The trainer's state.
         metrics: Where means are noted.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from paddle import Tensor
 
 __all__ = [
+    "FUSED",
     "TARGETS",
     "AdapterOptions",
     "adapter_layers",
@@ -40,7 +41,8 @@ __all__ = [
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """Layers that are adapted by default: every linear one of the language model, as in TRL."""
-_FUSED = {"qkv_proj": TARGETS[:3], "up_gate_proj": TARGETS[4:6]}
+FUSED = {"qkv_proj": TARGETS[:3], "up_gate_proj": TARGETS[4:6]}
+"""Those of them that paddleformers fuses, by the name of the layer."""
 _INNER = "model.language_model."
 
 
@@ -86,7 +88,7 @@ def add_adapter(model: Any, options: AdapterOptions) -> None:
     """
     from paddleformers.peft import LoRAConfig, LoRAModel
 
-    groups = {**_FUSED, "o_proj": ("o_proj",), "down_proj": ("down_proj",)}
+    groups = {**FUSED, "o_proj": ("o_proj",), "down_proj": ("down_proj",)}
     dtype = str(next(iter(model.parameters())).dtype).rpartition(".")[2]
     for layer, parts in groups.items():
         count = sum(part in options.targets for part in parts)
@@ -103,7 +105,7 @@ def add_adapter(model: Any, options: AdapterOptions) -> None:
         LoRAModel(model, config)
     model.adapter = options
     for name, layer in adapter_layers(model):
-        if name.endswith(tuple(_FUSED)):
+        if name.endswith(tuple(FUSED)):
             layer.lora_B.register_hook(partial(mul, _mask(model, name, layer.lora_B)))
 
 
@@ -120,22 +122,16 @@ def _mask(model: Any, name: str, second: Tensor) -> Tensor:
 
 def parts_of(model: Any, name: str) -> list[tuple[str, Any]]:
     """The adapted parts of a layer under transformers' names, each with its columns."""
-    from vlreward_paddle.modeling.weights import Heads
+    from vlreward_paddle.modeling.weights import fused_layers
 
     kind = name.rpartition(".")[2]
-    config = model.config.text_config
-    if kind == "qkv_proj":
-        heads = Heads(config)
-        key = heads.groups * heads.width
-        owner = heads.join(*(np.full(n, i) for i, n in enumerate((heads.queries * key, key, key))))
-    elif kind == "up_gate_proj":
-        owner = np.repeat([0, 1], config.intermediate_size)
-    else:
+    fused = fused_layers(model.config.text_config).get(kind)
+    if fused is None:
         return [(name, slice(None))]
-    parts = enumerate(_FUSED[kind])
+    owner = fused.join(*(np.full(fused.groups * n, i) for i, n in enumerate(fused.widths)))
     return [
         (name[: -len(kind)] + part, np.flatnonzero(owner == i))
-        for i, part in parts
+        for i, part in enumerate(fused.parts)
         if part in model.adapter.targets
     ]
 

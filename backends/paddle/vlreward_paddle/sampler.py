@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sized
+from dataclasses import KW_ONLY, dataclass
 
 __all__ = ["GroupSampler"]
 
 
+@dataclass
 class GroupSampler:
     """Draws questions and deals each one's group of completions to the processes.
 
@@ -16,17 +18,6 @@ class GroupSampler:
     a row. A group may lie on two processes. A step's questions come back for `num_iterations`
     steps, and then the next ones come. Every pass over the data has its own order, the same for
     all processes; questions that do not fill a step at the end of a pass are left out of it.
-
-    Args:
-        data: What has a length.
-        num_generations: Completions of a question.
-        batch_size: Completions of one process at one optimizer step.
-        steps: Number of items, i.e. of optimizer steps.
-        num_iterations: Steps that share their questions.
-        rank: Number of this process.
-        world_size: Number of processes.
-        seed: Seed of the order.
-        shuffle: Whether to draw at random.
 
     Raises:
         ValueError: If the processes' completions are no whole groups, or there are not enough
@@ -39,40 +30,41 @@ class GroupSampler:
         [[2, 2, 5, 5, 8, 8], [4, 4, 3, 3, 6, 6]]
     """
 
-    def __init__(
-        self,
-        data: Sized,
-        num_generations: int,
-        *,
-        batch_size: int,
-        steps: int,
-        num_iterations: int = 1,
-        rank: int = 0,
-        world_size: int = 1,
-        seed: int = 0,
-        shuffle: bool = True,
-    ) -> None:
-        total = batch_size * world_size
-        if total % num_generations:
+    data: Sized
+    """What has a length."""
+    num_generations: int
+    """Completions of a question."""
+    _: KW_ONLY
+    batch_size: int
+    """Completions of one process at one optimizer step."""
+    steps: int
+    """Number of items, i.e. of optimizer steps."""
+    num_iterations: int = 1
+    """Steps that share their questions."""
+    rank: int = 0
+    """Number of this process."""
+    world_size: int = 1
+    """Number of processes."""
+    seed: int = 0
+    """Seed of the order."""
+    shuffle: bool = True
+    """Whether to draw at random."""
+
+    def __post_init__(self) -> None:
+        total = self.batch_size * self.world_size
+        if total % self.num_generations:
             raise ValueError(
                 f"expected per_device_train_batch_size * gradient_accumulation_steps * processes = "
                 f"{total} completions of a step to be a multiple of num_generations="
-                f"{num_generations}"
+                f"{self.num_generations}"
             )
-        self.questions = total // num_generations
-        if len(data) < self.questions:
+        self.questions = total // self.num_generations
+        self.size = len(self.data)
+        if self.size < self.questions:
             raise ValueError(
                 f"expected at least {self.questions} rows, as one step takes so many questions, "
-                f"got {len(data)}"
+                f"got {self.size}"
             )
-        self.size = len(data)
-        self.num_generations = num_generations
-        self.batch_size = batch_size
-        self.steps = steps
-        self.num_iterations = num_iterations
-        self.rank = rank
-        self.seed = seed
-        self.shuffle = shuffle
 
     @property
     def steps_per_pass(self) -> int:

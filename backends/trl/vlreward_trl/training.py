@@ -40,8 +40,7 @@ def build_trainer(
 
     Args:
         run: The run.
-        rewards: Reward functions of your own beside those of the run; one with an attribute
-            `weight` has that weight, others 1.
+        rewards: Reward functions of your own; see `Run.rewards`.
         callbacks: Callbacks of your own.
         trl: What else TRL's trainer takes: `tools`, `rollout_func`, `environment_factory`,
             `optimizers` ...

@@ -151,9 +151,9 @@ def _row(images: Path, scene: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def argv(checkpoint: Callable[[str], Path], scenes_data: Path) -> Callable[..., list[str]]:
-    """A command line for a quick run of a task: `argv("rec", "qwen2-vl", "--max_steps", "1")`."""
+    """A command line for a quick run of a task: `argv("rec", "qwen2-vl", "--use_peft", beta=0)`."""
 
-    def make(task: str, family: str, *more: object) -> list[str]:
+    def make(task: str, family: str, *more: object, **options: object) -> list[str]:
         suffix = "yaml" if task == "mixture" else "jsonl"
         return [
             task,
@@ -165,6 +165,7 @@ def argv(checkpoint: Callable[[str], Path], scenes_data: Path) -> Callable[..., 
             *("--dataloader_num_workers", "0", "--learning_rate", "1e-2"),
             *("--save_strategy", "no", "--disable_tqdm", "true"),
             *map(str, more),
+            *(word for name, value in options.items() for word in (f"--{name}", str(value))),
         ]
 
     return make

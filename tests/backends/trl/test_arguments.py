@@ -254,17 +254,6 @@ def test_other_errors_of_the_command_line_are_one_message(
         assert message in capsys.readouterr().err
 
 
-def test_rows_of_another_task_are_refused(
-    argv: Callable[..., list[str]], scenes_data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from vlreward_trl.cli import main
-
-    with pytest.raises(SystemExit):
-        main(argv("rec", "qwen2.5-vl", "--data", scenes_data / "mixture.yaml", "--dry-run"))
-    error = capsys.readouterr().err
-    assert "expected rows of the task 'rec', got counting, geometry, rec" in error
-
-
 def test_a_launcher_whose_processes_do_not_find_each_other_is_an_error(
     argv: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

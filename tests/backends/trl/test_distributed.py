@@ -37,16 +37,10 @@ def runs(
     ]
     jobs["lora"] = argv("rec", "qwen2-vl", *small, "--use_peft", "--max_steps", "2")
     jobs["evaluated"] = argv(
-        *(
-            "counting",
-            "qwen2.5-vl",
-            *small,
-            "--max_steps",
-            "1",
-            "--per_device_eval_batch_size",
-            "2",
-        ),
-        *("--eval_data", scenes_data / "counting_held_out.jsonl"),
+        *("counting", "qwen2.5-vl", *small),
+        max_steps=1,
+        per_device_eval_batch_size=2,
+        eval_data=scenes_data / "counting_held_out.jsonl",
     )
     for name, line in jobs.items():
         if "--output_dir" not in line:

@@ -39,13 +39,10 @@ def test_a_mixture_trains_and_saves_a_model_that_loads(
         argv(
             "mixture",
             family,
-            "--output_dir",
-            tmp_path,
-            "--max_steps",
-            2,
             "--log_completions",
-            "--per_device_train_batch_size",
-            24,
+            output_dir=tmp_path,
+            max_steps=2,
+            per_device_train_batch_size=24,
         )
     )
     assert trainer.reward_func_names == [
@@ -211,16 +208,7 @@ def test_a_checkpoint_of_another_model_is_an_error(
 
     from vlreward_trl.trainer import CheckpointError
 
-    line = argv(
-        "counting",
-        "qwen2.5-vl",
-        "--output_dir",
-        tmp_path,
-        "--save_strategy",
-        "steps",
-        "--save_steps",
-        1,
-    )
+    line = argv("counting", "qwen2.5-vl", output_dir=tmp_path, save_strategy="steps", save_steps=1)
     _train(line)
     path = tmp_path / "checkpoint-1" / "model.safetensors"
     weights = load_file(path)
@@ -236,18 +224,12 @@ def test_the_reward_rises(argv: Callable[..., list[str]], tmp_path: Path) -> Non
         argv(
             "counting",
             "qwen2.5-vl",
-            "--output_dir",
-            tmp_path,
-            "--max_steps",
-            30,
-            "--num_generations",
-            8,
-            "--per_device_train_batch_size",
-            48,
-            "--max_completion_length",
-            1,
-            "--learning_rate",
-            "1e-2",
+            output_dir=tmp_path,
+            max_steps=30,
+            num_generations=8,
+            per_device_train_batch_size=48,
+            max_completion_length=1,
+            learning_rate="1e-2",
         )
     )
     rewards = [entry["reward"] for entry in _logs(trainer)]
@@ -265,10 +247,8 @@ def test_weights_of_the_command_line_reach_trainer_and_traces(
                 "--terms",
                 "soft",
                 "format",
-                "--weights",
-                "format=0.25",
-                "--output_dir",
-                tmp_path,
+                weights="format=0.25",
+                output_dir=tmp_path,
             )
         )
     )

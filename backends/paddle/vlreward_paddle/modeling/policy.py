@@ -31,7 +31,13 @@ from vlreward_paddle.modeling.decoding import Decoding, hidden_padding
 from vlreward_paddle.modeling.packing import ImageTokens, image_positions, pack
 from vlreward_paddle.modeling.text import TextModel, replace_parts
 from vlreward_paddle.modeling.vision import Qwen2VisionTower
-from vlreward_paddle.modeling.weights import Heads, from_hf, read_weights, to_hf, write_weights
+from vlreward_paddle.modeling.weights import (
+    from_hf,
+    fused_layers,
+    read_weights,
+    to_hf,
+    write_weights,
+)
 
 __all__ = ["Policy"]
 
@@ -190,7 +196,8 @@ class Policy(Qwen2_5_VLForConditionalGeneration):  # type: ignore[misc]
         directory = Path(save_dir)
         config = self.config
         tied = bool(config.text_config.tie_word_embeddings)
-        write_weights(to_hf(self._as_numpy(), Heads(config.text_config), tied=tied), directory)
+        layers = fused_layers(config.text_config)
+        write_weights(to_hf(self._as_numpy(), layers, tied=tied), directory)
         dtype = str(next(iter(self.parameters())).dtype).rpartition(".")[2]
         hf = {k: v for k, v in self.hf_config.items() if k != "torch_dtype"}
         text = json.dumps({**hf, "dtype": dtype}, indent=2, ensure_ascii=False) + "\n"
@@ -207,8 +214,8 @@ class Policy(Qwen2_5_VLForConditionalGeneration):  # type: ignore[misc]
         state = self.state_dict()
         tied = bool(self.config.text_config.tie_word_embeddings)
         names = [name for name in state if not (tied and name == "lm_head.weight")]
-        heads = Heads(self.config.text_config)
-        for name, value in from_hf(names, read_weights(directory), heads):
+        layers = fused_layers(self.config.text_config)
+        for name, value in from_hf(names, read_weights(directory), layers):
             own = state[name]
             if list(value.shape) != list(own.shape):
                 raise ValueError(f"expected {name} of shape {own.shape}, got {list(value.shape)}")

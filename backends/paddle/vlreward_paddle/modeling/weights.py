@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vlreward.files import replacing
+from vlreward_paddle.lora import FUSED
 
-__all__ = ["Heads", "from_hf", "read_weights", "to_hf", "write_weights"]
+__all__ = ["Fused", "from_hf", "fused_layers", "read_weights", "to_hf", "write_weights"]
 
 MAX_SHARD = 5 * 1024**3
 """Bytes of one file."""
@@ -26,29 +28,43 @@ _OWN = "model.language_model."
 _NOT_TURNED = ("embed_tokens.weight", "lm_head.weight")
 
 
-class Heads:
-    """How many heads the language model has, for the layout of its fused projection.
+@dataclass(frozen=True)
+class Fused:
+    """The layout of a layer that paddleformers makes of several of transformers'."""
 
-    Args:
-        config: The language model's configuration.
-    """
+    parts: tuple[str, ...]
+    """Their names."""
+    groups: int
+    """Groups of columns, each of which has some of every part."""
+    widths: tuple[int, ...]
+    """How many columns of a group are each part's."""
 
-    def __init__(self, config: Any) -> None:
-        self.groups = int(config.num_key_value_heads)
-        self.queries = int(config.num_attention_heads) // self.groups
-        self.width = int(config.hidden_size) // int(config.num_attention_heads)
-
-    def join(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """Fuse along the last axis: for each group its queries, its key, its value."""
-        parts = [x.reshape([*x.shape[:-1], self.groups, -1]) for x in (q, k, v)]
-        joined = np.concatenate(parts, axis=-1)
-        return joined.reshape([*q.shape[:-1], -1])
+    def join(self, *parts: np.ndarray) -> np.ndarray:
+        """Fuse along the last axis."""
+        grouped = [x.reshape([*x.shape[:-1], self.groups, -1]) for x in parts]
+        return np.concatenate(grouped, axis=-1).reshape([*parts[0].shape[:-1], -1])
 
     def split(self, fused: np.ndarray) -> list[np.ndarray]:
         """The inverse of `join`."""
         grouped = fused.reshape([*fused.shape[:-1], self.groups, -1])
-        ends = [self.queries * self.width, (self.queries + 1) * self.width]
-        return [x.reshape([*fused.shape[:-1], -1]) for x in np.split(grouped, ends, axis=-1)]
+        parts = np.split(grouped, np.cumsum(self.widths)[:-1], axis=-1)
+        return [x.reshape([*fused.shape[:-1], -1]) for x in parts]
+
+
+def fused_layers(config: Any) -> dict[str, Fused]:
+    """The fused layers of a language model by name: for each group of heads its queries, its key
+    and its value; and both inputs of the MLP.
+
+    Args:
+        config: The language model's configuration.
+    """
+    groups, heads = int(config.num_key_value_heads), int(config.num_attention_heads)
+    width, inner = int(config.hidden_size) // heads, int(config.intermediate_size)
+    layouts = {
+        "qkv_proj": (groups, (heads // groups * width, width, width)),
+        "up_gate_proj": (1, (inner, inner)),
+    }
+    return {name: Fused(FUSED[name], *layout) for name, layout in layouts.items()}
 
 
 def hf_name(name: str) -> str:
@@ -61,45 +77,39 @@ def _turned(name: str, value: np.ndarray) -> np.ndarray:
     return value.T if value.ndim == 2 and not name.endswith(_NOT_TURNED) else value
 
 
+def _parts(name: str, layers: Mapping[str, Fused]) -> tuple[Fused | None, list[str]]:
+    """The layout of a parameter, if it is fused, and the published names of its parts."""
+    kind, source = name.rpartition(".")[0].rpartition(".")[2], hf_name(name)
+    fused = layers.get(kind)
+    return fused, [source] if fused is None else [source.replace(kind, x) for x in fused.parts]
+
+
 def from_hf(
-    names: list[str], read: Callable[[str], np.ndarray], heads: Heads
+    names: list[str], read: Callable[[str], np.ndarray], layers: Mapping[str, Fused]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Paddle's parameters from Hugging Face's.
 
     Args:
         names: Paddle's names.
         read: Gives a weight by its published name; raises KeyError.
-        heads: Layout of the fused projection.
+        layers: The fused layers.
     """
     for name in names:
-        source = hf_name(name)
-        if ".self_attn.qkv_proj." in name:
-            parts = [source.replace("qkv_proj", f"{x}_proj") for x in "qkv"]
-            yield name, heads.join(*(_turned(part, read(part)) for part in parts))
-        elif name.endswith(".mlp.up_gate_proj.weight"):
-            parts = [source.replace("up_gate_proj", x) for x in ("gate_proj", "up_proj")]
-            yield name, np.concatenate([_turned(part, read(part)) for part in parts], axis=-1)
-        else:
-            yield name, _turned(name, read(source))
+        fused, parts = _parts(name, layers)
+        values = [_turned(part, read(part)) for part in parts]
+        yield name, values[0] if fused is None else fused.join(*values)
 
 
 def to_hf(
-    weights: Iterator[tuple[str, np.ndarray]], heads: Heads, *, tied: bool
+    weights: Iterator[tuple[str, np.ndarray]], layers: Mapping[str, Fused], *, tied: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Hugging Face's weights from Paddle's; the head is left out if it is the embedding."""
     for name, value in weights:
-        target = hf_name(name)
         if name == "lm_head.weight" and tied:
             continue
-        if ".self_attn.qkv_proj." in name:
-            for x, part in zip("qkv", heads.split(value)):
-                target_x = target.replace("qkv_proj", f"{x}_proj")
-                yield target_x, np.ascontiguousarray(_turned(target_x, part))
-        elif name.endswith(".mlp.up_gate_proj.weight"):
-            for x, part in zip(("gate_proj", "up_proj"), np.split(value, 2, axis=-1)):
-                yield target.replace("up_gate_proj", x), np.ascontiguousarray(part.T)
-        else:
-            yield target, np.ascontiguousarray(_turned(name, value))
+        fused, parts = _parts(name, layers)
+        for part, of_part in zip(parts, [value] if fused is None else fused.split(value)):
+            yield part, np.ascontiguousarray(_turned(part, of_part))
 
 
 def read_weights(directory: Path) -> Callable[[str], np.ndarray]:
