@@ -345,10 +345,10 @@ def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
     [
         ((10.0, 20.0, 600.0, 470.0), 0, ""),
         ((10.0, 20.0, 641.0, 481.0), 0, ""),
-        ((0.1, 0.2, 0.5, 0.6), 10, "look like ratios"),
-        ((100.0, 200.0, 900.0, 1000.0), 10, "'frame': 'norm1000'"),
-        ((100.0, 200.0, 1900.0, 1000.0), 10, "pixels of another image"),
-        ((-30.0, 0.0, 100.0, 100.0), 10, "0 to 1000"),
+        ((0.1, 0.2, 0.5, 0.6), 10, "fit: --gold-frame norm1;"),
+        ((100.0, 200.0, 900.0, 1000.0), 10, "--gold-frame norm1000"),
+        ((100.0, 200.0, 1900.0, 1000.0), 10, "the image, or its size, is another one"),
+        ((-30.0, 0.0, 100.0, 100.0), 10, "no frame holds negative coordinates"),
     ],
 )
 def test_golds_outside_their_image_or_within_one_pixel_are_named(
@@ -368,7 +368,7 @@ def test_golds_of_recorded_completions_are_looked_at(tmp_path: Path) -> None:
     path.write_text("\n".join(json.dumps(row) for _ in range(3)))
     findings = {f.name: f for f in diagnose(read_observations(path, task="rec"))}
     assert findings["golds"].value == 1.0
-    assert "ratios" in findings["golds"].note
+    assert "--gold-frame norm1" in findings["golds"].note
 
 
 def test_rollouts_that_verl_recorded_have_groups(root: Path) -> None:
