@@ -18,7 +18,7 @@ from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import EVAL_OPTIONS
 from vlreward.training.resuming import RunStart, decide
-from vlreward.training.reward_options import reweighted, task_rewards
+from vlreward.training.reward_options import task_rewards
 from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
 from vlreward.training.samples import informative, load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
@@ -133,7 +133,7 @@ def prepare_run(
         training.num_train_epochs,
     )
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
-    rewards = reweighted(task_rewards(arguments, sorted(tasks)), arguments, training.reward_weights)
+    rewards = task_rewards(arguments, sorted(tasks), training.reward_weights)
     start = decide(
         training.output_dir,
         resume=str(training.resume_from_checkpoint or arguments.resume),
