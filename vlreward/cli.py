@@ -263,9 +263,9 @@ ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image nee
 
 app.command("pack")(as_command(_PackOptions, _pack))
 
-app.command()(integrations.serve)
+app.command("serve")(integrations.serve)
 app.command()(integrations.path)
-app.command()(doctor)
+app.command("doctor")(doctor)
 app.command()(attack)
 app.command()(families)
 

@@ -3,99 +3,96 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from vlreward.command_line import Family, FrameOption
+from vlreward.options import as_command
 
 __all__ = ["doctor"]
 
 _Share = Annotated[float | None, typer.Option(min=0, max=1, rich_help_panel="Thresholds")]
 
 
-def doctor(
+@dataclass(frozen=True)
+class _Options:
     path: Annotated[
         Path,
         typer.Argument(
             help="A trace (rank-*.jsonl or their directory), a run of vlreward-bench, or a file of "
             "recorded completions."
         ),
-    ],
-    max_zero_std: _Share = None,
-    max_failures: _Share = None,
-    max_outside: _Share = None,
-    max_golds: _Share = None,
-    max_multiple: _Share = None,
-    max_truncated: _Share = None,
-    max_length_correlation: _Share = None,
-    max_timeouts: _Share = None,
-    max_disagreement: _Share = None,
+    ]
+    max_zero_std: _Share = None
+    max_failures: _Share = None
+    max_outside: _Share = None
+    max_golds: _Share = None
+    max_multiple: _Share = None
+    max_truncated: _Share = None
+    max_length_correlation: _Share = None
+    max_timeouts: _Share = None
+    max_disagreement: _Share = None
     max_sampler: Annotated[
         float | None, typer.Option(min=0, rich_help_panel="Thresholds", help="In nats a token.")
-    ] = None,
+    ] = None
     task: Annotated[
         str | None, typer.Option(help="Task of recorded completions: rec, counting or geometry.")
-    ] = None,
-    protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict",
+    ] = None
+    protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict"
     method: Annotated[
         Literal["r1", "baseline"] | None,
         typer.Option(help="Where answers stand in recorded completions: r1, baseline."),
-    ] = None,
-    frame: FrameOption = None,
-    family: Family = None,
-    examples: Annotated[int, typer.Option(help="Examples of each finding.", min=0)] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+    ] = None
+    frame: FrameOption = None
+    family: Family = None
+    examples: Annotated[int, typer.Option(help="Examples of each finding.", min=0)] = 2
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+
+
+def _doctor(options: _Options) -> None:
     """Say what is wrong with a run's rewards, with examples.
 
     Exit codes: 0 all is within the thresholds that are given; 1 one is exceeded; 2 bad input, or \
 a threshold for something that the input does not tell.
     """
     from vlreward.data.errors import DataError
-    from vlreward.doctor.checks import diagnose
+    from vlreward.doctor.checks import CHECKS, diagnose
     from vlreward.doctor.observations import read_observations
     from vlreward.doctor.report import as_json as to_json
     from vlreward.doctor.report import exceeded, print_report
     from vlreward.engines.base import resolve_family
 
-    given = {
-        "zero_std": max_zero_std,
-        "failures": max_failures,
-        "outside": max_outside,
-        "golds": max_golds,
-        "multiple": max_multiple,
-        "truncated": max_truncated,
-        "length_correlation": max_length_correlation,
-        "timeouts": max_timeouts,
-        "disagreement": max_disagreement,
-        "sampler": max_sampler,
-    }
-    thresholds = {name: limit for name, limit in given.items() if limit is not None}
+    limits = {name: getattr(options, f"max_{name}") for name in CHECKS}
+    thresholds = {name: limit for name, limit in limits.items() if limit is not None}
     observations = read_observations(
-        path,
-        task=task,
-        protocol=protocol,
-        method=method,
-        frame=frame,
-        family=resolve_family(family),
+        options.path,
+        task=options.task,
+        protocol=options.protocol,
+        method=options.method,
+        frame=options.frame,
+        family=resolve_family(options.family),
     )
     findings = diagnose(observations)
-    source = str(path)
-    if any(path.glob("unfinished_*.jsonl")):
+    source = str(options.path)
+    if any(options.path.glob("unfinished_*.jsonl")):
         source += " (a run that is not finished)"
-    if as_json:
+    if options.as_json:
         found = to_json(source, observations, findings, thresholds)
         typer.echo(json.dumps(found, indent=2))
     else:
         from rich.console import Console
 
         console = Console(highlight=False, soft_wrap=False)
-        print_report(console, source, observations, findings, thresholds, examples)
+        print_report(console, source, observations, findings, thresholds, options.examples)
     unknown = [f for f in findings if f.name in thresholds and f.value is None]
     if unknown:
         reasons = "; ".join(f"{f.name.replace('_', '-')}: {f.note}" for f in unknown)
-        raise DataError(f"a threshold cannot be checked: {reasons}", path=path)
+        raise DataError(f"a threshold cannot be checked: {reasons}", path=options.path)
     if exceeded(findings, thresholds):
         raise typer.Exit(1)
+
+
+doctor = as_command(_Options, _doctor)

@@ -7,41 +7,14 @@ import re
 __all__ = ["IMAGE_TOKENS", "response_of", "strip_end"]
 
 _END = (
-    "<|im_end|>",
-    "<|endoftext|>",
-    "<|end_of_text|>",
-    "<|eot_id|>",
-    "<|end|>",
-    "<|return|>",
-    "<end_of_turn>",
-    "<turn|>",
-    "<|pad|>",
-    "<pad>",
-    "<eos>",
-    "</s>",
-    "[PAD]",
-)
+    "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|end|>", "<|return|>",
+    "<end_of_turn>", "<turn|>", "<|pad|>", "<pad>", "<eos>", "</s>", "[PAD]",
+)  # fmt: skip
 IMAGE_TOKENS = (
-    "<|vision_start|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-    "<|vision_end|>",
-    "<img>",
-    "<IMG_CONTEXT>",
-    "</img>",
-    "<image>",
-    "<|image|>",
-    "<|image>",
-    "<image|>",
-    "<boi>",
-    "<eoi>",
-    "<start_of_image>",
-    "<image_soft_token>",
-    "<end_of_image>",
-    "[IMG]",
-    "[IMG_BREAK]",
-    "[IMG_END]",
-)
+    "<|vision_start|>", "<|image_pad|>", "<|video_pad|>", "<|vision_end|>", "<img>",
+    "<IMG_CONTEXT>", "</img>", "<image>", "<|image|>", "<|image>", "<image|>", "<boi>", "<eoi>",
+    "<start_of_image>", "<image_soft_token>", "<end_of_image>", "[IMG]", "[IMG_BREAK]", "[IMG_END]",
+)  # fmt: skip
 """Tokens that stand for an image: once in a prompt, often once for each patch when tokenized."""
 
 _FIRST = r"(?=<(?:[|ibeI]|/i|st)|\[I)"  # spares most texts the alternatives

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from vlreward._text import short
-from vlreward.frames import AxisOrder, Frame, to_original
+from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import literal
 from vlreward.metrics.labelled import Labelled
@@ -143,29 +143,13 @@ class DetectionGold(Gold):
         )
         return "; ".join(shown) or "none"
 
-    def written(
-        self,
-        frame: Frame | None = None,
-        image_size: Size | None = None,
-        input_size: Size | None = None,
-        *,
-        axis_order: AxisOrder | None = None,
-        whole_numbers: bool = False,
-    ) -> str | None:
+    def written(self, frame: Frame | None = None, *sizes: Any, **how: Any) -> str | None:
         """A fenced JSON list, as VLM-R1's rules need it; `None` for no object."""
         if frame is None:
             return None
         rows = []
         for i, gold in enumerate(self.boxes):
-            numbers = as_written(
-                gold,
-                self.frame,
-                frame,
-                image_size,
-                input_size,
-                axis_order=axis_order,
-                whole_numbers=whole_numbers,
-            )
+            numbers = as_written(gold, self.frame, frame, *sizes, **how)
             row: dict[str, Any] = {"bbox_2d": numbers}
             rows.append({**row, "label": self.labels[i]} if self.labels else row)
         return f"```json\n{json.dumps(rows, ensure_ascii=False)}\n```" if rows else "None"

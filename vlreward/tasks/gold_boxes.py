@@ -96,23 +96,16 @@ def as_written(
     box: Box,
     source: Frame,
     frame: Frame,
-    image_size: Size | None,
-    input_size: Size | None,
+    image_size: Size | None = None,
+    input_size: Size | None = None,
     *,
-    axis_order: AxisOrder | None,
-    whole_numbers: bool,
+    axis_order: AxisOrder | None = None,
+    whole_numbers: bool = False,
 ) -> list[float]:
     """The four numbers that a perfect model writes: within the frame, since published golds leave
     their image by up to a pixel.
 
-    Args:
-        box: Corners in `source`.
-        source: Frame of the gold.
-        frame: Frame in which the model writes.
-        image_size: (width, height) of the original image in pixels.
-        input_size: (width, height) of the image that the model sees.
-        axis_order: Which coordinate of a pair comes first.
-        whole_numbers: Round to whole numbers.
+    The arguments after the gold's box and frame are those of `vlreward.types.Gold.written`.
 
     Raises:
         ValueError: If a size that a frame needs is None.

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from vlreward._text import short
-from vlreward.frames import AxisOrder, Frame, to_original
+from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
 from vlreward.golds import is_envelope, literal, untagged
 from vlreward.judges import BoxJudge
@@ -114,27 +114,11 @@ class BoxGold(Gold):
         """The four numbers, in the gold's frame."""
         return f"[{', '.join(f'{round(v, 2):g}' for v in self.box)}]"
 
-    def written(
-        self,
-        frame: Frame | None = None,
-        image_size: Size | None = None,
-        input_size: Size | None = None,
-        *,
-        axis_order: AxisOrder | None = None,
-        whole_numbers: bool = False,
-    ) -> str | None:
+    def written(self, frame: Frame | None = None, *sizes: Any, **how: Any) -> str | None:
         """The box as JSON in a frame, within the image: published ones leave it by a pixel."""
         if frame is None:
             return None
-        numbers = as_written(
-            self.box,
-            self.frame,
-            frame,
-            image_size,
-            input_size,
-            axis_order=axis_order,
-            whole_numbers=whole_numbers,
-        )
+        numbers = as_written(self.box, self.frame, frame, *sizes, **how)
         return f'{{"bbox_2d": {numbers}}}'
 
 
@@ -185,7 +169,7 @@ def _shapes(value: Any) -> list[Shape]:
 
 
 def _iou_above(threshold: float, a: Box, b: Box) -> float:
-    return float(box_iou(a, b) > threshold)
+    return 1.0 if box_iou(a, b) > threshold else 0.0
 
 
 def _mean_acc(a: Box, b: Box) -> float:
