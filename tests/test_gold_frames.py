@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlreward.data.framed import read_framed
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.geometry import Box, Size
-from vlreward.gold_frames import GoldFrame, as_corners, beside, image_index, suspicion
+from vlreward.gold_frames import GoldFrame, image_index, in_corners, suspicion
 from vlreward.golds import unpack
 
 SIZE = Size(640, 480)
@@ -106,7 +107,8 @@ def test_every_layout_gives_the_same_corners(x: float, y: float, w: float, h: fl
         "cxcywh": [x + w / 2, y + h / 2, w, h],
         "yxyx": [y, x, y + h, x + w],
     }.items():
-        read = as_corners([{"bbox": four, "label": "x"}], GoldFrame.parse(f"norm1000:{layout}"))
+        frame = GoldFrame.parse(f"norm1000:{layout}")
+        read = in_corners([{"bbox": four, "label": "x"}], frame).corners
         assert read[0]["bbox"] == corners
 
 
@@ -159,5 +161,12 @@ _json = st.recursive(
 @given(_json, st.sampled_from(list(Frame)))
 def test_any_value_is_looked_at_without_a_crash(value: Any, frame: Frame) -> None:
     suspicion(value, frame, SIZE, 2)
-    as_corners(value, GoldFrame(frame, "xywh"))
-    beside(value)
+    in_corners(value, GoldFrame(frame, "xywh"))
+
+
+@pytest.mark.parametrize("second", [["40", "50", "60", "70"], [40, 50, 60]])
+def test_cocos_boxes_are_converted_all_or_none(second: list[Any]) -> None:
+    """Only the first one was looked at, and the error asked for corners in the others."""
+    gold = {"bbox": [[1, 2, 30, 40], second], "category_id": [1, 2]}
+    with pytest.raises(ValueError, match=r"expected COCO's \(x, y, width, height\)"):
+        read_framed(gold, "detection", None, lambda what, fit: None)

@@ -166,6 +166,7 @@ def rescore(
         typer.Option(help="Where answers stand; default: as in the run."),
     ] = None,
     frame: FrameOption = None,
+    axis_order: AxisOrderOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace another run that --out holds.")
     ] = False,
@@ -174,7 +175,7 @@ def rescore(
     from vlreward.bench.command import finish
     from vlreward.bench.rescore import rescore as score_again
 
-    again = score_again(run, protocol=protocol, method=method, frame=frame)
+    again = score_again(run, protocol=protocol, method=method, frame=frame, axis_order=axis_order)
     finish(again, out, overwrite=overwrite)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
@@ -18,11 +18,11 @@ from vlreward.geometry import Size
 __all__ = [
     "BESIDE",
     "COCO_KEYS",
+    "FramedValue",
     "GoldFrame",
     "Layout",
-    "as_corners",
-    "beside",
     "image_index",
+    "in_corners",
     "suspicion",
 ]
 
@@ -86,33 +86,42 @@ class GoldFrame:
         return cls(frame, layout or "xyxy")  # type: ignore[arg-type]  # checked above
 
 
-def beside(value: Any) -> GoldFrame | None:
-    """What stands beside the boxes of a gold, as `frame` or as ms-swift's `bbox_type`.
+class FramedValue(NamedTuple):
+    """What is written as a gold, with its boxes as corners x1, y1, x2, y2."""
 
-    Raises:
-        OptionError: If it names no frame.
-        ValueError: If boxes of one gold name several, or only some of them name one.
-    """
-    found = _key(value, _FRAME_KEYS)
-    return None if found is None else GoldFrame.parse(_only_one(found, "frame"))
+    corners: Any
+    """The value. COCO's `bbox` has become `bbox_2d`, so that nobody converts it again."""
+    frame: GoldFrame | None
+    """What says how they were written, if anything does."""
+    beside: bool
+    """Whether that stands beside the boxes."""
 
 
-def as_corners(value: Any, gold_frame: GoldFrame, *, nearest: bool = False) -> Any:
-    """A gold with its boxes as corners x1, y1, x2, y2.
+def in_corners(value: Any, declared: GoldFrame | None = None) -> FramedValue:
+    """A gold with its boxes as corners, by what is said of them: the only place that decides.
 
-    A `bbox` beside COCO's keys is x, y, width, height whatever is declared elsewhere; with its
-    corners it becomes `bbox_2d`, so that nobody converts it again.
+    What stands beside the boxes, as `frame` or as ms-swift's `bbox_type`, wins over what is
+    declared elsewhere; a `bbox` beside COCO's keys is x, y, width, height unless another layout
+    than corners stands there too; everything else is in corners already.
 
     Args:
-        nearest: Whether that stands beside the boxes, where another layout than corners wins over
-            COCO's.
+        declared: What a column or an option says.
+
+    Raises:
+        OptionError: If what stands beside the boxes names no frame.
+        ValueError: If boxes of one gold name several, or only some of them name one.
 
     Example:
-        >>> as_corners({"bbox": [10, 20, 5, 5]}, GoldFrame.parse("xywh"))
+        >>> in_corners({"bbox": [10, 20, 5, 5]}, GoldFrame.parse("xywh")).corners
         {'bbox': [10, 20, 15, 25]}
     """
-    own = gold_frame.layout if nearest and gold_frame.layout != "xyxy" else "xywh"
-    return _relaid(value, _CORNERS[gold_frame.layout], _CORNERS[own])
+    found = _key(value, _FRAME_KEYS)
+    said = None if found is None else GoldFrame.parse(_only_one(found, "frame"))
+    frame = said or declared
+    layout = "xyxy" if frame is None else frame.layout
+    own = layout if said is not None and layout != "xyxy" else "xywh"
+    corners = _relaid(value, _CORNERS[layout], _CORNERS[own])
+    return FramedValue(corners, frame, said is not None)
 
 
 def image_index(value: Any) -> Any:
@@ -180,7 +189,9 @@ def _relaid(value: Any, corners: _Corners, own: _Corners) -> Any:
 
 
 def _holds_box(value: Any) -> bool:
-    return _four(value) or (isinstance(value, (list, tuple)) and bool(value) and _four(value[0]))
+    return _four(value) or (
+        isinstance(value, (list, tuple)) and bool(value) and all(map(_four, value))
+    )
 
 
 def _boxes(value: Any, known: bool = False) -> Iterator[tuple[Sequence[float], bool]]:

@@ -142,6 +142,18 @@ def test_an_answer_outside_its_frame_has_no_place_in_the_image(tmp_path: Path) -
         assert len(answer_shapes(earlier)) == (answer is not None)
 
 
+def test_a_run_is_scored_again_in_another_order_of_the_axes(tmp_path: Path) -> None:
+    row: dict[str, Any] = {"completion": "<answer>[300, 10, 380, 60]</answer>"}
+    row |= {"gold": [10, 300, 60, 380]}
+    row |= {"width": 100, "height": 400, "question": "Where is it?"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    words = ["refcoco_val", "-c", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "a")]
+    assert CliRunner().invoke(bench, words, catch_exceptions=False).exit_code == 0
+    _vlreward("rescore", tmp_path / "a", "-o", tmp_path / "b", "--axis-order", "yx")
+    results = [read_results(tmp_path / name).results["refcoco_val"] for name in "ab"]
+    assert [result.acc for result in results] == [0.0, 1.0]
+
+
 def test_a_gold_of_another_task_is_refused(old: Path) -> None:
     row = read_samples(old / "samples_geoqa_test.jsonl", lambda row: None)[0]
     with pytest.raises(ValueError, match=r"expected a gold of task 'x', got \{'task': 'geometry'"):

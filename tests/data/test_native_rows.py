@@ -248,3 +248,11 @@ def test_the_system_message_of_a_named_question_is_kept(columns: str, tmp_path: 
     (sample,) = load(path, columns=columns, task="counting")
     assert (sample.question, sample.metadata["system"]) == ("Count.", "Be brief.")
     assert "msgs" not in sample.metadata
+
+
+def test_the_assistants_turn_may_be_named_as_gold(tmp_path: Path) -> None:
+    talk = [{"from": "human", "value": "<image>How many?"}, {"from": "gpt", "value": "3"}]
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({"talk": talk, "image": "a.png"}) + "\n")
+    (sample,) = load(path, columns="gold=talk,question=talk,image=image", task="counting")
+    assert (sample.question, sample.target, sample.metadata) == ("How many?", 3, {})

@@ -222,6 +222,26 @@ def test_boxes_that_are_written_y_first_lie_in_their_frame(written: str, tmp_pat
     assert (one.value, found([one])["outside"].value) == (2.0, 0.0)
 
 
+def test_the_order_of_the_axes_can_be_declared_as_the_frame_can(tmp_path: Path) -> None:
+    row = {
+        "completion": f"{THINK}<answer>[300, 10, 380, 60]</answer>",
+        "gold": [10, 300, 60, 380],
+        "width": 100,
+        "height": 400,
+    }
+    path = str(write(tmp_path / "rows.jsonl", [row]))
+    words = [path, "--task", "rec", "--frame", "original_px", "--max-outside", "0"]
+    assert run(*words).exit_code == 1
+    assert run(*words, "--axis-order", "yx").exit_code == 0
+
+
+def test_the_directory_of_a_training_run_is_read_by_its_traces(tmp_path: Path) -> None:
+    (tmp_path / "traces").mkdir()
+    write(tmp_path / "traces" / "rank-00000.jsonl", [trace_row(0, "a", 1.0)])
+    (seen,) = read_observations(tmp_path)
+    assert seen.terms == {"exact": 1.0, "format": 1.0}
+
+
 def test_a_box_outside_its_frame_in_a_trace(tmp_path: Path) -> None:
     fields = {"frame": "norm1000", "answer": [10, 20, 1200, 700], "image_size": [640, 480]}
     row = trace_row(1, "a", 0.0, task="rec", failure="out_of_frame", **fields)
@@ -325,10 +345,10 @@ def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
     [
         ((10.0, 20.0, 600.0, 470.0), 0, ""),
         ((10.0, 20.0, 641.0, 481.0), 0, ""),
-        ((0.1, 0.2, 0.5, 0.6), 10, "look like ratios"),
-        ((100.0, 200.0, 900.0, 1000.0), 10, "'frame': 'norm1000'"),
-        ((100.0, 200.0, 1900.0, 1000.0), 10, "pixels of another image"),
-        ((-30.0, 0.0, 100.0, 100.0), 10, "0 to 1000"),
+        ((0.1, 0.2, 0.5, 0.6), 10, "fit: --gold-frame norm1;"),
+        ((100.0, 200.0, 900.0, 1000.0), 10, "--gold-frame norm1000"),
+        ((100.0, 200.0, 1900.0, 1000.0), 10, "the image, or its size, is another one"),
+        ((-30.0, 0.0, 100.0, 100.0), 10, "no frame holds negative coordinates"),
     ],
 )
 def test_golds_outside_their_image_or_within_one_pixel_are_named(
@@ -348,7 +368,7 @@ def test_golds_of_recorded_completions_are_looked_at(tmp_path: Path) -> None:
     path.write_text("\n".join(json.dumps(row) for _ in range(3)))
     findings = {f.name: f for f in diagnose(read_observations(path, task="rec"))}
     assert findings["golds"].value == 1.0
-    assert "ratios" in findings["golds"].note
+    assert "--gold-frame norm1" in findings["golds"].note
 
 
 def test_rollouts_that_verl_recorded_have_groups(root: Path) -> None:

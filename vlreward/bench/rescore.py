@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vlreward.bench.evaluate import Evaluation
 from vlreward.data.errors import DataError
-from vlreward.frames import Frame
+from vlreward.frames import AxisOrder, Frame
 from vlreward.prompts import get_prompt
 from vlreward.report.load import Run, SuiteRun, load_runs
 from vlreward.suite import get_suite
@@ -23,6 +23,7 @@ def rescore(
     protocol: str | None = None,
     method: str | None = None,
     frame: Frame | None = None,
+    axis_order: AxisOrder | None = None,
 ) -> list[Evaluation]:
     """Read a run directory and score its samples again; its blind controls are left out.
 
@@ -31,6 +32,7 @@ def rescore(
         protocol: Whose rules; None for those of the run.
         method: `r1` or `baseline`; None for that of the run.
         frame: Frame of predicted boxes; None for that of the run.
+        axis_order: Which coordinate of a predicted pair comes first; None for that of the run.
 
     Raises:
         DataError: If the directory is no run, or lacks samples.
@@ -38,20 +40,25 @@ def rescore(
     """
     (loaded,) = load_runs([run])
     return [
-        _rescored(loaded, suite, protocol, method, frame)
+        _rescored(loaded, suite, protocol, method, frame, axis_order)
         for suite in loaded.suites.values()
         if suite.result.control is None
     ]
 
 
 def _rescored(
-    run: Run, scored: SuiteRun, protocol: str | None, method: str | None, frame: Frame | None
+    run: Run,
+    scored: SuiteRun,
+    protocol: str | None,
+    method: str | None,
+    frame: Frame | None,
+    axis_order: AxisOrder | None,
 ) -> Evaluation:
     result = scored.result
     suite = get_suite(result.suite or scored.name)
     rows = scored.rows()
     try:
-        samples = [row.sample_in(frame) for row in rows]
+        samples = [row.sample_in(frame, axis_order) for row in rows]
     except ValueError as error:
         raise DataError(
             f"{scored.name!r} cannot be read with --frame: {error}", path=run.path

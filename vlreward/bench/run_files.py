@@ -28,6 +28,7 @@ __all__ = [
     "SampleRow",
     "SuiteResult",
     "TaskPart",
+    "plain_name",
     "samples_file",
 ]
 
@@ -46,8 +47,12 @@ def samples_file(name: str) -> str:
         >>> samples_file("refcoco_val[500@42]")
         'samples_refcoco_val-500@42.jsonl'
     """
-    plain = _UNUSUAL.sub("-", name).strip("-")
-    return f"samples_{plain}.jsonl"
+    return f"samples_{plain_name(name)}.jsonl"
+
+
+def plain_name(name: str) -> str:
+    """The name of a suite or subset as names of files have it."""
+    return _UNUSUAL.sub("-", name).strip("-")
 
 
 def _text(value: Any) -> str:
@@ -268,16 +273,20 @@ class SampleRow(BaseModel):
         fields = {name: getattr(self, name) for name in Sample.model_fields if name in _ROW_FIELDS}
         return Sample(**fields | {k: _clean(v) for k, v in fields.items() if isinstance(v, str)})
 
-    def sample_in(self, frame: Frame | None) -> Sample:
-        """The sample with another frame of what the model wrote, if it has one at all.
+    def sample_in(self, frame: Frame | None, axis_order: AxisOrder | None = None) -> Sample:
+        """The sample with another frame, or order of the axes, of what the model wrote, if it has
+        one at all.
 
         Raises:
             ValueError: As `sample`, or if a size that the frame needs is missing.
         """
-        if frame is None or self.sample.frame is None:
-            return self.sample
-        frame.check_sizes(self.sample.image_size, self.sample.input_size)
-        return self.sample.model_copy(update={"frame": frame})
+        sample = self.sample
+        if sample.frame is None:
+            return sample
+        if frame is not None:
+            frame.check_sizes(sample.image_size, sample.input_size)
+        given = {"frame": frame, "axis_order": axis_order}
+        return sample.model_copy(update={k: v for k, v in given.items() if v is not None})
 
     def reply(self) -> Completion:
         """What the model wrote, as parsers see it."""

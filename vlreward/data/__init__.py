@@ -15,9 +15,10 @@ from typing import Any
 
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError, MissingImagesError, RowProblem, UnknownSchemaError
-from vlreward.data.loaders import load, load_mixture
+from vlreward.data.loaders import load
 from vlreward.data.manifest import Manifest, standard_counts
 from vlreward.data.missing import check_images
+from vlreward.data.mixture import load_mixture
 from vlreward.data.sampling import Sampler, Strategy
 from vlreward.data.schemas import all_schemas
 from vlreward.schema import Schema

@@ -44,11 +44,8 @@ def fetch(
     What was downloaded, with its SHA-256, is written to DEST/fetch-receipt.json.
     """
     from vlreward.data.fetch import fetch as download
-    from vlreward.data.sources import SOURCES, fetch_plan
-    from vlreward.registry import unknown_name
+    from vlreward.data.sources import fetch_plan
 
-    if name not in SOURCES.names():
-        raise unknown_name("data set", name, SOURCES.names())
     if dry_run:
         for item in fetch_plan(name, source):
             size = f"{item.size / 1e6:,.0f} MB" if item.size else "size unknown"
@@ -124,12 +121,6 @@ samples; with golds drawn on their images in a page.
 
     reading = {**options.reading(), "split": options.split, "config": options.config}
     family = resolve_family(options.family)
-    alone = [f for f in options.files if Path(f).is_file() and not f.endswith(".parquet")]
-    for name in ("split", "config"):
-        if reading[name] is not None and alone:
-            raise OptionError(
-                f"--{name}: expected a data set that has some, got the file {alone[0]}"
-            )
     try:
         checked = [
             check_data(

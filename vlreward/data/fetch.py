@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
@@ -18,13 +17,11 @@ from vlreward.data.download import Download, Progress
 from vlreward.data.errors import FetchError
 from vlreward.data.hub_files import repository_files
 from vlreward.data.receipt import RECEIPT, Fetched, Receipt
-from vlreward.data.retry import RetryPolicy
+from vlreward.data.retry import RetryPolicy, certificates
 from vlreward.data.sources import PlanItem, fetch_plan
 from vlreward.data.unpack import BrokenArchiveError, UnpackLimits, unpack
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
     from rich.progress import Progress as Bars
 
@@ -71,7 +68,7 @@ def fetch(
     items = fetch_plan(what, source) if isinstance(what, str) else what
     headers = {"User-Agent": "vlreward"}
     client = httpx.Client(
-        follow_redirects=True, timeout=timeout, headers=headers, verify=_certificates()
+        follow_redirects=True, timeout=timeout, headers=headers, verify=certificates()
     )
     done = []
     try:
@@ -113,14 +110,6 @@ def _bars(shown: bool) -> Bars:
         console=Console(stderr=True),
         disable=not shown,
     )
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Those that httpx trusts, read once: that takes 30 ms."""
-    import httpx
-
-    return httpx.create_ssl_context()
 
 
 @dataclass

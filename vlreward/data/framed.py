@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.gold_frames import GoldFrame, as_corners, beside, suspicion
+from vlreward.gold_frames import GoldFrame, in_corners, suspicion
 from vlreward.golds import Envelope, is_envelope, literal, unpack, untagged
 from vlreward.tasks import gold_class
 from vlreward.types import Gold
@@ -50,20 +50,17 @@ def read_framed(
     if not gold_class(task).located or is_envelope(value):
         return FramedGold(unpack(value, task))
     value = literal(untagged(value))
-    said = beside(value)
-    frame = said or declared
-    layout = frame or GoldFrame(Frame.ORIGINAL_PX)
-    corners = as_corners(value, layout, nearest=said is not None)
+    corners, frame, beside = in_corners(value, declared)
     try:  # the gold's own class reads what stands beside its boxes
-        envelope = unpack(corners if said is None else value, task)
+        envelope = unpack(value if beside else corners, task)
     except ValueError as error:
-        found = suspicion(corners, layout.frame, None, 0)
+        found = suspicion(corners, frame.frame if frame else Frame.ORIGINAL_PX, None, 0)
         if found is None:
             raise
         suspect(*found)
         raise ValueError(f"{error}; {found[0]}: {found[1]}") from None
     gold = envelope.gold
-    if said is None and frame is not None and "frame" in type(gold).model_fields:
+    if frame is not None and not beside and "frame" in type(gold).model_fields:
         gold = gold.model_copy(update={"frame": frame.frame})
         envelope = envelope.model_copy(update={"gold": gold})
     return FramedGold(envelope, corners, frame is not None)

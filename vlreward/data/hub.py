@@ -35,11 +35,6 @@ def open_hub(
         DataError: If it is no such data set, or the split is missing or ambiguous.
     """
     if isinstance(path, Path) and path.is_file() and path.suffix.lower() == ".parquet":
-        if split not in (None, "train"):  # what `datasets` calls the only one
-            raise DataError(
-                f"expected a data set with splits for --split {split}, got a single file",
-                path=path,
-            )
         needed("pyarrow", path)
         return ParquetRows(path, [path])
     datasets = needed("datasets", path)

@@ -167,13 +167,8 @@ def open_image(source: Path | bytes, *, where: str = "", max_pixels: int = MAX_P
 
 def image_sha256(source: Path | bytes) -> str:
     """Hex digest of the bytes of the encoded image."""
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
-    digest = hashlib.sha256()
-    with source.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 @contextlib.contextmanager

@@ -13,17 +13,16 @@ from vlreward.data.errors import DataError
 from vlreward.data.folder import RowFolder
 from vlreward.data.images import ImageFolder
 from vlreward.data.missing import check_images
-from vlreward.data.mixture import ENTRY_OPTIONS, joined, read_entries, weight_of
+from vlreward.data.mixture import load_mixture
 from vlreward.data.reader import RowReader
 from vlreward.data.rows import JSONL_SUFFIXES, RowFile, RowSource
-from vlreward.data.sampling import Sampler, Strategy
 from vlreward.data.suspicious import refuse_suspicious
 from vlreward.data.urls import UrlImages, image_cache
 from vlreward.data.where import Where
 from vlreward.errors import OptionError
 from vlreward.gold_frames import GoldFrame
 
-__all__ = ["load", "load_mixture", "open_rows"]
+__all__ = ["load", "open_rows"]
 
 
 def load(
@@ -174,14 +173,15 @@ def open_rows(
         DataError: If it cannot be read, or nothing says which split is meant.
         ImportError: If it needs the extra `data`.
     """
-    if isinstance(path, Path) and path.suffix.lower() in (".json", *JSONL_SUFFIXES):
+    if isinstance(path, Path) and path.is_file():
         for option, value in (("--split", split), ("the configuration", config)):
-            if value not in (None, "train"):
+            if value not in (None, "train"):  # what `datasets` calls the only one
                 raise DataError(
                     f"{option} {value}: expected a data set that has some, got a single file",
                     path=path,
                 )
-        return RowFile(path)
+        if path.suffix.lower() in (".json", *JSONL_SUFFIXES):
+            return RowFile(path)
     if isinstance(path, Path) and path.is_dir() and _rows_alone(path):
         return RowFolder(path)
     from vlreward.data.hub import open_hub
@@ -192,61 +192,6 @@ def open_rows(
 def _check(name: str, value: str, *known: str) -> None:
     if value not in known:
         raise ValueError(f"{name}: expected {', '.join(known[:-1])} or {known[-1]}, got {value!r}")
-
-
-def load_mixture(
-    path: str | Path,
-    *,
-    root: str | Path | None = None,
-    seed: int = 42,
-    sampling: Literal["per-dataset", "chained"] = "per-dataset",
-    name: str | None = None,
-    **options: Any,
-) -> Dataset:
-    """Load the data sets that a YAML file lists, one after the other.
-
-    The file is that of VLM-R1's and PaddleMIX's `data_config`:
-
-        datasets:
-          - json_path: refcoco_train.json
-            sampling_strategy: random:10%
-
-    with a strategy that `Strategy.parse` reads, `all` by default. Each entry may also say
-    `image_root`, `task`, `schema`, `columns`, `gold_frame`, `split`, `config`, `where` and `name`,
-    and `weight`: 2 takes every row of it twice, 0.5 half of them, drawn with the seed.
-
-    Args:
-        root: Directory that relative paths start from; by default that of the YAML file.
-        seed: Seed for the strategy `random`. (The originals leave it to chance.)
-        sampling: See `Sampler`.
-        name: Name of the mixture; by default the stem of the YAML file.
-        **options: Passed on to `load` for each data set, unless its entry says otherwise.
-
-    Raises:
-        DataError: If the file is no such list, or a data set is bad.
-        FileNotFoundError: If a data set does not exist.
-    """
-    path = Path(path)
-    base = Path(root) if root is not None else path.parent
-    sampler = Sampler(seed, sampling)
-    parts = []
-    for number, entry in enumerate(read_entries(path), 1):
-        where = f"datasets, entry {number}"
-        own: dict[str, Any] = {k: entry[k] for k in ENTRY_OPTIONS if k in entry}
-        if "image_root" in entry:
-            own["image_root"] = base / str(entry["image_root"])
-        file = str(entry["json_path"])
-        source: str | Path = file if file.startswith("hf:") else base / file
-        try:
-            strategy = Strategy.parse(str(entry.get("sampling_strategy", "all")))
-            again, share = weight_of(entry)
-        except ValueError as error:
-            raise DataError(f"{where}: {error}", path=path) from None
-        part = sampler.take(load(source, **{**options, **own}), strategy)
-        parts += [part] * again
-        if share:
-            parts.append(sampler.take(part, Strategy("random", share, percent=True)))
-    return joined(parts, path, name or path.stem)
 
 
 def _rows_alone(path: Path) -> bool:

@@ -6,24 +6,82 @@ import hashlib
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vlreward._text import short
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource
+from vlreward.data.sampling import Sampler, Strategy
 from vlreward.types import Sample
 
-__all__ = ["ENTRY_OPTIONS", "joined", "read_entries", "weight_of"]
+__all__ = ["load_mixture"]
 
-ENTRY_OPTIONS = (
+_ENTRY_OPTIONS = (
     "task", "schema", "columns", "gold_frame", "split", "config", "where", "name",
 )  # fmt: skip
 """What an entry may say of `load`'s options, besides `image_root`."""
-_KEYS = ("json_path", "sampling_strategy", "weight", "image_root", *ENTRY_OPTIONS)
+_KEYS = ("json_path", "sampling_strategy", "weight", "image_root", *_ENTRY_OPTIONS)
 
 
-def read_entries(path: Path) -> list[dict[str, Any]]:
+def load_mixture(
+    path: str | Path,
+    *,
+    root: str | Path | None = None,
+    seed: int = 42,
+    sampling: Literal["per-dataset", "chained"] = "per-dataset",
+    name: str | None = None,
+    **options: Any,
+) -> Dataset:
+    """Load the data sets that a YAML file lists, one after the other.
+
+    The file is that of VLM-R1's and PaddleMIX's `data_config`:
+
+        datasets:
+          - json_path: refcoco_train.json
+            sampling_strategy: random:10%
+
+    with a strategy that `Strategy.parse` reads, `all` by default. Each entry may also say
+    `image_root`, `task`, `schema`, `columns`, `gold_frame`, `split`, `config`, `where` and `name`,
+    and `weight`: 2 takes every row of it twice, 0.5 half of them, drawn with the seed.
+
+    Args:
+        root: Directory that relative paths start from; by default that of the YAML file.
+        seed: Seed for the strategy `random`. (The originals leave it to chance.)
+        sampling: See `Sampler`.
+        name: Name of the mixture; by default the stem of the YAML file.
+        **options: Passed on to `load` for each data set, unless its entry says otherwise.
+
+    Raises:
+        DataError: If the file is no such list, or a data set is bad.
+        FileNotFoundError: If a data set does not exist.
+    """
+    from vlreward.data.loaders import load
+
+    path = Path(path)
+    base = Path(root) if root is not None else path.parent
+    sampler = Sampler(seed, sampling)
+    parts = []
+    for number, entry in enumerate(_read_entries(path), 1):
+        where = f"datasets, entry {number}"
+        own: dict[str, Any] = {k: entry[k] for k in _ENTRY_OPTIONS if k in entry}
+        if "image_root" in entry:
+            own["image_root"] = base / str(entry["image_root"])
+        file = str(entry["json_path"])
+        source: str | Path = file if file.startswith("hf:") else base / file
+        try:
+            strategy = Strategy.parse(str(entry.get("sampling_strategy", "all")))
+            again, share = _weight_of(entry)
+        except ValueError as error:
+            raise DataError(f"{where}: {error}", path=path) from None
+        part = sampler.take(load(source, **{**options, **own}), strategy)
+        parts += [part] * again
+        if share:
+            parts.append(sampler.take(part, Strategy("random", share, percent=True)))
+    return _joined(parts, path, name or path.stem)
+
+
+def _read_entries(path: Path) -> list[dict[str, Any]]:
     """The entries of a mixture's file, with known keys.
 
     Raises:
@@ -52,14 +110,14 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def weight_of(entry: dict[str, Any]) -> tuple[int, Decimal]:
+def _weight_of(entry: dict[str, Any]) -> tuple[int, Decimal]:
     """How often an entry's rows are taken whole, and per cent of them once more.
 
     Raises:
         ValueError: If its `weight` is no number above 0 and up to 100.
 
     Example:
-        >>> weight_of({"weight": 2.5})
+        >>> _weight_of({"weight": 2.5})
         (2, Decimal('50.0'))
     """
     value = entry.get("weight", 1)
@@ -83,7 +141,7 @@ class _PartImages:
         return source.source(rest)
 
 
-def joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
+def _joined(parts: list[Dataset], path: Path, name: str) -> Dataset:
     """Several data sets as one; ids that come up again get the number of their data set."""
     sources = [part.images for part in parts]
     one_source = all(source == sources[0] for source in sources)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from vlreward._http import RETRYABLE_STATUS, backoff_seconds, parse_retry_after
 from vlreward.data.errors import FetchError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
-__all__ = ["RetryPolicy", "TryAgain", "accept", "persist"]
+__all__ = ["RetryPolicy", "TryAgain", "accept", "certificates", "persist"]
 
 T = TypeVar("T")
 
@@ -38,6 +41,14 @@ class TryAgain(Exception):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """Those that httpx trusts, read once: that takes 30 ms, and each client would do it."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def accept(response: httpx.Response, url: str, statuses: tuple[int, ...] = (200,)) -> None:

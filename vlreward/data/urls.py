@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from vlreward.data.errors import FetchError
-from vlreward.data.retry import RetryPolicy, accept, persist
+from vlreward.data.retry import RetryPolicy, accept, certificates, persist
 from vlreward.files import replacing
 
 __all__ = ["UrlImages", "image_cache"]
@@ -68,7 +68,9 @@ def _get(url: str) -> bytes:
 
     body = bytearray()
     with (
-        httpx.Client(follow_redirects=True, max_redirects=5, timeout=_SECONDS) as client,
+        httpx.Client(
+            follow_redirects=True, max_redirects=5, timeout=_SECONDS, verify=certificates()
+        ) as client,
         client.stream("GET", url) as response,
     ):
         accept(response, url)

@@ -20,7 +20,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_SIGN = re.compile("<=|>=|!=|==|=|<|>")
+_SIGN = re.compile("(<=|>=|!=|==|=|<|>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,12 @@ class Where:
         listed = [conditions] if isinstance(conditions, str) else list(conditions)
         found = []
         for text in listed:
-            column, sign, value = (part.strip() for part in _parts(text))
-            if not column or not sign or not value or "!" in column:
+            parts = [part.strip() for part in _SIGN.split(text, maxsplit=1)]
+            if len(parts) < 3 or not all(parts) or "!" in parts[0]:
                 raise OptionError(
                     f"--where: expected COLUMN with one of < <= > >= = != and a value, got {text!r}"
                 )
+            column, sign, value = parts
             found.append((column, sign, literal(value)))
         return cls(tuple(found))
 
@@ -59,11 +60,6 @@ class Where:
             ValueError: If the row has no such column; names those that it has.
         """
         return all(_holds(at(row, column), sign, value) for column, sign, value in self.conditions)
-
-
-def _parts(text: str) -> tuple[str, str, str]:
-    sign = _SIGN.search(text)
-    return (text[: sign.start()], sign[0], text[sign.end() :]) if sign else (text, "", "")
 
 
 def _holds(found: Any, sign: str, value: Any) -> bool:

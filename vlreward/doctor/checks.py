@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
 
-from vlreward.doctor.boxes import FrameFit, frame_fits, gold_problem, gold_remedy, is_outside
+from vlreward.doctor.frames import FrameFit, frame_fits, is_outside
 from vlreward.doctor.observations import Observation
+from vlreward.frames import Frame
+from vlreward.gold_frames import suspicion
 from vlreward.types import UNSETTLED
 
 __all__ = ["CHECKS", "Finding", "diagnose"]
@@ -21,6 +23,7 @@ _FITS, _FILLS = 0.95, 0.05
 _MULTIPLE = ("multiple_answers", "multiple_boxes")
 _FAILED = "(no usable answer)"
 _FAR = 0.1
+_TOLERANCE = 2.0  # pixels; published golds leave their image by one
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,13 @@ def _golds(observations: Sequence[Observation]) -> Finding:
     known = [o for o in observations if o.gold is not None]
     if not known:
         return Finding("golds", about, None, note="no gold boxes are known here")
-    bad = [(problem, o) for o in known if (problem := gold_problem(o)) is not None]
-    counts = Counter(problem for problem, _ in bad)
-    cases = [(f"gold {o.gold}: {problem}", o) for problem, o in bad]
-    return _share("golds", about, cases, len(known), counts, gold_remedy(bad))
+    pixels = Frame.ORIGINAL_PX
+    looks = [(suspicion(o.gold, pixels, o.image_size, _TOLERANCE), o) for o in known]
+    found = [(look, o) for look, o in looks if look is not None]
+    fits = Counter(fit for (_, fit), _ in found)
+    note = f"what would fit: {' or '.join(fits)}; or a 'frame' beside each box" if fits else ""
+    cases = [(what, o) for (what, _), o in found]
+    return _share("golds", about, cases, len(known), dict(fits.most_common()), note)
 
 
 def _multiple(observations: Sequence[Observation]) -> Finding:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlreward.command_line import Family, FrameOption
+from vlreward.command_line import AxisOrderOption, Family, FrameOption
 from vlreward.options import as_command
 
 __all__ = ["doctor"]
@@ -22,8 +22,8 @@ class _Options:
     path: Annotated[
         Path,
         typer.Argument(
-            help="A trace (rank-*.jsonl or their directory), a run of vlreward-bench, or a file of "
-            "recorded completions."
+            help="A training run (its directory, or rank-*.jsonl of its traces), a run of "
+            "vlreward-bench, or a file of recorded completions."
         ),
     ]
     max_zero_std: _Share = None
@@ -48,6 +48,7 @@ class _Options:
     ] = None
     frame: FrameOption = None
     family: Family = None
+    axis_order: AxisOrderOption = None
     examples: Annotated[int, typer.Option(help="Examples of each finding.", min=0)] = 2
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 
@@ -74,6 +75,7 @@ a threshold for something that the input does not tell.
         method=options.method,
         frame=options.frame,
         family=resolve_family(options.family),
+        axis_order=options.axis_order,
     )
     findings = diagnose(observations)
     source = str(options.path)

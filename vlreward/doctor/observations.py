@@ -11,7 +11,7 @@ from typing import Any
 from vlreward._text import short
 from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.frames import Frame, ModelFamily, x_first
+from vlreward.frames import AxisOrder, Frame, ModelFamily, x_first
 from vlreward.geometry import Box, Size
 
 __all__ = ["Corners", "Observation", "read_observations"]
@@ -71,24 +71,26 @@ def read_observations(
     method: str | None = None,
     frame: Frame | None = None,
     family: ModelFamily | None = None,
+    axis_order: AxisOrder | None = None,
 ) -> list[Observation]:
     """Read a trace, the directory of a run, or a file of recorded completions.
 
     Args:
-        path: A directory with `rank-*.jsonl` (a trace, of which the training is read) or
-            `samples_*.jsonl` (a benchmark run), one of those files, or any file that
-            `vlreward-bench --completions` reads.
+        path: A directory with `rank-*.jsonl`, itself or in `traces` (of which the training is
+            read), or with `samples_*.jsonl` (a benchmark run), one of those files, or any file
+            that `vlreward-bench --completions` reads.
         task: Task of recorded completions, which must be scored first.
         protocol: Rules to score recorded completions by.
         method: Where the answers of recorded completions stand; by default as the protocol has it.
         frame: Frame of the boxes of recorded completions; for a trace, the frame that was declared.
         family: Model family of recorded completions.
+        axis_order: Which coordinate of a box comes first, where the file does not say.
 
     Raises:
         DataError: If there is nothing to read, or a row is bad; names the file and the line.
     """
     if path.is_dir():
-        kinds = ("rank-*.jsonl", "samples_*.jsonl", "unfinished_*.jsonl")
+        kinds = ("rank-*.jsonl", "traces/rank-*.jsonl", "samples_*.jsonl", "unfinished_*.jsonl")
         files = next((there for kind in kinds if (there := sorted(path.glob(kind)))), [])
         if not files:
             raise DataError(
@@ -102,9 +104,9 @@ def read_observations(
     found: list[Observation] = []
     for file in files:
         if _is_scored(file):
-            found += _scored_rows(file, frame)
+            found += _scored_rows(file, frame, axis_order)
         else:
-            found += _recorded(file, task, protocol, method, frame, family)
+            found += _recorded(file, task, protocol, method, frame, family, axis_order)
     if not found:
         raise DataError("expected completions, got none", path=path)
     return found
@@ -119,7 +121,7 @@ def _is_scored(file: Path) -> bool:
     return False
 
 
-def _scored_rows(file: Path, frame: Frame | None) -> Iterator[Observation]:
+def _scored_rows(file: Path, frame: Frame | None, order: AxisOrder | None) -> Iterator[Observation]:
     rows = iter(RowFile(file))
     while True:
         try:
@@ -133,7 +135,7 @@ def _scored_rows(file: Path, frame: Frame | None) -> Iterator[Observation]:
         if isinstance(raw.value, dict) and raw.value.get("mode") == "eval":
             continue  # answers to rows of the evaluation, which have no groups
         try:
-            yield _observation(file, raw, frame)
+            yield _observation(file, raw, frame, order)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"line {raw.line}: {error}", path=file) from None
 
@@ -144,7 +146,9 @@ def _is_last_line_torn(file: Path) -> bool:
         return stream.read(1) != b"\n"
 
 
-def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation:
+def _observation(
+    file: Path, raw: RawRow, declared: Frame | None, order: AxisOrder | None
+) -> Observation:
     row: Any = raw.value
     if not isinstance(row, dict):
         raise ValueError(f"expected an object, got {type(row).__name__}")
@@ -172,7 +176,7 @@ def _observation(file: Path, raw: RawRow, declared: Frame | None) -> Observation
         truncated=None if truncated is None else bool(truncated),
         failure=None if failure is None else str(failure),
         detail=str(detail),
-        box=_box(row.get("raw_answer", row.get("answer")), row.get("axis_order")),
+        box=_box(row.get("raw_answer", row.get("answer")), row.get("axis_order") or order),
         frame=Frame(name) if name else declared,
         image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
@@ -230,6 +234,7 @@ def _recorded(
     method: str | None,
     frame: Frame | None,
     family: ModelFamily | None,
+    axis_order: AxisOrder | None,
 ) -> list[Observation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.scoring import score_batch
@@ -239,7 +244,7 @@ def _recorded(
         raise DataError(
             "recorded completions must be scored: name their task with --task", path=file
         )
-    recorded = read_recorded(file, task, frame=frame, family=family).rows
+    recorded = read_recorded(file, task, frame=frame, family=family, axis_order=axis_order).rows
     how: Any = method
     spec = get_task(task, protocol=protocol, method=how)
     samples = [row.sample for row in recorded]

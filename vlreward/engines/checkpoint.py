@@ -46,10 +46,7 @@ def open_config(name: str, **options: Any) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
-        raise EngineError(
-            f"no checkpoint could be read at {name!r}: {one_line(error)}. Give the directory of a "
-            "checkpoint or its name on the Hub; without network, download it first"
-        ) from error
+        raise _unreadable(name, error) from error
 
 
 def open_model(name: str, options: Mapping[str, Any], base: str | None = None) -> Any:
@@ -79,10 +76,7 @@ def open_model(name: str, options: Mapping[str, Any], base: str | None = None) -
             "or choose another attention by --attn-implementation sdpa"
         ) from error
     except OSError as error:
-        raise EngineError(
-            f"no checkpoint could be read at {name!r}: {one_line(error)}. Give the directory of a "
-            "checkpoint or its name on the Hub; without network, download it first"
-        ) from error
+        raise _unreadable(name, error) from error
     except ValueError as error:
         raise EngineError(
             f"transformers {transformers.__version__} cannot open {name!r} as a vision-language "
@@ -146,6 +140,13 @@ def fingerprint(name: str, model: Any, base: str | None = None) -> str | None:
                 file.seek(start)
                 digest.update(file.read(_CHUNK))
     return digest.hexdigest()[:16]
+
+
+def _unreadable(name: str, error: Exception) -> EngineError:
+    return EngineError(
+        f"no checkpoint could be read at {name!r}: {one_line(error)}. Give the directory of a "
+        "checkpoint or its name on the Hub; without network, download it first"
+    )
 
 
 def _check_directory(name: str) -> None:

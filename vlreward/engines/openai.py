@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -123,43 +122,36 @@ class OpenAIEngine(Engine):
             EngineError: If 10 requests in a row failed in the same way.
         """
         groups = self._draws.groups(requests)
-        done: deque[tuple[str, Outcome]] = deque()
-        raised: list[BaseException] = []
+        outcomes: asyncio.Queue[tuple[str, Outcome] | None] = asyncio.Queue()
         loop = asyncio.new_event_loop()
-        news = asyncio.Event()
 
         async def slot() -> None:
             # One client per slot: a shared pool searches all its connections for each request.
             async with self._endpoint.client() as client:
                 for group in groups:
-                    done.extend(await self._answer(client, group))
-                    news.set()
+                    for outcome in await self._answer(client, group):
+                        outcomes.put_nowait(outcome)
 
-        def ended(task: asyncio.Task[None]) -> None:
-            running.discard(task)
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raised.append(error)
-            news.set()
+        async def slots() -> None:
+            try:
+                await asyncio.gather(*(slot() for _ in range(self._concurrency)))
+            finally:
+                outcomes.put_nowait(None)
 
-        running: set[asyncio.Task[None]] = set()
+        work = loop.create_task(slots())
         try:
-            for _ in range(self._concurrency):
-                task = loop.create_task(slot())
-                running.add(task)
-                task.add_done_callback(ended)
-            while running or done:
-                while done:
-                    yield done.popleft()
-                if raised:
-                    raise raised[0]
-                if running:
-                    loop.run_until_complete(news.wait())
-                    news.clear()
-            if raised:
-                raise raised[0]
+            while True:
+                waiting = outcomes.empty()
+                outcome = (
+                    loop.run_until_complete(outcomes.get()) if waiting else outcomes.get_nowait()
+                )
+                if outcome is None:
+                    break
+                yield outcome
+            loop.run_until_complete(work)  # raises what a slot did
         finally:
             try:
-                loop.run_until_complete(_end(set(running)))
+                loop.run_until_complete(_end())
                 loop.run_until_complete(loop.shutdown_asyncgens())
             finally:
                 loop.close()
@@ -236,7 +228,8 @@ def _resizing(
     return resizing
 
 
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
+async def _end() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     if tasks:

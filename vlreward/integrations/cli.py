@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vlreward.command_line import Family, FrameOption
+from vlreward.command_line import AxisOrderOption, Family, FrameOption
 from vlreward.options import as_command
 
 __all__ = ["path", "serve"]
@@ -42,6 +42,7 @@ class _ServeOptions:
     ] = None
     frame: FrameOption = None
     family: Family = None
+    axis_order: AxisOrderOption = None
     protocol: Annotated[
         str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v. Default: strict.")
     ] = None

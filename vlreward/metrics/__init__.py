@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from vlreward.metrics.counts import *
     from vlreward.metrics.intervals import *
     from vlreward.metrics.labelled import *
-    from vlreward.metrics.matching import *
     from vlreward.metrics.points import *
     from vlreward.metrics.polygons import *
     from vlreward.metrics.text import *
@@ -36,8 +35,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "counts": "count_error count_exact count_soft count_within_one",
         "intervals": "Interval bootstrap_difference bootstrap_mean mcnemar_exact wilson_interval",
         "labelled": "F1_THRESHOLDS Labelled detection_f1 detection_mean_f1 detection_precision "
-        "detection_recall",
-        "matching": "one_to_one",
+        "detection_recall one_to_one",
         "points": "Circle Region point_closeness point_inside",
         "polygons": "Polygon RotatedBox polygon_iou rotated_box_iou",
         "text": "MAX_REPETITION_CHARS OPEN_R1_TAGS THINK_ANSWER_TAGS cosine_length "

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, cast
 
 from vlreward.files import replacing
 from vlreward.geometry import Size
-from vlreward.scenes.counting import ask_count
 from vlreward.scenes.figures import Figure, draw_figure
 from vlreward.scenes.problems import problems
-from vlreward.scenes.referring import refer
+from vlreward.scenes.referring import ask_count, refer
 from vlreward.scenes.seeds import LEVELS, MORE_TASKS, TASKS, Level, SceneSeed, Split, TaskName
 from vlreward.scenes.shapes import SceneObject, draw_objects
 

@@ -17,8 +17,8 @@ from vlreward.tasks.gold_boxes import (
     COCO_KEYS,
     LABEL_KEYS,
     as_written,
-    coco_corners,
-    framed,
+    box_under,
+    corners_and_frame,
     leaves_image,
     only,
 )
@@ -85,7 +85,7 @@ class DetectionGold(Gold):
                 if isinstance(value["objects"], dict)
                 else value["objects"]
             )
-        value, frame = framed(value)
+        value, frame = corners_and_frame(value)
         if isinstance(value, dict):
             value = list(_side_by_side(value))
         if not isinstance(value, (list, tuple)):
@@ -190,7 +190,7 @@ def _pair(item: Any) -> tuple[Any, str | None]:
             f"expected a box under one of {', '.join(_BOX_KEYS)}, got {short(item, 120)}"
         )
     only(item, *_BOX_KEYS)
-    box = coco_corners(item, found[0])
+    box = box_under(found[0], item)
     label = next((item[key] for key in (*LABEL_KEYS, "category_id") if key in item), None)
     return box, None if label is None else str(label)
 

@@ -8,14 +8,14 @@ from typing import Any
 from vlreward._text import short
 from vlreward.frames import AxisOrder, Frame, convert, x_first
 from vlreward.geometry import Box, Size
-from vlreward.gold_frames import BESIDE, COCO_KEYS, GoldFrame, as_corners, beside
+from vlreward.gold_frames import BESIDE, COCO_KEYS, in_corners
 
 __all__ = [
     "COCO_KEYS",
     "LABEL_KEYS",
     "as_written",
-    "coco_corners",
-    "framed",
+    "box_under",
+    "corners_and_frame",
     "leaves_image",
     "only",
 ]
@@ -41,31 +41,25 @@ def only(value: Mapping[str, Any], *known: str) -> None:
         )
 
 
-def framed(value: Any) -> tuple[Any, dict[str, Frame]]:
+def corners_and_frame(value: Any) -> tuple[Any, dict[str, Frame]]:
     """A gold with its boxes as corners, and the frame that stands beside them, if one does.
 
     Raises:
         ValueError: If what stands there names no frame.
     """
-    said = beside(value)
-    if said is None:
-        return value, {}
-    return as_corners(value, said, nearest=True), {"frame": said.frame}
+    corners, frame, _ = in_corners(value)
+    return corners, {} if frame is None else {"frame": frame.frame}
 
 
-def coco_corners(value: Mapping[str, Any], key: str) -> Any:
-    """The box under a key; beside COCO's other keys, a `bbox` is x, y, width, height.
+def box_under(key: str, value: Mapping[str, Any]) -> Any:
+    """The box under a key of a gold with its boxes as corners.
 
     Raises:
-        ValueError: If it is no such box.
+        ValueError: If COCO's box could not be made corners.
     """
-    box = value[key]
-    if key != "bbox" or not any(k in value for k in COCO_KEYS):
-        return box
-    made = as_corners(value, GoldFrame(Frame.ORIGINAL_PX))
-    if "bbox_2d" not in made:
-        raise ValueError(f"expected COCO's (x, y, width, height), got {short(box, 120)}")
-    return made["bbox_2d"]
+    if key == "bbox" and any(k in value for k in COCO_KEYS):
+        raise ValueError(f"expected COCO's (x, y, width, height), got {short(value[key], 120)}")
+    return value[key]
 
 
 def leaves_image(box: Box, frame: Frame, image_size: Size, tolerance: float) -> str | None:

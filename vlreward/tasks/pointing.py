@@ -17,7 +17,7 @@ from vlreward.metrics.points import Circle, Region, point_closeness, point_insid
 from vlreward.parsers.points import Point, PointParser
 from vlreward.prompts import PromptTemplate
 from vlreward.task import FORMAT, AnswerTerm, Histogram, Recipe, Shape, TaskSpec
-from vlreward.tasks.gold_boxes import coco_corners, framed, only
+from vlreward.tasks.gold_boxes import box_under, corners_and_frame, only
 from vlreward.tasks.pointing_published import published
 from vlreward.tasks.pointing_schemas import POINTING_SCHEMAS
 from vlreward.types import FailureCode, Gold, ParseFailure, Row, Sample
@@ -80,7 +80,7 @@ class PointGold(Gold):
         value = literal(value)
         if isinstance(value, dict) and isinstance(value.get("objects"), dict):
             value = _of_objects({**value, **value["objects"]})
-        value, frame = framed(value)
+        value, frame = corners_and_frame(value)
         if isinstance(value, dict):
             found = [key for key in _KEYS if value.get(key) is not None]
             if len(found) != 1:
@@ -91,7 +91,7 @@ class PointGold(Gold):
             only(value, *_KEYS, "radius")
             kind = found[0].removesuffix("_2d").replace("bbox", "box")
             radius = {"radius": value["radius"]} if "radius" in value else {}
-            return cls(**{kind: coco_corners(value, found[0])}, **radius, **frame)
+            return cls(**{kind: box_under(found[0], value)}, **radius, **frame)
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"expected a box, a polygon or a point, got {short(value, 120)}")
         if all(isinstance(v, (list, tuple)) and len(v) == 2 for v in value) and len(value) > 2:

@@ -26,7 +26,7 @@ from vlreward.schema import (
     text_at,
 )
 from vlreward.task import FORMAT, AccuracyBySize, AnswerTerm, Histogram, Recipe, Shape, TaskSpec
-from vlreward.tasks.gold_boxes import as_written, coco_corners, framed, leaves_image, only
+from vlreward.tasks.gold_boxes import as_written, box_under, corners_and_frame, leaves_image, only
 from vlreward.tasks.rec_published import published
 from vlreward.types import Gold, Sample
 
@@ -65,7 +65,7 @@ class BoxGold(Gold):
             value = value[0]  # a list of one detection
         if isinstance(value, dict) and isinstance(value.get("objects"), dict):
             value = {k: v for k, v in {**value, **value["objects"]}.items() if k != "objects"}
-        value, frame = framed(value)
+        value, frame = corners_and_frame(value)
         if isinstance(value, dict):
             found = [key for key in _KEYS if key in value]
             if len(found) != 1:
@@ -74,7 +74,7 @@ class BoxGold(Gold):
                     f"{short(value, 120)}"
                 )
             only(value, *_KEYS)
-            value = coco_corners(value, found[0])
+            value = box_under(found[0], value)
         if isinstance(value, (list, tuple)) and len(value) == 1:
             value = value[0]  # the only box of ms-swift's objects
         if not isinstance(value, (list, tuple)):

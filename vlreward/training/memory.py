@@ -92,7 +92,9 @@ def estimate(
     length = prompt_tokens + completion_tokens
     # Where weights are sharded, sampling gathers all of them at once.
     gathered = size.parameters * computed if everything > 1 else 0
-    layer_inputs = completions * length * size.hidden * size.layers * 4
+    # FSDP casts what passes between layers; autocast leaves the sum of them in float32.
+    between = computed if strategy == "fsdp2" else 4
+    layer_inputs = completions * length * size.hidden * size.layers * between
     layer = completions * length * (6 * size.intermediate + 10 * size.hidden) * computed
     head = size.vocabulary * size.hidden * 8 if everything > 1 else 0
     reference = beta != 0 and lora_rank is None

@@ -174,6 +174,14 @@ def test_settings_and_bad_options(start: Start) -> None:
         assert client.post("/score", json=body).json()["scores"][0]["value"] == 3.0
 
 
+def test_the_order_of_the_axes_is_an_option_as_the_frame_is(start: Start) -> None:
+    server = start("--task", "rec", "--frame", "original_px", "--axis-order", "yx")
+    item = {"completion": "<answer>[300, 10, 380, 60]</answer>", "gold": "[10, 300, 60, 380]"}
+    with server.client() as client:
+        (score,) = client.post("/score", json={"items": [item]}).json()["scores"]
+    assert score["terms"]["iou"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -7,8 +7,14 @@ import re
 from vlreward.verify.exact import algebra
 from vlreward.verify.exact.names import STOP_WORDS
 from vlreward.verify.exact.quantities import close, factor, near, numbers_equal
-from vlreward.verify.exact.regions import has_ranges, intervals, merged
-from vlreward.verify.exact.relations import as_relation, letters_as_form, same_relation
+from vlreward.verify.exact.relations import (
+    as_relation,
+    has_ranges,
+    intervals,
+    letters_as_form,
+    merged,
+    same_relation,
+)
 from vlreward.verify.exact.sample import all_names, constant_value, differs
 from vlreward.verify.exact.surd import multiply, rational
 from vlreward.verify.exact.values import (

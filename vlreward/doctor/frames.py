@@ -1,4 +1,4 @@
-"""Whether boxes lie where they are said to: for a person to look at, never for scoring."""
+"""Which frame predicted boxes fit: a diagnosis for a person, never used for scoring."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from vlreward.doctor.observations import Corners, Observation
 from vlreward.frames import Frame
 
-__all__ = ["FrameFit", "frame_fits", "gold_problem", "gold_remedy", "is_outside"]
+__all__ = ["FrameFit", "frame_fits", "is_outside"]
 
 _MOST = 0.95
-_TOLERANCE = 2.0  # pixels; published golds leave their image by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +60,7 @@ def is_outside(observation: Observation) -> bool:
     return _leaves(box, frame.extent(observation.image_size, observation.input_size))
 
 
-def gold_problem(observation: Observation) -> str | None:
-    """What is wrong with the gold box of a row, `outside` or `ratio`, if something is.
-
-    A box within 0..1 is a ratio: nobody annotates what is smaller than a pixel. One that leaves the
-    image by more than two pixels is measured in something else.
-    """
-    box = observation.gold
-    if box is None:
-        return None
-    if min(box) >= 0 and max(box) <= 1:
-        return "ratio"
-    return "outside" if _leaves(box, observation.image_size, _TOLERANCE) else None
-
-
-def gold_remedy(golds: Sequence[tuple[str, Observation]]) -> str:
-    """What golds with these problems look like, and how to declare it; empty if there are none."""
-    problems = {problem for problem, _ in golds}
-    if problems == {"ratio"}:
-        return (
-            "they look like ratios: give each gold a frame, e.g. {'box': [...], 'frame': 'norm1'}, "
-            "or read all of them with --gold-frame norm1"
-        )
-    if "outside" not in problems:
-        return ""
-    if max(max(o.gold) for _, o in golds if o.gold is not None) <= 1000:
-        return (
-            "they fit 0 to 1000: give each gold a frame, e.g. 'frame': 'norm1000', or read all "
-            "of them with --gold-frame norm1000"
-        )
-    return "they are pixels of another image: of the resized one, or of another file"
-
-
-def _leaves(box: Corners, extent: tuple[float, float] | None, tolerance: float = 0.0) -> bool:
+def _leaves(box: Corners, extent: tuple[float, float] | None) -> bool:
     """Whether a box leaves an extent; of an unknown one only the origin is known."""
-    if min(box[:2]) < -tolerance or extent is None:
-        return min(box[:2]) < -tolerance
-    return box[2] > extent[0] + tolerance or box[3] > extent[1] + tolerance
+    outside = min(box[:2]) < 0
+    return outside or (extent is not None and (box[2] > extent[0] or box[3] > extent[1]))
