@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pictures import noise
 from vlreward.data.images import open_image
 from vlreward.engines._pictures import encode
 from vlreward.errors import OptionError
@@ -101,7 +102,7 @@ def test_limits_that_leave_no_size_are_an_error_of_the_options(limits: tuple[int
 
 @pytest.mark.parametrize("family", [f for f in FAMILIES.values() if f.factor], ids=lambda f: f.name)
 def test_what_a_family_resizes_to_stays_as_it_is(family: ModelFamily) -> None:
-    image = Image.effect_noise((101, 67), 80).convert("RGB")
+    image = noise((101, 67), 80).convert("RGB")
     resizing = family.resizing()
     assert resizing is not None
     once = resizing.apply(image)
@@ -175,7 +176,7 @@ def test_a_server_comes_to_the_size_of_the_frame_whichever_way_an_image_is_sent(
     sent = Counter[bool]()
     for number, size in enumerate(_sides(known.factor)):
         file = io.BytesIO()
-        Image.effect_noise(size, 50).convert("RGB").save(file, "JPEG")
+        noise(size, 50).convert("RGB").save(file, "JPEG")
         picture = encode(file.getvalue(), resizing)
         with Image.open(io.BytesIO(base64.b64decode(picture.base64))) as image:
             grid = processor(images=[image], return_tensors="np")["image_grid_thw"][0]

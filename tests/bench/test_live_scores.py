@@ -122,7 +122,8 @@ def test_hard_scores_are_shown_when_they_are_known(spec: TaskSpec) -> None:
 
 
 def test_an_interrupted_run_does_not_wait_for_hard_scores(spec: TaskSpec) -> None:
-    slow = spec.model_copy(update={"judge": Counting(seconds=0.2)})
+    judge = Counting(seconds=0.2)
+    slow = spec.model_copy(update={"judge": judge})
 
     def interrupted() -> None:
         with LiveScores({slow.name: slow}, lambda item: item.sample) as live:
@@ -130,7 +131,6 @@ def test_an_interrupted_run_does_not_wait_for_hard_scores(spec: TaskSpec) -> Non
                 live.add(Completed(dataset()[0], str(i), Generation(f"<answer>{i}</answer>")))
             raise KeyboardInterrupt
 
-    started = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert time.perf_counter() - started < 1
+    assert judge.calls.total() < 50  # of 100, which take 20 s

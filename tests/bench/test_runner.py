@@ -337,7 +337,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, root: Path) -> None:
         for _ in range(20):
             process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     found = re.search(r"interrupted: (\d+) answers are kept in .*run.jsonl.*again", errors)
     assert found is not None, errors

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
+from tests.pictures import noise
 from tests.report.recorded_runs import make_row, write_run
 from vlreward.report import build_report, write_report
 
@@ -49,8 +49,8 @@ def _long_tasks(page: Any) -> list[int]:
 
 def test_five_thousand_samples(tmp_path: Path, chromium: Any) -> None:
     for i in range(_IMAGES):
-        noise = Image.effect_noise((640, 480), 60).convert("RGB")
-        noise.save(tmp_path / f"{i}.jpg", quality=80)
+        picture = noise((640, 480), 60).convert("RGB")
+        picture.save(tmp_path / f"{i}.jpg", quality=80)
     thought = "The region lies to the left of the person who wears a blue shirt. " * 6
     rows = []
     for i in range(N):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
+from tests.pictures import noise
 from tests.report.recorded_runs import make_row, write_run
 from vlreward.report import write_report
 from vlreward.report.serve import LiveReport, make_server
@@ -33,7 +33,7 @@ def _write(run: Path, n: int) -> None:
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     run = tmp_path / "run"
     _write(run, 12)
-    Image.effect_noise((900, 600), 90).save(run / "a.png")
+    noise((900, 600), 90).save(run / "a.png")
     with make_server(LiveReport([run]), 0) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from tests.browser.conftest import Open
+from tests.pictures import noise
 from tests.report.recorded_runs import make_row, write_run
 from vlreward.report import write_report
 
@@ -30,7 +30,7 @@ def _rec(name: str, box: list[float] | None, text: str = "") -> dict[str, Any]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of two suites; 6 REC rows (3 right, 1 failed) and 12 counting rows."""
     root = tmp_path_factory.mktemp("report")
-    Image.effect_noise((120, 80), 90).convert("RGB").save(root / "a.png")
+    noise((120, 80), 90).convert("RGB").save(root / "a.png")
     far = [100.0, 70.0, 110.0, 78.0]
     a = [_rec("apple", BOX), _rec("pear", far, "Häuser 🍐"), _rec("plum", None),
          _rec("fig", BOX), _rec("kiwi", BOX), _rec("only-a", far)]  # fmt: skip
@@ -249,7 +249,7 @@ def test_boxes_lie_where_the_numbers_say(report: Path, open_page: Open) -> None:
 
 def test_any_shapes_are_drawn_where_they_are(tmp_path: Path, open_page: Open) -> None:
     """A detection with two golds, a click into a polygon, and one into a circle."""
-    Image.effect_noise((120, 80), 90).convert("RGB").save(tmp_path / "a.png")
+    noise((120, 80), 90).convert("RGB").save(tmp_path / "a.png")
     many: dict[str, Any] = {"task": "detection", "boxes": [[10, 10, 40, 40], [60, 20, 110, 70]],
             "labels": ["cat", "<b>dog"]}  # fmt: skip
     corners = [[20, 10], [90, 15], [60, 70]]

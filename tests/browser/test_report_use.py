@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from tests.browser.conftest import Open
 from tests.browser.test_report_page import CONTRAST
+from tests.pictures import noise
 from tests.report.recorded_runs import make_row, write_run
 from vlreward.report import write_report
 
@@ -28,7 +28,7 @@ PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True}
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nine boxes ever further off, of three kinds, and one question with four answers."""
     root = tmp_path_factory.mktemp("use")
-    Image.effect_noise((120, 80), 90).convert("RGB").save(root / "a.png")
+    noise((120, 80), 90).convert("RGB").save(root / "a.png")
     rows = []
     for i in range(9):
         box = [v + 7 * i for v in BOX]

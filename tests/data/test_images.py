@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
+from tests.pictures import noise
 from vlreward.data.errors import DataError
 from vlreward.data.images import (
     FORMATS,
@@ -110,7 +111,7 @@ class TestOpen:
 
     def test_broken_images_name_the_file_and_the_sample(self, tmp_path: Path) -> None:
         path = tmp_path / "a.jpg"
-        Image.effect_noise((64, 64), 50).save(path)
+        noise((64, 64), 50).save(path)
         whole = path.read_bytes()
         for content in (b"", b"GIF89a", b"no image", whole[: len(whole) // 2]):
             path.write_bytes(content)
@@ -119,7 +120,7 @@ class TestOpen:
 
     def test_flipped_bytes_never_escape_as_another_error(self) -> None:
         buffer = io.BytesIO()
-        Image.effect_noise((16, 16), 50).save(buffer, "PNG")
+        noise((16, 16), 50).save(buffer, "PNG")
         whole = buffer.getvalue()
         for place in range(0, len(whole), 7):
             broken = bytearray(whole)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 
+from tests import pictures
 from vlreward.data.images import open_image
 from vlreward.engines._pictures import encode
 from vlreward.engines.base import (
@@ -134,7 +135,7 @@ def sent_image(body: dict[str, Any]) -> Image.Image:
 
 
 def noise(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
-    return Image.effect_noise(size, 90).convert(mode)
+    return pictures.noise(size).convert(mode)
 
 
 @pytest.mark.parametrize(
@@ -466,7 +467,7 @@ def test_the_time_limit_is_for_the_whole_answer(trickle: Any) -> None:
     engine = engine_for(trickle, tries=1, timeout=0.5, concurrency=1)
     started = time.monotonic()
     got = failure(answers(engine, ask())["k"])
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60  # of the 100 s that the blanks take
     assert (got.kind, got.retryable) == ("timeout", True)
     assert "within 0.5 s" in got.detail
 

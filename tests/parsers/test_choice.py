@@ -209,7 +209,7 @@ def test_any_text_gives_a_choice_or_a_failure(pieces: list[str]) -> None:
 )
 def test_hostile_text_is_read_in_linear_time(unit: str) -> None:
     for text in (unit * (4000 // len(unit)), unit * (130_000 // len(unit))):
-        start = time.perf_counter()
+        start = time.thread_time()
         _parse(f"<answer>{text}</answer>")
         _whole(text)
-        assert time.perf_counter() - start < 5
+        assert time.thread_time() - start < 5

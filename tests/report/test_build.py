@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
+from tests.pictures import noise
 from tests.report.recorded_runs import make_row, recorded_run, write_run
 from vlreward.errors import OptionError
 from vlreward.report import ReportError, build_report, write_report
@@ -100,7 +101,7 @@ def test_the_policy_admits_this_script_and_this_style_only(tmp_path: Path) -> No
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     rows = [make_row("counting", f"s{i}", 3, "<answer>3</answer>", 3) for i in range(5)]
     for i, row in enumerate(rows):
-        Image.effect_noise((40, 30), 50 + i).save(tmp_path / f"{i}.png")
+        noise((40, 30), 50 + i).save(tmp_path / f"{i}.png")
         row["image"] = f"{i}.png"
     run = write_run(tmp_path / "run", {"b": rows, "a": rows})
     code = (
@@ -121,7 +122,7 @@ def test_the_size_limit_bounds_the_page(tmp_path: Path) -> None:
     rows = []
     for i in range(12):
         name = f"{i}.jpg"
-        Image.effect_noise((300, 200), 90).convert("RGB").save(tmp_path / name)
+        noise((300, 200), 90).convert("RGB").save(tmp_path / name)
         rows.append(make_row("counting", f"s{i}", 3, "<answer>3</answer>", 3 + i % 2, image=name))
     run = write_run(tmp_path / "run", {"val": rows})
     bare = build_report([run], tmp_path / "p.html", image_root=tmp_path, max_embed_mb=0)
@@ -243,7 +244,7 @@ def test_recorded_runs(tmp_path: Path, shared_data: Path) -> None:
 def test_a_row_of_several_images_shows_all(tmp_path: Path) -> None:
     names = ["0.png", "1.png", "2.png"]
     for i, name in enumerate(names):
-        Image.effect_noise((40, 30), 50 + i).save(tmp_path / name)
+        noise((40, 30), 50 + i).save(tmp_path / name)
     rows = [make_row("counting", "s", 3, "<answer>3</answer>", 3, image="1.png", images=names)]
     run = write_run(tmp_path / "run", {"a": rows})
     page = write_report([run], tmp_path / "page.html", image_root=tmp_path)

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.pictures import noise
 from vlreward.report.images import Found, ImageStore, Shown
 from vlreward.report.images import embed_images as embed
 
 
 def _noise(path: Path, size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.effect_noise(size, 90).convert(mode).save(path)
+    noise(size, 90).convert(mode).save(path)
     return path
 
 
@@ -116,7 +117,7 @@ def test_exif_turns_the_image_and_then_stays_outside(tmp_path: Path) -> None:
     exif[0x0112] = 6
     exif[0x010E] = "a secret place"
     path = tmp_path / "turned.jpg"
-    Image.effect_noise((60, 30), 90).convert("RGB").save(path, exif=exif)
+    noise((60, 30), 90).convert("RGB").save(path, exif=exif)
     shown = embed_images(["t"], lambda _: path, tmp_path / "p.html", 1).shown[Found("t", path)]
     image = _decoded(shown)
     assert shown.size == image.size == (30, 60)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
+from tests.pictures import noise
 from tests.report.recorded_runs import make_row, write_run
 from vlreward.cli import app
 from vlreward.errors import OptionError
@@ -31,7 +31,7 @@ def _write(run: Path, n: int) -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     _write(tmp_path / "run", 1)
-    Image.effect_noise((900, 600), 90).save(tmp_path / "run" / "a.png")
+    noise((900, 600), 90).save(tmp_path / "run" / "a.png")
     return tmp_path / "run"
 
 

@@ -245,8 +245,8 @@ def test_flaw_visual_rft_reads_no_labels() -> None:
     ],
 )
 def test_hostile_text_is_read_in_linear_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     for name in _REWARDS:
         assert 0 <= _vlm_r1(name, text) <= 1
     assert 0 <= min(_visual_rft(text)) <= 1
-    assert time.perf_counter() - start < 20  # quadratic ways take minutes
+    assert time.thread_time() - start < 20  # quadratic ways take minutes

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.pictures import noise
 from vlreward.bench.run_store import read_run
 from vlreward.engines.base import (
     EngineConfig,
@@ -44,7 +45,7 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
     asked = []
     for index, size in enumerate(SIZES):
         path = folder / f"{index}.png"
-        Image.effect_noise(size, 80).convert("RGB").save(path)
+        noise(size, 80).convert("RGB").save(path)
         for text in ("How many?", "What is there, in a longer sentence?"):
             content = [{"type": "image"}, {"type": "text", "text": text}]
             asked.append(Request(f"{index} {text}", [{"role": "user", "content": content}], path))
@@ -151,7 +152,7 @@ def test_input_sizes_are_those_of_smart_resize(
 
 
 def test_exif_orientation_is_applied(tiny_dir: Path, tmp_path: Path) -> None:
-    image = Image.effect_noise((120, 60), 80).convert("RGB")
+    image = noise((120, 60), 80).convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "turned.png", exif=exif)

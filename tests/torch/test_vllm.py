@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PIL import Image
 
+from tests.pictures import noise
 from vlreward.engines.base import EngineConfig, EngineError, Generation, Request, make_engine
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
@@ -74,7 +74,7 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
     asked = []
     for index, size in enumerate([(640, 428), (57, 300), (28, 28)]):
         path = folder / f"{index}.png"
-        Image.effect_noise(size, 80).convert("RGB").save(path)
+        noise(size, 80).convert("RGB").save(path)
         content = [{"type": "image"}, {"type": "text", "text": "How many?"}]
         asked.append(Request(f"image {index}", [{"role": "user", "content": content}], path))
     content = [{"type": "text", "text": "1 + 1"}]

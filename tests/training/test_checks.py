@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.pictures import noise
 from vlreward.data import DataError, Dataset, MissingImagesError, load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS, PromptTemplate
@@ -30,7 +31,7 @@ def _data(tmp_path: Path, names: list[str], **more: Any) -> Dataset:
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     for n in range(3):
-        Image.effect_noise((80, 60), 60).convert("RGB").save(tmp_path / f"good{n}.jpg")
+        noise((80, 60), 60).convert("RGB").save(tmp_path / f"good{n}.jpg")
     whole = (tmp_path / "good0.jpg").read_bytes()
     (tmp_path / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("no image", encoding="utf-8")

@@ -18,10 +18,10 @@ import datasets
 import pytest
 import torch
 from peft import LoraConfig
-from PIL import Image
 from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig, GRPOTrainer
 
+from tests.pictures import noise
 from vlreward.rewards import TaskReward, count_reward, tag_count_reward
 from vlreward.training.rewards import term_rewards
 from vlreward_trl.processing import load
@@ -33,7 +33,7 @@ ROWS = 19
 def _dataset(images: int = 1) -> datasets.Dataset:
     rows = []
     for n in range(ROWS):
-        pictures = [Image.effect_noise((60 + 3 * n, 90 - n), 60).convert("RGB")] * images
+        pictures = [noise((60 + 3 * n, 90 - n), 60).convert("RGB")] * images
         content = [{"type": "image"}] * images + [{"type": "text", "text": f"How many {n} ?"}]
         row = {"prompt": [{"role": "user", "content": content}], "solution": str(n % 6)}
         rows.append({**row, **({"image": pictures[0]} if images == 1 else {"images": pictures})})

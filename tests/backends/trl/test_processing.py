@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.pictures import noise
 from vlreward.geometry import Size
 from vlreward.resizing import Resizing
 from vlreward_trl.processing import load as load_processor
@@ -44,7 +45,7 @@ def test_the_processor_leaves_a_resized_image_alone(
 def test_resizing_equals_the_processor_pixel_by_pixel(checkpoint: Callable[[str], Path]) -> None:
 
     processor, resizing = load_processor(str(checkpoint("qwen2.5-vl")), max_pixels=200_704)
-    image = Image.effect_noise((333, 250), 80).convert("RGB")
+    image = noise((333, 250), 80).convert("RGB")
     ours = processor.image_processor(images=[resizing.apply(image)], return_tensors="pt")
     own = processor.image_processor(images=[image], return_tensors="pt")
     # Torchvision rounds in other places than Pillow; of 255 levels, one.
