@@ -21,6 +21,8 @@ nox.options.sessions = [
 ROOT = Path(__file__).parent
 TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100")
 CORE_TOOLS = (*TEST_TOOLS, "pytest-xdist>=3.6", "pycocotools>=2.0.8", "hatchling>=1.26")
+# A worker takes what lies together, so that what a module's tests share is made once.
+BOTH_CORES = ("-n", "2", "--dist", "worksteal", "-m", "not slow")
 # The exact version has a CPU build where only one is offered, instead of gigabytes of CUDA.
 TORCH = "torch==2.13.0"
 
@@ -29,7 +31,7 @@ TORCH = "torch==2.13.0"
 def core(session: nox.Session) -> None:
     """The core's tests and doctests, without torch or any other framework."""
     session.install("-e", ".[xlsx,inspect]", *CORE_TOOLS)
-    session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
+    session.run("pytest", *BOTH_CORES, *session.posargs)
     # The server and the plug-in for ms-swift import what only their own sessions have.
     apart = [f"--ignore=vlreward/integrations/{name}" for name in ("server", "plugins")]
     session.run("pytest", "--doctest-modules", "vlreward", "-q", *apart)
@@ -39,7 +41,7 @@ def core(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """The core's tests on every supported interpreter that is installed."""
     session.install("-e", ".", *CORE_TOOLS)
-    session.run("pytest", "-n", "2", "-m", "not slow", "-q", *session.posargs)
+    session.run("pytest", *BOTH_CORES, "-q", *session.posargs)
 
 
 @nox.session
@@ -53,14 +55,14 @@ def lowest(session: nox.Session) -> None:
         "uv", "pip", "install", "--upgrade", "--resolution", "lowest-direct", "-e", ".[serve]",
         *CORE_TOOLS,
     )  # fmt: skip
-    session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
+    session.run("pytest", *BOTH_CORES, *session.posargs)
 
 
 @nox.session
 def newest(session: nox.Session) -> None:
     """The core and the server on the newest versions, whatever an older environment holds."""
     session.install("--upgrade", "--upgrade-strategy", "eager", "-e", ".[serve]", *CORE_TOOLS)
-    session.run("pytest", "-n", "2", "-m", "not slow", *session.posargs)
+    session.run("pytest", *BOTH_CORES, *session.posargs)
 
 
 @nox.session
