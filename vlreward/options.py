@@ -7,6 +7,7 @@ command line, its help and its checks, and the same checks for whoever builds th
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 import types
@@ -22,10 +23,15 @@ __all__ = ["as_command", "check", "declared", "flag"]
 T = TypeVar("T")
 
 
-def declared(options: type) -> list[tuple[str, Any, Any]]:
+def declared(options: type) -> tuple[tuple[str, Any, Any], ...]:
     """Name, annotation and default of each field that is an option or an argument."""
+    return _declared(options)
+
+
+@functools.cache  # each `flag` asks, and hints take milliseconds
+def _declared(options: type) -> tuple[tuple[str, Any, Any], ...]:
     hints = get_type_hints(options, include_extras=True)
-    return [
+    return tuple(
         (
             field.name,
             hints[field.name],
@@ -36,7 +42,7 @@ def declared(options: type) -> list[tuple[str, Any, Any]]:
             isinstance(entry, (ArgumentInfo, OptionInfo))
             for entry in getattr(hints[field.name], "__metadata__", ())
         )
-    ]
+    )
 
 
 def flag(options: type, name: str) -> str:
