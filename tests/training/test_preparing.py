@@ -17,6 +17,7 @@ from vlreward.prompts import get_prompt
 from vlreward.registry import UnknownNameError
 from vlreward.resizing import Resizing
 from vlreward.tasks import get_task
+from vlreward.training import preparing
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.preparing import prepare_run, rows_for
 from vlreward.training.reward_options import reweighted, task_rewards
@@ -172,12 +173,34 @@ def test_every_process_keeps_the_same_rows(
     assert [sample.image_size for sample in run.samples] == [(60, 60)] * 2
 
 
-def test_a_reward_that_does_not_exist_is_refused_before_data_are_read(
-    training_options: Any, tmp_path: Path
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rewards": ["json:no_such_reward"]}, "no_such_reward"),
+        ({"prompt": "rec-r2"}, "did you mean 'rec-r1'"),
+        ({"frame": "pixels"}, "--frame: expected one of"),
+    ],
+)
+def test_what_needs_no_data_is_refused_before_they_are_read(
+    given: dict[str, Any], message: str, training_options: Any, tmp_path: Path
 ) -> None:
-    """It was found when every image had been decoded."""
-    arguments = _arguments(tmp_path / "no such file.json", rewards=["json:no_such_reward"])
+    """Some of it was found when every image had been decoded."""
+    arguments = _arguments(tmp_path / "no such file.json", **given)
     options = Options("rec", arguments, training_options(tmp_path / "out"))
     places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
-    with pytest.raises(OptionError, match="no_such_reward"):
+    with pytest.raises(UserError, match=message):
         prepare_run(options, None, None, RESIZING, **places)
+
+
+def test_terms_that_do_not_exist_are_refused_before_images_are_decoded(
+    training_options: Any, scenes_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Any] = []
+    monkeypatch.setattr(preparing, "with_good_images", lambda *args: looked.append(args))
+    given: Any = {"terms": ["iuo"], "on_bad_image": "skip"}
+    arguments = _arguments(scenes_data / "rec.jsonl", **given)
+    options = Options("rec", arguments, training_options(tmp_path / "out"))
+    places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
+    with pytest.raises(UserError, match="did you mean 'iou'"):
+        prepare_run(options, None, None, RESIZING, **places)
+    assert not looked

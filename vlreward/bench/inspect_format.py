@@ -12,7 +12,7 @@ from typing import Any
 
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.output import versions
-from vlreward.bench.run_files import SampleRow, samples_file
+from vlreward.bench.run_files import SampleRow, plain_name
 from vlreward.files import replacing
 
 __all__ = ["write_inspect"]
@@ -30,7 +30,7 @@ def write_inspect(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     paths = []
     for evaluation in evaluations:
-        name = Path(samples_file(evaluation.name)).stem.removeprefix("samples_")
+        name = plain_name(evaluation.name)
         key = sha256(f"{now} {evaluation.name}".encode()).hexdigest()[:22]
         path = directory / f"{now.replace(':', '-')}_{name.replace('_', '-')}_{key}.eval"
         with replacing(path, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as log:

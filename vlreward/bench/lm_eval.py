@@ -13,7 +13,7 @@ from typing import Any
 from vlreward.bench.attempts import grouped
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.output import versions
-from vlreward.bench.run_files import samples_file
+from vlreward.bench.run_files import plain_name
 from vlreward.files import replacing
 
 __all__ = ["write_lm_eval"]
@@ -33,8 +33,7 @@ def write_lm_eval(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S.%f")
     paths = []
     for evaluation in evaluations:
-        stem = Path(samples_file(evaluation.name)).stem
-        path = directory / f"{stem}_{stamp}.jsonl"
+        path = directory / f"samples_{plain_name(evaluation.name)}_{stamp}.jsonl"
         with replacing(path) as file:
             for number, row in enumerate(_samples(evaluation)):
                 line = json.dumps({"doc_id": number, **row}, ensure_ascii=False)

@@ -28,6 +28,7 @@ __all__ = [
     "SampleRow",
     "SuiteResult",
     "TaskPart",
+    "plain_name",
     "samples_file",
 ]
 
@@ -46,8 +47,12 @@ def samples_file(name: str) -> str:
         >>> samples_file("refcoco_val[500@42]")
         'samples_refcoco_val-500@42.jsonl'
     """
-    plain = _UNUSUAL.sub("-", name).strip("-")
-    return f"samples_{plain}.jsonl"
+    return f"samples_{plain_name(name)}.jsonl"
+
+
+def plain_name(name: str) -> str:
+    """The name of a suite or subset as names of files have it."""
+    return _UNUSUAL.sub("-", name).strip("-")
 
 
 def _text(value: Any) -> str:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from vlreward._text import first_problem
 from vlreward.bench.evaluate import Evaluation, image_fields, sample_row
-from vlreward.bench.run_files import SampleRow, SuiteResult, samples_file
+from vlreward.bench.run_files import SampleRow, SuiteResult, plain_name
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.rows import read_json
@@ -58,7 +58,7 @@ class Unfinished:
     ) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self._several = several
-        self._path = out / _file(made["name"])
+        self._path = out / f"unfinished_{plain_name(made['name'])}.jsonl"
         self._file = self._path.open("w", encoding="utf-8", newline="")
         self._last = time.monotonic()
         header = {
@@ -178,7 +178,3 @@ def _score(row: SampleRow) -> Score:
         judged=row.answer,
         span=row.span,
     )
-
-
-def _file(name: str) -> str:
-    return f"unfinished_{samples_file(name).removeprefix('samples_')}"

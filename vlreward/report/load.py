@@ -160,7 +160,7 @@ def _check_row(row: SampleRow, suite: SuiteRun) -> None:
             f"expected the primary metric {suite.result.primary!r} in metrics, got "
             f"{sorted(row.metrics)}"
         )
-    gold_shapes(row)
+    gold_shapes(row)  # both for their errors alone
     answer_shapes(row)
     for span in (row.span, row.failure.span if row.failure else None):
         if span is not None and not span[0] <= span[1] <= len(row.completion):

@@ -119,6 +119,6 @@ def plots(lines: Mapping[str, Sequence[Line]]) -> dict[str, list[tuple[Run, list
     return {name: drawn for name, drawn in made.items() if drawn}
 
 
-def scale(share: float, width: float) -> str:
-    """Place of a share on a line of `width`, for SVG."""
-    return f"{min(max(share, 0.0), 1.0) * width:.1f}"
+def scale(share: float) -> str:
+    """Place of a share on a line of 100, for SVG."""
+    return f"{min(max(share, 0.0), 1.0) * 100:.1f}"

@@ -117,8 +117,14 @@ def prepare_run(
     """
     arguments, training = options.arguments, options.training
     _check_evaluation(options)
+    # What needs no data is refused before they are read, and what needs no image before decoding.
     extra = user_rewards(arguments.rewards or ())
+    if arguments.prompt is not None:
+        get_prompt(arguments.prompt)
+    frame_of(model_type, arguments.frame)
     loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
+    tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
+    rewards = reweighted(task_rewards(arguments, sorted(tasks)), arguments, training.reward_weights)
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:
@@ -132,8 +138,6 @@ def prepare_run(
         training.max_steps,
         training.num_train_epochs,
     )
-    tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
-    rewards = reweighted(task_rewards(arguments, sorted(tasks)), arguments, training.reward_weights)
     start = decide(
         training.output_dir,
         resume=str(training.resume_from_checkpoint or arguments.resume),
