@@ -20,7 +20,7 @@ from vlreward.tasks import get_task
 from vlreward.training import preparing
 from vlreward.training.arguments import Arguments, Options
 from vlreward.training.preparing import prepare_run, rows_for
-from vlreward.training.reward_options import reweighted, task_rewards
+from vlreward.training.reward_options import task_rewards
 from vlreward.training.rewards import term_rewards
 from vlreward.training.samples import load_samples, tasks_of
 from vlreward.training.traces import TraceFile
@@ -97,14 +97,13 @@ def test_options_that_do_not_fit_name_themselves(
 
 def test_there_is_one_weight_for_each_function_from_one_option() -> None:
     arguments = Arguments(data="d")
-    rewards = task_rewards(arguments, ["rec"])
     message = r"--reward_weights: expected 2 numbers, for rec_iou, rec_format; got \[1\]"
     with pytest.raises(OptionError, match=message):
-        reweighted(rewards, arguments, [1])
+        task_rewards(arguments, ["rec"], [1])
     both = Arguments(data="d", weights=["iou=2"])
     with pytest.raises(OptionError, match="--weights and --reward_weights both say what terms"):
-        reweighted(task_rewards(both, ["rec"]), both, [1, 1])
-    (reward,) = reweighted(rewards, arguments, [2, 0])
+        task_rewards(both, ["rec"], [1, 1])
+    (reward,) = task_rewards(arguments, ["rec"], [2, 0])
     assert [term.weight for term in reward.spec.terms] == [2, 0]
 
 

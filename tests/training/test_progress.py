@@ -96,8 +96,9 @@ def test_the_end_says_what_changed_and_what_to_do_next(tmp_path: Path) -> None:
     text = closing(_run(tmp_path, "Qwen/Qwen2.5-VL-3B-Instruct"), STATE)
     assert text.splitlines() == [
         f"done: 100 steps, the model is in {tmp_path}",
-        "reward 0.500 -> 1.500 while sampling",
-        "held out, greedy: 60.0% -> 50.0%, best 55.0% at step 50 (out/checkpoint-50)",
+        "reward while sampling: 0.500 -> 1.500",
+        "held out, greedy: 60.0% at step 0 -> 50.0% at step 100, best 55.0% at step 50",
+        "the best is kept in out/checkpoint-50",
         f"what the rewards saw: vlreward doctor {tmp_path}/traces",
         f"measure it: vlreward-bench scenes_count_test --model {tmp_path}",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -75,18 +76,23 @@ def check_images(
             path=path_of_data,
             problems=[problem for problem in map(seen.get, missing) if problem is not None],
         )
+    return without(dataset, dropped)
+
+
+def without(dataset: Dataset, dropped: Mapping[int, RowProblem]) -> Dataset:
+    """The samples but for those at some positions; what is wrong with these stands in `skipped`.
+
+    Raises:
+        DataError: If none is left.
+    """
+    problems = tuple(dropped.values())
     kept = [index for index in range(len(dataset)) if index not in dropped]
     if not kept:
         raise DataError(
             f"no sample is left: all {len(dataset)} lack a usable image",
-            path=path_of_data,
-            problems=list(dropped.values()),
+            path=dataset.provenance.path,
+            problems=problems,
         )
-    return without(dataset, kept, list(dropped.values()))
-
-
-def without(dataset: Dataset, kept: list[int], problems: list[RowProblem]) -> Dataset:
-    """The samples at some positions; what is wrong with the others stands in `skipped`."""
     rest = dataset.select(kept, None)
     rest.provenance = replace(rest.provenance, skipped=(*dataset.provenance.skipped, *problems))
     return rest

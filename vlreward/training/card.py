@@ -9,7 +9,7 @@ import yaml
 
 from vlreward import __version__
 from vlreward.training.preparing import Run
-from vlreward.training.progress import bench_commands, reward_change
+from vlreward.training.progress import bench_commands, changes
 from vlreward.training.rewards import TermReward, UserReward
 
 __all__ = ["model_card"]
@@ -39,6 +39,7 @@ def model_card(run: Run, state: Any, *, library: str, adapter: bool = False) -> 
     kind = "A LoRA adapter for" if adapter else "A full fine-tune of"
     rewards: list[TermReward | UserReward] = [*run.terms, *run.extra]
     terms = [f"`{f.__name__}` x {f.weight:g}" for f in rewards]
+    commands = bench_commands(run, Path("."))
     lines = [
         "---",
         yaml.safe_dump(head, sort_keys=False).rstrip(),
@@ -55,7 +56,7 @@ def model_card(run: Run, state: Any, *, library: str, adapter: bool = False) -> 
         f"| steps | {state.global_step} of {run.schedule.questions} questions x "
         f"{training.num_generations} completions |",
         f"| settings | {_settings(training)} |",
-        *_results(state),
+        *(f"| {title} | {text} |" for title, text in changes(state).items()),
         "",
         "The model was asked, and has to be asked, in these words:",
         "",
@@ -63,9 +64,9 @@ def model_card(run: Run, state: Any, *, library: str, adapter: bool = False) -> 
         *(template.text for template in run.rows.prompts.values()),
         "```",
         "",
-        "Measure it:" if bench_commands(run, Path(".")) else "",
+        "Measure it:" if commands else "",
         "",
-        *(f"    {line}" for line in bench_commands(run, Path("."))),
+        *(f"    {line}" for line in commands),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -73,24 +74,7 @@ def model_card(run: Run, state: Any, *, library: str, adapter: bool = False) -> 
 def _settings(training: Any) -> str:
     names = ("learning_rate", "beta", "loss_type", "temperature", "top_k", "seed")
     return ", ".join(
-        f"{n} {getattr(training, n):g}"
-        if isinstance(getattr(training, n), float)
-        else f"{n} {getattr(training, n)}"
+        f"{n} {value:g}" if isinstance(value := getattr(training, n), float) else f"{n} {value}"
         for n in names
         if hasattr(training, n)
     )
-
-
-def _results(state: Any) -> list[str]:
-    found = []
-    change = reward_change(state.log_history)
-    if change is not None:
-        found.append(f"| reward while sampling | {change[0]:.3f} -> {change[1]:.3f} |")
-    evaluated = [row for row in state.log_history if "eval_acc" in row]
-    if evaluated:
-        first, last = evaluated[0], evaluated[-1]
-        found.append(
-            f"| held out, greedy | {first['eval_acc']:.1%} at step {first['step']} -> "
-            f"{last['eval_acc']:.1%} at step {last['step']} |"
-        )
-    return found

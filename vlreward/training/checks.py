@@ -74,18 +74,9 @@ def with_good_images(dataset: Dataset, resizing: Resizing, mode: str = "all") ->
     if not problems:
         return dataset
     bad = {_key(dataset[index]): problem for index, problem in problems.items()}
-    kept, dropped = [], []
-    for index, sample in enumerate(dataset):
-        problem = bad.get(_key(sample))
-        if problem is None:
-            kept.append(index)
-        else:
-            dropped.append(replace(problem, row=dataset.row_numbers[index]))
-    if not kept:
-        raise DataError(
-            "no row is left: no image can be used", path=dataset.provenance.path, problems=dropped
-        )
-    return without(dataset, kept, dropped)
+    found = ((index, bad.get(_key(sample))) for index, sample in enumerate(dataset))
+    rows = dataset.row_numbers
+    return without(dataset, {i: replace(p, row=rows[i]) for i, p in found if p is not None})
 
 
 def _problems(

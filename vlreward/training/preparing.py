@@ -18,7 +18,7 @@ from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
 from vlreward.training.recipes import EVAL_OPTIONS
 from vlreward.training.resuming import RunStart, decide
-from vlreward.training.reward_options import reweighted, task_rewards
+from vlreward.training.reward_options import task_rewards
 from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
 from vlreward.training.samples import informative, load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
@@ -124,7 +124,7 @@ def prepare_run(
     frame_of(model_type, arguments.frame)
     loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
-    rewards = reweighted(task_rewards(arguments, sorted(tasks)), arguments, training.reward_weights)
+    rewards = task_rewards(arguments, sorted(tasks), training.reward_weights)
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:

@@ -12,9 +12,15 @@ from vlreward.suite import SUITES
 from vlreward.training.preparing import Run
 from vlreward.training.traces import TraceFile
 
-__all__ = ["Progress", "closing", "eval_line", "reward_change", "step_line"]
-
-_SHARES = ("acc", "answered")
+__all__ = [
+    "Progress",
+    "bench_commands",
+    "changes",
+    "closing",
+    "eval_line",
+    "reward_change",
+    "step_line",
+]
 
 
 class Progress:
@@ -98,6 +104,23 @@ def reward_change(history: Sequence[Mapping[str, Any]]) -> tuple[float, float] |
     return sum(rewards[:window]) / window, sum(rewards[-window:]) / window
 
 
+def changes(state: Any) -> dict[str, str]:
+    """How reward and held-out accuracy changed, by what a trainer's state has logged of them."""
+    found = {}
+    change = reward_change(state.log_history)
+    if change is not None:
+        found["reward while sampling"] = f"{_number(change[0])} -> {_number(change[1])}"
+    evaluated = [(row["eval_acc"], row["step"]) for row in state.log_history if "eval_acc" in row]
+    if evaluated:
+        text = " -> ".join(f"{acc:.1%} at step {n}" for acc, n in (evaluated[0], evaluated[-1]))
+        trained = [pair for pair in evaluated if pair[1] > 0]
+        if trained:
+            best, step = max(trained, key=lambda pair: (pair[0], -pair[1]))
+            text += f", best {best:.1%} at step {step}"
+        found["held out, greedy"] = text
+    return found
+
+
 def closing(run: Run, state: Any, *, engine: str | None = None) -> str:
     """What a run says at its end: what changed, where the model is, and how to measure it.
 
@@ -108,18 +131,9 @@ def closing(run: Run, state: Any, *, engine: str | None = None) -> str:
     """
     out = run.start.output_dir
     lines = [f"done: {state.global_step} steps, the model is in {out}"]
-    change = reward_change(state.log_history)
-    if change is not None:
-        lines.append(f"reward {_number(change[0])} -> {_number(change[1])} while sampling")
-    accuracies = [(row["eval_acc"], row["step"]) for row in state.log_history if "eval_acc" in row]
-    if accuracies:
-        text = f"held out, greedy: {accuracies[0][0]:.1%} -> {accuracies[-1][0]:.1%}"
-        trained = [pair for pair in accuracies if pair[1] > 0]
-        if trained:
-            best, step = max(trained, key=lambda pair: (pair[0], -pair[1]))
-            kept = getattr(state, "best_model_checkpoint", None)
-            text += f", best {best:.1%} at step {step}" + (f" ({kept})" if kept else "")
-        lines.append(text)
+    lines += [f"{title}: {text}" for title, text in changes(state).items()]
+    if kept := getattr(state, "best_model_checkpoint", None):
+        lines.append(f"the best is kept in {kept}")
     if run.traces is not None:
         lines.append(f"what the rewards saw: vlreward doctor {out}/traces")
     lines += [f"measure it: {command}" for command in bench_commands(run, out, engine)]

@@ -12,15 +12,23 @@ from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments
 from vlreward.training.rewards import term_rewards
 
-__all__ = ["reweighted", "task_rewards"]
+__all__ = ["task_rewards"]
 
 
-def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
+def task_rewards(
+    arguments: Arguments, tasks: list[str], reward_weights: Sequence[float] | None = None
+) -> list[TaskReward]:
     """One reward for each task, with the terms and weights that were asked for.
 
+    Args:
+        arguments: The options.
+        tasks: The tasks.
+        reward_weights: The trainer's option of that name, so that dry run, traces and training have
+            the same weights: one for each term of each task, in their order.
+
     Raises:
-        OptionError: If `--terms` or `--weights` name another task, a weight is no number, or no
-            task can do what `--clip` asks for.
+        OptionError: If `--terms` or `--weights` name another task, a weight is no number, there is
+            another number of `--reward_weights`, or no task can do what `--clip` asks for.
         UnknownNameError: If a task, protocol or term is unknown.
     """
     terms: dict[str, list[str]] = {}
@@ -44,7 +52,7 @@ def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
             f"--clip: expected a task whose answers can be clipped, got {', '.join(tasks)} under "
             f"the protocol {arguments.protocol!r}"
         )
-    return [
+    rewards = [
         TaskReward(
             task,
             terms=terms.get(task),
@@ -55,33 +63,21 @@ def task_rewards(arguments: Arguments, tasks: list[str]) -> list[TaskReward]:
         )
         for task in tasks
     ]
+    if reward_weights is None:
+        return rewards
+    if arguments.weights:
+        raise OptionError(
+            "--weights and --reward_weights both say what terms weigh: leave out one of them"
+        )
+    return _reweighted(rewards, reward_weights)
 
 
-def reweighted(
-    rewards: Sequence[TaskReward], arguments: Arguments, weights: Sequence[float] | None
-) -> list[TaskReward]:
-    """The rewards with the weights of `--reward_weights`, so that dry run, traces and training
-    have the same.
-
-    Args:
-        rewards: One reward for each task.
-        arguments: The options.
-        weights: One for each term of each task, in their order; None leaves them as they are.
-
-    Raises:
-        OptionError: If there is another number of them, or `--weights` is given too.
-    """
-    if weights is None:
-        return list(rewards)
+def _reweighted(rewards: list[TaskReward], weights: Sequence[float]) -> list[TaskReward]:
     names = [f.__name__ for f in term_rewards(rewards)]
     if len(weights) != len(names):
         raise OptionError(
             f"--reward_weights: expected {len(names)} numbers, for {', '.join(names)}; got "
             f"{weights!r}"
-        )
-    if arguments.weights:
-        raise OptionError(
-            "--weights and --reward_weights both say what terms weigh: leave out one of them"
         )
     left = iter(weights)
     return [

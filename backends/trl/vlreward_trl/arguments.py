@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from transformers.integrations import get_available_reporting_integrations
-from transformers.utils import is_flash_attn_2_available
+from transformers.utils import is_flash_attn_2_available, is_torch_bf16_gpu_available
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Options
@@ -38,6 +38,7 @@ class TRLOptions(Options):
 
 def parse(argv: Sequence[str]) -> TRLOptions:
     """Parse a command line; see `vlreward.training.parsing.layered`."""
+    import torch
     from transformers import HfArgumentParser
     from trl import GRPOConfig, ModelConfig
 
@@ -48,20 +49,33 @@ def parse(argv: Sequence[str]) -> TRLOptions:
         description="GRPO on a vision-language model with verifiable rewards.",
     )
     known = {action.dest for action in parser._actions}
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    accelerator = bool(torch.accelerator.is_available())
+    if world_size > 1 and not accelerator:
+        # accelerate would number the CPU, `cpu:0`, and no checkpoint could be read onto that.
+        os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
 
     def recipe(task: str, chosen: dict[str, Any]) -> dict[str, Any]:
-        found = _recipe(task, chosen, renamed=_CHECKPOINTING in known)
+        found = defaults(
+            task,
+            world_size=world_size,
+            accelerator=accelerator,
+            bf16=bool(is_torch_bf16_gpu_available()),
+            workers=_workers(),
+            chosen=chosen,
+        )
+        if _CHECKPOINTING in known:
+            # The same by its new name, for which transformers has no warning.
+            old = found.pop("gradient_checkpointing")
+            found[_CHECKPOINTING] = chosen.get("gradient_checkpointing", old)
         if left := [f"--{name}" for name in found if name not in known]:
             raise OptionError(
                 f"expected a version of trl and transformers that takes {' '.join(left)}, which "
                 f"the recipe of {task!r} sets; got trl {version('trl')}, transformers "
                 f"{version('transformers')}"
             )
-        return found
+        return {**found, "output_dir": f"outputs/grpo-{task}"}
 
-    if _world_size() > 1 and not _accelerator():
-        # accelerate would number the CPU, `cpu:0`, and no checkpoint could be read onto that.
-        os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
     task, chosen, values = layered(parser, argv, recipe)
     values["model_name_or_path"] = values["model"]
     try:
@@ -70,22 +84,6 @@ def parse(argv: Sequence[str]) -> TRLOptions:
         raise OptionError(str(error)) from error
     _check(chosen, training, model)
     return TRLOptions(task, arguments, training, model)
-
-
-def _recipe(task: str, chosen: dict[str, Any], *, renamed: bool) -> dict[str, Any]:
-    found = defaults(
-        task,
-        world_size=_world_size(),
-        accelerator=_accelerator(),
-        bf16=_has_bf16(),
-        workers=_workers(),
-        chosen=chosen,
-    )
-    if renamed:
-        # The same by its new name, for which transformers has no warning.
-        old = found.pop("gradient_checkpointing")
-        found[_CHECKPOINTING] = chosen.get("gradient_checkpointing", old)
-    return {**found, "output_dir": f"outputs/grpo-{task}"}
 
 
 def _check(chosen: Mapping[str, Any], training: Any, model: Any) -> None:
@@ -107,22 +105,6 @@ def _check(chosen: Mapping[str, Any], training: Any, model: Any) -> None:
             f"--attn_implementation {attention} needs the package flash-attn, or kernels; sdpa "
             "needs none"
         )
-
-
-def _world_size() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def _accelerator() -> bool:
-    import torch
-
-    return bool(torch.accelerator.is_available())
-
-
-def _has_bf16() -> bool:
-    from transformers.utils import is_torch_bf16_gpu_available
-
-    return bool(is_torch_bf16_gpu_available())
 
 
 def _workers() -> int:
