@@ -1,34 +1,16 @@
-"""Every Python block in the documentation runs, in order, as one program for each file."""
+"""What the documents say of one another, of the model and of the tests is true."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 FILES = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md")
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_the_python_in_a_document_runs(root: Path, tmp_path: Path, name: str) -> None:
-    blocks = _BLOCK.findall((root / name).read_text(encoding="utf-8"))
-    assert blocks, f"no Python block in {name}"
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("heading", ["Add a task", "Add a suite"])

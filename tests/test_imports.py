@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 FORBIDDEN = {"sympy", "math_verify", "torch", "paddle", "transformers", "trl", "numpy", "shapely"}
 
@@ -54,30 +50,6 @@ def test_what_the_backends_share_loads_no_framework(root: Path) -> None:
     loaded = _run(f"import {names}, sys; print(*sys.modules)").split()
     assert {f"vlreward.training.{name}" for name in modules} <= set(loaded)
     assert FRAMEWORKS.isdisjoint(name.partition(".")[0] for name in loaded)
-
-
-def _imported(path: Path) -> Iterator[str]:
-    """Top-level names of everything that a module imports, wherever it does."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module.partition(".")[0]
-
-
-@pytest.mark.parametrize(
-    ("package", "other"),
-    [
-        ("vlreward", {"vlreward_trl", "vlreward_paddle"}),
-        ("backends/trl/vlreward_trl", {"vlreward_paddle", "paddle"}),
-        ("backends/paddle/vlreward_paddle", {"vlreward_trl", "torch", "trl"}),
-    ],
-)
-def test_no_part_imports_from_the_other_backend(package: str, other: set[str], root: Path) -> None:
-    files = sorted((root / package).rglob("*.py"))
-    assert len(files) > 10
-    crossing = {str(path): found for path in files if (found := other & set(_imported(path)))}
-    assert not crossing
 
 
 def test_what_the_first_version_documented_is_where_it_was() -> None:

@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from vlreward.bench.cli import app
 from vlreward.data import load
 from vlreward.scenes import scenes
 from vlreward.scenes.export import export_scenes
@@ -29,7 +31,7 @@ _EXPORT = (
     "import sys\n"
     "from vlreward.scenes.export import export_scenes\n"
     "print(flush=True)\n"
-    "export_scenes('counting', sys.argv[1], 300)\n"
+    "export_scenes('counting', sys.argv[1], int(sys.argv[2]))\n"
 )
 _BENCH = "from vlreward.bench.cli import app\nprint(flush=True)\napp()\n"
 
@@ -115,25 +117,25 @@ def _check_images(folder: Path) -> int:
 
 
 class TestExports:
-    def _check(self, directory: Path) -> None:
-        data = load(export_scenes("counting", directory, 300), image_root=directory)
-        assert len(data) == _check_images(directory / "images") == 300
+    def _check(self, directory: Path, number: int) -> None:
+        data = load(export_scenes("counting", directory, number), image_root=directory)
+        assert len(data) == _check_images(directory / "images") == number
 
     @_MOMENTS
     def test_killed(self, tmp_path: Path, kills: int) -> None:
         dice = random.Random(kills)
         for number in range(kills):
             directory = tmp_path / f"{number}"
-            _killed(_EXPORT, [str(directory)], dice.uniform(0, 0.4))
+            _killed(_EXPORT, [str(directory), "300"], dice.uniform(0, 0.4))
             _check_images(directory / "images")
-            self._check(directory)
+            self._check(directory, 300)
 
     @pytest.mark.parametrize("size", [0, 100, 700, 10_000])
     def test_a_full_disk(self, tmp_path: Path, size: int) -> None:
-        assert "File too large" in _limited(_EXPORT, [str(tmp_path)], size)
+        assert "File too large" in _limited(_EXPORT, [str(tmp_path), "100"], size)
         _check_images(tmp_path / "images")
         assert not (tmp_path / "counting.jsonl").exists()
-        self._check(tmp_path)
+        self._check(tmp_path, 100)
 
     @pytest.mark.parametrize("left", [0, 1, 100, -1])
     def test_a_torn_image_is_made_again(self, tmp_path: Path, left: int) -> None:
@@ -155,9 +157,8 @@ class TestRuns:
         return ["scenes_count_test", *given, "--html"]
 
     def _check(self, arguments: list[str], out: Path) -> None:
-        command = [sys.executable, "-c", _BENCH, *arguments]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stderr
+        run = CliRunner().invoke(app, arguments)
+        assert run.exit_code == 0, run.output
         (result,) = json.loads((out / "results.json").read_text())["results"].values()
         assert result["n"] == _check_images(out / "images") == 60
         assert (out / "report.html").read_text().rstrip().endswith("</html>")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 from vlreward.tasks import TASKS
 
@@ -13,31 +16,46 @@ _ROOMS = ("vlreward/tasks/", "vlreward/scenes/")
 _SOURCES = ("vlreward", "backends")
 
 
-def _modules(root: Path) -> dict[str, str]:
-    files = [path for top in _SOURCES for path in sorted((root / top).rglob("*.py"))]
-    assert len(files) > 200
-    return {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in files}
+class _Module(NamedTuple):
+    text: str
+    imports: list[ast.Import | ast.ImportFrom]
+    at_once: list[ast.Import | ast.ImportFrom]
+    """Those that are made when the module itself is imported."""
 
 
-def test_no_module_outside_the_tasks_names_one(root: Path) -> None:
+@pytest.fixture(scope="module")
+def modules(root: Path) -> dict[str, _Module]:
+    """Every module of the package and the backends, by its path."""
+    found = {}
+    for path in [path for top in _SOURCES for path in sorted((root / top).rglob("*.py"))]:
+        text = path.read_text("utf-8")
+        tree = ast.parse(text)
+        made = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+        at_once = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        found[path.relative_to(root).as_posix()] = _Module(text, made, at_once)
+    assert len(found) > 200
+    return found
+
+
+def test_no_module_outside_the_tasks_names_one(modules: dict[str, _Module]) -> None:
     golds = {TASKS.get(name).gold.__name__ for name in _BUILT_IN}
     assert len(golds) == len(_BUILT_IN)
     known = re.compile(rf"['\"]({'|'.join(_BUILT_IN)})['\"]|\b({'|'.join(sorted(golds))})\b")
     found = [
         f"{name}:{number}: {line.strip()}"
-        for name, text in _modules(root).items()
+        for name, module in modules.items()
         if not name.startswith(_ROOMS)
-        for number, line in enumerate(text.splitlines(), 1)
+        for number, line in enumerate(module.text.splitlines(), 1)
         if known.search(line)
     ]
     assert not found, "\n".join(found)
 
 
-def test_no_package_imports_what_another_keeps_private(root: Path) -> None:
+def test_no_package_imports_what_another_keeps_private(modules: dict[str, _Module]) -> None:
     found = []
-    for name, text in _modules(root).items():
+    for name, module in modules.items():
         own = name.removeprefix("backends/trl/").removeprefix("backends/paddle/").split("/")[:-1]
-        for node in ast.walk(ast.parse(text)):
+        for node in module.imports:
             if not isinstance(node, ast.ImportFrom) or node.module is None or node.level:
                 continue
             parts = node.module.split(".")
@@ -52,24 +70,46 @@ def test_no_package_imports_what_another_keeps_private(root: Path) -> None:
     assert not found, "\n".join(found)
 
 
-def _imports(tree: ast.Module) -> set[str]:
-    """Modules of `vlreward` that are imported when the module itself is."""
-    found: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
-
-
-def test_modules_import_one_another_in_no_circle(root: Path) -> None:
-    graph = {}
-    for name, text in _modules(root).items():
+def test_modules_import_one_another_in_no_circle(modules: dict[str, _Module]) -> None:
+    graph: dict[str, set[str]] = {}
+    for name, module in modules.items():
         if name.startswith("vlreward/"):
-            module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            graph[module] = _imports(ast.parse(text))
-    graph = {module: {m for m in found if m in graph} for module, found in graph.items()}
-    while leaves := [module for module, needs in graph.items() if not needs & graph.keys()]:
-        for module in leaves:
-            del graph[module]
+            found = graph[name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")] = (
+                set()
+            )
+            for node in module.at_once:
+                if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                    found.add(node.module)
+                    found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    graph = {name: found & graph.keys() for name, found in graph.items()}
+    while leaves := [name for name, needs in graph.items() if not needs & graph.keys()]:
+        for name in leaves:
+            del graph[name]
     assert not graph, sorted(graph)
+
+
+@pytest.mark.parametrize(
+    ("package", "other"),
+    [
+        ("vlreward", {"vlreward_trl", "vlreward_paddle"}),
+        ("backends/trl/vlreward_trl", {"vlreward_paddle", "paddle"}),
+        ("backends/paddle/vlreward_paddle", {"vlreward_trl", "torch", "trl"}),
+    ],
+)
+def test_no_part_imports_from_the_other_backend(
+    package: str, other: set[str], modules: dict[str, _Module]
+) -> None:
+    mine = {name: m for name, m in modules.items() if name.startswith(f"{package}/")}
+    assert len(mine) > 10
+    crossing = [
+        f"{name}: {imported}"
+        for name, module in mine.items()
+        for node in module.imports
+        for imported in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+        )
+        if imported.partition(".")[0] in other
+    ]
+    assert not crossing

@@ -266,7 +266,7 @@ class TestUnpack:
     @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
     @pytest.mark.parametrize("mode", ["w", "w:gz"])
     def test_headers_count(self, tmp_path: Path, kind: bytes, mode: str) -> None:
-        size = 64 << 20
+        size = 16 << 20
         info = tarfile.TarInfo("header")
         info.type, info.size = kind, size
         path = tmp_path / "archive"

@@ -121,7 +121,8 @@ def test_hostile_completions_cost_under_5_ms(
         for unit in _UNITS:
             text = _fill(frame, unit, size)
             for name, parser in _PARSERS.items():
-                worst = max(worst, (_seconds(parser, text, 0.003), name, unit[:20], frame))
+                taken = _seconds(parser, text, max(0.003, worst[0]))
+                worst = max(worst, (taken, name, unit[:20], frame))
     with capsys.disabled():
         print(f"\n  worst of {size:,} characters: {worst[0] * 1e3:.2f} ms for {worst[1:]}")
     assert worst[0] < 0.05, worst

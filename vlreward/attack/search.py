@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 
 from vlreward.attack.candidates import (
@@ -90,7 +91,9 @@ def attack(
     """
     if not samples:
         raise ValueError("expected samples to attack, got none")
-    task = task.configured(deadline=_DEADLINE).model_copy(update={"variants": ()})
+    # A text is read once, not once for every sample.
+    once = {"variants": (), "parser": lru_cache(maxsize=1)(task.parser)}
+    task = task.configured(deadline=_DEADLINE).model_copy(update=once)
     frame = None
     if task.located:
         sized = all(sample.image_size is not None for sample in samples)

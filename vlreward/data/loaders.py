@@ -95,13 +95,7 @@ def load(
     _check("on_bad_image", on_bad_image, "error", "skip")
     _check("on_bad_gold", on_bad_gold, "error", "skip")
     _check("on_suspicious", on_suspicious, "error", "keep")
-    if isinstance(path, Path) or not path.startswith("hf:"):
-        path = Path(path)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"no file or directory {str(path)!r}; a data set of the Hugging Face hub is "
-                "written hf:OWNER/NAME"
-            )
+    path = _there(path)
     declared = None if gold_frame is None else GoldFrame.parse(gold_frame)
     options: dict[str, Any] = {
         "task": task,
@@ -171,8 +165,10 @@ def open_rows(
 
     Raises:
         DataError: If it cannot be read, or nothing says which split is meant.
+        FileNotFoundError: If there is no such file.
         ImportError: If it needs the extra `data`.
     """
+    path = _there(path)
     if isinstance(path, Path) and path.is_file():
         for option, value in (("--split", split), ("the configuration", config)):
             if value not in (None, "train"):  # what `datasets` calls the only one
@@ -187,6 +183,18 @@ def open_rows(
     from vlreward.data.hub import open_hub
 
     return open_hub(path, split=split, config=config)
+
+
+def _there(path: str | Path) -> str | Path:
+    """A file or directory that there is, or the name of a data set of the hub."""
+    if isinstance(path, str) and path.startswith("hf:"):
+        return path
+    if not Path(path).exists():
+        raise FileNotFoundError(
+            f"no file or directory {str(path)!r}; a data set of the Hugging Face hub is written "
+            "hf:OWNER/NAME"
+        )
+    return Path(path)
 
 
 def _check(name: str, value: str, *known: str) -> None:

@@ -10,8 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.arrow_copy import ArrowCopy, copy_path
-from vlreward.data.embedded import EmbeddedRows, cells_of, image_columns
+from vlreward.data.embedded import (
+    ArrowCopy,
+    EmbeddedRows,
+    cells_of,
+    copy_path,
+    image_columns,
+)  # fmt: skip
 from vlreward.data.errors import DataError
 
 __all__ = ["ParquetRows"]

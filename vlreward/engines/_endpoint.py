@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlreward._http import backoff_seconds
 from vlreward._text import one_line
-from vlreward.engines._replies import model_names, read, refused
+from vlreward.engines._protocol import model_names, read, refused
 from vlreward.engines.values import EngineError, Generation, GenerationError
 from vlreward.errors import OptionError
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import datetime
+import os
 from typing import TYPE_CHECKING, Any
 
 from vlreward.engines.base import EngineConfig, EngineError, resolve_family
 from vlreward.engines.batched import is_out_of_memory
 from vlreward.engines.checkpoint import fingerprint, open_model
 from vlreward.engines.prompted import PromptedEngine
-from vlreward.engines.world import World
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["HFEngine", "dtype_of"]
+
+_PATIENCE = datetime.timedelta(days=30)
+"""One process may wait for another that has the longer answers; a dead one ends all anyway."""
 
 
 class HFEngine(PromptedEngine):
@@ -48,7 +52,7 @@ class HFEngine(PromptedEngine):
 
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)
-        self._world = World()
+        self._world = _World()
         self.rank, self.world_size = self._world.rank, self._world.size
         if config.device_map is not None and self.world_size > 1:
             raise OptionError(
@@ -159,6 +163,65 @@ class HFEngine(PromptedEngine):
                 )
             return f"cuda:{self._world.local_rank}"
         return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+class _World:
+    """This process's place among those that share a run.
+
+    Reads the variables that launchers set (WORLD_SIZE, RANK, LOCAL_RANK). The processes talk over
+    gloo on the CPU, and only to wait for each other and to exchange small objects.
+
+    Raises:
+        EngineError: If the variables contradict each other.
+    """
+
+    def __init__(self) -> None:
+        self.size = _number("WORLD_SIZE", 1)
+        self.rank = _number("RANK", 0)
+        self.local_rank = _number("LOCAL_RANK", self.rank)
+        self._group: Any = None
+        self._started = False
+        if self.size == 1:
+            self.rank = 0
+            return
+        if not 0 <= self.rank < self.size:
+            raise EngineError(
+                f"expected RANK from 0 to {self.size - 1}, got {self.rank}: start the processes "
+                "by torchrun or accelerate launch"
+            )
+        import torch.distributed as dist
+
+        if dist.is_initialized():
+            self._group = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        else:
+            dist.init_process_group("gloo", timeout=_PATIENCE)
+            self._started = True
+
+    def gather(self, value: Any) -> list[Any]:
+        """`value` of every process, by rank; waits until all have arrived here."""
+        if self.size == 1:
+            return [value]
+        import torch.distributed as dist
+
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value, group=self._group)
+        return values
+
+    def close(self) -> None:
+        """Leave the process group if it was made here."""
+        if self._started:
+            import torch.distributed as dist
+
+            self._started = False
+            dist.destroy_process_group()
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise EngineError(f"expected a whole number in the variable {name}, got {text!r}") from None
 
 
 def dtype_of(torch: Any, name: str) -> Any:

@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vlreward.engines._bodies import Bodies
 from vlreward.engines._draws import Draws
 from vlreward.engines._endpoint import Endpoint, choose_model
 from vlreward.engines._pictures import Picture, Pictures
+from vlreward.engines._protocol import Bodies
 from vlreward.engines.base import (
     Engine,
     EngineConfig,

@@ -1,19 +1,85 @@
-"""Replies of an OpenAI-compatible endpoint as typed values; whatever they hold, nothing raises."""
+"""What is sent to an OpenAI-compatible endpoint, and its replies as typed values.
+
+Whatever a reply holds, nothing raises.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vlreward._http import RETRYABLE_STATUS, parse_retry_after
 from vlreward._text import one_line
-from vlreward.engines.values import Generation, GenerationError
+from vlreward.engines._pictures import Picture
+from vlreward.engines.values import Generation, GenerationError, Request, Sampling
 
-__all__ = ["model_names", "read", "refused"]
+__all__ = ["Bodies", "model_names", "read", "refused"]
 
+_PLACE = uuid.uuid4().hex
+"""Stands for the image while the rest of a body is written: no text of a prompt holds it."""
 _NO_KEY = "give the key in the environment variable OPENAI_API_KEY"
 _WRONG_KEY = "the key that the environment variable OPENAI_API_KEY gives is not taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Builds request bodies."""
+
+    model: str
+    sampling: Sampling
+    extra: dict[str, Any]
+
+    def build(self, request: Request, pictures: Sequence[Picture], n: int) -> tuple[bytes, ...]:
+        """The body of a request as JSON, in parts.
+
+        Args:
+            n: How many answers to draw, the first of them with the seed of the request.
+        """
+        urls = [f"data:{picture.kind};base64,{_PLACE}" for picture in pictures]
+        body = {
+            "model": self.model,
+            "messages": _messages(request.messages, urls),
+            **self._sampling(request.key),
+            **({"n": n} if n > 1 else {}),
+            **self.extra,
+        }
+        first, *texts = json.dumps(body).encode().split(_PLACE.encode())
+        parts = [first]
+        for picture, text in zip(pictures, texts, strict=True):
+            parts += [picture.base64, text]  # most of it, needs no escapes and is not copied
+        return tuple(parts)
+
+    def _sampling(self, key: str) -> dict[str, Any]:
+        """The sampling as fields of a body; what is None is left to the server."""
+        fields: dict[str, Any] = {
+            "max_tokens": self.sampling.max_tokens,
+            "temperature": self.sampling.temperature,
+            "top_p": self.sampling.top_p,
+            "seed": self.sampling.batch_seed(key),
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def _messages(messages: list[dict[str, Any]], urls: Sequence[str]) -> list[dict[str, Any]]:
+    """Chat messages in the protocol's form: the bare image entries become `image_url`s."""
+    left = iter(urls)
+    converted = []
+    for message in messages:
+        content = message["content"]
+        if not isinstance(content, str):
+            content = [
+                {"type": "image_url", "image_url": {"url": next(left)}}
+                if entry["type"] == "image"
+                else entry
+                for entry in content
+            ]
+            if len(content) == 1 and content[0]["type"] == "text":
+                content = content[0]["text"]
+        converted.append({**message, "content": content})
+    return converted
 
 
 def refused(
