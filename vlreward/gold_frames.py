@@ -169,12 +169,16 @@ def _four(value: Any) -> bool:
 
 
 _Corners = Callable[..., list[float]]
+_SCALARS = frozenset((int, float, str))
 
 
 def _relaid(value: Any, corners: _Corners, own: _Corners) -> Any:
     """Boxes as corners, by `own` those that COCO's keys declare."""
     if _four(value):
         return corners(*value)
+    inside = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, (Mapping, list, tuple)) and _SCALARS.issuperset(map(type, inside)):
+        return value  # there may be a hundred thousand of them, and a server waits
     if isinstance(value, Mapping):
         made = {}
         for key, inner in value.items():

@@ -163,7 +163,7 @@ class Resizing:
         Then every processor of the family comes to the same size from the original image, as long
         as its own limits let pass an image of that size.
         """
-        if min(size) < self.factor or max(size) > 200 * min(size):
+        if min(size) < self.factor or max(size) > MAX_RATIO * min(size):
             return None
         width, height = (round(side / self.factor) * self.factor for side in size)
         fits = self.min_pixels <= width * height <= self.max_pixels

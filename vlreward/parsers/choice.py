@@ -108,11 +108,7 @@ class ChoiceParser(AnswerParser[Choice]):
         if self.where == "whole" and 1 < len(lines) <= _MAX_LINES:
             return self._last_line(lines, span)
         if len(answer) > _MAX_ANSWER:
-            return ParseFailure(
-                FailureCode.TOO_LONG,
-                f"expected an answer of at most {_MAX_ANSWER} characters, got {len(answer)}",
-                span,
-            )
+            return too_long(_MAX_ANSWER, len(answer), span)
         return _read(answer, span)
 
     def _last_line(

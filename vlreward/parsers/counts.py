@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 from typing import Literal
 
 from vlreward.parsers.numbers import Number, whole_numbers
-from vlreward.parsers.tags import AnswerParser, Several, excerpt
+from vlreward.parsers.tags import AnswerParser, Several, excerpt, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = ["CountParser", "standing"]
@@ -80,11 +80,7 @@ class CountParser(AnswerParser[int]):
         if len(answer) <= 15 and answer.isascii() and answer.isdigit():
             return Parsed(int(answer), span)  # as nearly every answer is
         if len(answer) > _MAX_ANSWER:
-            return ParseFailure(
-                FailureCode.TOO_LONG,
-                f"expected an answer of at most {_MAX_ANSWER} characters, got {len(answer)}",
-                span,
-            )
+            return too_long(_MAX_ANSWER, len(answer), span)
         numbers = list(islice(whole_numbers(answer), _MAX_NUMBERS + 1))
         if len(numbers) > _MAX_NUMBERS:
             return ParseFailure(

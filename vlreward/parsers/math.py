@@ -135,6 +135,5 @@ def _answer(text: str, first: int, last: int) -> Parsed[str] | ParseFailure:
     if not value:
         return ParseFailure(FailureCode.EMPTY_ANSWER, "expected an answer, got nothing", span)
     if len(value) > MAX_ANSWER:
-        detail = f"expected an answer of at most {MAX_ANSWER} characters, got {len(value)}"
-        return ParseFailure(FailureCode.TOO_LONG, detail, span)
+        return too_long(MAX_ANSWER, len(value), span)
     return Parsed(value, span)

@@ -215,9 +215,12 @@ def excerpt(text: str) -> str:
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
-def too_long(limit: int, got: int) -> ParseFailure:
-    """The failure of a completion over a parser's size cap."""
-    return ParseFailure(FailureCode.TOO_LONG, f"expected at most {limit} characters, got {got}")
+def too_long(limit: int, got: int, span: tuple[int, int] | None = None) -> ParseFailure:
+    """The failure of a completion over a parser's size cap, or with `span` of an answer over it."""
+    what = "at most" if span is None else "an answer of at most"
+    return ParseFailure(
+        FailureCode.TOO_LONG, f"expected {what} {limit} characters, got {got}", span
+    )
 
 
 def _blocks(text: str, most: int) -> list[tuple[int, int]]:

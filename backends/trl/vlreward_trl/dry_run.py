@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
 from vlreward.training import dry_run
+from vlreward.training.models import ModelSize, is_vision
 from vlreward.training.preparing import Run
 from vlreward.training.recipes import defaults
 from vlreward_trl.arguments import TRLOptions
-from vlreward_trl.models import measure
-from vlreward_trl.preparing import uses_fsdp
+from vlreward_trl.preparing import LORA_TARGETS, uses_fsdp
 
-__all__ = ["describe", "strategy_of"]
+__all__ = ["describe", "measure"]
 
 
 def describe(run: Run) -> str:
@@ -33,7 +34,7 @@ def describe(run: Run) -> str:
         words=len(run.processor.tokenizer(prompt)["input_ids"]),
         image=area // run.resizing.factor**2,
         size=measure(run.config),
-        strategy=strategy_of(options.training),
+        strategy=_strategy(options.training),
         weight_bytes=2 if options.model.dtype in ("bfloat16", "float16") else 4,
         spreads=("ddp", "zero2", "zero3", "fsdp2"),
     )
@@ -60,7 +61,34 @@ def _configuration(options: TRLOptions) -> dict[str, Any]:
     }
 
 
-def strategy_of(training: Any) -> str:
+def measure(config: Any) -> ModelSize:
+    """Count the parameters of a model by building it without weights."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config)
+    text = config.get_text_config()
+    heads = text.num_key_value_heads or text.num_attention_heads
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    targets = re.compile(LORA_TARGETS)
+    return ModelSize(
+        parameters=sum(p.numel() for p in model.parameters()),
+        vision=sum(p.numel() for n, p in model.named_parameters() if is_vision(n)),
+        adapter=sum(
+            module.in_features + module.out_features
+            for name, module in model.named_modules()
+            if targets.fullmatch(name)
+        ),
+        layers=text.num_hidden_layers,
+        hidden=text.hidden_size,
+        intermediate=text.intermediate_size,
+        cache_per_token=2 * text.num_hidden_layers * heads * head,
+        vocabulary=text.vocab_size,
+    )
+
+
+def _strategy(training: Any) -> str:
     """How the launcher spreads a run, as `vlreward.training.memory` calls it."""
     plugin = getattr(training, "deepspeed_plugin", None)
     if plugin is not None:

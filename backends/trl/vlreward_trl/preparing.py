@@ -9,11 +9,13 @@ from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
-from vlreward_trl.models import LORA_TARGETS
 from vlreward_trl.processing import load as load_processor
 
-__all__ = ["prepare", "uses_fsdp"]
+__all__ = ["LORA_TARGETS", "prepare", "uses_fsdp"]
 
+LORA_TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""Default of `--lora_target_modules`: every linear layer of the language model, and none of the
+vision tower, which `all-linear` would adapt too."""
 _SHAPING = (
     "temperature", "top_k", "top_p", "epsilon", "epsilon_high", "num_iterations", "scale_rewards",
     "importance_sampling_level", "weight_decay", "lr_scheduler_type", "warmup_steps",

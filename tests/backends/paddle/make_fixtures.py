@@ -323,7 +323,7 @@ def adapter_config() -> Any:
     """The TRL backend's targets, at a small rank."""
     from peft import LoraConfig
 
-    from vlreward_trl.models import LORA_TARGETS
+    from vlreward_trl.preparing import LORA_TARGETS
 
     return LoraConfig(
         r=3, lora_alpha=6, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"

@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from vlreward_trl.arguments import parse
-from vlreward_trl.dry_run import describe
-from vlreward_trl.models import measure
+from vlreward_trl.dry_run import describe, measure
 from vlreward_trl.preparing import prepare
 
 
