@@ -31,6 +31,16 @@ def _commands_are_built_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _workers_end() -> Iterator[None]:
+    """Of the verifier, where a test has started any."""
+    yield
+    if "vlreward.verify" in sys.modules:
+        from vlreward.verify import shutdown
+
+        shutdown()
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The root of the checkout."""

@@ -7,18 +7,15 @@ import random
 import resource
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.endpoint import serving
 from vlreward.bench.cli import app
 from vlreward.data import load
 from vlreward.scenes import scenes
@@ -36,47 +33,13 @@ _EXPORT = (
 _BENCH = "from vlreward.bench.cli import app\nprint(flush=True)\napp()\n"
 
 
-class _Endpoint(BaseHTTPRequestHandler):
-    """Answers every question with three."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        self._reply({"data": [{"id": "three"}]})
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        message = {"role": "assistant", "content": "<answer>3</answer>"}
-        self._reply({"model": "three", "choices": [{"message": message, "finish_reason": "stop"}]})
-
-    def _reply(self, value: dict[str, Any]) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: Any) -> None:  # clients are killed
-        assert isinstance(sys.exc_info()[1], ConnectionError)
-
-
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    server = _Server(("127.0.0.1", 0), _Endpoint)
-    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    """Answers every question with three."""
+    with serving() as stub:
+        stub.models = (200, b'{"data": [{"id": "three"}]}')
+        stub.reply = lambda number, body: stub.answer("<answer>3</answer>")
+        yield stub.url
 
 
 def _killed(code: str, arguments: list[str], after: float) -> None:

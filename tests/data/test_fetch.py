@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
-import io
 import json
 import os
 import random
@@ -14,10 +13,8 @@ import resource
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +25,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.archives import tarred, zipped
 from vlreward._lock import LockedError
 from vlreward.data import hub_files
 from vlreward.data._tree import Tree
@@ -444,28 +442,6 @@ def _then(*answers: Callable[[Any, bytes], None]) -> Callable[[Any, bytes], None
     return answer
 
 
-def _zip(entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def _tar(*members: tuple[str, Any], mode: str = "w") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            if isinstance(content, bytes):
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
-            else:
-                info.type, info.linkname = content
-                archive.addfile(info)
-    return buffer.getvalue()
-
-
 def _item(server: Server, path: str, to: str, kind: Any = "file", **options: Any) -> PlanItem:
     return PlanItem(f"{server.url}{path}", to, kind, "a test", **options)
 
@@ -485,7 +461,7 @@ class TestFetch:
         return sorted(str(p.relative_to(dest)) for p in dest.rglob("*") if p.is_file())
 
     def test_files_and_archives(self, server: Server, tmp_path: Path) -> None:
-        archive = _zip({"train2014/a.jpg": b"a", "train2014/b.jpg": b"b"})
+        archive = zipped({"train2014/a.jpg": b"a", "train2014/b.jpg": b"b"})
         server.files |= {"/train2014.zip": archive, "/labels.jsonl": b"{}\n"}
         items = [
             _item(server, "/train2014.zip", "coco", "archive"),
@@ -508,7 +484,7 @@ class TestFetch:
         assert not (tmp_path / "data" / ".fetch").exists()
 
     def test_a_second_fetch_asks_for_nothing(self, server: Server, tmp_path: Path) -> None:
-        server.files["/x.tgz"] = _tar(("a", b"a"), mode="w:gz")
+        server.files["/x.tgz"] = tarred(("a", b"a"), mode="w:gz")
         items = [_item(server, "/x.tgz", "x", "archive")]
         first = self._fetch(items, tmp_path)
         again = self._fetch(items, tmp_path)
@@ -526,18 +502,18 @@ class TestFetch:
     def test_one_directory_of_the_same_name_is_not_doubled(
         self, server: Server, tmp_path: Path
     ) -> None:
-        server.files["/r.zip"] = _zip({"refgta/a": b"a"})
+        server.files["/r.zip"] = zipped({"refgta/a": b"a"})
         self._fetch([_item(server, "/r.zip", "refgta", "archive")], tmp_path)
         assert (tmp_path / "refgta" / "a").read_bytes() == b"a"
 
     def test_archives_can_be_kept(self, server: Server, tmp_path: Path) -> None:
-        server.files["/x.zip"] = _zip({"a": b"a"})
+        server.files["/x.zip"] = zipped({"a": b"a"})
         items = [_item(server, "/x.zip", "x", "archive")]
         self._fetch(items, tmp_path, keep_archives=True)
         assert (tmp_path / ".fetch" / "x.zip").read_bytes() == server.files["/x.zip"]
 
     def test_files_of_others_are_not_touched(self, server: Server, tmp_path: Path) -> None:
-        server.files |= {"/x.zip": _zip({"a": b"new"}), "/y": b"new"}
+        server.files |= {"/x.zip": zipped({"a": b"new"}), "/y": b"new"}
         (tmp_path / "x").mkdir()
         (tmp_path / "x" / "a").write_bytes(b"mine")
         (tmp_path / "x" / "mine").write_bytes(b"mine")
@@ -557,14 +533,14 @@ class TestFetch:
         with pytest.raises(FetchError, match="cannot unpack"):
             self._fetch(items, tmp_path)
         assert not (tmp_path / "x").exists()
-        server.files["/x.zip"] = _zip({"a": b"a"})
+        server.files["/x.zip"] = zipped({"a": b"a"})
         self._fetch(items, tmp_path)
         assert (tmp_path / "x" / "a").read_bytes() == b"a"
 
     def test_an_unsafe_archive_leaves_nothing_in_place(
         self, server: Server, tmp_path: Path
     ) -> None:
-        server.files["/x.tar"] = _tar(("good", b"a"), ("../evil", b"x"))
+        server.files["/x.tar"] = tarred(("good", b"a"), ("../evil", b"x"))
         dest = tmp_path / "data"
         with pytest.raises(UnsafeArchiveError, match=r"'\.\./evil'"):
             self._fetch([_item(server, "/x.tar", "x", "archive")], dest)
@@ -581,7 +557,7 @@ class TestFetch:
         self, server: Server, tmp_path: Path, link: str, kind: str
     ) -> None:
         """Whoever put them there, nothing is written through them."""
-        server.files["/x"] = _zip({"x": b"x"})
+        server.files["/x"] = zipped({"x": b"x"})
         (tmp_path / "elsewhere").mkdir()
         place = tmp_path / "data" / link
         place.parent.mkdir(parents=True)
@@ -595,7 +571,7 @@ class TestFetch:
     def test_a_full_disk_keeps_the_archive(
         self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
     ) -> None:
-        server.files["/x.zip"] = _zip({"a": b"a", "b": b"b"})
+        server.files["/x.zip"] = zipped({"a": b"a", "b": b"b"})
         items = [_item(server, "/x.zip", "x", "archive")]
 
         def fail(*_: object) -> Any:
@@ -633,7 +609,7 @@ class TestFetch:
         assert server.seen == []
 
     def test_an_archive_that_a_kill_left_is_removed(self, server: Server, tmp_path: Path) -> None:
-        server.files["/x.zip"] = _zip({"a": b"a"})
+        server.files["/x.zip"] = zipped({"a": b"a"})
         items = [_item(server, "/x.zip", "x", "archive")]
         self._fetch(items, tmp_path, keep_archives=True)
         assert (tmp_path / ".fetch" / "x.zip").exists()
@@ -667,7 +643,7 @@ class TestFetch:
         self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_at: int
     ) -> None:
         """Every rename may be the last thing that a run does; the next run completes it."""
-        server.files["/x.zip"] = _zip({"a": b"a", "b": b"b"})
+        server.files["/x.zip"] = zipped({"a": b"a", "b": b"b"})
         (tmp_path / "x").mkdir()  # so that entries are moved one by one
         items = [_item(server, "/x.zip", "x", "archive")]
         replace, calls = os.replace, 0
@@ -693,7 +669,7 @@ class TestFetch:
     def test_killed_at_any_moment(self, server: Server, tmp_path: Path, kills: int, n: int) -> None:
         """Downloads, unpacks, installs into a directory that is there; then all is there."""
         files = {f"{number % 7}/{number}": b"x" * number for number in range(n)}
-        server.files |= {"/x.zip": _zip(files), "/y.tgz": _tar(*files.items(), mode="w:gz")}
+        server.files |= {"/x.zip": zipped(files), "/y.tgz": tarred(*files.items(), mode="w:gz")}
         items = [_item(server, f"/{name}", name[0], "archive") for name in ("x.zip", "y.tgz")]
         code = (
             "import sys\n"
@@ -755,7 +731,7 @@ class TestFetch:
         assert server.seen[-1][1] == f"bytes={there}-"
 
     def test_progress_bars(self, server: Server, tmp_path: Path, capfd: Any) -> None:
-        server.files["/x.zip"] = _zip({"a": _BODY})
+        server.files["/x.zip"] = zipped({"a": _BODY})
         self._fetch([_item(server, "/x.zip", "x", "archive")], tmp_path, progress=True)
         shown = capfd.readouterr()
         assert shown.out == ""
@@ -787,7 +763,7 @@ class TestRepositories:
             "README.md": b"# n",
             ".gitattributes": b"",
             "data/train 1.parquet": _BODY,
-            "images.zip": _zip({"images/test/0.png": b"p"}),
+            "images.zip": zipped({"images/test/0.png": b"p"}),
         }
         done = self._fetch(self._publish(server, files), tmp_path)
         assert {f.to: f.checked for f in done} == {
@@ -922,9 +898,9 @@ class TestPlan:
         base = "/datasets/omlab/VLM-R1/resolve/main"
         annotations = b'[{"image": "train2014/a.jpg", "solution": [1, 2, 3, 4], "problem": "x"}]'
         server.files |= {
-            f"{base}/train2014.zip": _zip({"train2014/a.jpg": b"a"}),
-            f"{base}/refgta.zip": _zip({"refgta/b.jpg": b"b"}),
-            f"{base}/rec_jsons_processed.zip": _zip(
+            f"{base}/train2014.zip": zipped({"train2014/a.jpg": b"a"}),
+            f"{base}/refgta.zip": zipped({"refgta/b.jpg": b"b"}),
+            f"{base}/rec_jsons_processed.zip": zipped(
                 {"rec_jsons_processed/refcoco_val.json": annotations}
             ),
         }

@@ -20,20 +20,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.archives import tarred, zipped
 from vlreward.data import unpack as unpack_module
 from vlreward.data._tree import Tree
 from vlreward.data.errors import FetchError
 from vlreward.data.unpack import BrokenArchiveError, UnpackLimits, UnsafeArchiveError, unpack
 
 _BODY = random.Random(1).randbytes(600_000)
-
-
-def _zip(entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def _zip_link(name: str, to: str) -> bytes:
@@ -43,20 +36,6 @@ def _zip_link(name: str, to: str) -> bytes:
         info = zipfile.ZipInfo(name)
         info.external_attr = 0o120777 << 16
         archive.writestr(info, to)
-    return buffer.getvalue()
-
-
-def _tar(*members: tuple[str, Any], mode: str = "w") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            if isinstance(content, bytes):
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
-            else:
-                info.type, info.linkname = content
-                archive.addfile(info)
     return buffer.getvalue()
 
 
@@ -76,7 +55,7 @@ _MEMBER = st.tuples(
 
 
 def _tree_tar(members: list[tuple[str, str, str]]) -> bytes:
-    return _tar(
+    return tarred(
         *((name, b"x" if kind == "file" else (_TYPES[kind], to)) for name, kind, to in members)
     )
 
@@ -124,7 +103,7 @@ class TestUnpack:
     @pytest.mark.parametrize("mode", ["zip", "w", "w:gz", "w:bz2", "w:xz"])
     def test_good_archives(self, tmp_path: Path, mode: str) -> None:
         files = {"a.txt": b"a", "b/c/d.bin": _BODY, "b/e": b""}
-        content = _zip(files) if mode == "zip" else _tar(*files.items(), mode=mode)
+        content = zipped(files) if mode == "zip" else tarred(*files.items(), mode=mode)
         heard: list[int] = []
         (tmp_path / "archive").write_bytes(content)
         count = unpack(tmp_path / "archive", tmp_path / "into", progress=heard.append)
@@ -138,9 +117,9 @@ class TestUnpack:
         assert 0 < max(heard) <= len(content)
 
     def test_a_tar_that_ends_in_a_zip_is_a_tar(self, tmp_path: Path) -> None:
-        inner = _zip({"x": b"x"}, zipfile.ZIP_STORED)
-        assert zipfile.is_zipfile(io.BytesIO(_tar(("inner.zip", inner))))
-        _, into = self._unpack(tmp_path, _tar(("inner.zip", inner)))
+        inner = zipped({"x": b"x"}, zipfile.ZIP_STORED)
+        assert zipfile.is_zipfile(io.BytesIO(tarred(("inner.zip", inner))))
+        _, into = self._unpack(tmp_path, tarred(("inner.zip", inner)))
         assert (into / "inner.zip").read_bytes() == inner
 
     @pytest.mark.parametrize(
@@ -149,14 +128,14 @@ class TestUnpack:
     )
     def test_names_that_lead_outside(self, tmp_path: Path, name: str) -> None:
         expected = "does not lie inside"
-        self._refused(tmp_path, _zip({"ok": b"", name: b"x"}), expected)
+        self._refused(tmp_path, zipped({"ok": b"", name: b"x"}), expected)
         (tmp_path / "tar").mkdir()
-        self._refused(tmp_path / "tar", _tar(("ok", b""), (name, b"x")), expected)
+        self._refused(tmp_path / "tar", tarred(("ok", b""), (name, b"x")), expected)
 
     @pytest.mark.parametrize("kind", [_SYM, _HARD])
     @pytest.mark.parametrize("to", ["dir/a", "/etc/passwd", "../../outside", "none", ""])
     def test_every_link_is_refused(self, tmp_path: Path, kind: bytes, to: str) -> None:
-        content = _tar(("dir/a", b"a"), ("link", (kind, to)))
+        content = tarred(("dir/a", b"a"), ("link", (kind, to)))
         self._refused(tmp_path, content, "'link' is a link; only files are unpacked")
 
     @pytest.mark.parametrize("to", ["real/a", "/etc/passwd", "../../outside", "x" * 5000])
@@ -167,7 +146,7 @@ class TestUnpack:
         """The second link lies deeper by its name than on the disk, where it reaches the root."""
         (tmp_path / "victim").mkdir()
         deep, victim = "a/b/c/d/e/f/g/h/i/j", f"{tmp_path}/victim".lstrip("/")
-        content = _tar(
+        content = tarred(
             ("t/keep", b""),
             ("evil", b"evil"),
             (f"{victim}/x", b""),
@@ -181,7 +160,7 @@ class TestUnpack:
 
     @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
     def test_devices(self, tmp_path: Path, kind: bytes) -> None:
-        self._refused(tmp_path, _tar(("dev", (kind, ""))), "only files are unpacked")
+        self._refused(tmp_path, tarred(("dev", (kind, ""))), "only files are unpacked")
 
     def test_devices_in_a_zip(self, tmp_path: Path) -> None:
         buffer = io.BytesIO()
@@ -192,23 +171,23 @@ class TestUnpack:
         self._refused(tmp_path, buffer.getvalue(), "only files are unpacked")
 
     def test_a_name_that_comes_twice(self, tmp_path: Path) -> None:
-        self._refused(tmp_path, _tar(("a", b"1"), ("./a", b"2")), "comes twice")
+        self._refused(tmp_path, tarred(("a", b"1"), ("./a", b"2")), "comes twice")
 
     def test_a_file_where_a_directory_is(self, tmp_path: Path) -> None:
-        self._broken(tmp_path, _tar(("a", b"1"), ("a/b", b"2")))
+        self._broken(tmp_path, tarred(("a", b"1"), ("a/b", b"2")))
 
     def test_too_many_files(self, tmp_path: Path) -> None:
-        content = _zip({str(i): b"" for i in range(11)})
+        content = zipped({str(i): b"" for i in range(11)})
         self._refused(tmp_path, content, "more than 10 members", max_files=10)
 
     def test_too_many_bytes(self, tmp_path: Path) -> None:
-        content = _tar(*((str(i), bytes(1000)) for i in range(11)), mode="w:gz")
+        content = tarred(*((str(i), bytes(1000)) for i in range(11)), mode="w:gz")
         self._refused(tmp_path, content, "grows to more than 10000 bytes", max_bytes=10_000)
 
     @pytest.mark.parametrize("mode", ["zip", "w:gz"])
     def test_bombs(self, tmp_path: Path, mode: str) -> None:
         files = {f"{i}": bytes(1 << 20) for i in range(3)}
-        content = _zip(files) if mode == "zip" else _tar(*files.items(), mode=mode)
+        content = zipped(files) if mode == "zip" else tarred(*files.items(), mode=mode)
         assert len(content) < 15_000
         limits = {"ratio_from": 2 << 20}
         self._refused(tmp_path, content, "grows to more than 200 times its size", **limits)
@@ -216,7 +195,7 @@ class TestUnpack:
         assert self._unpack(tmp_path / "again", content)[0] == 3  # too small to be a danger
 
     def test_sizes_are_counted_as_they_are_written(self, tmp_path: Path) -> None:
-        honest = _zip({"a": bytes(100_000)})
+        honest = zipped({"a": bytes(100_000)})
         lying = honest.replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
         assert lying != honest
         self._broken(tmp_path, lying)  # the checksum is that of the first ten bytes
@@ -225,21 +204,21 @@ class TestUnpack:
     @pytest.mark.parametrize("keep", [0.0, 0.2, 0.5, 0.8])
     def test_truncated(self, tmp_path: Path, mode: str, keep: float) -> None:
         files = {"a": _BODY[:5000], "b": _BODY[5000:50_000], "c": _BODY[50_000:60_000]}
-        content = _zip(files) if mode == "zip" else _tar(*files.items(), mode=mode)
+        content = zipped(files) if mode == "zip" else tarred(*files.items(), mode=mode)
         self._broken(tmp_path, content[: int(len(content) * keep)])
 
     @pytest.mark.parametrize("blocks", [1, 11, 12, 13])
     def test_a_tar_that_is_cut_between_members(self, tmp_path: Path, blocks: int) -> None:
-        content = _tar(("a", _BODY[:5000]), ("b", b"b"))  # 1 + 10, then 1 + 1 blocks
+        content = tarred(("a", _BODY[:5000]), ("b", b"b"))  # 1 + 10, then 1 + 1 blocks
         self._broken(tmp_path, content[: blocks * 512])
 
     def test_flipped_bytes(self, tmp_path: Path) -> None:
-        content = bytearray(_zip({"a": _BODY}, zipfile.ZIP_STORED))
+        content = bytearray(zipped({"a": _BODY}, zipfile.ZIP_STORED))
         content[1000] ^= 1
         self._broken(tmp_path, bytes(content))
 
     def test_encrypted(self, tmp_path: Path) -> None:
-        content = bytearray(_zip({"a": b"aaaa"}))
+        content = bytearray(zipped({"a": b"aaaa"}))
         content[6] |= 1
         content[content.index(b"PK\x01\x02") + 8] |= 1
         self._broken(tmp_path, bytes(content))
@@ -250,7 +229,7 @@ class TestUnpack:
     @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
     @pytest.mark.parametrize("end", [4, 8, 10, 20])
     def test_the_checksum_at_the_end_is_checked(self, tmp_path: Path, mode: str, end: int) -> None:
-        content = bytearray(_tar(("a", _BODY[:5000]), mode=mode))
+        content = bytearray(tarred(("a", _BODY[:5000]), mode=mode))
         content[-end] ^= 1
         self._broken(tmp_path, bytes(content))
 
@@ -258,7 +237,7 @@ class TestUnpack:
         """Stored, not deflated: nothing but the checksum tells."""
         buffer = io.BytesIO()
         with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=0) as file:
-            file.write(_tar(("a", _BODY[:5000])))
+            file.write(tarred(("a", _BODY[:5000])))
         content = bytearray(buffer.getvalue())
         content[3000] ^= 1
         self._broken(tmp_path, bytes(content))
@@ -294,12 +273,14 @@ class TestUnpack:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(unpack_module, "_MAX_DIRECTORY", 70_000)
-        content = _zip({f"{number:0100}": b"" for number in range(1000)})
+        content = zipped({f"{number:0100}": b"" for number in range(1000)})
         self._refused(tmp_path, content, "headers of more than 70000 bytes")
 
     @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_a_zip_of_blocks_that_inflate_at_once(self, tmp_path: Path, method: int) -> None:
-        self._refused(tmp_path, _zip({"a": bytes(1000)}, method), f"compressed by method {method}")
+        self._refused(
+            tmp_path, zipped({"a": bytes(1000)}, method), f"compressed by method {method}"
+        )
 
     def test_sparse_files(self, tmp_path: Path) -> None:
         info = tarfile.TarInfo("holes")
@@ -316,13 +297,13 @@ class TestUnpack:
 
         monkeypatch.setattr(Tree, "create", fail)
         with pytest.raises(FetchError, match=f"{os.strerror(code)}. The archive is kept") as caught:
-            self._unpack(tmp_path, _tar(("a", b"a"), mode="w:gz"))
+            self._unpack(tmp_path, tarred(("a", b"a"), mode="w:gz"))
         assert type(caught.value) is FetchError
         assert sorted(p.name for p in tmp_path.rglob("*")) == ["archive", "box"]
 
     @pytest.mark.parametrize("name", ["x" * 300, "a/" * 200 + "y" * 256])
     def test_names_that_no_disk_takes(self, tmp_path: Path, name: str) -> None:
-        self._broken(tmp_path, _tar((name, b"a")))
+        self._broken(tmp_path, tarred((name, b"a")))
 
     @settings(max_examples=150)
     @given(members=st.lists(_MEMBER, max_size=8), zipped=st.booleans())
@@ -354,7 +335,7 @@ class TestUnpack:
     @pytest.mark.parametrize("mode", ["zip", "w", "w:gz", "w:bz2", "w:xz"])
     def test_mutated_archives_never_reach_outside(self, tmp_path: Path, mode: str) -> None:
         files = {"a": b"a" * 300, "b/c": _BODY[:2000], "link": b"b/c"}
-        content = _zip(files) if mode == "zip" else _tar(*files.items(), mode=mode)
+        content = zipped(files) if mode == "zip" else tarred(*files.items(), mode=mode)
         dice = random.Random(mode)
         outcomes = set()
         for number in range(150):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vlreward.verify import engine, shutdown
+from vlreward.verify import engine
 
 Rows = list[dict[str, Any]]
 
@@ -31,9 +31,3 @@ def no_cache() -> Iterator[None]:
     engine.forget()
     yield
     engine.forget()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _end_workers() -> Iterator[None]:
-    yield
-    shutdown()

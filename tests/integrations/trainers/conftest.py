@@ -7,21 +7,13 @@ its tests are skipped, and say so.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pytest
 
-from vlreward.verify import shutdown
-
 THINK = "<think>There it is.</think>"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _end_workers() -> Iterator[None]:
-    yield
-    shutdown()
 
 
 @pytest.fixture(scope="session")
