@@ -15,7 +15,7 @@ from vlreward.data import DataError, Dataset, MissingImagesError, load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS, PromptTemplate
 from vlreward.resizing import Resizing
-from vlreward.training.checks import check_images
+from vlreward.training.checks import decode_images
 from vlreward.training.columns import Rows
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
@@ -41,15 +41,15 @@ def images(tmp_path: Path) -> Path:
 
 def test_good_images_are_counted_once(images: Path) -> None:
     data = _data(images, ["good0.jpg", "good1.jpg", "good0.jpg"])
-    assert check_images(data, RESIZING) == 2
-    assert check_images(data, RESIZING, "headers", threads=1) == 2
-    assert check_images(data, RESIZING, "none") == 0
+    assert decode_images(data, RESIZING) == 2
+    assert decode_images(data, RESIZING, "headers", threads=1) == 2
+    assert decode_images(data, RESIZING, "none") == 0
 
 
 def test_every_bad_image_is_named_with_file_and_row(images: Path) -> None:
     data = _data(images, ["good0.jpg", "truncated.jpg", "text.png", "good1.jpg", "thin.png"])
     with pytest.raises(DataError) as caught:
-        check_images(data, RESIZING)
+        decode_images(data, RESIZING)
     text = str(caught.value)
     assert text.startswith(f"{images / 'x.jsonl'}: expected readable images, got 3 bad among 5")
     assert [problem.row for problem in caught.value.problems] == [2, 3, 5]
@@ -59,14 +59,14 @@ def test_every_bad_image_is_named_with_file_and_row(images: Path) -> None:
 def test_headers_find_what_is_no_image_but_no_truncated_one(images: Path) -> None:
     data = _data(images, ["truncated.jpg", "text.png"])
     with pytest.raises(DataError) as caught:
-        check_images(data, RESIZING, "headers")
+        decode_images(data, RESIZING, "headers")
     assert [problem.row for problem in caught.value.problems] == [2]
 
 
 def test_a_sample_is_decoded(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vlreward.training.checks.SAMPLE_SIZE", 2)
     data = _data(images, [f"good{n}.jpg" for n in range(3)])
-    assert check_images(data, RESIZING, "sample") == 2
+    assert decode_images(data, RESIZING, "sample") == 2
 
 
 def test_a_missing_image_is_an_error_when_the_rows_are_loaded(images: Path) -> None:
@@ -79,16 +79,16 @@ def test_a_terminal_sees_progress(
     images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = _data(images, [f"good{n}.jpg" for n in range(3)])
-    assert check_images(data, RESIZING) == 3
+    assert decode_images(data, RESIZING) == 3
     assert not capsys.readouterr().err
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert check_images(data, RESIZING) == 3
+    assert decode_images(data, RESIZING) == 3
     assert "checking images" in capsys.readouterr().err
 
 
 def test_an_unknown_mode_is_an_error(images: Path) -> None:
     with pytest.raises(ValueError, match="expected mode"):
-        check_images(_data(images, ["good0.jpg"]), RESIZING, "some")
+        decode_images(_data(images, ["good0.jpg"]), RESIZING, "some")
 
 
 def _rows(dataset: Dataset, prompt: PromptTemplate = PRESETS["r1-v"]) -> Rows:

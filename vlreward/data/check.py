@@ -88,7 +88,7 @@ def check_data(
 
     Args:
         family: Family of the model that is to be trained, for its frame and its sizes.
-        decode: Which images are looked at: see `vlreward.training.checks.check_images`.
+        decode: Which images are looked at: see `vlreward.training.checks.decode_images`.
         **options: Options of `load`.
 
     Raises:
@@ -219,8 +219,7 @@ def _bad_images(
     dataset: Dataset, family: ModelFamily | None, decode: str, options: dict[str, Any]
 ) -> tuple[list[str], Dataset]:
     """What is wrong with the images, and the samples without those that are skipped on request."""
-    from vlreward.training.checks import check_images as look
-    from vlreward.training.checks import with_good_images
+    from vlreward.training.checks import decode_images, with_good_images
 
     path = dataset.provenance.path
     if not any(sample.image for sample in dataset):
@@ -241,7 +240,7 @@ def _bad_images(
             return problems, dataset
     try:
         if on_bad_image == "error":
-            look(there, resizing, decode)
+            decode_images(there, resizing, decode)
         else:
             good = with_good_images(there, resizing, decode)
             kept = kept if problems else good

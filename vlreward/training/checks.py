@@ -19,14 +19,14 @@ from vlreward.training.arguments import CHECKS
 from vlreward.training.columns import size_problem
 from vlreward.types import Sample
 
-__all__ = ["SAMPLE_SIZE", "check_images", "with_good_images"]
+__all__ = ["SAMPLE_SIZE", "decode_images", "with_good_images"]
 
 SAMPLE_SIZE = 1_000
 """Images that the mode `sample` decodes, at most."""
 _CHUNK = 512
 
 
-def check_images(
+def decode_images(
     dataset: Dataset,
     resizing: Resizing,
     mode: str = "all",
@@ -65,7 +65,7 @@ def check_images(
 
 
 def with_good_images(dataset: Dataset, resizing: Resizing, mode: str = "all") -> Dataset:
-    """The samples whose images `check_images` accepts; the others stand in `skipped`.
+    """The samples whose images `decode_images` accepts; the others stand in `skipped`.
 
     Raises:
         DataError: If none is left.

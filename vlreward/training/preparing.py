@@ -12,7 +12,7 @@ from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.checks import check_images, with_good_images
+from vlreward.training.checks import decode_images, with_good_images
 from vlreward.training.columns import Rows
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
@@ -149,7 +149,7 @@ def prepare_run(
     first_here = local_rank == 0
     if first_here and arguments.on_bad_image == "error":
         for data in loaded:
-            check_images(data, resizing, arguments.check_images)
+            decode_images(data, resizing, arguments.check_images)
     if first_here:
         _check_workers(rewards)
     if rank == 0:
