@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of these need torch; what other libraries warn of is not theirs to mend."""
     for item in items:
-        if _HERE in Path(item.path).parents:
+        if str(item.path).startswith(f"{_HERE}/"):
             item.add_marker(pytest.mark.torch)
             item.add_marker(pytest.mark.filterwarnings("default"))
 

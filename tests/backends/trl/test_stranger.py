@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.plugins import install
 
 
 def test_a_plugin_task_trains_one_step(
-    checkpoint: Callable[[str], Path], scenes_data: Path, tmp_path: Path
+    checkpoint: Callable[[str], Path], scenes_data: Path, tmp_path: Path, root: Path
 ) -> None:
-    plugin = tmp_path / "plugin"
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, "--target", str(plugin),
-         str(ROOT / "tests" / "plugin_intervals")],
-        check=True,
-    )  # fmt: skip
     images = sorted(path.name for path in (scenes_data / "images").iterdir())[:8]
     rows = [
         {"query": f"When does event {i} happen?", "start": i, "end": i + 10, "frames": image}
@@ -29,7 +21,6 @@ def test_a_plugin_task_trains_one_step(
     ]
     data = tmp_path / "moments.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    path = [str(plugin), str(ROOT), str(ROOT / "backends" / "trl")]
     command = [
         *("temporal", "--model", checkpoint("qwen2.5-vl"), "--data", data),
         *("--image-root", scenes_data / "images", "--output_dir", tmp_path / "out"),
@@ -40,7 +31,7 @@ def test_a_plugin_task_trains_one_step(
     done = subprocess.run(
         [sys.executable, "-c", "from vlreward_trl.cli import main; main()", *map(str, command)],
         capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        env=install(root / "tests" / "plugin_intervals", tmp_path / "plugin"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     traces = (tmp_path / "out/traces/rank-00000.jsonl").read_text(encoding="utf-8").splitlines()
