@@ -23,7 +23,7 @@ from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.rows import read_json
 from vlreward.files import replacing
-from vlreward.frames import Frame
+from vlreward.frames import BOXES, Frame
 from vlreward.prompts import get_prompt
 from vlreward.suite import Suite, get_suite
 from vlreward.task import TaskSpec
@@ -174,7 +174,7 @@ def _score(row: SampleRow) -> Score:
         row.terms,
         row.metrics,
         failure,
-        answer=row.raw_answer,
+        answer=row.raw_answer if row.axes is None else BOXES[row.axes](*row.raw_answer),
         judged=row.answer,
         span=row.span,
     )
