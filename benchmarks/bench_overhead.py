@@ -27,7 +27,7 @@ from typing import Any
 
 from device import describe_device, options_of
 
-from vlreward.bench.live import ask
+from vlreward.bench.live import run_live
 from vlreward.bench.mixed import Rules
 from vlreward.bench.options import RunOptions
 from vlreward.bench.output import write_results
@@ -208,8 +208,8 @@ def measure_path(url: str, data: list[Sample], folder: Path, **more: Any) -> dic
     suite = get_suite("superclevr_test200")
     rules = Rules(suite, get_task("counting"), get_prompt("r1-v"))
     options = RunOptions(suites=[suite.name], model=MODEL, out=folder)
-    with ask(running, rules, dataset, options) as scored:
-        evaluation = scored()
+    with run_live(running, rules, dataset, options) as run:
+        evaluation = run.evaluation()
     write_results([evaluation], folder)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     running.close()

@@ -13,7 +13,9 @@ from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.geometry import Box, Size
 from vlreward.gold_frames import GoldFrame, image_index, in_corners, suspicion
-from vlreward.golds import unpack
+from vlreward.golds import is_envelope, pack, unpack
+from vlreward.tasks.rec import BoxGold
+from vlreward.types import Sample
 
 SIZE = Size(640, 480)
 TASKS = ("rec", "detection", "pointing")
@@ -170,3 +172,31 @@ def test_cocos_boxes_are_converted_all_or_none(second: list[Any]) -> None:
     gold = {"bbox": [[1, 2, 30, 40], second], "category_id": [1, 2]}
     with pytest.raises(ValueError, match=r"expected COCO's \(x, y, width, height\)"):
         read_framed(gold, "detection", None, lambda what, fit: None)
+
+
+@pytest.mark.parametrize("written", ["{}", " {}", "{}<|im_end|>", "<answer> {} </answer>"])
+def test_an_envelope_is_one_in_every_form(written: str) -> None:
+    """Only the very text that `pack` makes was: the box of the others was converted once more."""
+    gold = BoxGold(box=(100, 100, 200, 300))
+    text = written.format(pack(Sample(id="1", gold=gold, image_size=SIZE)))
+    assert is_envelope(text)
+    declared = GoldFrame.parse("original_px:xywh")
+    read = read_framed(text, "rec", declared, lambda what, fit: None)
+    assert (read.envelope.gold, read.envelope.image_size) == (gold, SIZE)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"bbox": [10, 20, 5, 5], "frame": "norm1000:xywh"},
+        [{"bbox": [10, 20, 5, 5], "frame": "cxcywh"}] * 2,
+        {"objects": {"bbox": [[10, 20, 5, 5]], "ref": ["a"], "bbox_type": "real:yxyx"}},
+        {"bbox": [10, 20, 5, 5], "area": 25},
+    ],
+)
+def test_corners_are_read_again_as_they_are(value: Any) -> None:
+    """A layout beside the boxes still stood there, and held for the corners too."""
+    once = in_corners(value)
+    again = in_corners(once.corners)
+    assert again.corners == once.corners != value
+    assert (again.frame and again.frame.frame) == (once.frame and once.frame.frame)

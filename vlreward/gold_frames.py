@@ -90,11 +90,10 @@ class FramedValue(NamedTuple):
     """What is written as a gold, with its boxes as corners x1, y1, x2, y2."""
 
     corners: Any
-    """The value. COCO's `bbox` has become `bbox_2d`, so that nobody converts it again."""
+    """The value, which may be read again: COCO's `bbox` has become `bbox_2d`, and a frame beside
+    the boxes names no layout."""
     frame: GoldFrame | None
     """What says how they were written, if anything does."""
-    beside: bool
-    """Whether that stands beside the boxes."""
 
 
 def in_corners(value: Any, declared: GoldFrame | None = None) -> FramedValue:
@@ -120,8 +119,8 @@ def in_corners(value: Any, declared: GoldFrame | None = None) -> FramedValue:
     frame = said or declared
     layout = "xyxy" if frame is None else frame.layout
     own = layout if said is not None and layout != "xyxy" else "xywh"
-    corners = _relaid(value, _CORNERS[layout], _CORNERS[own])
-    return FramedValue(corners, frame, said is not None)
+    named = None if said is None else said.frame.value
+    return FramedValue(_relaid(value, _CORNERS[layout], _CORNERS[own], named), frame)
 
 
 def image_index(value: Any) -> Any:
@@ -172,8 +171,8 @@ _Corners = Callable[..., list[float]]
 _SCALARS = frozenset((int, float, str))
 
 
-def _relaid(value: Any, corners: _Corners, own: _Corners) -> Any:
-    """Boxes as corners, by `own` those that COCO's keys declare."""
+def _relaid(value: Any, corners: _Corners, own: _Corners, frame: str | None = None) -> Any:
+    """Boxes as corners, by `own` those that COCO's keys declare; beside them `frame` is named."""
     if _four(value):
         return corners(*value)
     inside = value.values() if isinstance(value, Mapping) else value
@@ -184,11 +183,13 @@ def _relaid(value: Any, corners: _Corners, own: _Corners) -> Any:
         for key, inner in value.items():
             if key == "bbox" and _is_coco(value) and "bbox_2d" not in value and _holds_box(inner):
                 made["bbox_2d"] = _relaid(inner, own, own)
+            elif key in _FRAME_KEYS and inner is not None and frame is not None:
+                made[key] = frame
             else:
-                made[key] = inner if key in _NO_BOXES else _relaid(inner, corners, own)
+                made[key] = inner if key in _NO_BOXES else _relaid(inner, corners, own, frame)
         return made
     if isinstance(value, (list, tuple)):
-        return [_relaid(inner, corners, own) for inner in value]
+        return [_relaid(inner, corners, own, frame) for inner in value]
     return value
 
 

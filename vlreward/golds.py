@@ -213,8 +213,11 @@ def claimant(value: Any, *, typed: bool = False) -> str | None:
 
 
 def is_envelope(value: Any) -> bool:
-    """Whether a value is an envelope, as an object or as the text that `pack` makes."""
-    return _envelope_in(value) is not None
+    """Whether `unpack` takes a value for an envelope: an object, or a text in any of its forms."""
+    try:
+        return _envelope_in(untagged(value)) is not None
+    except ValueError:
+        return False  # whoever reads it says what is wrong with it
 
 
 def _envelope_in(value: Any) -> dict[str, Any] | None:

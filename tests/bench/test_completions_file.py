@@ -261,6 +261,17 @@ def test_the_answer_in_a_trace_of_training_is_no_gold(tmp_path: Path) -> None:
         count(lines(tmp_path / "x.jsonl", trace))
 
 
+def test_a_gold_that_the_model_answered_is_still_the_gold(tmp_path: Path) -> None:
+    """Whether the gold came from `answer` was asked by `is`: equal small numbers are one object."""
+    traced = {"completion": "<answer>3</answer>", "gold": 3, "answer": 3, "terms": {}, "value": 1.0}
+    assert [row.sample.target for row in count(lines(tmp_path / "x.jsonl", traced)).rows] == [3]
+    base = {"pid": "2", "question": "Which?", "image": "1.jpg", "response": "<answer>B</answer>"}
+    asked = base | {"choices": ["red", "B"], "gold": "B", "answer": "B"}
+    path = lines(tmp_path / "y.jsonl", asked)
+    found = read_recorded(path, "choice", also=("geometry",)).rows
+    assert found[0].sample.gold == read_recorded(path, "choice").rows[0].sample.gold
+
+
 def test_a_run_reads_as_it_was_written(cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     args = ["superclevr_test200", "-c", str(cases / "messages_groups.jsonl"), "-o", str(out)]

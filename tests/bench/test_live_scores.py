@@ -6,13 +6,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vlreward.bench.live import ask
+from vlreward.bench.live import LiveRun, run_live
 from vlreward.bench.live_scores import LiveScores
 from vlreward.bench.mixed import Rules
 from vlreward.bench.options import RunOptions
@@ -91,14 +92,48 @@ def test_every_sample_is_scored_once_and_the_engine_never_waits(
     engine = Numbers()
     rules = Rules(get_suite("superclevr_test200"), spec, get_prompt("r1-v"))
     options = RunOptions(suites=[rules.suite.name], model="m", out=tmp_path)
-    with ask(engine, rules, dataset(), options) as scored:
-        evaluation = scored()
+    with run_live(engine, rules, dataset(), options) as run:
+        evaluation = run.evaluation()
     judge: Any = spec.judge
     assert judge.calls == Counter({str(i): 1 for i in range(N)})
     assert evaluation.report.acc == 7 / N
     assert max(engine.waits) < judge.seconds
     expected = score_batch(get_task("counting"), evaluation.completions, evaluation.samples)
     assert list(evaluation.scores) == expected
+
+
+class OneOfTwo(Numbers):
+    """A process of two, which a barrier joins."""
+
+    def __init__(self, rank: int, both: threading.Barrier, said: dict[int, Any]) -> None:
+        super().__init__()
+        self.rank, self.world_size, self.both, self.said = rank, 2, both, said
+
+    def gather(self, value: Any) -> list[Any]:
+        self.both.wait(20)
+        self.said[self.rank] = value
+        self.both.wait(20)
+        return [self.said[0], self.said[1]]
+
+
+def test_of_several_processes_the_first_alone_scores(spec: TaskSpec, tmp_path: Path) -> None:
+    """Each scored the answers of all, and all but one threw the scores away."""
+    judges = [Counting(), Counting()]
+    both, said = threading.Barrier(2), dict[int, Any]()
+    suite = get_suite("superclevr_test200")
+    options = RunOptions(suites=[suite.name], model="m", out=tmp_path)
+
+    def process(rank: int) -> LiveRun:
+        own = spec.model_copy(update={"judge": judges[rank]})
+        rules = Rules(suite, own, get_prompt("r1-v"))
+        return run_live(OneOfTwo(rank, both, said), rules, dataset(), options)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(process, (0, 1))
+        with first, second:
+            assert pool.submit(first.evaluation).result().report.acc == 7 / N
+    assert judges[0].calls == Counter({str(i): 1 for i in range(N)})
+    assert not judges[1].calls
 
 
 def test_hard_scores_are_shown_when_they_are_known(spec: TaskSpec) -> None:

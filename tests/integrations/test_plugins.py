@@ -200,6 +200,7 @@ def test_verl_envelope_outweighs_a_data_source_called_like_another_task() -> Non
     assert module.compute_score("rec", COUNT_TEXT, COUNT)["score"] == 2.0
     unversioned = {"gold": json.loads(COUNT)["gold"]}
     assert module.compute_score("rec", COUNT_TEXT, unversioned)["score"] == 2.0
+    assert module.compute_score("rec", COUNT_TEXT, f" {COUNT}<|im_end|>")["score"] == 2.0
 
 
 # --- ms-swift 4.6, swift/rl_core/grpo_algorithm.py: compute_rewards_per_func --------------------

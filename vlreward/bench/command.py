@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,8 +152,8 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
 
 def _live(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.config_file import write_config
-    from vlreward.bench.controls import shuffle_images, with_controls
-    from vlreward.bench.live import ask, shown_name
+    from vlreward.bench.controls import SHUFFLED, shuffle_images, with_controls
+    from vlreward.bench.live import LiveRun, run_live, shown_name
     from vlreward.bench.output import occupy
     from vlreward.bench.suite_data import load_suite
     from vlreward.data.manifest import Manifest
@@ -176,23 +176,26 @@ def _live(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
         if engine.rank == 0:
             write_config(options, options.out)  # also of a run that is stopped
         with ExitStack() as stack:
-            asked: list[Callable[[], Evaluation]] = []
+            answered: list[LiveRun] = []
             for rule, dataset in zip(rules, datasets):
                 runs: list[tuple[Dataset, str | None]] = [(dataset, None)]
                 if options.controls and len(dataset) > 1:
-                    runs.append((shuffle_images(dataset), "shuffled-images"))
+                    runs.append((shuffle_images(dataset), SHUFFLED))
                 for data, control in runs:
                     # The engine goes on to what is next while the last scores are computed.
-                    asked.append(stack.enter_context(ask(engine, rule, data, options, control)))
+                    run = run_live(engine, rule, data, options, control)
+                    answered.append(stack.enter_context(run))
                 if engine.rank == 0:
                     Manifest.of(dataset).write(options.out / f"manifest_{rule.suite.name}.json")
-            for scored in asked:
-                evaluation = scored()
+            if engine.rank > 0:
+                return []
+            for run in answered:
+                evaluation = run.evaluation()
                 plain = options.controls and "control" not in evaluation.provenance
                 evaluations += with_controls(evaluation) if plain else [evaluation]
     finally:
         engine.close()
-    return evaluations if engine.rank == 0 else []
+    return evaluations
 
 
 def finish(

@@ -15,7 +15,10 @@ from vlreward.frames import Frame
 from vlreward.tasks import TASKS, get_task
 from vlreward.types import Completion, Sample
 
-__all__ = ["shuffle_images", "with_controls"]
+__all__ = ["SHUFFLED", "shuffle_images", "with_controls"]
+
+SHUFFLED = "shuffled-images"
+"""Name of the control of a model that is shown other images."""
 
 _NONE = "no blind controls: the rows lack what they need, e.g. the sizes of the images"
 _LONGEST_NAME = 60
@@ -66,7 +69,7 @@ def shuffle_images(dataset: Dataset) -> Dataset:
         sample.model_copy(update={"image": other.image, "images": other.images, "input_size": None})
         for sample, other in zip(samples, (*samples[half:], *samples[:half]))
     ]
-    return Dataset(f"{dataset.name}@shuffled-images", shifted, dataset.provenance, dataset.images)
+    return Dataset(f"{dataset.name}@{SHUFFLED}", shifted, dataset.provenance, dataset.images)
 
 
 def _control(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,66 @@ from vlreward.prompts import PromptTemplate
 from vlreward.task import TaskSpec
 from vlreward.types import Sample
 
-__all__ = ["ask", "shown_name"]
+__all__ = ["LiveRun", "run_live", "shown_name"]
 
 
-@contextmanager
-def ask(
+class LiveRun:
+    """One suite, answered by an engine; its last scores may still be on their way.
+
+    A context: left by an error, it gives up the scores that are not known yet.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        completed: Sequence[Completed],
+        scores: LiveScores,
+        made: Mapping[str, Any],
+        notes: Sequence[str],
+        opened: ExitStack,
+    ) -> None:
+        self._rules, self._completed, self._scores = rules, completed, scores
+        self._made, self._notes, self._opened = made, notes, opened
+
+    def __enter__(self) -> LiveRun:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)
+
+    def evaluation(self) -> Evaluation:
+        """The scored suite, once the last scores are known; for the first process alone."""
+        answered = [item for item in self._completed if item.generation is not None]
+        samples, scores = self._scores.of(answered)
+        served = {i.generation.served_model for i in answered if i.generation is not None}
+        provenance = {
+            **self._made["provenance"],
+            "unanswered": len(self._completed) - len(answered),
+            "served_models": sorted(model for model in served if model is not None),
+        }
+        return Evaluation(
+            self._rules.suite,
+            self._rules.spec,
+            samples,
+            [item.completion for item in answered if item.completion is not None],
+            scores=scores,
+            attempts=[item.attempt for item in answered],
+            notes=[*self._notes],
+            **{**self._made, "provenance": provenance},
+        )
+
+
+def run_live(
     engine: Engine,
     rules: Rules,
     dataset: Dataset,
     options: RunOptions,
     control: str | None = None,
-) -> Iterator[Callable[[], Evaluation]]:
+) -> LiveRun:
     """Have one suite answered, resuming an earlier run of it, while its scores are computed.
 
-    Gives a function that waits for the last scores and returns the scored suite. Where the context
-    is left by an error, scores that are not known yet are given up.
+    Returns when every sample has been asked. The first of several processes scores the answers of
+    all.
 
     Args:
         engine: Generates the answers.
@@ -50,14 +96,14 @@ def ask(
         DataError: If answers lie in the image and no frame is known.
         TooManyFailuresError, EngineError, RunMismatchError: See `run_suite`.
     """
-    suite, origin = rules.suite, dataset.provenance
-    specs = rules_of(suite, rules.spec)
+    origin, run_name = dataset.provenance, rules.suite.name
+    if control is not None:
+        run_name = f"{run_name}@{control}"
+        rules = replace(rules, suite=rules.suite.model_copy(update={"references": ()}))
+    specs = rules_of(rules.suite, rules.spec)
     frame, declared_by = _frame(engine, specs, options.frame)
     order = options.axis_order or (engine.family.axis_order if engine.family else None)
     about = {"data_sha256": origin.sha256, "ids_sha256": dataset.ids_sha256}
-    name = suite.name if control is None else f"{suite.name}@{control}"
-    if control is not None:
-        suite = suite.model_copy(update={"references": ()})
     made: dict[str, Any] = {
         "prompt": rules.prompt,
         "name": dataset.name,
@@ -91,52 +137,29 @@ def ask(
             update = {"frame": frame, "axis_order": order}
         return sample.model_copy(update=update | {"image_size": size, "input_size": input_size})
 
-    with ExitStack() as stack:
+    with ExitStack() as opened:
         record = None
         if engine.rank == 0:
             several, wanted = options.samples > 1, len(dataset) * options.samples
-            unfinished = Unfinished(options.out, suite, rules.spec, wanted, several, made)
-            record = stack.enter_context(closing(unfinished)).add
-        scores = stack.enter_context(LiveScores(specs, seen, record))
+            unfinished = Unfinished(options.out, rules.suite, rules.spec, wanted, several, made)
+            record = opened.enter_context(closing(unfinished)).add
+        scores = opened.enter_context(LiveScores(specs, seen, record))
         completed = run_suite(
             dataset,
             engine,
-            options.out / f"run_{name}.jsonl",
+            options.out / f"run_{run_name}.jsonl",
             prompt=rules.prompt,
             prompts=rules.prompts,
             attempts=options.samples,
             images=dataset.images,
-            on_settled=scores.add,
+            on_settled=scores.add if engine.rank == 0 else None,
             max_error_rate=options.max_error_rate,
             overwrite=options.overwrite,
             title=dataset.name,
             about=about,
         )
-
-        def evaluation() -> Evaluation:
-            answered = [item for item in completed if item.generation is not None]
-            samples, found = scores.of(answered)
-            served = {i.generation.served_model for i in answered if i.generation is not None}
-            provenance: dict[str, Any] = made["provenance"] | {
-                "unanswered": len(completed) - len(answered),
-                "served_models": sorted(name for name in served if name is not None),
-            }
-            return Evaluation(
-                suite,
-                rules.spec,
-                samples,
-                [item.completion for item in answered if item.completion is not None],
-                scores=found,
-                attempts=[item.attempt for item in answered],
-                notes=[
-                    *origin.remarks,
-                    *_foreign(rules.prompt, frame),
-                    *_left_out(origin, completed),
-                ],
-                **made | {"provenance": provenance},
-            )
-
-        yield evaluation
+        notes = (*origin.remarks, *_foreign(rules.prompt, frame), *_left_out(origin, completed))
+        return LiveRun(rules, completed, scores, made, notes, opened.pop_all())
 
 
 def _frame(

@@ -20,6 +20,7 @@ __all__ = [
     "field_of",
     "gold_of",
     "has",
+    "place_of",
     "plain_rows",
     "question_of",
     "replies_of",
@@ -66,8 +67,16 @@ _VERDICTS = {"C": True, "I": False}  # of inspect
 
 def field_of(row: Mapping[str, Any], field: str, columns: Mapping[str, str] | None = None) -> Any:
     """What a row has in a field: under the key that `columns` names, else in the usual places."""
+    name = place_of(row, field, columns)
+    return None if name is None else _at(row, name)
+
+
+def place_of(
+    row: Mapping[str, Any], field: str, columns: Mapping[str, str] | None = None
+) -> str | None:
+    """The key under which `field_of` finds a value; None if there is none."""
     names = PLACES[field] if columns is None or field not in columns else (columns[field],)
-    return next((value for name in names if (value := _at(row, name)) is not None), None)
+    return next((name for name in names if _at(row, name) is not None), None)
 
 
 def has(row: Mapping[str, Any], name: str) -> bool:
@@ -137,7 +146,7 @@ def gold_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) ->
         ValueError: If it has none, or accepts several answers.
     """
     gold = field_of(row, "gold", columns)
-    if gold is row.get("answer") and {"terms", "value"} <= row.keys():
+    if place_of(row, "gold", columns) == "answer" and {"terms", "value"} <= row.keys():
         gold = None  # a trace of a training run, whose answer is the model's
     if gold is None:
         raise ValueError(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vlreward._text import short
-from vlreward.bench.recorded_keys import field_of, gold_of, question_of
+from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of
 from vlreward.data.errors import DataError
 from vlreward.data.framed import looked_at, read_framed
 from vlreward.data.images import ImageSource, image_size
@@ -63,7 +63,7 @@ def recorded_sample(
     given_id = field_of(row, "id", columns)
     gold = gold_of(row, columns)
     task = _task(row, tasks)
-    if len(tasks) > 1 and "gold" not in columns and gold is row.get("answer"):
+    if len(tasks) > 1 and "gold" not in columns and place_of(row, "gold") == "answer":
         gold, task = _published(row, given_id, gold, task, tasks)
     if isinstance(gold, dict) and isinstance(gold.get("task"), str):
         gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it

@@ -50,9 +50,9 @@ def read_framed(
     if not gold_class(task).located or is_envelope(value):
         return FramedGold(unpack(value, task))
     value = literal(untagged(value))
-    corners, frame, beside = in_corners(value, declared)
-    try:  # the gold's own class reads what stands beside its boxes
-        envelope = unpack(value if beside else corners, task)
+    corners, frame = in_corners(value, declared)
+    try:
+        envelope = unpack(corners, task)
     except ValueError as error:
         found = suspicion(corners, frame.frame if frame else Frame.ORIGINAL_PX, None, 0)
         if found is None:
@@ -60,7 +60,7 @@ def read_framed(
         suspect(*found)
         raise ValueError(f"{error}; {found[0]}: {found[1]}") from None
     gold = envelope.gold
-    if frame is not None and not beside and "frame" in type(gold).model_fields:
+    if frame is not None and getattr(gold, "frame", frame.frame) is not frame.frame:
         gold = gold.model_copy(update={"frame": frame.frame})
         envelope = envelope.model_copy(update={"gold": gold})
     return FramedGold(envelope, corners, frame is not None)

@@ -47,7 +47,7 @@ def corners_and_frame(value: Any) -> tuple[Any, dict[str, Frame]]:
     Raises:
         ValueError: If what stands there names no frame.
     """
-    corners, frame, _ = in_corners(value)
+    corners, frame = in_corners(value)
     return corners, {} if frame is None else {"frame": frame.frame}
 
 
