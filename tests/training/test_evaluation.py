@@ -83,6 +83,27 @@ def test_a_mixture_has_the_metrics_of_each_task(make: Callable[..., Evaluation])
     assert {"rec/acc@0.5", "counting/acc", "geometry/acc"} <= found.keys()
 
 
+def test_a_batch_is_judged_at_once(
+    make: Callable[..., Evaluation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One answer at a time keeps a judge that works in parallel waiting."""
+    evaluation = make("mixture")
+    texts = _answers(evaluation, right=99)
+    judge = type(get_task("geometry").judge)
+    many = judge.many
+    asked: list[int] = []
+
+    def watched(self: Any, answers: Any, samples: Any) -> Any:
+        asked.append(len(answers))
+        return many(self, answers, samples)
+
+    monkeypatch.setattr(judge, "many", watched)
+    tasks = [entry.task for entry in _scored(evaluation, texts)]
+    assert asked == [tasks.count("geometry")]
+    assert asked[0] > 1
+    assert tasks == [row["task"] for row in evaluation.rows]
+
+
 @pytest.mark.parametrize("world_size", [1, 2, 3, 8])
 @pytest.mark.parametrize("size", [1, 3])
 def test_processes_answer_every_row_in_as_many_batches(

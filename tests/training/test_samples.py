@@ -96,6 +96,22 @@ def test_rows_with_bad_images_can_be_left_out(
     assert "3 rows left out: bad image" in capsys.readouterr().err
 
 
+def test_a_bad_image_whose_size_its_gold_needs_can_be_left_out(tmp_path: Path) -> None:
+    """It was passed over, and the run ended in `expected image_size=(width, height), got None`."""
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    row = {"problem": "Where?", "solution": [100, 200, 500, 900]}
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(json.dumps({**row, "image": f"{name}.png"}) for name in "ab"))
+    arguments = Arguments(data=str(path), gold_frame="norm1000")
+    with pytest.raises(DataError, match=r"b\.png"):
+        load_samples(str(path), "rec", arguments)
+    arguments.on_bad_image = "skip"
+    data = load_samples(str(path), "rec", arguments)
+    assert [(p.row, p.kind) for p in data.provenance.skipped] == [(2, "bad_image")]
+    assert [sample.target for sample in data] == [(64, 96, 320, 432)]
+
+
 @pytest.mark.parametrize(
     ("boxes", "fit"),
     [

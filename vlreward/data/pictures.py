@@ -27,7 +27,6 @@ class Pictures:
     images: RowImages
     read_sizes: bool
     on_missing: str
-    on_bad_image: str
     _kinds: set[str] = field(default_factory=set, init=False)
     _sizes: dict[str, Size] = field(default_factory=dict, init=False)
 
@@ -102,6 +101,7 @@ class Pictures:
         lacking = declared is None and gold.located
         if name is None or not (lacking or self.read_sizes):
             return declared, None
+        framed = getattr(gold, "frame", Frame.ORIGINAL_PX) is not Frame.ORIGINAL_PX
         size = self._sizes.get(name)
         if size is None:
             try:
@@ -110,11 +110,9 @@ class Pictures:
                     size = self._sizes[name] = image_size(source)
             except DataError as error:
                 known = self.images.folder is not None or is_kept(name) or is_address(name)
-                if known and (self.read_sizes or self.on_bad_image == "skip"):
-                    kind = "bad_image" if self.on_bad_image == "skip" else "bad_row"
-                    raise BadRow(str(error), kind) from None
-        if size is None:  # a missing file is reported elsewhere
-            framed = getattr(gold, "frame", Frame.ORIGINAL_PX) is not Frame.ORIGINAL_PX
+                if known and (self.read_sizes or framed):
+                    raise BadRow(str(error), "bad_image") from None
+        if size is None:  # what is missing, or nobody needs yet, is reported elsewhere
             if lacking and framed and self.on_missing == "skip":
                 raise BadRow(f"no image {name!r}", "missing_image")
             return declared, None

@@ -87,7 +87,7 @@ class RowReader:
             raise self._error([first.problem(f"expected an object, got {short(first.value)}")])
         schema = self._schema(first.value)
         images = RowImages(source, schema.read, self.folder, self.urls)
-        pictures = Pictures(images, self.read_sizes, self.on_missing, self.on_bad_image)
+        pictures = Pictures(images, self.read_sizes, self.on_missing)
         every: Iterable[RawRow] = self._wanted(chain([first], rows))
         task = task_of_schema(schema) if self.task is None else self.task
         as_first = task is None and schema.typed

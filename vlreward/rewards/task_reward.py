@@ -157,19 +157,30 @@ class TaskReward:
         Raises:
             ValueError: If a gold is bad or a frame or size is missing; names the row and remedy.
         """
-        scores = self._scores(completions, solution, columns)
+        scores = self._scores(self._unmeasured, completions, solution, columns)
         if self.on_timeout == "none":
             return [None if score is None or score.unsettled else score.value for score in scores]
         return [None if score is None else score.value for score in scores]
 
     def scores(
-        self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
+        self,
+        completions: Sequence[Any],
+        solution: Sequence[Any] | None = None,
+        *,
+        measured: bool = False,
+        **columns: Any,
     ) -> list[Score | None]:
-        """Like calling, with the whole `Score`: each term, the answer, the failure code."""
-        return list(self._scores(completions, solution, columns))
+        """Like calling, with the whole `Score`: each term, the answer, the failure code; and where
+        it is `measured` the task's metrics."""
+        spec = self.spec if measured else self._unmeasured
+        return list(self._scores(spec, completions, solution, columns))
 
     def _scores(
-        self, completions: Sequence[Any], solution: Sequence[Any] | None, columns: dict[str, Any]
+        self,
+        spec: TaskSpec,
+        completions: Sequence[Any],
+        solution: Sequence[Any] | None,
+        columns: dict[str, Any],
     ) -> Iterator[Score | None]:
         n = len(completions)
         used = self._golds.check(n, solution, columns)
@@ -184,7 +195,7 @@ class TaskReward:
             )
             rows = self._golds.rows(used, start, start + len(texts))
             mine = [(text, row) for text, row in zip(texts, rows) if row is not None]
-            found = score_batch(self._unmeasured, [t for t, _ in mine], [r for _, r in mine])
+            found = score_batch(spec, [t for t, _ in mine], [r for _, r in mine])
             following = iter(found)
             for row in rows:
                 yield None if row is None else next(following)

@@ -63,7 +63,7 @@ class Arguments:
     on_bad_image: str = option(
         "error",
         "What to do about rows whose image is damaged, too large, or too narrow; what is looked at "
-        "says check_images.",
+        "says check_images, and skip reads at least their headers.",
         choices=["error", "skip"],
     )
     on_suspicious: str = option(

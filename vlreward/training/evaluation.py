@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 
 from vlreward.aggregate import aggregate
 from vlreward.rewards import TaskReward
-from vlreward.scoring import score_batch
 from vlreward.training.columns import Rows
 from vlreward.training.traces import TraceFile
-from vlreward.types import Completion, Score
+from vlreward.types import Score
 
 __all__ = ["Evaluation", "Scored"]
 
 Answers = tuple[Sequence[str], Sequence[Sequence[int]], Sequence[bool]]
-_COLUMNS = ("task", "image_size", "input_size", "frame", "axis_order")
+_COLUMNS = ("id", "task", "solution", "image_size", "input_size", "frame", "axis_order")
 
 
 class Scored(NamedTuple):
@@ -102,22 +101,15 @@ class Evaluation:
     ) -> list[Scored]:
         """Score the answers to the rows with these indices, and write them to the traces; see
         `run`."""
-        scores: list[Score] = []
-        for row, text, ids, cut in zip(rows, texts, tokens, truncated, strict=True):
-            reward = self._rewards[row["task"]]
-            asked = reward.row(row["solution"], **{name: row[name] for name in _COLUMNS})
-            assert asked is not None
-            completion = Completion(text, bool(cut), len(ids))
-            scores += score_batch(reward.spec, [completion], [asked])
-        if self.traces is not None:
-            columns: dict[str, Any] = {
-                name: [row[name] for row in rows] for name in ("id", *_COLUMNS)
-            }
-            columns |= {"completion_ids": tokens, "truncated": truncated, "trainer_state": state}
-            for task in {row["task"] for row in rows}:
-                mine = [s if row["task"] == task else None for s, row in zip(scores, rows)]
-                self.traces.write(task, texts, mine, columns, mode="eval")
-        return [Scored(i, row["task"], s) for i, row, s in zip(indices, rows, scores)]
+        columns: dict[str, Any] = {name: [row[name] for row in rows] for name in _COLUMNS}
+        columns |= {"completion_ids": tokens, "truncated": truncated, "trainer_state": state}
+        found: dict[int, Score] = {}
+        for task in dict.fromkeys(columns["task"]):
+            scores = self._rewards[task].scores(texts, measured=True, **columns)
+            found |= {n: score for n, score in enumerate(scores) if score is not None}
+            if self.traces is not None:
+                self.traces.write(task, texts, scores, columns, mode="eval")
+        return [Scored(i, row["task"], found[n]) for n, (i, row) in enumerate(zip(indices, rows))]
 
     def metrics(self, scored: Iterable[Scored]) -> dict[str, float]:
         """What the scores of all processes amount to.

@@ -89,7 +89,7 @@ def load_samples(
         name: getattr(arguments, name)
         for name in (
             "schema", "columns", "gold_frame", "where", "flat_images", "allow_urls", "on_missing",
-            "on_bad_gold", "on_suspicious",
+            "on_bad_image", "on_bad_gold", "on_suspicious",
         )
     }  # fmt: skip
     if split is None and path == arguments.data:
