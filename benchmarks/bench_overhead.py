@@ -28,7 +28,7 @@ from typing import Any
 from device import describe_device, options_of
 
 from vlreward.bench.live import run_live
-from vlreward.bench.mixed import Rules
+from vlreward.bench.mixed import Prompts, Rules
 from vlreward.bench.options import RunOptions
 from vlreward.bench.output import write_results
 from vlreward.bench.run_store import RunStore
@@ -180,7 +180,7 @@ def measure_run(url: str, data: list[Sample], folder: Path) -> dict[str, Any]:
         data,
         running,
         folder / "run.jsonl",
-        prompt=get_prompt("r1-v"),
+        prompts=Prompts(get_prompt("r1-v")),
         on_settled=judge,
         progress=False,
     )
@@ -206,7 +206,7 @@ def measure_path(url: str, data: list[Sample], folder: Path, **more: Any) -> dic
     running = engine(url, **more)
     cpu, wall = time.process_time(), time.perf_counter()
     suite = get_suite("superclevr_test200")
-    rules = Rules(suite, get_task("counting"), get_prompt("r1-v"))
+    rules = Rules(suite, get_task("counting"), Prompts(get_prompt("r1-v")))
     options = RunOptions(suites=[suite.name], model=MODEL, out=folder)
     with run_live(running, rules, dataset, options) as run:
         evaluation = run.evaluation()
@@ -289,7 +289,11 @@ def measure_refcoco(url: str, folder: Path, large: list[str]) -> dict[str, Any]:
     with running_encodings() as encoded:
         cpu, wall = time.process_time(), time.perf_counter()
         done = run_suite(
-            data, running, folder / "refcoco.jsonl", prompt=get_prompt("r1-v"), progress=False
+            data,
+            running,
+            folder / "refcoco.jsonl",
+            prompts=Prompts(get_prompt("r1-v")),
+            progress=False,
         )
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     running.close()

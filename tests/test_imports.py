@@ -43,6 +43,12 @@ def test_importing_the_package_loads_nothing_else() -> None:
     assert "pydantic" not in loaded
 
 
+def test_the_commands_start_without_what_they_may_need() -> None:
+    loaded = _run("import vlreward.cli, sys; print(*sys.modules)").split()
+    assert {"vlreward.data.cli", "vlreward.doctor.cli", "vlreward.attack.cli"} <= set(loaded)
+    assert {"pydantic", "vlreward.task", *FORBIDDEN}.isdisjoint(loaded)
+
+
 def test_what_the_backends_share_loads_no_framework(root: Path) -> None:
     modules = sorted(path.stem for path in (root / "vlreward/training").glob("[a-z]*.py"))
     assert {"preparing", "rewards"} <= set(modules)

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from vlreward.bench import command
 from vlreward.bench.cli import app
-from vlreward.bench.mixed import Rules
+from vlreward.bench.mixed import Prompts, Rules
+from vlreward.bench.rescore import rescore
 from vlreward.bench.runner import run_suite
 from vlreward.engines.base import ENGINES, Engine, EngineConfig, Generation, Outcome, Request
 from vlreward.prompts import PromptTemplate, get_prompt
@@ -85,6 +86,29 @@ def test_rows_of_a_mixed_suite_are_asked_each_in_the_words_of_its_task(
     assert all(text.endswith(prompts[0].text.partition("{question}")[2]) for text in texts)
 
 
+def test_the_files_of_a_mixed_run_have_the_words_of_each_task(
+    engine: type[Noting], tmp_path: Path
+) -> None:
+    """Rows of geometry stood in them as if they had been asked for the letter of a choice."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "verse.json").write_text(json.dumps(VERSE))
+    words = ("mathverse_testmini", "--model", "m", "--data", tmp_path / "verse.json")
+    out = tmp_path / "out"
+    result = bench(*words, "--image-root", tmp_path, "-o", out, "--format", "lm-eval")
+    assert result.exit_code == 0, result.output
+    (log,) = (out / "lm-eval").rglob("samples_*.jsonl")
+    rows = map(json.loads, log.read_text().splitlines())
+    texts = [request.messages[-1]["content"][-1]["text"] for request in engine.asked]
+    assert [row["arguments"]["gen_args_0"]["arg_0"] for row in rows] == texts
+    prompts = {name: get_task(name).prompt for name in ("choice", "geometry")}
+    assert f"for geometry {prompts['geometry'].name}" in " ".join(result.output.split())
+    written = json.loads((out / "results.json").read_text())["results"]["mathverse_testmini"]
+    for found in (written, rescore(out)[0].summary().model_dump()):
+        parts = {task: (p["prompt"], p["prompt_hash"]) for task, p in found["by_task"].items()}
+        assert parts == {task: (one.name, one.hash) for task, one in prompts.items()}
+        assert found["prompt_hash"] == "+".join(one.hash for one in prompts.values())
+
+
 def test_samples_of_one_image_are_asked_together_and_answered_in_their_order(
     tmp_path: Path,
 ) -> None:
@@ -98,7 +122,7 @@ def test_samples_of_one_image_are_asked_together_and_answered_in_their_order(
         for i, name in enumerate("abcabca")
     ]
     completed = run_suite(
-        samples, engine, tmp_path / "run.jsonl", prompt=get_prompt("r1-v"), progress=False
+        samples, engine, tmp_path / "run.jsonl", prompts=Prompts(get_prompt("r1-v")), progress=False
     )
     assert [Path(str(r.image)).stem for r in engine.asked] == list("aaabbcc")
     assert [item.sample.id for item in completed] == [sample.id for sample in samples]

@@ -15,7 +15,7 @@ import pytest
 
 from vlreward.bench.live import LiveRun, run_live
 from vlreward.bench.live_scores import LiveScores
-from vlreward.bench.mixed import Rules
+from vlreward.bench.mixed import Prompts, Rules
 from vlreward.bench.options import RunOptions
 from vlreward.bench.runner import Completed
 from vlreward.data.dataset import Dataset, Provenance
@@ -90,7 +90,7 @@ def test_every_sample_is_scored_once_and_the_engine_never_waits(
 ) -> None:
     """Four geometry answers at the deadline took 40 s, and the engine stood still for 20."""
     engine = Numbers()
-    rules = Rules(get_suite("superclevr_test200"), spec, get_prompt("r1-v"))
+    rules = Rules(get_suite("superclevr_test200"), spec, Prompts(get_prompt("r1-v")))
     options = RunOptions(suites=[rules.suite.name], model="m", out=tmp_path)
     with run_live(engine, rules, dataset(), options) as run:
         evaluation = run.evaluation()
@@ -125,7 +125,7 @@ def test_of_several_processes_the_first_alone_scores(spec: TaskSpec, tmp_path: P
 
     def process(rank: int) -> LiveRun:
         own = spec.model_copy(update={"judge": judges[rank]})
-        rules = Rules(suite, own, get_prompt("r1-v"))
+        rules = Rules(suite, own, Prompts(get_prompt("r1-v")))
         return run_live(OneOfTwo(rank, both, said), rules, dataset(), options)
 
     with ThreadPoolExecutor(2) as pool:

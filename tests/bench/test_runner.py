@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from vlreward.bench.mixed import Prompts
 from vlreward.bench.progress import RunProgress
 from vlreward.bench.run_store import LockedError, RunMismatchError, RunStore, read_run
 from vlreward.bench.runner import Completed, TooManyFailuresError, run_suite
@@ -72,7 +73,7 @@ def samples(n: int, **fields: Any) -> list[Sample]:
 
 
 def run(data: list[Sample], engine: Engine, path: Path, **options: Any) -> list[Completed]:
-    options = {"prompt": PROMPT, "progress": False, **options}
+    options = {"prompts": Prompts(PROMPT), "progress": False, **options}
     return run_suite(data, engine, path / "run_x.jsonl", **options)
 
 
@@ -232,7 +233,7 @@ def test_a_missing_image_fails_alone(tmp_path: Path) -> None:
 def test_another_prompt_or_sampling_needs_another_file(tmp_path: Path) -> None:
     run(samples(2), Scripted(), tmp_path)
     with pytest.raises(RunMismatchError, match="prompt: the file has"):
-        run(samples(2), Scripted(), tmp_path, prompt=get_prompt("r1-v-train"))
+        run(samples(2), Scripted(), tmp_path, prompts=Prompts(get_prompt("r1-v-train")))
     with pytest.raises(RunMismatchError, match=r"sampling.temperature: the file has 0.0"):
         run(samples(2), Scripted(temperature=0.5), tmp_path)
 
@@ -300,6 +301,7 @@ _SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
 from vlreward.engines.base import Engine, EngineConfig, Generation
+from vlreward.bench.mixed import Prompts
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
 from vlreward.tasks.counting import CountGold
@@ -315,7 +317,8 @@ class Slow(Engine):
             yield request.key, Generation("a" + request.meta["id"])
 n = int(sys.argv[2])
 data = [Sample(id=str(i), question=f"How many {i}?", gold=CountGold(count=i)) for i in range(n)]
-run_suite(data, Slow(EngineConfig("m")), sys.argv[1], prompt=get_prompt("r1-v"), progress=False)
+prompts = Prompts(get_prompt("r1-v"))
+run_suite(data, Slow(EngineConfig("m")), sys.argv[1], prompts=prompts, progress=False)
 print("complete")
 """
 

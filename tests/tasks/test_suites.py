@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from vlreward.bench.evaluate import Evaluation
+from vlreward.bench.mixed import Prompts
 from vlreward.bench.options import RunOptions
 from vlreward.bench.suite_data import load_suite
 from vlreward.data import load
@@ -235,7 +236,7 @@ def test_a_mixed_suite_scores_each_row_by_its_own_task(tmp_path: Path) -> None:
         get_task("choice"),
         list(dataset),
         [Completion("<answer>B</answer>"), Completion("<answer>$\\sqrt{12}$</answer>")],
-        prompt=get_prompt("answer-r1"),
+        prompts=Prompts(get_prompt("answer-r1")),
         name=suite.name,
     )
     assert evaluation.summary().acc == 1.0

@@ -360,6 +360,7 @@ _RANKS = """
 import json, os, sys
 from vlreward.engines.config import EngineConfig
 from vlreward.engines.hf import HFEngine
+from vlreward.bench.mixed import Prompts
 from vlreward.bench.runner import run_suite
 from vlreward.prompts import get_prompt
 from vlreward.tasks.counting import CountGold
@@ -369,7 +370,7 @@ data = [Sample(id=str(i), question=f"How many {i}?", gold=CountGold(count=1), im
         for i in range(7)]
 data.append(data[0].model_copy(update={"id": "lost", "image": "gone.png"}))
 engine = HFEngine(EngineConfig(checkpoint, max_tokens=6, batch_size=2))
-done = run_suite(data, engine, out + "/run_x.jsonl", prompt=get_prompt("r1-v"),
+done = run_suite(data, engine, out + "/run_x.jsonl", prompts=Prompts(get_prompt("r1-v")),
                  max_error_rate=0.5, progress=None)
 rank, size = engine.rank, engine.world_size
 with open(f"{out}/result-{size}-{rank}.json", "w") as file:

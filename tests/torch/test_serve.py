@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from vlreward.bench.mixed import Prompts
 from vlreward.bench.run_store import read_run
 from vlreward.bench.runner import Completed, run_suite
 from vlreward.data import Dataset, load
@@ -67,7 +68,7 @@ def remote(served: dict[str, str], tiny_dir: Path, family: str, **options: Any) 
 def run(engine: Engine, suite: tuple[Dataset, str], path: Path) -> list[Completed]:
     data, prompt = suite
     return run_suite(
-        data, engine, path, prompt=get_prompt(prompt), images=data.images, progress=False
+        data, engine, path, prompts=Prompts(get_prompt(prompt)), images=data.images, progress=False
     )
 
 

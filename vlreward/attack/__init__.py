@@ -7,6 +7,15 @@ constant (one count, one letter, one box). A gap between the two is a hole in th
 golds, and training finds it.
 """
 
-from vlreward.attack.search import Attack, Found, attack
+# ruff: noqa: F403
 
-__all__ = ["Attack", "Found", "attack"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlreward._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from vlreward.attack.search import *
+
+__all__, __getattr__, __dir__ = lazy_names(__name__, {"search": "Attack Found attack"})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vlreward.bench.mixed import Prompts
 from vlreward.bench.run_store import request_key
 from vlreward.data.images import ImageSource, image_sha256
 from vlreward.engines.base import Engine, Request
-from vlreward.prompts import PromptTemplate
 from vlreward.types import Sample
 
 __all__ = ["Asker", "share"]
@@ -45,8 +45,7 @@ class Asker:
     """Puts samples to the model."""
 
     engine: Engine
-    prompt: PromptTemplate
-    prompts: Mapping[str, PromptTemplate]
+    prompts: Prompts
     images: ImageSource | None
     _identity: dict[str, Any] = field(init=False)
     _drawn: Counter[str] = field(default_factory=Counter)
@@ -59,7 +58,7 @@ class Asker:
     def request(self, sample: Sample) -> Request:
         """The next request for a sample; each is a draw of its own unless decoding is greedy."""
         if self._last is None or self._last[0] is not sample:
-            messages = self.prompts.get(sample.task, self.prompt).render(sample)
+            messages = self.prompts.of(sample.task).render(sample)
             image = None if sample.image is None else self._source(sample.image)
             images = tuple(map(self._source, sample.images))
             if (image, *images) != self._hashed[0]:

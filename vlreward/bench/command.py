@@ -64,7 +64,7 @@ def _check_directory(out: Path) -> None:
 
 
 def _rules(suite: Suite, options: RunOptions) -> Rules:
-    from vlreward.bench.mixed import Rules
+    from vlreward.bench.mixed import Prompts, Rules
     from vlreward.prompts import get_prompt
     from vlreward.tasks import get_task
 
@@ -81,7 +81,7 @@ def _rules(suite: Suite, options: RunOptions) -> Rules:
         preset = get_prompt(suite.prompts[method]) if method in suite.prompts else spec.prompt
     own = {task: suite.prompts.get(f"{method} {task}") for task in suite.also}
     more = {task: get_prompt(name) for task, name in own.items() if name and not options.prompt}
-    return Rules(suite, spec.configured(clip=options.clip), preset, more)
+    return Rules(suite, spec.configured(clip=options.clip), Prompts(preset, more))
 
 
 def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
@@ -128,7 +128,7 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
             rule.spec,
             [row.sample for row in file.rows],
             [row.completion for row in file.rows],
-            prompt=rule.prompt,
+            prompts=rule.prompts,
             name=suite.name,
             frame=file.frame,
             frame_declared_by=file.frame_declared_by,

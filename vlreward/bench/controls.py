@@ -89,7 +89,7 @@ def _control(
         get_task(suite.task),
         samples,
         [Completion(f"<answer>{answer}</answer>") for answer in answers],
-        prompt=evaluation.prompt,
+        prompts=evaluation.prompts,
         name=f"{evaluation.name}@{safe}",
         frame=frame,
         frame_declared_by="control" if frame else None,

@@ -15,11 +15,10 @@ from pydantic_core import to_jsonable_python
 
 from vlreward.aggregate import Report, aggregate
 from vlreward.bench.attempts import questions_at, summarise
-from vlreward.bench.mixed import joined, rules_of, score_rows
+from vlreward.bench.mixed import Prompts, joined, rules_of, score_rows
 from vlreward.bench.run_files import Attempts, FailureRow, SampleRow, SuiteResult, TaskPart
 from vlreward.data.images import ImageFolder, ImageSource
 from vlreward.frames import Frame
-from vlreward.prompts import PromptTemplate
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
 from vlreward.types import Completion, FailureCode, Sample, Score
@@ -49,8 +48,8 @@ class Evaluation:
     completions: Sequence[Completion]
     """What the model wrote for each."""
     _: KW_ONLY
-    prompt: PromptTemplate
-    """Prompt preset that was asked, or is declared to have been."""
+    prompts: Prompts
+    """The words in which was asked, or is declared to have been."""
     name: str
     """Name of the task in results; a subset shows in it, e.g. `refcoco_val[500@42]`."""
     frame: Frame | None = None
@@ -140,15 +139,18 @@ class Evaluation:
         return SuiteResult(
             suite=self.suite.name,
             by_task={
-                name: TaskPart.model_validate(part, from_attributes=True)
+                name: TaskPart.model_validate(part, from_attributes=True).model_copy(
+                    update={"prompt": prompt.name, "prompt_hash": prompt.hash}
+                )
                 for name, part in self.parts.items()
+                if (prompt := self.prompts.of(name))
             },
             attempts=self.several,
             protocol=self.spec.protocol,
             method=self.spec.method,
             task_version=self.spec.version,
-            prompt=self.prompt.name,
-            prompt_hash=self.prompt.hash,
+            prompt=self.prompts.usual.name,
+            prompt_hash=self.prompts.hash,
             frame=self.frame.value if self.frame else None,
             frame_declared_by=self.frame_declared_by,
             references=[r.model_dump() for r in self.suite.references],
@@ -161,10 +163,11 @@ class Evaluation:
 
     def asked(self, sample: Sample) -> str:
         """The words in which a sample was put; the preset's own without its question."""
+        prompt = self.prompts.of(sample.task)
         try:
-            return self.prompt.text_for(sample)
+            return prompt.text_for(sample)
         except ValueError:  # recorded completions may come without the question
-            return self.prompt.text
+            return prompt.text
 
     def sample_rows(self) -> Iterator[SampleRow]:
         """The rows of `samples_<suite>.jsonl`."""

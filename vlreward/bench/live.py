@@ -105,7 +105,7 @@ def run_live(
     order = options.axis_order or (engine.family.axis_order if engine.family else None)
     about = {"data_sha256": origin.sha256, "ids_sha256": dataset.ids_sha256}
     made: dict[str, Any] = {
-        "prompt": rules.prompt,
+        "prompts": rules.prompts,
         "name": dataset.name,
         "frame": frame,
         "frame_declared_by": declared_by,
@@ -148,7 +148,6 @@ def run_live(
             dataset,
             engine,
             options.out / f"run_{run_name}.jsonl",
-            prompt=rules.prompt,
             prompts=rules.prompts,
             attempts=options.samples,
             images=dataset.images,
@@ -158,7 +157,11 @@ def run_live(
             title=dataset.name,
             about=about,
         )
-        notes = (*origin.remarks, *_foreign(rules.prompt, frame), *_left_out(origin, completed))
+        notes = (
+            *origin.remarks,
+            *_foreign(rules.prompts.usual, frame),
+            *_left_out(origin, completed),
+        )
         return LiveRun(rules, completed, scores, made, notes, opened.pop_all())
 
 

@@ -84,7 +84,7 @@ def _config(evaluation: Evaluation) -> dict[str, Any]:
     everywhere = [m for m, n in report.metrics_n.items() if n == report.n]
     return {
         "task": evaluation.name,
-        "doc_to_text": evaluation.prompt.text,
+        "doc_to_text": evaluation.prompts.usual.text,
         "num_fewshot": 0,
         "output_type": "generate_until",
         "repeats": 1 if evaluation.several is None else evaluation.several.most,

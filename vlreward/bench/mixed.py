@@ -7,17 +7,47 @@ from dataclasses import dataclass, field, replace
 
 from vlreward.aggregate import Report, aggregate
 from vlreward.bench.attempts import grouped
-from vlreward.prompts import PromptTemplate
+from vlreward.prompts import PromptTemplate, get_prompt
 from vlreward.scoring import score_batch
 from vlreward.suite import Suite
 from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
 from vlreward.types import Completion, Sample, Score
 
-__all__ = ["JOINT", "Rules", "joined", "rules_of", "score_rows"]
+__all__ = ["JOINT", "Prompts", "Rules", "joined", "rules_of", "score_rows"]
 
 JOINT = "acc"
 """Primary metric of rows of several tasks: the primary one of each row's own task."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The words in which the rows of a suite are put to a model."""
+
+    usual: PromptTemplate
+    """Those of rows whose task has none of its own."""
+    own: Mapping[str, PromptTemplate] = field(default_factory=dict)
+    """By task, where rows of further tasks of the suite are put otherwise."""
+
+    @classmethod
+    def named(cls, usual: str, own: Mapping[str, str]) -> Prompts:
+        """Presets by their names.
+
+        Raises:
+            UnknownNameError: If there is no such preset.
+        """
+        others = {task: get_prompt(name) for task, name in own.items() if name != usual}
+        return cls(get_prompt(usual), others)
+
+    def of(self, task: str) -> PromptTemplate:
+        """The words of rows of a task."""
+        return self.own.get(task, self.usual)
+
+    @property
+    def hash(self) -> str:
+        """The hash of the usual words, and after it those of others, joined by `+`."""
+        others = {template.hash for template in self.own.values()} - {self.usual.hash}
+        return "+".join([self.usual.hash, *sorted(others)])
 
 
 @dataclass(frozen=True)
@@ -28,10 +58,8 @@ class Rules:
     """The suite."""
     spec: TaskSpec
     """Task, protocol and method."""
-    prompt: PromptTemplate
+    prompts: Prompts
     """How samples are put to the model."""
-    prompts: Mapping[str, PromptTemplate] = field(default_factory=dict)
-    """By task, where rows of further tasks of the suite are put otherwise."""
 
 
 def rules_of(suite: Suite, spec: TaskSpec) -> dict[str, TaskSpec]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlreward.bench.evaluate import Evaluation
+from vlreward.bench.mixed import Prompts
 from vlreward.data.errors import DataError
 from vlreward.frames import AxisOrder, Frame
-from vlreward.prompts import get_prompt
 from vlreward.report.load import Run, SuiteRun, load_runs
 from vlreward.suite import get_suite
 from vlreward.tasks import get_task
@@ -76,7 +76,10 @@ def _rescored(
         ),
         samples,
         [row.reply() for row in rows],
-        prompt=get_prompt(result.prompt or suite.prompts["r1"]),
+        prompts=Prompts.named(
+            result.prompt or suite.prompts["r1"],
+            {task: p.prompt for task, p in result.by_task.items() if p.prompt},
+        ),
         name=scored.name,
         frame=frames.pop() if len(frames) == 1 else None,
         frame_declared_by="option" if frame else result.frame_declared_by,

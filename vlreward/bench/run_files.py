@@ -85,6 +85,10 @@ class TaskPart(BaseModel):
     """Share of its completions with a usable answer."""
     metrics: dict[str, Number]
     """Mean of each metric."""
+    prompt: str | None = None
+    """Name of the prompt preset of its rows."""
+    prompt_hash: str | None = None
+    """Hash of its text."""
 
 
 class Attempts(BaseModel):
@@ -165,7 +169,7 @@ class SuiteResult(BaseModel):
     prompt: str | None = None
     """Name of the prompt preset."""
     prompt_hash: str | None = None
-    """Hash of its text."""
+    """Hash of its text; where rows of other tasks are put otherwise, `+` and those of theirs."""
     frame: str | None = None
     """Declared frame of the answers; None where the task has none."""
     frame_declared_by: str | None = None

@@ -11,12 +11,12 @@ from typing import Any
 
 from vlreward.bench import _shards
 from vlreward.bench.asking import Asker, share
+from vlreward.bench.mixed import Prompts
 from vlreward.bench.progress import RunProgress
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource
 from vlreward.engines.base import Engine, EngineError, Generation, GenerationError, Request
 from vlreward.errors import OptionError
-from vlreward.prompts import PromptTemplate
 from vlreward.types import Completion, Sample
 
 __all__ = ["Completed", "TooManyFailuresError", "run_suite"]
@@ -59,8 +59,7 @@ def run_suite(
     engine: Engine,
     path: str | os.PathLike[str],
     *,
-    prompt: PromptTemplate,
-    prompts: Mapping[str, PromptTemplate] | None = None,
+    prompts: Prompts,
     attempts: int = 1,
     images: ImageSource | None = None,
     on_settled: Callable[[Completed], Sequence[float]] | None = None,
@@ -80,8 +79,7 @@ def run_suite(
     Args:
         engine: Generates the answers; not closed here.
         path: Run file, see `RunStore`.
-        prompt: How samples are put to the model.
-        prompts: By task, where samples of some tasks are put otherwise.
+        prompts: How samples are put to the model.
         attempts: How many answers each sample gets.
         images: Gives the image that a sample names; None to take its name as a path.
         on_settled: Called with each item; gives the accuracies from 0 to 1 that are known since
@@ -103,11 +101,10 @@ def run_suite(
     """
     # In a list, since a data set reads a sample anew each time that it is asked for.
     wanted = [(sample, attempt) for sample in samples for attempt in range(attempts)]
-    ask = Asker(engine, prompt, dict(prompts or {}), images)
+    ask = Asker(engine, prompts, images)
     failures = _Failures(len(wanted), max_error_rate, Path(path))
-    hashes = sorted({template.hash for template in ask.prompts.values()} - {prompt.hash})
-    identity = {**engine.describe(), "prompt": "+".join([prompt.hash, *hashes])}
-    header = {"suite": title, "prompt_name": prompt.name, **dict(about or {})}
+    identity = {**engine.describe(), "prompt": prompts.hash}
+    header = {"suite": title, "prompt_name": prompts.usual.name, **dict(about or {})}
     shards = _shards.Shards(Path(path), engine, identity, header, overwrite)
     try:
         run = _Run(wanted, ask, shards, on_settled, failures)

@@ -51,7 +51,9 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
         ]
         spec, frame = evaluation.spec, evaluation.frame
         how = [f"protocol {spec.protocol}", f"method {spec.method}"]
-        how.append(f"prompt {evaluation.prompt.name} ({evaluation.prompt.hash})")
+        prompts = evaluation.prompts
+        how.append(f"prompt {prompts.usual.name} ({prompts.usual.hash})")
+        how += [f"for {task} {own.name} ({own.hash})" for task, own in prompts.own.items()]
         if frame is not None:
             how.append(f"frame {frame.value} ({evaluation.frame_declared_by})")
         how.append("interval by " + _shown(report).method)

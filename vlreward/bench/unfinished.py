@@ -18,13 +18,13 @@ from pydantic import ValidationError
 
 from vlreward._text import first_problem
 from vlreward.bench.evaluate import Evaluation, image_fields, sample_row
+from vlreward.bench.mixed import Prompts
 from vlreward.bench.run_files import SampleRow, SuiteResult, plain_name
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.rows import read_json
 from vlreward.files import replacing
 from vlreward.frames import BOXES, Frame
-from vlreward.prompts import get_prompt
 from vlreward.suite import Suite, get_suite
 from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
@@ -67,7 +67,8 @@ class Unfinished:
             "suite": suite.name,
             "protocol": spec.protocol,
             "method": spec.method,
-            "prompt": made["prompt"].name,
+            "prompt": made["prompts"].usual.name,
+            "prompts": {task: own.name for task, own in made["prompts"].own.items()},
             "frame": made["frame"] and made["frame"].value,
             **image_fields(made["images"], out),
             **{key: made[key] for key in ("name", "frame_declared_by", "provenance")},
@@ -139,7 +140,7 @@ def _summary(run: Path, header: dict[str, Any], rows: list[SampleRow]) -> Unfini
         [row.reply() for row in rows],
         scores=[_score(row) for row in rows],
         attempts=[row.attempt or 0 for row in rows],
-        prompt=get_prompt(header["prompt"]),
+        prompts=Prompts.named(header["prompt"], header.get("prompts", {})),
         name=header["name"],
         frame=header["frame"] and Frame(header["frame"]),
         frame_declared_by=header["frame_declared_by"],

@@ -11,40 +11,47 @@ Example:
     ('r1-v', 3)
 """
 
-from typing import Any
+# ruff: noqa: F403
 
-from vlreward.data.dataset import Dataset, Provenance
-from vlreward.data.errors import DataError, MissingImagesError, RowProblem, UnknownSchemaError
-from vlreward.data.loaders import load
-from vlreward.data.manifest import Manifest, standard_counts
-from vlreward.data.missing import check_images
-from vlreward.data.mixture import load_mixture
-from vlreward.data.sampling import Sampler, Strategy
-from vlreward.data.schemas import all_schemas
-from vlreward.schema import Schema
+from __future__ import annotations
 
-__all__ = [
-    "SCHEMAS",
-    "STANDARD_COUNTS",
-    "DataError",
-    "Dataset",
-    "Manifest",
-    "MissingImagesError",
-    "Provenance",
-    "RowProblem",
-    "Sampler",
-    "Schema",
-    "Strategy",
-    "UnknownSchemaError",
-    "check_images",
-    "load",
-    "load_mixture",
-]
+from typing import TYPE_CHECKING, Any
+
+from vlreward._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from vlreward.data.dataset import *
+    from vlreward.data.errors import *
+    from vlreward.data.loaders import *
+    from vlreward.data.manifest import *
+    from vlreward.data.missing import *
+    from vlreward.data.mixture import *
+    from vlreward.data.sampling import *
+    from vlreward.schema import *
+
+_NAMES, _load, __dir__ = lazy_names(
+    __name__,
+    {
+        "dataset": "Dataset Provenance",
+        "errors": "DataError MissingImagesError RowProblem UnknownSchemaError",
+        "loaders": "load",
+        "manifest": "Manifest",
+        "missing": "check_images",
+        "mixture": "load_mixture",
+        "sampling": "Sampler Strategy",
+        "vlreward.schema": "Schema",
+    },
+)
+__all__ = [*_NAMES, "SCHEMAS", "STANDARD_COUNTS"]  # noqa: F405
 
 
 def __getattr__(name: str) -> Any:
     if name == "SCHEMAS":  # made of the tasks, which are loaded when it is asked for
+        from vlreward.data.schemas import all_schemas
+
         return all_schemas()
     if name == "STANDARD_COUNTS":
+        from vlreward.data.manifest import standard_counts
+
         return standard_counts()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _load(name)

@@ -14,8 +14,20 @@ Nothing here imports a trainer. Golds are envelopes (`vlreward pack`), or bare g
 the settings of `vlreward.integrations.settings`, which every trainer reads from the environment.
 """
 
-from vlreward.integrations.paths import PLUGINS, plugin_path
-from vlreward.integrations.scorer import Scored, Scorer
-from vlreward.integrations.settings import Settings
+# ruff: noqa: F403
 
-__all__ = ["PLUGINS", "Scored", "Scorer", "Settings", "plugin_path"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlreward._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from vlreward.integrations.paths import *
+    from vlreward.integrations.scorer import *
+    from vlreward.integrations.settings import *
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {"paths": "PLUGINS plugin_path", "scorer": "Scored Scorer", "settings": "Settings"},
+)
