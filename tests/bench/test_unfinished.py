@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from vlreward.bench import unfinished
 from vlreward.bench.cli import app
+from vlreward.bench.run_files import SampleRow
 from vlreward.bench.unfinished import read_unfinished
 from vlreward.cli import app as vlreward
 from vlreward.data.errors import DataError
@@ -63,6 +64,10 @@ def data(tmp_path: Path) -> Path:
 def bench(data: Path, out: Path, *more: object) -> Result:
     words = ["superclevr_test200", "--engine", "stopping", "--model", "m", "--data", data]
     return CliRunner().invoke(app, [str(w) for w in (*words, "-o", out, *more)])
+
+
+def anything(row: SampleRow, primary: Mapping[str, str]) -> None:
+    assert primary == {"counting": "acc"}
 
 
 def command(*words: object) -> Result:
@@ -130,7 +135,7 @@ def test_a_run_is_read_while_it_goes_on(
     seen: list[Any] = []
 
     def look() -> None:
-        (found,) = read_unfinished(out).values()
+        (found,) = read_unfinished(out, anything).values()
         seen.append((found.result.n, found.result.wanted, found.result.attempts is not None))
 
     engine.at = dict.fromkeys((5, 20), look)
@@ -156,10 +161,34 @@ def test_half_a_line_is_not_read_and_a_broken_one_is_named(
     (rows,) = stopped.glob("unfinished_*.jsonl")
     content = rows.read_bytes()
     rows.write_bytes(content[:-20])
-    (found,) = read_unfinished(stopped).values()
+    (found,) = read_unfinished(stopped, anything).values()
     assert found.result.n == 6
     rows.write_bytes(b"{}\n" + content)
-    with pytest.raises(DataError, match=r"unfinished_superclevr_test200.jsonl: line 1: "):
-        read_unfinished(stopped)
+    with pytest.raises(DataError, match=r"unfinished_superclevr_test200.jsonl: .*\n  line 1: "):
+        read_unfinished(stopped, anything)
     rows.write_bytes(b"")
-    assert read_unfinished(stopped) == {}
+    assert read_unfinished(stopped, anything) == {}
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"span": [0, 999]}, "expected a span within the"),
+        ({"task": "rec"}, "expected task 'counting' as the suite has, got 'rec'"),
+        ({"metrics": {}}, "expected the primary metric 'acc' in metrics"),
+    ],
+)
+def test_an_odd_row_is_named_with_its_file_and_line(
+    stopped: Path, tmp_path: Path, edit: dict[str, Any], message: str
+) -> None:
+    """The report ended in a traceback, where that of a finished run named the row."""
+    (path,) = stopped.glob("unfinished_*.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[2] |= edit
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = command("report", stopped, "--html", tmp_path / "page.html")
+    assert done.exit_code == 2
+    said = " ".join(done.output.split())
+    assert f"{path.name}: expected rows as" in said
+    assert "line 3: " in said
+    assert message in said

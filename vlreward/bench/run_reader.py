@@ -44,11 +44,14 @@ def read_results(run: Path) -> Results:
         raise DataError(first_problem(error), path=path) from None
 
 
-def read_samples(path: Path, check: Callable[[SampleRow], None]) -> list[SampleRow]:
+def read_samples(
+    path: Path, check: Callable[[SampleRow], None], *, growing: bool = False
+) -> list[SampleRow]:
     """The rows of a sample file, in order.
 
     Args:
         check: Raises ValueError for a row that does not belong there.
+        growing: Whether rows are still being written to it: it may have none, and half a last one.
 
     Raises:
         DataError: If the file is no JSON Lines, or rows are wrong or have an id twice: the first
@@ -56,7 +59,7 @@ def read_samples(path: Path, check: Callable[[SampleRow], None]) -> list[SampleR
     """
     rows: dict[tuple[str, int | None], SampleRow] = {}
     problems: list[RowProblem] = []
-    for raw in RowFile(path):
+    for raw in RowFile(path, growing):
         try:
             row = SampleRow.model_validate(raw.value)
             check(row)
@@ -64,9 +67,9 @@ def read_samples(path: Path, check: Callable[[SampleRow], None]) -> list[SampleR
                 raise ValueError(f"expected ids that differ, got {row.label!r} again")
             rows[row.id, row.attempt] = row
         except ValidationError as error:
-            problems.append(RowProblem(raw.number, first_problem(error), raw.line))
+            problems.append(raw.problem(first_problem(error)))
         except ValueError as error:
-            problems.append(RowProblem(raw.number, str(error), raw.line))
+            problems.append(raw.problem(str(error)))
     if problems:
         raise DataError(
             f"expected rows as `vlreward-bench` writes them, got {len(problems)} others",

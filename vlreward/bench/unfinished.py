@@ -10,16 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
-from vlreward._text import first_problem
 from vlreward.bench.evaluate import Evaluation, image_fields, sample_row
-from vlreward.bench.mixed import Prompts
+from vlreward.bench.mixed import Prompts, rules_of
 from vlreward.bench.run_files import SampleRow, SuiteResult, plain_name
+from vlreward.bench.run_reader import read_samples
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.rows import read_json
@@ -110,8 +108,14 @@ def clear(out: Path, suites: Collection[str]) -> None:
                 header.unlink(missing_ok=True)
 
 
-def read_unfinished(run: Path) -> dict[str, UnfinishedRun]:
+def read_unfinished(
+    run: Path, check: Callable[[SampleRow, Mapping[str, str]], None]
+) -> dict[str, UnfinishedRun]:
     """The suites of a run directory that are not finished, by name; those without rows left out.
+
+    Args:
+        check: Raises ValueError for a row that does not belong there; told the primary metric of
+            each task of the suite too.
 
     Raises:
         DataError: If a file is broken; names it and the line.
@@ -121,21 +125,33 @@ def read_unfinished(run: Path) -> dict[str, UnfinishedRun]:
         header = read_json(path)
         if not isinstance(header, dict) or header.get("schema") != _SCHEMA:
             raise DataError(f"expected schema {_SCHEMA!r}: update vlreward", path=path)
-        rows = list(_rows(path.with_suffix(".jsonl")))
-        if rows:
-            try:
-                found[header["name"]] = _summary(run, header, rows)
-            except (KeyError, ValueError, TypeError) as error:
-                raise DataError(f"cannot be read: {error}", path=path) from None
+        try:
+            one = _read(run, header, path.with_suffix(".jsonl"), check)
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(f"cannot be read: {error}", path=path) from None
+        if one is not None:
+            found[header["name"]] = one
     return found
 
 
-def _summary(run: Path, header: dict[str, Any], rows: list[SampleRow]) -> UnfinishedRun:
-    suite = get_suite(header["suite"])
-    root = header["image_root"]
+def _read(
+    run: Path,
+    header: dict[str, Any],
+    path: Path,
+    check: Callable[[SampleRow, Mapping[str, str]], None],
+) -> UnfinishedRun | None:
+    """What a header says of the rows in `path`; None while there are none."""
+    suite, root = get_suite(header["suite"]), header["image_root"]
+    spec = get_task(suite.task, protocol=header["protocol"], method=header["method"])
+    primary = {task: rules.primary for task, rules in rules_of(suite, spec).items()}
+    if not path.exists():
+        return None
+    rows = read_samples(path, lambda row: check(row, primary), growing=True)
+    if not rows:
+        return None
     evaluation = Evaluation(
         suite,
-        get_task(suite.task, protocol=header["protocol"], method=header["method"]),
+        spec,
         [row.sample for row in rows],
         [row.reply() for row in rows],
         scores=[_score(row) for row in rows],
@@ -148,34 +164,25 @@ def _summary(run: Path, header: dict[str, Any], rows: list[SampleRow]) -> Unfini
         notes=[f"not finished: {len(rows)} of {header['wanted']} so far"],
         images=None if root is None else ImageFolder(run / root, header["flat_images"]),
     )
+    # Where rows are of several tasks, the evaluation gives all of them one primary metric.
+    joined = zip(rows, evaluation.scores)
+    rows = [row.model_copy(update={"metrics": score.metrics}) for row, score in joined]
     result = evaluation.summary(run).model_copy(update={"wanted": header["wanted"]})
-    return UnfinishedRun(result, list(evaluation.sample_rows()))
-
-
-def _rows(path: Path) -> Iterator[SampleRow]:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return
-    # The last line may be half written, now or for ever.
-    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
-        try:
-            yield SampleRow.model_validate_json(line)
-        except ValidationError as error:
-            raise DataError(f"line {number}: {first_problem(error)}", path=path) from None
+    return UnfinishedRun(result, rows)
 
 
 def _score(row: SampleRow) -> Score:
+    """The score that `sample_row` wrote."""
     failure = None
     if row.failure is not None:
         code = FailureCode(row.failure.code)
-        failure = ParseFailure(code, row.failure.detail, row.failure.span)
+        failure = ParseFailure(code, detail=row.failure.detail, span=row.failure.span)
     return Score(
-        row.value,
-        row.terms,
-        row.metrics,
-        failure,
+        value=row.value,
+        terms=row.terms,
+        metrics=row.metrics,
+        failure=failure,
         answer=row.raw_answer if row.axes is None else BOXES[row.axes](*row.raw_answer),
-        judged=row.answer,
+        judged=row.answer,  # in the gold's terms
         span=row.span,
     )

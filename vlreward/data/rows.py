@@ -103,6 +103,8 @@ class RowFile:
 
     path: Path
     """File to read."""
+    growing: bool = False
+    """Whether lines are still being written to it: it may have none, and half a last one."""
     sha256: str = field(default="", init=False)
     """Hex digest of the bytes of the file; set once all rows have been read."""
     _starts: array[int] = field(default_factory=lambda: array("q"), init=False, repr=False)
@@ -145,10 +147,16 @@ class RowFile:
                     raw, here = _without_bom(self.path, raw), here + _bom_length(raw)
                 if not raw.strip():
                     continue
+                try:
+                    value = _parse(self.path, raw.rstrip(), line)
+                except DataError:
+                    if self.growing and not raw.endswith(b"\n"):
+                        break
+                    raise
                 number += 1
                 self._starts.append(here)
-                yield RawRow(number, _parse(self.path, raw.rstrip(), line), line)
-        if not number:
+                yield RawRow(number, value, line)
+        if not number and not self.growing:
             raise DataError("expected rows, got an empty file", path=self.path)
         self.sha256 = digest.hexdigest()
 

@@ -122,28 +122,13 @@ def _is_scored(file: Path) -> bool:
 
 
 def _scored_rows(file: Path, frame: Frame | None, order: AxisOrder | None) -> Iterator[Observation]:
-    rows = iter(RowFile(file))
-    while True:
-        try:
-            raw = next(rows)
-        except StopIteration:
-            return
-        except DataError:
-            if _is_last_line_torn(file):  # the writer was killed, or is writing now
-                return
-            raise
+    for raw in RowFile(file, growing=True):
         if isinstance(raw.value, dict) and raw.value.get("mode") == "eval":
             continue  # answers to rows of the evaluation, which have no groups
         try:
             yield _observation(file, raw, frame, order)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"line {raw.line}: {error}", path=file) from None
-
-
-def _is_last_line_torn(file: Path) -> bool:
-    with file.open("rb") as stream:
-        stream.seek(-1, 2)
-        return stream.read(1) != b"\n"
 
 
 def _observation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -110,7 +110,7 @@ def _names(paths: list[Path]) -> list[str]:
 
 
 def _load_run(path: Path, name: str) -> Run:
-    unfinished = read_unfinished(path) if path.is_dir() else {}
+    unfinished = read_unfinished(path, _check_row) if path.is_dir() else {}
     run = Run(name=name, path=path, created=None, versions={})
     if (path / RESULTS_FILE).is_file() or not unfinished:
         data = read_results(path)
@@ -122,10 +122,7 @@ def _load_run(path: Path, name: str) -> Run:
         if suite_name in run.suites:
             said += "; shown is what it came to before"
         else:
-            suite = SuiteRun(suite_name, result, rows, _images(run, result))
-            run.suites[suite_name] = suite
-            for row in rows:
-                _check_row(row, suite)
+            run.suites[suite_name] = SuiteRun(suite_name, result, rows, _images(run, result))
         run.notes.append(said)
     return run
 
@@ -145,19 +142,27 @@ def _load_suite(run: Run, name: str, result: SuiteResult) -> SuiteRun:
             "shown; run again to have it"
         )
         return suite
-    suite.samples = read_samples(path, lambda row: _check_row(row, suite))
+    primary = dict.fromkeys(result.by_task or (result.task,), result.primary)
+    suite.samples = read_samples(path, lambda row: _check_row(row, primary))
     _cross_check(run, suite, path)
     return suite
 
 
-def _check_row(row: SampleRow, suite: SuiteRun) -> None:
-    tasks = suite.result.by_task or (suite.result.task,)
-    if row.task not in tasks:
-        expected = " or ".join(map(repr, tasks))
-        raise ValueError(f"expected task {expected} as in results.json, got {row.task!r}")
-    if suite.result.primary not in row.metrics:
+def _check_row(row: SampleRow, primary: Mapping[str, str]) -> None:
+    """Refuse a row that is none of the suite with these tasks, or of which nothing can be shown.
+
+    Args:
+        primary: By task, the metric that each of its rows has.
+
+    Raises:
+        ValueError: Says what is wrong with it.
+    """
+    if row.task not in primary:
+        expected = " or ".join(map(repr, primary))
+        raise ValueError(f"expected task {expected} as the suite has, got {row.task!r}")
+    if primary[row.task] not in row.metrics:
         raise ValueError(
-            f"expected the primary metric {suite.result.primary!r} in metrics, got "
+            f"expected the primary metric {primary[row.task]!r} in metrics, got "
             f"{sorted(row.metrics)}"
         )
     gold_shapes(row)  # both for their errors alone
