@@ -220,7 +220,7 @@ def test_a_box_leaves_its_image_by_pixels_whatever_its_frame(
     remark = BoxGold(box=Box(*box), frame=frame).remark(SIZE, 2)
     found = suspicion(box, frame, SIZE, 2)
     if pixels is None:
-        assert remark is found is None
+        assert (remark, found) == (None, None)
     else:
         said = f"leaves the image of 640 x 480 pixels by {pixels:g}"
         assert remark is not None
