@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vlreward.families import FAMILIES, ModelFamily, family_of
 
 __all__ = [
+    "BOXES",
     "FAMILIES",
     "AmbiguousBox",
     "AxisOrder",
@@ -171,6 +172,10 @@ class AmbiguousBox(Box):
 
     __slots__ = ()
     axes: ClassVar[str] = "ambiguous"
+
+
+BOXES: dict[Any, type[Box]] = {kind.axes: kind for kind in (Box, NamedBox, AmbiguousBox)}
+"""The kind of box by its `axes`, which files keep beside its numbers."""
 
 
 def x_first(coordinates: T, order: AxisOrder | None) -> T | None:

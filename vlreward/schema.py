@@ -78,6 +78,8 @@ class Schema:
     decided row by row; `a.b` is the field `b` of the object `a`."""
     gold_at: str = "ground_truth"
     """Column in which the trainer that reads such rows hands the gold to its rewards."""
+    gold_named: bool = False
+    """Whether the user named the column of the gold: no envelope elsewhere replaces it."""
 
 
 def text_at(row: Mapping[str, Any], key: str) -> str:

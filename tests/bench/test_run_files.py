@@ -19,7 +19,7 @@ from vlreward.report import build_report
 from vlreward.report.drawing import answer_shapes
 from vlreward.report.load import load_runs
 
-NEW_KEYS = ("axis_order", "metadata", "attempt", "images")
+NEW_KEYS = ("axis_order", "metadata", "attempt", "images", "axes")
 ACCURACY = {
     "refcoco_val": 1 / 3,
     "refcoco_val@centre-box": 0.0,

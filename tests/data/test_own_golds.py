@@ -16,7 +16,8 @@ from vlreward.data import DataError, load
 from vlreward.data.check import check_data
 from vlreward.frames import Frame
 from vlreward.geometry import Box
-from vlreward.golds import unpack
+from vlreward.golds import pack, unpack
+from vlreward.types import Sample
 
 Write = Callable[[Any], Path]
 ANNOTATION = {"bbox": [300, 200, 50, 50], "area": 2500}
@@ -217,3 +218,13 @@ def test_the_guide_names_every_key_that_may_stand_beside_a_box() -> None:
     assert all(f"`{key}`" in guide for key in known)
     for key in known:
         unpack({"bbox_2d": [1, 2, 30, 40], key: "x"}, "rec")
+
+
+@pytest.mark.parametrize("named", ["gold=answer", "gold=answer,question=question"])
+def test_no_envelope_replaces_the_gold_that_is_named(write: Write, named: str) -> None:
+    """The one under `ground_truth` did, silently."""
+    packed = pack(Sample(id="1", gold=unpack(7, "counting").gold))
+    row = {"image": "a.png", "question": "How many?", "answer": 3, "ground_truth": packed}
+    rows = write([row])
+    assert [sample.target for sample in load(rows, task="counting", columns=named)] == [3]
+    assert [s.target for s in load(rows, columns="gold=ground_truth,question=question")] == [7]

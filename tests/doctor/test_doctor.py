@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from vlreward.bench.evaluate import sample_row
 from vlreward.cli import app
 from vlreward.data import DataError
 from vlreward.doctor import Finding, Observation, diagnose, read_observations
 from vlreward.frames import Frame
 from vlreward.geometry import Size
+from vlreward.golds import unpack
+from vlreward.rewards import TaskReward
+from vlreward.training.traces import TraceFile
+from vlreward.types import Completion, Sample
 
 THINK = "<think>There.</think>"
 
@@ -222,6 +227,39 @@ def test_boxes_that_are_written_y_first_lie_in_their_frame(written: str, tmp_pat
     assert (one.value, found([one])["outside"].value) == (2.0, 0.0)
 
 
+@pytest.mark.parametrize("written", ["a trace", "a run"])
+def test_a_box_that_names_its_coordinates_has_them_in_a_file_too(
+    written: str, tmp_path: Path
+) -> None:
+    """Its numbers alone were kept, and read in the order that the model was declared to write."""
+    answer = json.dumps({"xmin": 10, "ymin": 20, "xmax": 300, "ymax": 400})
+    reward = TaskReward("rec", frame="original_px", axis_order="yx")
+    text = f"{THINK}<answer>{answer}</answer>"
+    gold = [10, 20, 300, 400]
+    columns: dict[str, Any] = {
+        "image_size": [(320, 410)],
+        "axis_order": ["yx"],
+        "frame": ["original_px"],
+    }
+    (score,) = reward.scores([text], [gold], **columns)
+    assert score is not None
+    assert score.terms["iou"] == 1
+    if written == "a trace":
+        TraceFile(str(tmp_path)).write("rec", [text], [score], columns)
+    else:
+        sample = Sample(
+            id="1",
+            gold=unpack(gold, "rec").gold,
+            image_size=Size(320, 410),
+            frame=Frame.ORIGINAL_PX,
+            axis_order="yx",
+        )
+        row = sample_row(sample, Completion(text), score)
+        (tmp_path / "samples_rec.jsonl").write_text(row.model_dump_json() + "\n")
+    (one,) = read_observations(tmp_path)
+    assert (one.box, found([one])["outside"].value) == ((10, 20, 300, 400), 0)
+
+
 def test_the_order_of_the_axes_can_be_declared_as_the_frame_can(tmp_path: Path) -> None:
     row = {
         "completion": f"{THINK}<answer>[300, 10, 380, 60]</answer>",
@@ -283,9 +321,6 @@ def test_recorded_completions_are_scored(shared_data: Path) -> None:
 
 
 def test_the_traces_that_the_training_backends_write(tmp_path: Path) -> None:
-    from vlreward.rewards import TaskReward
-    from vlreward.training.traces import TraceFile
-
     reward = TaskReward("counting")
     completions = [THINK + "<answer>4</answer>", "none"]
     scores = reward.scores(completions, solution=[4, 4])

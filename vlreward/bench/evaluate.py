@@ -194,6 +194,7 @@ def sample_row(
         token_count=completion.token_count,
         answer=_plain(answer),
         raw_answer=_plain(score.answer),
+        axes=getattr(score.answer, "axes", None),
         span=score.span,
         failure=failure
         and FailureRow(code=failure.code.value, detail=failure.detail, span=failure.span),

@@ -242,6 +242,8 @@ class SampleRow(BaseModel):
     """The answer in the gold's terms; coordinates in original pixels."""
     raw_answer: Any = None
     """The answer as the model wrote it."""
+    axes: str | None = None
+    """What the text of a box says of the order of its numbers, see `vlreward.frames.BOXES`."""
     span: Span | None = None
     """Characters of the answer in the completion."""
     failure: FailureRow | None = None

@@ -22,7 +22,7 @@ from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.data.rows import read_json
 from vlreward.files import replacing
-from vlreward.frames import Frame
+from vlreward.frames import BOXES, Frame
 from vlreward.suite import Suite, get_suite
 from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
@@ -182,7 +182,7 @@ def _score(row: SampleRow) -> Score:
         terms=row.terms,
         metrics=row.metrics,
         failure=failure,
-        answer=row.raw_answer,  # as the model wrote it
+        answer=row.raw_answer if row.axes is None else BOXES[row.axes](*row.raw_answer),
         judged=row.answer,  # in the gold's terms
         span=row.span,
     )

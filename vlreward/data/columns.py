@@ -93,10 +93,11 @@ def mapped(columns: Mapping[str, str], base: Schema | None) -> Schema:
 
     read = _Mapped(dict(columns), base)
     if base is not None:
-        return replace(base, read=read, columns={**base.columns, **columns})
+        both = {**base.columns, **columns}
+        return replace(base, read=read, columns=both, gold_named="gold" in columns)
     at_top = {column: None for name, column in columns.items() if name in ("gold", "question")}
     keys = tuple(column.split(".")[0] for column in at_top)
-    return Schema("columns", keys, read, columns=columns, gold_at=columns["gold"])
+    return Schema("columns", keys, read, columns=columns, gold_at=columns["gold"], gold_named=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
     try:
         fields = schema.read(raw.value)
         # The envelope that `vlreward pack` added beside the gold knows its frame.
-        if isinstance(packed := raw.value.get(_PACKED), str) and is_envelope(packed):
+        packed = None if schema.gold_named else raw.value.get(_PACKED)
+        if isinstance(packed, str) and is_envelope(packed):
             fields.gold = packed
             (fields.metadata or {}).pop(_PACKED, None)
         return fields

@@ -11,7 +11,7 @@ from typing import Any
 from vlreward._text import short
 from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.frames import AxisOrder, Frame, ModelFamily, x_first
+from vlreward.frames import BOXES, AxisOrder, Frame, ModelFamily, x_first
 from vlreward.geometry import Box, Size
 
 __all__ = ["Corners", "Observation", "read_observations"]
@@ -161,7 +161,11 @@ def _observation(
         truncated=None if truncated is None else bool(truncated),
         failure=None if failure is None else str(failure),
         detail=str(detail),
-        box=_box(row.get("raw_answer", row.get("answer")), row.get("axis_order") or order),
+        box=_box(
+            row.get("raw_answer", row.get("answer")),
+            row.get("axis_order") or order,
+            row.get("axes"),
+        ),
         frame=Frame(name) if name else declared,
         image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
@@ -198,18 +202,15 @@ def _gold_box(gold: Any) -> Corners | None:
     return _box(gold.get("box"))
 
 
-def _box(value: Any, order: Any = None) -> Corners | None:
-    if isinstance(value, Box):  # whose text may say more of the order
-        return x_first(value, order)
-    if not isinstance(value, (list, tuple)) or len(value) != 4:
-        return None
-    try:
-        x1, y1, x2, y2 = (float(number) for number in value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if not all(map(math.isfinite, (x1, y1, x2, y2))):
-        return None
-    return (y1, x1, y2, x2) if order == "yx" else (x1, y1, x2, y2)
+def _box(value: Any, order: Any = None, axes: Any = None) -> Corners | None:
+    if not isinstance(value, Box):
+        if not isinstance(value, (list, tuple)):
+            return None
+        try:
+            value = BOXES.get(axes, Box)(*map(float, value))
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return x_first(value, order)
 
 
 def _recorded(

@@ -24,8 +24,10 @@ class TraceFile:
     A line holds: `step` (optimizer steps before this batch; null where the trainer does not say),
     `mode` (`train`, or `eval` for an answer to a row of the evaluation), `id` of the question,
     `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value` (their weighted sum),
-    `failure` (code, or null), its `detail`, the extracted `answer`, and `logp_difference`, the mean
-    difference of its tokens' log-probabilities between sampler and model in nats, where known.
+    `failure` (code, or null), its `detail`, the extracted `answer`, as `axes` what its text
+    says of the order of its numbers (`vlreward.frames.BOXES`; null for what is no box), and
+    `logp_difference`, the mean difference of its tokens' log-probabilities between sampler and
+    model in nats, where known.
     """
 
     directory: str
@@ -76,6 +78,7 @@ class TraceFile:
                 "failure": None if score.failure is None else score.failure.code.value,
                 "detail": None if score.failure is None else score.failure.detail,
                 "answer": score.answer,
+                "axes": getattr(score.answer, "axes", None),
             }
             for name in _PLACE:
                 if columns.get(name) is not None:
