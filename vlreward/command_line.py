@@ -91,8 +91,8 @@ class ReadOptions:
         str | None,
         data_option(
             help="Frame of the golds' coordinates, e.g. norm1000; with :xywh, :cxcywh or :yxyx "
-            "behind it for boxes that are not x1, y1, x2, y2. A frame in the row wins. Default: "
-            "original_px."
+            "behind it for boxes that are not x1, y1, x2, y2. A frame in the row wins, or "
+            "in its column, --columns gold_frame=COLUMN. Default: original_px."
         ),
     ] = None
     where: Annotated[

@@ -594,6 +594,17 @@ def test_the_frame_of_an_envelope_wins_over_the_options(tmp_path: Path) -> None:
         read_recorded(lines(path, row, bare), "rec", frame=Frame.NORM1000)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_frame_that_some_rows_lack_is_the_default(tmp_path: Path, order: int) -> None:
+    """It was the file's, or the default, as the last row said."""
+    row = {"completion": "<answer>[1, 2, 30, 40]</answer>", "gold": [1, 2, 30, 40]}
+    sized = row | {"width": 64, "height": 64}
+    path = lines(tmp_path / "x.jsonl", *[sized | {"frame": "original_px"}, sized][::order])
+    file = read_recorded(path, "rec")
+    assert (file.frame, file.frame_declared_by) == (Frame.ORIGINAL_PX, "default")
+    assert "1 of 2 rows lack the frame that the others declare" in file.notes
+
+
 def test_sizes_that_golds_need_are_read_from_their_images(tmp_path: Path) -> None:
     Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
     row = {"completion": "x", "gold": [0.1, 0.1, 0.5, 0.5], "image": "a.png"}

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from vlreward.cli import app
 from vlreward.data import DataError, UnknownSchemaError, load
+from vlreward.errors import OptionError
 from vlreward.geometry import Box
 
 ROWS = Path(__file__).parent.parent / "cases" / "data" / "rows"
@@ -222,10 +223,14 @@ def test_a_column_that_may_say_how_boxes_are_meant_is_not_ignored(tmp_path: Path
     row = {"image": "a.png", "problem": "Where?", "solution": [10, 20, 30, 40]}
     path = tmp_path / "x.json"
     path.write_text(json.dumps([{**row, "bbox_mode": "xywh"}]), encoding="utf-8")
-    with pytest.raises(DataError, match=r"column 'bbox_mode' may say .*--columns frame=bbox_mode"):
+    told = r"column 'bbox_mode' may say .*--columns gold_frame=bbox_mode"
+    with pytest.raises(DataError, match=told):
         load(path)
-    (sample,) = load(path, columns="frame=bbox_mode")
-    assert sample.target == Box(10, 20, 40, 60)
+    for name in ("gold_frame", "frame"):
+        (sample,) = load(path, columns=f"{name}=bbox_mode")
+        assert sample.target == Box(10, 20, 40, 60)
+    with pytest.raises(OptionError, match="expected each field once"):
+        load(path, columns="gold_frame=bbox_mode,frame=bbox_mode")
 
 
 def test_boxes_that_are_mostly_no_corners_name_the_option_first(tmp_path: Path) -> None:

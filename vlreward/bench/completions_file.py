@@ -47,7 +47,8 @@ class RecordedFile:
     frame: Frame | None
     """Frame of predicted coordinates, the same for all rows; None if they have none."""
     frame_declared_by: str | None
-    """Who declared the frame: `option`, `model family`, `file` or `default`."""
+    """Who declared the frame: `option`, `model family`, `file` or `default`; `file` only if no row
+    needed another."""
     accuracy: float | None
     """The accuracy that the file itself records, as a fraction; None if it records none."""
     notes: tuple[str, ...] = ()
@@ -111,7 +112,7 @@ def read_recorded(
     if frame is None and family is not None:
         frame, said_by = family.frame, "model family"
     questions = Questions()
-    frames: dict[Frame, str] = {}
+    frames: dict[Frame, Counter[str]] = {}
     own: Counter[Frame] = Counter()
     suspicious: list[RowProblem] = []
     for raw in file.rows:
@@ -140,7 +141,7 @@ def read_recorded(
         except ValueError as error:
             raise DataError(str(raw.problem(str(error))), path=path) from None
         if sample.frame is not None:
-            frames[sample.frame] = "file" if in_file else said_by
+            frames.setdefault(sample.frame, Counter())["file" if in_file else said_by] += 1
     if not questions.rows:
         raise DataError("expected recorded completions, got none", path=path)
     if len(frames) > 1:
@@ -151,20 +152,27 @@ def read_recorded(
             else "declare one"
         )
         raise DataError(f"expected one frame for all rows, got {names}; {remedy}", path=path)
-    doubt = suspicious_rows(suspicious, len(file.rows))
-    used, declared_by = next(iter(frames.items()), (None, None))
+    used, by = next(iter(frames.items()), (None, Counter[str]()))
+    n = len(file.rows)
+    notes = list(questions.notes())
+    if (doubt := suspicious_rows(suspicious, n)) is not None:
+        notes.append(f"WARNING: {doubt}")
+    if by["file"] and by["default"]:
+        notes.append(f"{by['default']} of {n} rows lack the frame that the others declare")
+    notes += [
+        f"WARNING: {rows} of {n} rows declare the frame {name.value} themselves: it is used, and "
+        f"not {frame.value} of the {said_by}"
+        for name, rows in own.items()
+        if frame is not None
+    ]
     return RecordedFile(
-        *(path, file.sha256, tuple(questions.rows), used, declared_by, file.accuracy),
-        notes=(
-            *questions.notes(),
-            *([] if doubt is None else [f"WARNING: {doubt}"]),
-            *(
-                f"WARNING: {n} of {len(file.rows)} rows declare the frame {name.value} themselves: "
-                f"it is used, and not {frame.value} of the {said_by}"
-                for name, n in own.items()
-                if frame is not None
-            ),
-        ),
+        path=path,
+        sha256=file.sha256,
+        rows=tuple(questions.rows),
+        frame=used,
+        frame_declared_by=said_by if by[said_by] else "file" if by else None,
+        accuracy=file.accuracy,
+        notes=tuple(notes),
     )
 
 

@@ -16,10 +16,12 @@ from vlreward.turns import read_chat, shown_question, with_names
 __all__ = ["READ_AS", "at", "fields_by", "mapped", "parse_columns", "proposal"]
 
 READ_AS = (
-    "gold", "question", "image", "image_index", "frame", "id", "width", "height", "expression",
+    "gold", "question", "image", "image_index", "gold_frame", "id", "width", "height", "expression",
     "task",
 )  # fmt: skip
 """What a column can be read as."""
+_SHORT = {"frame": "gold_frame"}
+"""Other names of these."""
 _READ = ("id", "width", "height", "image_index")
 """Columns that are read whatever is named."""
 
@@ -48,6 +50,7 @@ def parse_columns(
         if not all(equals and column.strip() for _, equals, column in named):
             raise OptionError(f"--columns: expected FIELD=COLUMN,FIELD=COLUMN ..., got {columns!r}")
         pairs = [(name.strip(), column.strip()) for name, _, column in named]
+    pairs = [(_SHORT.get(name, name), column) for name, column in pairs]
     for name, _ in pairs:
         if name not in fields:
             raise OptionError(f"--columns: {unknown_name('field', name, fields)}")
@@ -132,10 +135,8 @@ def fields_by(
         fields.image_index = row.get("image_index", image_index({"objects": row.get("objects")}))
     for name, column in columns.items():
         value = at(row, column)
-        if name in ("gold", "image_index", "task"):
+        if name in ("gold", "gold_frame", "image_index", "task"):
             setattr(fields, name, value)
-        elif name == "frame":
-            fields.gold_frame = value
         elif name == "expression" and value is not None:
             fields.expression = str(value)
         elif name == "id":

@@ -26,14 +26,14 @@ class FramedGold(NamedTuple):
     corners: Any = None
     """What the row has as gold, its boxes as corners; None for an envelope, and where golds do not
     lie in the image."""
-    declared: bool = True
+    frame_known: bool = True
     """Whether something says how the corners are meant, if there are any."""
 
 
 def read_framed(
     value: Any,
     task: str,
-    declared: GoldFrame | None,
+    gold_frame: GoldFrame | None,
     suspect: Callable[[str, str], object],
 ) -> FramedGold:
     """Read a gold; what stands beside its boxes wins over what is declared elsewhere.
@@ -41,7 +41,7 @@ def read_framed(
     Args:
         value: The gold in any form that `vlreward.golds.unpack` reads.
         task: Task that a bare gold belongs to.
-        declared: What a column or an option declares of its coordinates, if anything.
+        gold_frame: What a column or an option declares of its coordinates, if anything.
         suspect: Told what looks wrong and which option would fit, where the gold cannot be read.
 
     Raises:
@@ -50,20 +50,21 @@ def read_framed(
     if not gold_class(task).located or is_envelope(value):
         return FramedGold(unpack(value, task))
     value = literal(untagged(value))
-    corners, frame = in_corners(value, declared)
+    corners, gold_frame = in_corners(value, gold_frame)
     try:
         envelope = unpack(corners, task)
     except ValueError as error:
-        found = suspicion(corners, frame.frame if frame else Frame.ORIGINAL_PX, None, 0)
+        frame = gold_frame.frame if gold_frame else Frame.ORIGINAL_PX
+        found = suspicion(corners, frame, None, 0)
         if found is None:
             raise
         suspect(*found)
         raise ValueError(f"{error}; {found[0]}: {found[1]}") from None
     gold = envelope.gold
-    if frame is not None and getattr(gold, "frame", frame.frame) is not frame.frame:
-        gold = gold.model_copy(update={"frame": frame.frame})
+    if gold_frame and getattr(gold, "frame", gold_frame.frame) is not gold_frame.frame:
+        gold = gold.model_copy(update={"frame": gold_frame.frame})
         envelope = envelope.model_copy(update={"gold": gold})
-    return FramedGold(envelope, corners, frame is not None)
+    return FramedGold(envelope, corners, gold_frame is not None)
 
 
 def looked_at(

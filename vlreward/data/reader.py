@@ -191,11 +191,11 @@ class RowReader:
                 "bad_gold",
             )
         suspect = partial(self._suspect, raw)
-        declared = self.gold_frame
+        gold_frame = self.gold_frame
         with _gold_at_fault():
             if fields.gold_frame is not None:  # a column wins over the option
-                declared = GoldFrame.parse(fields.gold_frame)
-            framed = read_framed(fields.gold, task, declared, suspect)
+                gold_frame = GoldFrame.parse(fields.gold_frame)
+            framed = read_framed(fields.gold, task, gold_frame, suspect)
             self._check(framed, fields, task)
         envelope, gold = framed.envelope, framed.envelope.gold
         images, image = pictures.named(raw, fields, framed)
@@ -235,7 +235,7 @@ class RowReader:
         Raises:
             ValueError: If no answer could be compared with it.
         """
-        if not framed.declared:
+        if not framed.frame_known:
             _refuse_unread(fields.metadata or {})
         gold = framed.envelope.gold
         if gold.task != task:
@@ -277,5 +277,5 @@ def _refuse_unread(row: Mapping[str, Any]) -> None:
         if _HOW.match(key):
             raise ValueError(
                 f"the column {key!r} may say how the box is meant, and nothing reads it: "
-                f"--columns frame={key}, or --gold-frame"
+                f"--columns gold_frame={key}, or --gold-frame"
             )
