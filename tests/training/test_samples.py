@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from vlreward.data import DataError
+from vlreward.doctor import diagnose, read_observations
 from vlreward.errors import OptionError
 from vlreward.resizing import Resizing
 from vlreward.training.arguments import Arguments
@@ -166,6 +167,25 @@ def test_easy_and_hard_questions_go_and_unseen_ones_stay(scenes_data: Path, tmp_
         left = informative(samples, str(where))
         assert [sample.id for sample in left] == [sample.id for sample in samples][2:]
         assert "without 2 that taught nothing" in left.name
+
+
+def test_the_doctor_says_of_the_same_questions_that_they_teach_nothing(
+    scenes_data: Path, tmp_path: Path
+) -> None:
+    """It allowed for 1e-9 between the completions of one, and the choice of rows for 1e-6."""
+    file = str(scenes_data / "counting.jsonl")
+    samples = load_samples(file, "counting", Arguments(data=file))
+    spread = {samples[0].id: 1e-7, samples[1].id: 1e-5}
+    rows = [
+        {"step": 1, "id": name, "completion": "", "terms": {}, "value": value}
+        for name, far in spread.items()
+        for value in (0.5, 0.5, 0.5 + far, 0.5 + far)
+    ]
+    _traces(tmp_path / "traces", rows)
+    kept = informative(samples, str(tmp_path)).ids
+    (flat,) = [f for f in diagnose(read_observations(tmp_path)) if f.name == "zero_std"]
+    assert (flat.count, flat.of) == (1, 2)
+    assert (samples[0].id in kept, samples[1].id in kept) == (False, True)
 
 
 def test_without_traces_or_rows_there_is_an_error(scenes_data: Path, tmp_path: Path) -> None:

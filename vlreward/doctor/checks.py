@@ -12,12 +12,12 @@ from vlreward.doctor.frames import FrameFit, frame_fits, is_outside
 from vlreward.doctor.observations import Observation
 from vlreward.frames import Frame
 from vlreward.gold_frames import suspicion
+from vlreward.training.traces import alike
 from vlreward.types import UNSETTLED
 
 __all__ = ["CHECKS", "Finding", "diagnose"]
 
 _EXAMPLES = 3
-_EQUAL = 1e-9
 _HIGH, _LOW = 0.99, 0.01
 _FITS, _FILLS = 0.95, 0.05
 _MULTIPLE = ("multiple_answers", "multiple_boxes")
@@ -90,10 +90,10 @@ def _zero_std(observations: Sequence[Observation]) -> Finding:
     if not sized:
         return Finding("zero_std", about, None, note="no prompt has several completions here")
     best = max(o.value for group in sized for o in group)
-    flat = [g for g in sized if max(o.value for o in g) - min(o.value for o in g) <= _EQUAL]
+    flat = [group for group in sized if alike([o.value for o in group])]
     kinds = Counter(
-        "all at 0" if abs(g[0].value) <= _EQUAL
-        else "all at the best value" if best - g[0].value <= _EQUAL
+        "all at 0" if alike((0.0, g[0].value))
+        else "all at the best value" if alike((best, g[0].value))
         else "all at another value"
         for g in flat
     )  # fmt: skip

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from vlreward.data.suspicious import suspicious_text
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments
 from vlreward.training.recipes import MIXTURE
+from vlreward.training.traces import TraceFile, alike
 
 __all__ = ["informative", "load_both", "load_samples", "say_remarks", "tasks_of"]
 
@@ -142,8 +142,7 @@ def tasks_of(provenance: Provenance) -> set[str]:
 def informative(samples: Dataset, run: str) -> Dataset:
     """The samples without those whose completions all earned the same in the traces of a run.
 
-    An advantage is relative to the group: a group without spread has no gradient. Too easy and too
-    hard questions are left out alike; those that the run did not ask are kept.
+    Too easy and too hard questions are left out alike; those that the run did not ask are kept.
 
     Args:
         samples: The samples.
@@ -170,23 +169,13 @@ def informative(samples: Dataset, run: str) -> Dataset:
 
 def _questions(run: Path) -> tuple[set[str], set[str]]:
     """Ids of the questions that were asked, and of those whose completions earned differently."""
-    files = sorted((*run.glob("rank-*.jsonl"), *run.glob("traces/rank-*.jsonl")))
+    files = [file for at in (run, run / "traces") for file in TraceFile(str(at)).all_files()]
     if not files:
         raise OptionError(f"--informative_in: expected traces in {run}, found no rank-*.jsonl")
-    asked: set[str] = set()
-    taught: set[str] = set()
-    earned: dict[tuple[Any, str], float] = {}
+    earned: dict[tuple[Any, str], list[float]] = defaultdict(list)
     for file in files:
-        with file.open(encoding="utf-8") as lines:
-            for line in lines:
-                try:
-                    row = json.loads(line)
-                    key, value = (row["step"], str(row["id"])), float(row["value"])
-                except (ValueError, KeyError, TypeError):  # cut off by a kill
-                    continue
-                if row.get("mode") == "eval":
-                    continue
-                asked.add(key[1])
-                if abs(earned.setdefault(key, value) - value) > 1e-6:
-                    taught.add(key[1])
-    return asked, taught
+        for _, row in file.lines():
+            if row.get("mode") != "eval" and isinstance(row.get("value"), (int, float)):
+                earned[row["step"], str(row.get("id"))].append(row["value"])
+    asked = {question for _, question in earned}
+    return asked, {question for (_, question), values in earned.items() if not alike(values)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from vlreward.files import replacing
 from vlreward.types import Score
 
-__all__ = ["TraceFile"]
+__all__ = ["TraceFile", "alike"]
 
+_ALIKE = 1e-6
 # What a diagnosis needs.
 _PLACE = ("frame", "axis_order", "image_size", "input_size", "logp_difference")
 
@@ -100,15 +101,22 @@ class TraceFile:
         """
         if not self.path.is_file():
             return
-        with self.path.open("rb") as old, replacing(self.path, "wb") as new:
-            for line in old:
+        with replacing(self.path, "wb") as new:
+            for line, row in self.lines():
+                before, evaluated = row["step"], row.get("mode") == "eval"
+                if before is not None and (before < step or (evaluated and before == step)):
+                    new.write(line)
+
+    def lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Each line and what it holds, but for one that was cut off by a kill."""
+        with self.path.open("rb") as file:
+            for line in file:
                 try:
                     row = json.loads(line)
                 except ValueError:
                     continue
-                before, evaluated = row["step"], row.get("mode") == "eval"
-                if before is not None and (before < step or (evaluated and before == step)):
-                    new.write(line)
+                if isinstance(row, dict) and "step" in row:
+                    yield line, row
 
     def resume(self, step: int, world_size: int) -> None:
         """Drop what a run of `world_size` processes that resumes at `step` writes again.
@@ -125,6 +133,12 @@ class TraceFile:
         """The traces of every process that has written here."""
         found = Path(self.directory).glob("rank-*.jsonl")
         return [TraceFile(self.directory, int(path.stem[5:])) for path in sorted(found)]
+
+
+def alike(values: Collection[float]) -> bool:
+    """Whether the completions of one question all earned the same: they teach nothing, since an
+    advantage is relative to the group."""
+    return max(values) - min(values) <= _ALIKE
 
 
 def _at(columns: dict[str, Any], name: str, index: int) -> Any:
