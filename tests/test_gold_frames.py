@@ -200,3 +200,29 @@ def test_corners_are_read_again_as_they_are(value: Any) -> None:
     again = in_corners(once.corners)
     assert again.corners == once.corners != value
     assert (again.frame and again.frame.frame) == (once.frame and once.frame.frame)
+
+
+@pytest.mark.parametrize(
+    ("box", "frame", "pixels"),
+    [
+        ((0.1, 0.1, 2.5, 0.9), Frame.NORM1, 960),
+        ((100, 100, 1005, 900), Frame.NORM1000, 3.2),
+        ((100, 100, 900, 1005), Frame.NORM1000, 2.4),
+        ((100, 100, 900, 1004), Frame.NORM1000, None),
+        ((0, -0.004, 0.5, 0.5), Frame.NORM1, None),
+        ((10, 10, 643, 470), Frame.ORIGINAL_PX, 3),
+    ],
+)
+def test_a_box_leaves_its_image_by_pixels_whatever_its_frame(
+    box: tuple[float, float, float, float], frame: Frame, pixels: float | None
+) -> None:
+    """A gold's remark counted units of its frame: 2.5 image widths were within two."""
+    remark = BoxGold(box=Box(*box), frame=frame).remark(SIZE, 2)
+    found = suspicion(box, frame, SIZE, 2)
+    if pixels is None:
+        assert (remark, found) == (None, None)
+    else:
+        said = f"leaves the image of 640 x 480 pixels by {pixels:g}"
+        assert remark is not None
+        assert found is not None
+        assert (remark.endswith(said), found[0].endswith(said)) == (True, True)

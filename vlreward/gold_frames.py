@@ -21,8 +21,10 @@ __all__ = [
     "FramedValue",
     "GoldFrame",
     "Layout",
+    "excess",
     "image_index",
     "in_corners",
+    "leaving",
     "suspicion",
 ]
 
@@ -220,7 +222,7 @@ def suspicion(
     Args:
         frame: The frame that holds for it.
         image_size: (width, height) in pixels, if known.
-        tolerance: Pixels by which a box may leave its image.
+        tolerance: Pixels of the image by which a box may leave it, see `excess`.
 
     Returns:
         What is seen and the option that would fit, or None.
@@ -233,32 +235,48 @@ def suspicion(
     boxes = [box for box, _ in found]
     if not boxes or not all(math.isfinite(v) for box in boxes for v in box):
         return None
-    extent = frame.extent(image_size)
     low, high = min(map(min, boxes)), max(map(max, boxes))
-    pixels = frame is Frame.ORIGINAL_PX
     if high <= 1 and low >= 0 and frame is not Frame.NORM1:
         return f"the gold box {_shown(boxes[0])} lies within 0..1", "--gold-frame norm1"
-    room = tolerance
-    if extent is not None and image_size is not None:
-        room = tolerance * max(extent) / max(image_size)
     for box, known in found:
         x1, y1, x2, y2 = box
         if x2 <= x1 or y2 <= y1:
             fits = min(box) >= 0 and x2 > 0 and y2 > 0
-            inside = extent is None or (x1 + x2 <= extent[0] + room and y1 + y2 <= extent[1] + room)
-            if fits and inside and not known:
+            beyond = excess((x1, y1, x1 + x2, y1 + y2), frame, image_size)
+            if fits and not known and (beyond is None or beyond <= tolerance):
                 named = f"--gold-frame {frame.value}:xywh"
                 return f"the gold box {_shown(box)} looks like x, y, width, height", named
             continue
-        if extent is None:
-            continue
-        excess = max(-x1, -y1, x2 - extent[0], y2 - extent[1])
-        if excess > room:
-            where = f"the image of {image_size[0]} x {image_size[1]} pixels" if image_size else ""
-            where = where if pixels else f"its frame {frame.value}"
+        beyond = excess(box, frame, image_size)
+        if beyond is not None and beyond > tolerance:
             fit = _fitting(high, low, frame)
-            return f"the gold box {_shown(box)} leaves {where} by {excess:g}", fit
+            return f"the gold box {_shown(box)} {leaving(beyond, image_size, frame)}", fit
     return None
+
+
+def excess(box: Sequence[float], frame: Frame, image_size: Size | None) -> float | None:
+    """By how many pixels of its image a box leaves it; negative where it does not.
+
+    Args:
+        box: Corners in `frame`.
+        frame: Its frame; None is given where the image's size does not tell the frame's extent.
+        image_size: (width, height) in pixels; where it is not known the image counts as 1000 x
+            1000 pixels.
+    """
+    extent = frame.extent(image_size)
+    if extent is None:
+        return None
+    across, down = (side / most for side, most in zip(image_size or (1000, 1000), extent))
+    x1, y1, x2, y2 = box
+    return max(max(-x1, x2 - extent[0]) * across, max(-y1, y2 - extent[1]) * down)
+
+
+def leaving(beyond: float, image_size: Size | None, frame: Frame) -> str:
+    """What `excess` found, in words."""
+    if image_size is None:
+        return f"leaves its frame {frame.value}"
+    width, height = image_size
+    return f"leaves the image of {width} x {height} pixels by {round(beyond, 3):g}"
 
 
 def _fitting(high: float, low: float, frame: Frame) -> str:

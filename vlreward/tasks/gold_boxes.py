@@ -8,7 +8,7 @@ from typing import Any
 from vlreward._text import short
 from vlreward.frames import AxisOrder, Frame, convert, x_first
 from vlreward.geometry import Box, Size
-from vlreward.gold_frames import BESIDE, COCO_KEYS, in_corners
+from vlreward.gold_frames import BESIDE, COCO_KEYS, excess, in_corners, leaving
 
 __all__ = [
     "COCO_KEYS",
@@ -69,7 +69,7 @@ def leaves_image(box: Box, frame: Frame, image_size: Size, tolerance: float) -> 
         box: Corners in `frame`.
         frame: Frame of the box; one whose extent the image's size does not tell gives None.
         image_size: (width, height) of the original image in pixels.
-        tolerance: Units of the frame that pass without a remark.
+        tolerance: Pixels of the image that pass without a remark.
 
     Raises:
         ValueError: If the box does not touch its image.
@@ -77,13 +77,13 @@ def leaves_image(box: Box, frame: Frame, image_size: Size, tolerance: float) -> 
     extent = frame.extent(image_size)
     if extent is None:
         return None
-    image = f"the image of {image_size.width} x {image_size.height} pixels"
     if box.clipped(*extent) is None:
+        image = f"the image of {image_size.width} x {image_size.height} pixels"
         raise ValueError(f"expected a box in {image}, got {tuple(box)!r}, which does not touch it")
-    excess = max(-box.x1, -box.y1, box.x2 - extent[0], box.y2 - extent[1])
-    return (
-        f"the gold box {tuple(box)!r} leaves {image} by {excess:g}" if excess > tolerance else None
-    )
+    beyond = excess(box, frame, image_size)
+    if beyond is None or beyond <= tolerance:
+        return None
+    return f"the gold box {tuple(box)!r} {leaving(beyond, image_size, frame)}"
 
 
 def as_written(
