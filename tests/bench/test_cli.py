@@ -307,6 +307,28 @@ def test_columns_reach_the_file_that_has_them(tmp_path: Path) -> None:
         assert f"--columns {wrong}" in refused.output
 
 
+def test_a_column_of_a_mixture_is_refused_by_name(tmp_path: Path) -> None:
+    """What only the data could have was dropped without a word."""
+    row = {"id": "x", "problem": "Where is it?", "solution": [1, 2, 9, 9], "fmt": "norm1000"}
+    sized = {**row, "image": "1.png", "width": 50, "height": 50}
+    (tmp_path / "golds.jsonl").write_text(json.dumps(sized))
+    data = tmp_path / "mixture.yaml"
+    entry = "datasets:\n  - json_path: golds.jsonl\n"
+    data.write_text(entry)
+    completions = tmp_path / "rows.jsonl"
+    reply = "<answer>[0.05, 0.1, 0.45, 0.45]</answer>"
+    completions.write_text(json.dumps({"key": "x", "completion": reply}))
+    args = ("refcoco_val", "-c", completions, "--data", data, "-o", tmp_path / "o")
+    refused = bench(*args, "--columns", "id=key,frame=fmt")
+    assert refused.exit_code == 2
+    said = " ".join(refused.output.split())
+    assert "--columns gold_frame=fmt: a mixture says the columns of each of its data sets" in said
+    data.write_text(entry + "    columns: gold_frame=fmt\n")
+    result = bench(*args, "--columns", "id=key")
+    assert result.exit_code == 0, result.output
+    assert results(tmp_path / "o")["refcoco_val"]["acc"] == 1
+
+
 def test_numbers_over_other_questions_say_so(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     row = {"question": "?", "gold": 3, "completion": "<answer>3</answer>"}

@@ -88,7 +88,7 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import with_controls
     from vlreward.bench.evaluate import Evaluation
-    from vlreward.bench.suite_data import columns_of_data, image_source, read_data
+    from vlreward.bench.suite_data import columns_of_files, image_source, read_data
     from vlreward.bench.verdicts import disagreement
     from vlreward.engines.base import resolve_family
 
@@ -96,13 +96,12 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     evaluations: list[Evaluation] = []
     for i, rule in enumerate(rules):
         suite = rule.suite
-        columns: str | dict[str, str] | None = options.columns
-        theirs: dict[str, str] = {}
+        data = options.data[i] if options.data else None
+        columns = columns_of_files(suite, options, data)
         dataset = None
         images: ImageSource | None = image_source(suite, options, None)
-        if options.data:
-            columns, theirs = columns_of_data(suite, options, options.data[i])
-            dataset = read_data(suite, options, options.data[i], columns=theirs)
+        if data is not None:
+            dataset = read_data(suite, options, data, columns=columns.data)
             images = dataset.images
         assert options.completions is not None
         file = read_recorded(
@@ -113,8 +112,8 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
             axis_order=options.axis_order,
             family=family,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
-            columns=columns,
-            elsewhere=theirs,
+            columns=columns.completions,
+            in_data=columns.data,
             images=images,
             gold_frame=options.gold_frame,
         )

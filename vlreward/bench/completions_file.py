@@ -70,7 +70,7 @@ def read_recorded(
     axis_order: AxisOrder | None = None,
     golds: Mapping[str, Sample] | None = None,
     columns: str | Mapping[str, str] | None = None,
-    elsewhere: Collection[str] = (),
+    in_data: Collection[str] = (),
     gold_frame: str | GoldFrame | None = None,
     images: ImageSource | None = None,
 ) -> RecordedFile:
@@ -94,7 +94,7 @@ def read_recorded(
             `question`, `image`, `id`, `correct`; `a.b` is the field `b` of the object `a`.
         gold_frame: Frame of the golds' coordinates; a frame beside a box wins. Pixels of the
             original image by default; golds that look otherwise are said in the notes.
-        elsewhere: Fields of `columns` that were read from the file of `golds`; the rows need not
+        in_data: Fields of `columns` that were read from the file of `golds`; the rows need not
             have them.
         images: Where images are, for sizes that a frame needs and the rows do not say.
 
@@ -107,7 +107,7 @@ def read_recorded(
     columns = parse_columns(columns, tuple(PLACES))
     of_golds = None if gold_frame is None else GoldFrame.parse(gold_frame)
     file = recorded_rows(path)
-    columns = _present(columns, file.rows, elsewhere, path)
+    columns = _present(columns, file.rows, in_data, path)
     said_by = "default" if frame is None else "option"
     if frame is None and family is not None:
         frame, said_by = family.frame, "model family"
@@ -177,19 +177,19 @@ def read_recorded(
 
 
 def _present(
-    columns: dict[str, str], rows: Sequence[RawRow], elsewhere: Collection[str], path: Path
+    columns: dict[str, str], rows: Sequence[RawRow], in_data: Collection[str], path: Path
 ) -> dict[str, str]:
     """The columns that any row has.
 
     Raises:
-        OptionError: If no row has one that was not found elsewhere either.
+        OptionError: If no row has one that the data do not have either.
     """
     objects = [raw.value for raw in rows if isinstance(raw.value, Mapping)]
     kept = {}
     for field, name in columns.items():
         if any(has(row, name) for row in objects):
             kept[field] = name
-        elif field not in elsewhere and objects:
+        elif field not in in_data and objects:
             keys = sorted({str(key) for row in objects for key in row})
             raise OptionError(
                 f"--columns {field}={name}: no row of {path} has it; the keys are {keys}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 from vlreward.bench.options import RunOptions
 from vlreward.data.columns import READ_AS, parse_columns
@@ -18,7 +18,7 @@ from vlreward.data.suspicious import suspicious_text
 from vlreward.errors import OptionError
 from vlreward.suite import Suite
 
-__all__ = ["columns_of_data", "image_source", "load_suite", "read_data"]
+__all__ = ["FileColumns", "columns_of_files", "image_source", "load_suite", "read_data"]
 
 _SCENES = 300
 
@@ -68,34 +68,45 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
     return read_data(suite, options, path, suite.name)
 
 
-def columns_of_data(
-    suite: Suite, options: RunOptions, path: Path
-) -> tuple[dict[str, str], dict[str, str]]:
-    """What `--columns` says of recorded completions, and what of the data file with their golds.
+class FileColumns(NamedTuple):
+    """What `--columns` says of recorded completions, and of a data file with their golds."""
 
-    A key that the data's first row has applies to the data; it applies to the completions too
-    where they have it.
+    completions: dict[str, str]
+    """What is read of the completions, where they have it."""
+    data: dict[str, str]
+    """What is read of the data file: all that its first row has."""
+
+
+def columns_of_files(suite: Suite, options: RunOptions, data: Path | None) -> FileColumns:
+    """Which file of recorded completions and their data `--columns` is about.
+
+    Args:
+        data: The data file, if there is one.
 
     Raises:
         DataError: If the data cannot be read.
-        OptionError: If neither file has a column, or nothing is read as it.
+        OptionError: If only the data could have a column and lacks it, or nothing is read as it.
     """
     from vlreward.bench.recorded_keys import PLACES, has
     from vlreward.data.loaders import open_rows
 
-    columns = parse_columns(options.columns, tuple(dict.fromkeys((*READ_AS, *PLACES))))
-    if not columns or not path.exists() or path.suffix.lower() in (".yaml", ".yml"):
-        return {k: v for k, v in columns.items() if k in PLACES}, {}
-    first = next(iter(open_rows(path, split=_split(suite, options, path)))).value
-    row = first if isinstance(first, dict) else {}
-    theirs = {k: v for k, v in columns.items() if k in READ_AS and has(row, v)}
+    fields = PLACES if data is None else dict.fromkeys((*READ_AS, *PLACES))
+    columns = parse_columns(options.columns, tuple(fields))
+    completions = {field: name for field, name in columns.items() if field in PLACES}
+    if not columns or data is None or not data.exists():
+        return FileColumns(completions, {})
+    row: Any = {}
+    lacking = f"a mixture says the columns of each of its data sets itself, in {data}"
+    if data.suffix.lower() not in (".yaml", ".yml"):
+        first = next(iter(open_rows(data, split=_split(suite, options, data)))).value
+        row = first if isinstance(first, dict) else {}
+        keys = sorted(map(str, row))
+        lacking = f"the first row of {data} has no such column; its keys are {keys}"
+    of_data = {k: v for k, v in columns.items() if k in READ_AS and has(row, v)}
     for field, name in columns.items():
-        if field not in PLACES and field not in theirs:
-            raise OptionError(
-                f"--columns {field}={name}: the first row of {path} has no such column; its keys "
-                f"are {sorted(map(str, row))}"
-            )
-    return {k: v for k, v in columns.items() if k in PLACES}, theirs
+        if field not in PLACES and field not in of_data:
+            raise OptionError(f"--columns {field}={name}: {lacking}")
+    return FileColumns(completions, of_data)
 
 
 def _split(suite: Suite, options: RunOptions, path: Path) -> str | None:
