@@ -64,15 +64,13 @@ def test_terms_and_weights_of_the_options_reach_the_functions(tmp_path: Path) ->
         data="d", terms=["rec.giou", "rec.format"], weights=["rec.format=0.5"], on_timeout="none"
     )
     traces = TraceFile(str(tmp_path), 3)
-    functions = term_rewards(
-        task_rewards(arguments, ["counting", "rec"]), stop_ids=(7,), traces=traces
-    )
+    functions = term_rewards(task_rewards(arguments, ["counting", "rec"]), traces=traces)
     assert [(f.__name__, f.weight) for f in functions] == [
         *(("counting_exact", 1.0), ("counting_format", 1.0)),
         *(("rec_giou", 1.0), ("rec_format", 0.5)),
     ]
     first = functions[0].shared
-    assert (first.stop_ids, first.traces) == (frozenset({7}), traces)
+    assert first.traces == traces
     assert first.reward.on_timeout == "none"
     copies = pickle.loads(pickle.dumps(functions))
     assert [f.__name__ for f in copies] == [f.__name__ for f in functions]

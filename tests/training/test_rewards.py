@@ -16,7 +16,7 @@ import pytest
 from vlreward.geometry import Box
 from vlreward.golds import pack
 from vlreward.rewards import TaskReward
-from vlreward.training.rewards import TermReward, shown, term_rewards
+from vlreward.training.rewards import SharedScores, TermReward, shown, term_rewards
 from vlreward.training.traces import TraceFile
 from vlreward.types import Sample, Score
 
@@ -145,8 +145,9 @@ def test_threads_do_not_see_each_others_batches() -> None:
 
 
 def test_truncated_completions_are_told_by_their_last_token() -> None:
-    functions = term_rewards([TaskReward("counting")], stop_ids=(2,))
-    shared = functions[0].shared
+    shared = SharedScores(TaskReward("counting"))
+    shared.stop_ids = frozenset({2})
+    shared = pickle.loads(pickle.dumps(shared))
     scores = shared.scores("exact", ["no", "no"], [3, 3], completion_ids=[[5, 2], [5, 6]])
     codes = [s.failure.code.value for s in scores if s is not None and s.failure is not None]
     assert codes == ["no_answer", "truncated"]
@@ -195,9 +196,10 @@ def test_an_unfinished_verification_is_zero_or_left_out(monkeypatch: pytest.Monk
 
 
 def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:
-    functions = term_rewards(
-        [TaskReward("rec"), TaskReward("counting")], stop_ids=(2,), traces=TraceFile(str(tmp_path))
-    )
+    rewards = [TaskReward("rec"), TaskReward("counting")]
+    functions = term_rewards(rewards, traces=TraceFile(str(tmp_path)))
+    for function in functions:
+        function.shared.stop_ids = frozenset({2})
     completions = [_answer("[0, 0, 10, 10]"), [{"role": "assistant", "content": "\ud800 none"}]]
     _call(functions, completions, ["rec", "counting"])
     text = (tmp_path / "rank-00000.jsonl").read_text(encoding="utf-8")
@@ -215,6 +217,7 @@ def test_traces_hold_what_a_person_asks_about(tmp_path: Path) -> None:
         "failure": None,
         "detail": None,
         "answer": [0, 0, 10, 10],
+        "axes": "written",
         "frame": "input_px",
         "image_size": [56, 56],
         "input_size": [56, 56],

@@ -39,7 +39,7 @@ class _Options:
         float | None, typer.Option(min=0, rich_help_panel="Thresholds", help="In nats a token.")
     ] = None
     task: Annotated[
-        str | None, typer.Option(help="Task of recorded completions: rec, counting or geometry.")
+        str | None, typer.Option(help="Task of recorded completions, which are scored first.")
     ] = None
     protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict"
     method: Annotated[

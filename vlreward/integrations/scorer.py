@@ -14,7 +14,7 @@ from vlreward.integrations.settings import Settings
 from vlreward.parsers.tags import think_answer_structure
 from vlreward.registry import UnknownNameError, unknown_name
 from vlreward.rewards import TaskReward
-from vlreward.rewards.inputs import ROW_COLUMNS
+from vlreward.rewards.inputs import PLACE, ROW_COLUMNS
 from vlreward.scoring import score as score_one
 from vlreward.scoring import score_batch, score_quickly
 from vlreward.task import AnswerTerm, TaskSpec, TextTerm
@@ -26,7 +26,7 @@ __all__ = ["COLUMNS", "NUMBERS", "Scored", "Scorer", "reward_under", "scorer_for
 NUMBERS = ("score", "acc", "answer", "format", "parsed", "timeout")
 """Names in `Scored.numbers`, whatever the task."""
 
-COLUMNS = ("image_size", "input_size", "frame", "axis_order", "metadata", "truncated")
+COLUMNS = (*PLACE, "metadata", "truncated")
 """What a trainer may say of a row beside its gold; each outweighs what the gold's envelope says."""
 
 _UNNAMED = "a bare gold"

@@ -15,11 +15,11 @@ from vlreward.resizing import Resizing
 from vlreward.task import TaskSpec
 from vlreward.types import AxisOrder, Completion, Gold, Row
 
-__all__ = ["ROW_COLUMNS", "GoldColumns", "as_family", "to_completions", "to_texts"]
+__all__ = ["PLACE", "ROW_COLUMNS", "GoldColumns", "as_family", "to_completions", "to_texts"]
 
-ROW_COLUMNS = (
-    "frame", "image_size", "input_size", "axis_order", "metadata", "image", "images",
-)  # fmt: skip
+PLACE = ("frame", "axis_order", "image_size", "input_size")
+"""Columns that say where the coordinates of an answer lie."""
+ROW_COLUMNS = (*PLACE, "metadata", "image", "images")
 """Columns that say something of a row beside its gold and its task."""
 _TEXT = frozenset((str,))
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}

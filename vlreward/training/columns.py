@@ -16,6 +16,7 @@ from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
 from vlreward.resizing import Resizing
+from vlreward.rewards.inputs import PLACE
 from vlreward.types import AxisOrder, Sample
 
 if TYPE_CHECKING:
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "Rows", "size_problem"]
 
-COLUMNS = (
-    "prompt", "image", "images", "id", "task", "solution", "image_size", "input_size", "frame",
-    "axis_order",
-)  # fmt: skip
+COLUMNS = ("prompt", "image", "images", "id", "task", "solution", *PLACE)
 """The columns of a row. `images` are all images as the model sees them, `image` is the one that
 the gold lies in; `solution` is a gold envelope (`vlreward.golds`), sizes are
 `[width, height]` in pixels, `frame` and `axis_order` are those of
@@ -127,10 +125,10 @@ class Rows(Sequence[dict[str, Any]]):
             "id": sample.id,
             "task": sample.task,
             "solution": pack(sample),
-            "image_size": list(size),
-            "input_size": list(image.size),
             "frame": None if frame is None else frame.value,
             "axis_order": order,
+            "image_size": list(size),
+            "input_size": list(image.size),
         }
 
     def _opened(self, sample: Sample, name: str | None) -> Image:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from vlreward.aggregate import aggregate
 from vlreward.rewards import TaskReward
+from vlreward.rewards.inputs import PLACE
 from vlreward.training.columns import Rows
 from vlreward.training.traces import TraceFile
 from vlreward.types import Score
@@ -16,7 +17,7 @@ from vlreward.types import Score
 __all__ = ["Evaluation", "Scored"]
 
 Answers = tuple[Sequence[str], Sequence[Sequence[int]], Sequence[bool]]
-_COLUMNS = ("id", "task", "solution", "image_size", "input_size", "frame", "axis_order")
+_COLUMNS = ("id", "task", "solution", *PLACE)
 
 
 class Scored(NamedTuple):

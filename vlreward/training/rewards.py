@@ -43,24 +43,23 @@ class SharedScores:
 
     Args:
         reward: The task with its terms, weights and protocol.
-        stop_ids: Token ids that end a completion; one that ends otherwise was truncated.
         traces: Where each completion is written, if anywhere.
 
     Attributes:
+        stop_ids: Token ids that end a completion; one that ends otherwise was truncated. Known
+            once there is a model.
         mode: What the traces say that completions are for, `train` or `eval`.
     """
 
-    def __init__(
-        self, reward: TaskReward, stop_ids: Sequence[int] = (), traces: TraceFile | None = None
-    ) -> None:
+    def __init__(self, reward: TaskReward, traces: TraceFile | None = None) -> None:
         self.reward = reward
-        self.stop_ids = frozenset(stop_ids)
+        self.stop_ids: frozenset[int] = frozenset()
         self.traces = traces
         self.mode = "train"
         self._local = threading.local()
 
-    def __reduce__(self) -> tuple[type[SharedScores], tuple[Any, ...]]:
-        return type(self), (self.reward, sorted(self.stop_ids), self.traces)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reward, self.traces), {"stop_ids": self.stop_ids}
 
     def scores(
         self, term: str, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
@@ -180,14 +179,12 @@ class TermReward:
 def term_rewards(
     rewards: Sequence[TaskReward],
     *,
-    stop_ids: Sequence[int] = (),
     traces: TraceFile | None = None,
 ) -> list[TermReward]:
     """The reward functions of tasks, one for each term.
 
     Args:
         rewards: One `TaskReward` for each task.
-        stop_ids: Token ids that end a completion.
         traces: Where each completion is written, if anywhere.
 
     Example:
@@ -201,7 +198,7 @@ def term_rewards(
     """
     found = []
     for reward in rewards:
-        shared = SharedScores(reward, stop_ids, traces)
+        shared = SharedScores(reward, traces)
         found += [TermReward(term.name, term.weight, shared) for term in reward.spec.terms]
     return found
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from vlreward.files import replacing
+from vlreward.rewards.inputs import PLACE, to_texts
 from vlreward.types import Score
 
 __all__ = ["TraceFile", "alike"]
 
 _ALIKE = 1e-6
-# What a diagnosis needs.
-_PLACE = ("frame", "axis_order", "image_size", "input_size", "logp_difference")
+_DIAGNOSED = (*PLACE, "logp_difference")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class TraceFile:
                 "mode": mode,
                 "id": _at(columns, "id", i),
                 "task": task,
-                "completion": _text(completion),
+                "completion": to_texts([completion])[0],
                 "tokens": None if ids is None else len(ids[i]),
                 "truncated": _at(columns, "truncated", i),
                 "terms": score.terms,
@@ -81,7 +81,7 @@ class TraceFile:
                 "answer": score.answer,
                 "axes": getattr(score.answer, "axes", None),
             }
-            for name in _PLACE:
+            for name in _DIAGNOSED:
                 if columns.get(name) is not None:
                     row[name] = columns[name][i]
             lines.append(json.dumps(row, ensure_ascii=False, default=_plain))
@@ -144,12 +144,6 @@ def alike(values: Collection[float]) -> bool:
 def _at(columns: dict[str, Any], name: str, index: int) -> Any:
     column = columns.get(name)
     return None if column is None else column[index]
-
-
-def _text(completion: Any) -> str:
-    from vlreward.rewards.inputs import to_texts
-
-    return to_texts([completion])[0]
 
 
 def _plain(answer: Any) -> Any:
