@@ -127,8 +127,8 @@ def row_size(row: Mapping[str, Any]) -> tuple[Any, Any] | None:
 
 def _whole(value: Any) -> Any:
     """A whole number that is written as a text, as a number."""
-    digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10
-    return int(value) if digits else value
+    text = value.removesuffix(".0") if isinstance(value, str) else ""  # as tables with gaps have it
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else value
 
 
 def has_options(row: Any) -> bool:

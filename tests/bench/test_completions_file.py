@@ -605,6 +605,17 @@ def test_a_frame_that_some_rows_lack_is_the_default(tmp_path: Path, order: int) 
     assert "1 of 2 rows lack the frame that the others declare" in file.notes
 
 
+def test_the_sides_of_an_image_are_read_as_data_are(tmp_path: Path) -> None:
+    row = {"completion": "<answer>[1, 2, 30, 40]</answer>", "gold": [1, 2, 30, 40]}
+    for side in (64, 64.0, "64", "64.0"):
+        path = lines(tmp_path / "x.jsonl", row | {"width": side, "height": side})
+        assert read_recorded(path, "rec").rows[0].sample.image_size == (64, 64)
+    for sides, told in (((64, None), "expected both width and height"), (("w", 3), "'w', 3")):
+        path = lines(tmp_path / "x.jsonl", row | dict(zip(("width", "height"), sides)))
+        with pytest.raises(DataError, match=told):
+            read_recorded(path, "rec")
+
+
 def test_sizes_that_golds_need_are_read_from_their_images(tmp_path: Path) -> None:
     Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
     row = {"completion": "x", "gold": [0.1, 0.1, 0.5, 0.5], "image": "a.png"}

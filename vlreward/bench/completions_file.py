@@ -15,13 +15,12 @@ from vlreward.bench.recorded_files import recorded_rows
 from vlreward.bench.recorded_keys import (
     PLACES,
     field_of,
-    has,
     replies_of,
     verdict_of,
 )
 from vlreward.bench.recorded_questions import Questions, Recorded
 from vlreward.bench.recorded_samples import recorded_sample, sample_in_data, with_frame
-from vlreward.data.columns import parse_columns
+from vlreward.data.columns import has, parse_columns
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.images import ImageSource
 from vlreward.data.rows import RawRow

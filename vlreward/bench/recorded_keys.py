@@ -12,6 +12,7 @@ from typing import Any
 
 from vlreward._text import short
 from vlreward.bench.replies import Reply, replies_in, said
+from vlreward.data.columns import found
 from vlreward.data.rows import RawRow
 from vlreward.golds import literal
 
@@ -19,7 +20,6 @@ __all__ = [
     "PLACES",
     "field_of",
     "gold_of",
-    "has",
     "place_of",
     "plain_rows",
     "question_of",
@@ -68,7 +68,7 @@ _VERDICTS = {"C": True, "I": False}  # of inspect
 def field_of(row: Mapping[str, Any], field: str, columns: Mapping[str, str] | None = None) -> Any:
     """What a row has in a field: under the key that `columns` names, else in the usual places."""
     name = place_of(row, field, columns)
-    return None if name is None else _at(row, name)
+    return None if name is None else found(row, name)
 
 
 def place_of(
@@ -76,25 +76,7 @@ def place_of(
 ) -> str | None:
     """The key under which `field_of` finds a value; None if there is none."""
     names = PLACES[field] if columns is None or field not in columns else (columns[field],)
-    return next((name for name in names if _at(row, name) is not None), None)
-
-
-def has(row: Mapping[str, Any], name: str) -> bool:
-    """Whether a row has a key, or a field `a.b`, even where nothing stands there."""
-    outer, _, inner = name.rpartition(".")
-    within = _at(row, outer) if outer else None
-    return name in row or (isinstance(within, Mapping) and inner in within)
-
-
-def _at(row: Mapping[str, Any], name: str) -> Any:
-    if name in row:
-        return row[name]
-    value: Any = row
-    for part in name.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value
+    return next((name for name in names if found(row, name) is not None), None)
 
 
 def replies_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> list[Reply]:
@@ -105,14 +87,14 @@ def replies_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None)
     """
     if columns is not None and "completion" in columns:
         name = columns["completion"]
-        if name not in row and _at(row, name) is None:
+        if name not in row and found(row, name) is None:
             raise ValueError(
                 f"expected a completion under {name!r}; the keys are {sorted(map(str, row))}"
             )
-        return replies_in(_at(row, name))
+        return replies_in(found(row, name))
     held = False
     for name in PLACES["completion"]:
-        value = _at(row, name)
+        value = found(row, name)
         if value is None:
             held = held or name in row
         elif (name != "choices" or _are_replies(value)) and (name != "messages" or _spoke(value)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vlreward._text import short
 from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of
 from vlreward.data.errors import DataError
 from vlreward.data.framed import looked_at, read_framed
@@ -13,6 +12,7 @@ from vlreward.data.images import ImageSource, image_size
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
 from vlreward.gold_frames import GoldFrame
+from vlreward.schema import row_size
 from vlreward.tasks import get_task
 from vlreward.types import Gold, Sample
 
@@ -72,13 +72,7 @@ def recorded_sample(
         expected = " or ".join(map(repr, tasks))
         raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
     envelope.gold.check()
-    size = row.get("image_size") or envelope.image_size
-    if size is None and row.get("width") is not None and row.get("height") is not None:
-        try:
-            size = [float(row["width"]), float(row["height"])]
-        except (TypeError, ValueError):
-            sides = short((row["width"], row["height"]))
-            raise ValueError(f"expected numbers as width and height, got {sides}") from None
+    size: Any = row.get("image_size") or envelope.image_size or row_size(row)
     more = row.get("metadata")
     image, names = _images(row, columns, envelope.gold.located)
     input_size = row.get("input_size") or envelope.input_size

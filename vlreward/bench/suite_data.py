@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from vlreward.bench.options import RunOptions
-from vlreward.data.columns import READ_AS, parse_columns
+from vlreward.data.columns import READ_AS, has, parse_columns
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
@@ -87,7 +87,7 @@ def columns_of_files(suite: Suite, options: RunOptions, data: Path | None) -> Fi
         DataError: If the data cannot be read.
         OptionError: If only the data could have a column and lacks it, or nothing is read as it.
     """
-    from vlreward.bench.recorded_keys import PLACES, has
+    from vlreward.bench.recorded_keys import PLACES
     from vlreward.data.loaders import open_rows
 
     fields = PLACES if data is None else dict.fromkeys((*READ_AS, *PLACES))

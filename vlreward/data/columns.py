@@ -13,7 +13,7 @@ from vlreward.registry import unknown_name
 from vlreward.schema import Fields, Schema, expression_in, row_id, row_size
 from vlreward.turns import read_chat, shown_question, with_names
 
-__all__ = ["READ_AS", "at", "fields_by", "mapped", "parse_columns", "proposal"]
+__all__ = ["READ_AS", "at", "fields_by", "found", "has", "mapped", "parse_columns", "proposal"]
 
 READ_AS = (
     "gold", "question", "image", "image_index", "gold_frame", "id", "width", "height", "expression",
@@ -24,6 +24,7 @@ _SHORT = {"frame": "gold_frame"}
 """Other names of these."""
 _READ = ("id", "width", "height", "image_index")
 """Columns that are read whatever is named."""
+_NONE = object()
 
 
 def parse_columns(
@@ -59,20 +60,35 @@ def parse_columns(
     return dict(pairs)
 
 
-def at(row: Mapping[str, Any], column: str) -> Any:
-    """What stands in a column; `a.b` is the field `b` of the object `a`.
-
-    Raises:
-        ValueError: If there is no such column; names those that there are.
-    """
+def found(row: Mapping[str, Any], column: str, default: Any = None) -> Any:
+    """What stands in a column, `default` if there is none; `a.b` is the field `b` of `a`."""
     if column in row:
         return row[column]
     value: Any = row
     for step in column.split("."):
         if not isinstance(value, Mapping) or step not in value:
-            keys = sorted(map(str, value)) if isinstance(value, Mapping) else short(value, 80)
-            raise ValueError(f"expected a column {column!r}, got no {step!r} among {keys}")
+            return default
         value = value[step]
+    return value
+
+
+def has(row: Mapping[str, Any], column: str) -> bool:
+    """Whether there is a column, even where nothing stands in it."""
+    return found(row, column, _NONE) is not _NONE
+
+
+def at(row: Mapping[str, Any], column: str) -> Any:
+    """What stands in a column.
+
+    Raises:
+        ValueError: If there is no such column; names those that there are.
+    """
+    value = found(row, column, _NONE)
+    if value is _NONE:
+        outer, dot, last = column.rpartition(".")
+        within = at(row, outer) if dot else row
+        keys = sorted(map(str, within)) if isinstance(within, Mapping) else short(within, 80)
+        raise ValueError(f"expected a column {column!r}, got no {last!r} among {keys}")
     return value
 
 
