@@ -9,6 +9,7 @@ from typing import Any
 import paddle
 
 from vlreward.errors import UserError
+from vlreward_paddle.entry import quiet_imports
 from vlreward_paddle.modeling.config import FAMILIES, VISION_IDS, to_paddle
 
 __all__ = ["CheckpointError", "load_model", "read_config"]
@@ -62,7 +63,8 @@ def load_model(
     Raises:
         CheckpointError: If there is no such checkpoint, or weights are missing.
     """
-    from vlreward_paddle.modeling.policy import Policy
+    with quiet_imports():
+        from vlreward_paddle.modeling.policy import Policy
 
     hf = read_config(path)
     config = to_paddle(hf, attn_implementation=attn_implementation)
