@@ -10,8 +10,11 @@ from typer.testing import CliRunner
 from vlreward.cli import app
 from vlreward.data import DataError
 from vlreward.frames import FAMILIES, Frame
-from vlreward.golds import unpack
+from vlreward.geometry import Size
+from vlreward.golds import pack, unpack
 from vlreward.packing import pack_file
+from vlreward.tasks.rec import BoxGold
+from vlreward.types import Sample
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "rec": [
@@ -53,6 +56,41 @@ def test_each_tasks_gold_comes_back_and_nothing_else_changes(task: str, tmp_path
         if task == "rec":
             assert envelope.frame is Frame.INPUT_PX
             assert (envelope.image_size, envelope.input_size) == ((640, 428), (644, 420))
+
+
+def test_what_a_row_declares_of_answers_outweighs_the_family(tmp_path: Path) -> None:
+    box = Sample(
+        id="a",
+        question="?",
+        gold=BoxGold(box=(1, 2, 30, 40)),
+        image="a.png",
+        image_size=Size(640, 428),
+        frame=Frame.NORM1000,
+        axis_order="yx",
+    )
+    rows = [{"image": "a.png", "problem": "?", "solution": pack(box)}]
+    source = write(tmp_path / "in.jsonl", rows)
+    for frame, order in ((None, None), (Frame.NORM1, "xy")):
+        packed = pack_file(
+            source,
+            tmp_path / "out.jsonl",
+            family=FAMILIES["qwen2.5-vl"],
+            frame=frame,
+            axis_order=order,  # type: ignore[arg-type]
+        )
+        found = unpack(packed.example, "rec")
+        assert (found.frame, found.axis_order) == (frame or box.frame, order or box.axis_order)
+
+
+def test_it_is_said_where_it_is_assumed_how_large_an_image_is_shown(tmp_path: Path) -> None:
+    row = {**ROWS["rec"][0], "width": 4000, "height": 3000}
+    source, target = write(tmp_path / "in.jsonl", [row, *ROWS["rec"]]), tmp_path / "out.jsonl"
+    command = ["pack", str(source), str(target), "--family", "qwen2.5-vl"]
+    done = CliRunner().invoke(app, command)
+    assert "warning: 1 rows have images of more than 401,408 pixels" in done.output
+    done = CliRunner().invoke(app, [*command, "--max-pixels", "401408"])
+    assert "401,408" not in done.output
+    assert unpack(read(target)[0]["ground_truth"], "rec").input_size == (728, 532)
 
 
 def test_a_json_list_and_a_nested_column(tmp_path: Path) -> None:

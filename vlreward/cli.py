@@ -257,6 +257,13 @@ ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image nee
     )
     for kind, n in Counter(problem.kind for problem in packed.read.skipped).items():
         typer.echo(f"skipped: {n} rows, {kind.replace('_', ' ')}", err=True)
+    if packed.assumed:
+        typer.echo(
+            f"warning: {packed.assumed} rows have images of more than 401,408 pixels, taken to be "
+            "shown as the family's processor does: give --max-pixels if the trainer has another "
+            "limit, else boxes are in the wrong pixels",
+            err=True,
+        )
     if (doubt := suspicious_text(packed.read)) is not None:
         typer.echo(f"warning: {doubt}", err=True)
     typer.echo(f"the first: {packed.example}")

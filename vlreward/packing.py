@@ -17,6 +17,7 @@ from vlreward.files import replacing
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
 from vlreward.golds import pack
+from vlreward.rewards.inputs import COMMON_LIMIT
 from vlreward.types import Sample
 
 __all__ = ["Packed", "pack_file"]
@@ -40,6 +41,9 @@ class Packed:
     """The first envelope."""
     read: Provenance
     """How the source was read: its schema, the rows left out on request, what looks suspicious."""
+    assumed: int = 0
+    """Rows whose images are larger than recipes commonly show them, and taken to be shown as the
+    family's own processor does."""
 
 
 def pack_file(
@@ -71,10 +75,11 @@ def pack_file(
             EasyR1, `solution` for ms-swift and TRL, else `ground_truth`. The gold that is read
             from there is replaced.
         overwrite_column: Replace another column of that name.
-        frame: Frame of the coordinates that the model writes; needed for golds that lie in the
-            image, unless `family` says.
-        axis_order: Which coordinate of a pair the model writes first, if not as `family` says.
-        family: Model family, for the frame, the order of the axes and the resized size.
+        frame: Frame of the coordinates that the model writes, whatever rows declare; needed for
+            golds that lie in the image, unless rows or `family` say.
+        axis_order: Which coordinate of a pair the model writes first, whatever rows declare.
+        family: Model family, for the frame and the order of the axes of rows that declare none,
+            and for the resized size.
         min_pixels: Smallest area in pixels of the resized image, if not the family's default.
         max_pixels: Largest area in pixels of the resized image, if not the family's default.
         image_root: Directory of the images; sizes that rows lack are read from them.
@@ -87,8 +92,6 @@ def pack_file(
         ImportError: If Parquet is asked for without the extra `data`.
     """
     _check_names(source, target)
-    used = frame or (family.frame if family else None)
-    order = axis_order or (family.axis_order if family else None)
     dataset = load(
         source,
         image_root=image_root,
@@ -100,7 +103,9 @@ def pack_file(
     tasks: dict[str, int] = {}
     problems: list[RowProblem] = []
     refused: list[RowProblem] = []
-    for row, sample in zip(dataset.row_numbers, dataset):
+    assumed = 0
+    for row, given in zip(dataset.row_numbers, dataset):
+        sample = _placed_answers(given, frame, axis_order, family)
         try:
             seen = _seen(sample, family, min_pixels, max_pixels)
         except ValueError as error:
@@ -108,9 +113,11 @@ def pack_file(
             bad.append(RowProblem(row, str(error), kind="bad_image"))
             continue
         try:
-            envelopes[row] = pack(_declared(sample, used, order, seen))
+            envelopes[row] = pack(sample := _sized(sample, seen))
         except ValueError as error:
             problems.append(RowProblem(row, str(error)))
+        if max_pixels is None and given.input_size is None and sample.input_size is not None:
+            assumed += sample.input_size.width * sample.input_size.height > COMMON_LIMIT
         tasks[sample.task] = tasks.get(sample.task, 0) + 1
     if problems or not envelopes:
         raise DataError(
@@ -124,7 +131,8 @@ def pack_file(
     overwrite = overwrite_column or (column is None and place == origin.columns.get("gold"))
     write = _write_parquet if source.suffix.lower() == ".parquet" else _write_rows
     write(source, target, place, envelopes, overwrite)
-    return Packed(target, place, len(envelopes), tasks, next(iter(envelopes.values())), origin)
+    first = next(iter(envelopes.values()))
+    return Packed(target, place, len(envelopes), tasks, first, origin, assumed)
 
 
 def _check_names(source: Path, target: Path) -> None:
@@ -140,6 +148,20 @@ def _check_names(source: Path, target: Path) -> None:
         raise DataError("expected a directory to write into", path=target.parent)
 
 
+def _placed_answers(
+    sample: Sample, frame: Frame | None, order: AxisOrder | None, family: ModelFamily | None
+) -> Sample:
+    """The sample with what holds of predicted coordinates: what is said for all, else its own."""
+    if not sample.gold.located:
+        return sample
+    usual = (family.frame, family.axis_order) if family else (None, None)
+    used = {
+        "frame": frame or sample.frame or usual[0],
+        "axis_order": order or sample.axis_order or usual[1],
+    }
+    return sample.model_copy(update=used)
+
+
 def _seen(
     sample: Sample, family: ModelFamily | None, min_pixels: int | None, max_pixels: int | None
 ) -> Size | None:
@@ -153,27 +175,23 @@ def _seen(
     return family.input_size(sample.image_size, min_pixels=min_pixels, max_pixels=max_pixels)
 
 
-def _declared(
-    sample: Sample, frame: Frame | None, order: AxisOrder | None, seen: Size | None
-) -> Sample:
-    """The sample with the frame of predicted coordinates, and the sizes that it needs."""
+def _sized(sample: Sample, seen: Size | None) -> Sample:
+    """The sample with the sizes that its frame needs."""
     if not sample.gold.located:
         return sample
-    used = frame or sample.frame
-    if used is None:
+    if sample.frame is None:
         raise ValueError(
             "nothing says in which frame the model writes coordinates: declare it with --frame or "
             f"--family (frames: {', '.join(f.value for f in Frame)})"
         )
     try:
-        used.check_sizes(sample.image_size, seen)
+        sample.frame.check_sizes(sample.image_size, seen)
     except MissingSizeError as error:
         remedy = "--image-root" if error.missing == "image_size" else "--family"
         raise ValueError(f"{error}: the row does not say it, give {remedy}") from None
-    needed = seen if used is Frame.INPUT_PX else sample.input_size
-    return sample.model_copy(
-        update={"frame": used, "input_size": needed, "axis_order": order or sample.axis_order}
-    )
+    if sample.frame is not Frame.INPUT_PX:
+        return sample
+    return sample.model_copy(update={"input_size": seen})
 
 
 def _placed(

@@ -11,6 +11,7 @@ from vlreward.golds import pack
 from vlreward.registry import UnknownNameError
 from vlreward.resizing import Resizing
 from vlreward.rewards import REWARDS, TaskReward, giou_reward, iou50_reward, iou_reward
+from vlreward.tasks import get_task
 from vlreward.types import FailureCode, Sample
 
 RIGHT = "<think>here</think><answer>[0, 0, 10, 10]</answer>"
@@ -185,6 +186,13 @@ def test_unknown_names_are_refused_when_the_reward_is_made() -> None:
         TaskReward("rec", protocol="vlm-r2")
     with pytest.raises(ValueError, match="on_timeout 'zero' or 'none'"):
         TaskReward("geometry", on_timeout="half")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "other"), [("protocol", "vlm-r1"), ("method", "baseline")])
+def test_a_spec_has_its_own_rules(name: str, other: str) -> None:
+    with pytest.raises(ValueError, match=f"no {name} beside a spec"):
+        TaskReward(get_task("rec"), **{name: other})  # type: ignore[arg-type]
+    TaskReward(get_task("rec"), **{name: getattr(get_task("rec"), name)})
 
 
 def test_rewards_are_frozen() -> None:

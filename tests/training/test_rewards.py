@@ -121,6 +121,12 @@ def test_the_same_lists_with_other_contents_are_scored_anew() -> None:
     assert exact(completions, solution=solution) == [0.0]
 
 
+def test_a_column_may_be_called_as_an_argument_is() -> None:
+    (exact, _) = term_rewards([TaskReward("counting")])
+    columns = {"term": ["a"], "measured": ["b"]}
+    assert exact(["<answer>3</answer>"], solution=["3"], **columns) == [1.0]
+
+
 def test_nothing_of_a_batch_is_kept_after_its_last_term() -> None:
     functions = term_rewards([TaskReward("counting")])
     _call(functions, [_answer("3")], ["counting"])

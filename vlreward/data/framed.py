@@ -50,21 +50,22 @@ def read_framed(
     if not gold_class(task).located or is_envelope(value):
         return FramedGold(unpack(value, task))
     value = literal(untagged(value))
-    corners, gold_frame = in_corners(value, gold_frame)
+    corners, holds = in_corners(value, gold_frame)
     try:
+        # The gold's class reads them as it reads any gold, and finds corners.
         envelope = unpack(corners, task)
     except ValueError as error:
-        frame = gold_frame.frame if gold_frame else Frame.ORIGINAL_PX
+        frame = holds.frame if holds else Frame.ORIGINAL_PX
         found = suspicion(corners, frame, None, 0)
         if found is None:
             raise
         suspect(*found)
         raise ValueError(f"{error}; {found[0]}: {found[1]}") from None
     gold = envelope.gold
-    if gold_frame and getattr(gold, "frame", gold_frame.frame) is not gold_frame.frame:
-        gold = gold.model_copy(update={"frame": gold_frame.frame})
+    if holds and getattr(gold, "frame", holds.frame) is not holds.frame:
+        gold = gold.model_copy(update={"frame": holds.frame})
         envelope = envelope.model_copy(update={"gold": gold})
-    return FramedGold(envelope, corners, gold_frame is not None)
+    return FramedGold(envelope, corners, holds is not None)
 
 
 def looked_at(

@@ -23,7 +23,7 @@ ROW_COLUMNS = (*PLACE, "metadata", "image", "images")
 """Columns that say something of a row beside its gold and its task."""
 _TEXT = frozenset((str,))
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
-_COMMON_LIMIT = 401_408
+COMMON_LIMIT = 401_408
 """Largest area in pixels that the scripts of VLM-R1, R1-V and PaddleMIX all show unchanged."""
 _NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct(task="none"))
 
@@ -237,7 +237,7 @@ class GoldColumns:
             return self.resizing.size(size)
         if self.family is None or (found := self.family.input_size(size)) is None:
             return None
-        if needed and found.width * found.height > _COMMON_LIMIT:
+        if needed and found.width * found.height > COMMON_LIMIT:
             raise ValueError(
                 f"an image of {size.width} x {size.height} pixels is seen as large as the model's "
                 "processor allows, which is not declared: say TaskReward(..., max_pixels=...) or "

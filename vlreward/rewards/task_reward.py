@@ -31,7 +31,8 @@ class TaskReward:
         task: Name of a registered task, or a `TaskSpec`.
         terms: Terms to use; None uses all of the task.
         weights: Weights by term name, in place of the task's own.
-        protocol: Whose rules; `strict` or the name of a published project (`vlreward.tasks`).
+        protocol: Whose rules, `strict` if None, or the name of a published project
+            (`vlreward.tasks`). A `TaskSpec` has its own, and its own method.
         method: Where answers stand: `r1` in the answer tag, `baseline` anywhere in the text.
         frame: Frame of predicted coordinates, for rows that declare none.
         family: Model family (name or `ModelFamily`) that gives the frame, the axis order and, from
@@ -51,7 +52,8 @@ class TaskReward:
 
     Raises:
         UnknownNameError: If the task, protocol or a term is unknown.
-        ValueError: If limits are given without a family that has them, or twice.
+        ValueError: If limits are given without a family that has them, or twice, or a protocol or
+            method beside a spec of another.
 
     Example:
         >>> from vlreward.tasks.rec import REC
@@ -63,7 +65,7 @@ class TaskReward:
     task: str | TaskSpec
     terms: Sequence[str] | None = None
     weights: dict[str, float] | None = field(default=None, hash=False)
-    protocol: str = "strict"
+    protocol: str | None = None
     method: Method | None = None
     frame: Frame | str | None = None
     family: ModelFamily | str | None = None
@@ -83,6 +85,14 @@ class TaskReward:
             raise ValueError(f"expected axis_order 'xy' or 'yx', got {self.axis_order!r}")
         if self.terms is not None:
             object.__setattr__(self, "terms", tuple(self.terms))
+        if isinstance(self.task, TaskSpec):
+            for name, own in (("protocol", self.task.protocol), ("method", self.task.method)):
+                if getattr(self, name) not in (None, own):
+                    raise ValueError(
+                        f"expected no {name} beside a spec, which has its own, {own!r}; got "
+                        f"{getattr(self, name)!r}: give the task's name, or get_task(name, "
+                        f"{name}=...)"
+                    )
         if self.frame is not None:
             object.__setattr__(self, "frame", Frame(self.frame))
         object.__setattr__(self, "family", as_family(self.family))
@@ -117,7 +127,7 @@ class TaskReward:
 
         spec = self.task
         if isinstance(spec, str):
-            spec = get_task(spec, protocol=self.protocol, method=self.method)
+            spec = get_task(spec, protocol=self.protocol or "strict", method=self.method)
         spec = spec.with_terms(self.terms, weights=self.weights).configured(clip=self.clip)
         return spec.model_copy(update={"variants": ()})
 
@@ -166,14 +176,17 @@ class TaskReward:
         self,
         completions: Sequence[Any],
         solution: Sequence[Any] | None = None,
-        *,
-        measured: bool = False,
         **columns: Any,
     ) -> list[Score | None]:
-        """Like calling, with the whole `Score`: each term, the answer, the failure code; and where
-        it is `measured` the task's metrics."""
-        spec = self.spec if measured else self._unmeasured
-        return list(self._scores(spec, completions, solution, columns))
+        """Like calling, with the whole `Score` but for metrics: each term, the answer, the failure
+        code."""
+        return list(self._scores(self._unmeasured, completions, solution, columns))
+
+    def measured(
+        self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any
+    ) -> list[Score | None]:
+        """Like `scores`, with the task's metrics."""
+        return list(self._scores(self.spec, completions, solution, columns))
 
     def _scores(
         self,

@@ -145,7 +145,7 @@ def rewards_text(run: Run) -> str:
             continue
         row = run.rows[first[name]]
         for kind, text in (
-            ("perfect", perfect_answer(row, whole_numbers=reward.protocol != "strict")),
+            ("perfect", perfect_answer(row, whole_numbers=reward.spec.protocol != "strict")),
             ("empty", ""),
         ):
             if text is None:

@@ -106,7 +106,7 @@ class Evaluation:
         columns |= {"completion_ids": tokens, "truncated": truncated, "trainer_state": state}
         found: dict[int, Score] = {}
         for task in dict.fromkeys(columns["task"]):
-            scores = self._rewards[task].scores(texts, measured=True, **columns)
+            scores = self._rewards[task].measured(texts, **columns)
             found |= {n: score for n, score in enumerate(scores) if score is not None}
             if self.traces is not None:
                 self.traces.write(task, texts, scores, columns, mode="eval")

@@ -62,7 +62,7 @@ class SharedScores:
         return type(self), (self.reward, self.traces), {"stop_ids": self.stop_ids}
 
     def scores(
-        self, term: str, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
+        self, term: str, completions: Sequence[Any], solution: Sequence[Any], /, **columns: Any
     ) -> list[Score | None]:
         """The scores of a batch, all their terms; None for rows of other tasks.
 
