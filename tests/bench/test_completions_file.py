@@ -356,8 +356,17 @@ def test_images_are_named_as_rows_name_them(tmp_path: Path) -> None:
     sample = read_recorded(lines(tmp_path / "x.jsonl", row), "counting").rows[0].sample
     assert (sample.image, sample.images) == ("b.png", ("a.png", "b.png"))
     row = {"completion": "x", "gold": [1, 2, 3, 4], "images": ["a.png", "b.png"]}
-    told = lines(tmp_path / "x.jsonl", row, row | {"image_index": 1})
-    assert [r.sample.image for r in read_recorded(told, "rec").rows] == [None, "b.png"]
+    packed = {"vlreward": 1, "gold": {"task": "rec", "box": [1, 2, 3, 4]}, "image_index": 1}
+    more: list[dict[str, Any]] = [
+        {}, {"image_index": 1}, {"gold": packed},
+        {"gold": {"bbox": [1, 2, 3, 4], "image_index": 1}},
+        {"image_index": None, "objects": {"bbox": [[1, 2, 3, 4]], "image_id": [1]}},
+    ]  # fmt: skip
+    told = lines(tmp_path / "x.jsonl", *(row | one for one in more))
+    found = [r.sample.image for r in read_recorded(told, "rec").rows]
+    assert found == [None, *["b.png"] * 4]
+    counted = lines(tmp_path / "x.jsonl", row | {"gold": 3, "image_index": None})
+    assert read_recorded(counted, "counting").rows[0].sample.image == "a.png"
 
 
 def test_a_group_is_several_answers_to_one_question_only_with_one_gold(tmp_path: Path) -> None:
