@@ -12,7 +12,7 @@ from vlreward.data.framed import read_framed
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.geometry import Box, Size
-from vlreward.gold_frames import GoldFrame, image_index, in_corners, suspicion
+from vlreward.gold_frames import GoldFrame, image_index, in_corners, row_image_index, suspicion
 from vlreward.golds import is_envelope, pack, unpack
 from vlreward.tasks.rec import BoxGold
 from vlreward.types import Sample
@@ -76,6 +76,15 @@ def test_the_objects_of_ms_swift_are_golds_of_every_task() -> None:
     assert image_index({"objects": objects}) == 1
     with pytest.raises(ValueError, match="all boxes in one image"):
         image_index({"objects": {**objects, "image_id": [0, 1]}})
+
+
+def test_a_row_says_which_image_its_gold_lies_in_before_its_objects_do() -> None:
+    two = {"objects": {"bbox": [[10, 20, 30, 40]] * 2, "image_id": [0, 1]}}
+    assert row_image_index({**two, "image_index": 1}) == 1
+    one = {"objects": {"bbox": [[10, 20, 30, 40]], "image_id": [1]}}
+    assert row_image_index(one) == row_image_index({**one, "image_index": None}) == 1
+    assert row_image_index({"image_index": 0, **one}) == 0
+    assert row_image_index({"image_id": 42}) is None  # a number of COCO's
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ def test_controls_of_boxes_need_image_sizes_and_say_so(tmp_path: Path) -> None:
         controls = {"refcoco_val@centre-box", "refcoco_val@whole-image"} & results(out).keys()
         assert len(controls) == (2 if more else 0)
         assert ("no blind controls: the rows lack" in result.output) is (not more)
+        assert bench("refcoco_val", "-c", path, "-o", out).exit_code == 0  # the same, without them
 
 
 def test_a_vlmevalkit_table_is_read(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from vlreward.data.errors import DataError
 from vlreward.data.images import ImageFolder
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
+from vlreward.geometry import Size
+from vlreward.types import Sample
 
 NULL = "1 of {} completions are null or of requests that failed: they count as empty"
 ALIKE = "{} rows ask what another asks, and no id tells"
@@ -354,8 +356,17 @@ def test_images_are_named_as_rows_name_them(tmp_path: Path) -> None:
     sample = read_recorded(lines(tmp_path / "x.jsonl", row), "counting").rows[0].sample
     assert (sample.image, sample.images) == ("b.png", ("a.png", "b.png"))
     row = {"completion": "x", "gold": [1, 2, 3, 4], "images": ["a.png", "b.png"]}
-    told = lines(tmp_path / "x.jsonl", row, row | {"image_index": 1})
-    assert [r.sample.image for r in read_recorded(told, "rec").rows] == [None, "b.png"]
+    packed = {"vlreward": 1, "gold": {"task": "rec", "box": [1, 2, 3, 4]}, "image_index": 1}
+    more: list[dict[str, Any]] = [
+        {}, {"image_index": 1}, {"gold": packed},
+        {"gold": {"bbox": [1, 2, 3, 4], "image_index": 1}},
+        {"image_index": None, "objects": {"bbox": [[1, 2, 3, 4]], "image_id": [1]}},
+    ]  # fmt: skip
+    told = lines(tmp_path / "x.jsonl", *(row | one for one in more))
+    found = [r.sample.image for r in read_recorded(told, "rec").rows]
+    assert found == [None, *["b.png"] * 4]
+    counted = lines(tmp_path / "x.jsonl", row | {"gold": 3, "image_index": None})
+    assert read_recorded(counted, "counting").rows[0].sample.image == "a.png"
 
 
 def test_a_group_is_several_answers_to_one_question_only_with_one_gold(tmp_path: Path) -> None:
@@ -592,6 +603,32 @@ def test_the_frame_of_an_envelope_wins_over_the_options(tmp_path: Path) -> None:
     bare = {"completion": "x", "gold": [1, 1, 5, 5], "image_size": [200, 100]}
     with pytest.raises(DataError, match="1 rows declare their own, which wins: score them apart"):
         read_recorded(lines(path, row, bare), "rec", frame=Frame.NORM1000)
+
+
+def test_what_a_row_says_of_its_answer_holds_with_golds_of_a_data_file(tmp_path: Path) -> None:
+    """It was dropped, and the answer scored in the default frame, which no row had declared."""
+    gold = {"task": "rec", "box": [10, 10, 50, 50]}
+    golds = {"a": Sample.model_validate({"id": "a", "gold": gold})}
+    row = {
+        "id": "a", "completion": "<answer>[5, 5, 25, 25]</answer>", "image_size": [200, 100],
+        "input_size": [100, 50], "frame": "input_px", "axis_order": "yx",
+    }  # fmt: skip
+    path = lines(tmp_path / "x.jsonl", row)
+    ways: list[tuple[Any, dict[str, Any]]] = [(gold, {}), (None, {"golds": golds})]
+    for own, options in ways:
+        lines(path, row | {"gold": own})
+        file = read_recorded(path, "rec", **options)
+        assert (file.frame, file.frame_declared_by, file.notes) == (Frame.INPUT_PX, "file", ())
+        sample = file.rows[0].sample
+        assert (sample.axis_order, sample.input_size) == ("yx", (100, 50))
+        assert sample.image_size == (200, 100)
+        (note,) = read_recorded(path, "rec", frame=Frame.NORM1000, **options).notes
+        assert "1 of 1 rows declare the frame input_px themselves" in note
+    # The data's size of the image wins, and what is no frame is refused.
+    sized = {"a": golds["a"].model_copy(update={"image_size": Size(400, 200)})}
+    assert read_recorded(path, "rec", golds=sized).rows[0].sample.image_size == (400, 200)
+    with pytest.raises(DataError, match="frame"):
+        read_recorded(lines(path, row | {"frame": "inches"}), "rec", golds=golds)
 
 
 @pytest.mark.parametrize("order", [1, -1])

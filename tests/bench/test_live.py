@@ -163,6 +163,22 @@ def test_controls_are_rows_beside_the_model(
     assert results["refcoco_val@whole-image"]["acc"] == pytest.approx(1 / 3)
 
 
+def test_a_run_with_controls_can_be_started_again_and_another_cannot_replace_it(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    """Its blind controls were taken for another run's, since nothing said whose they are."""
+    out = tmp_path / "out"
+    args = ("--data-root", data, "--out", out, "--controls")
+    for _ in range(2):
+        again = bench("--model", "qwen2.5-vl", *args)
+        assert again.exit_code == 0, again.stderr
+    results = json.loads((out / "results.json").read_text())["results"]
+    assert {one["model"] for one in results.values()} == {"qwen2.5-vl"}
+    other = bench("--model", "qwen2-vl", *args)
+    assert other.exit_code == 2
+    assert "holds another run (refcoco_val, refcoco_val@" in other.stderr
+
+
 def test_unanswered_samples_are_counted_not_scored(
     engine: type[PerfectEngine], data: Path, tmp_path: Path
 ) -> None:

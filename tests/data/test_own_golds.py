@@ -154,6 +154,19 @@ def test_a_box_of_the_question_is_no_gold(write: Write, tmp_path: Path, said: st
     assert sample.target == "45°"
 
 
+@pytest.mark.parametrize(
+    ("said", "of_objects"), [({"image_index": 1}, [0, 1]), ({"image_index": None}, [1])]
+)
+def test_the_index_of_a_row_counts_unless_it_is_null(
+    write: Write, tmp_path: Path, said: dict[str, Any], of_objects: list[int]
+) -> None:
+    """A row that says it was refused for its objects; a null hid what they say."""
+    objects = {"ref": [], "bbox": [[1, 2, 30, 40]], "image_id": of_objects}
+    row = {"problem": "Where?", "solution": [1, 2, 30, 40], "objects": objects, **said}
+    (sample,) = load(write([{**row, "images": ["a.png", "b.png"]}]), image_root=tmp_path)
+    assert sample.image == "b.png"
+
+
 def test_packed_rows_keep_the_index_of_the_image(write: Write, tmp_path: Path) -> None:
     row = {
         "problem": "<image><image>Where is it?",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from vlreward.bench.attempts import grouped
 from vlreward.bench.evaluate import Evaluation
+from vlreward.bench.output import TOLD_APART_BY
 from vlreward.data.dataset import Dataset
 from vlreward.frames import Frame
 from vlreward.tasks import TASKS, get_task
@@ -93,6 +94,9 @@ def _control(
         name=f"{evaluation.name}@{safe}",
         frame=frame,
         frame_declared_by="control" if frame else None,
-        provenance={"control": name, "data_sha256": evaluation.provenance.get("data_sha256")},
+        provenance={
+            "control": name,
+            **{key: evaluation.provenance.get(key) for key in ("data_sha256", *TOLD_APART_BY)},
+        },
         images=evaluation.images,
     )

@@ -16,10 +16,12 @@ from vlreward.bench.run_files import RESULTS_FILE, Results, samples_file
 from vlreward.errors import OptionError
 from vlreward.files import replacing
 
-__all__ = ["occupy", "versions", "write_results"]
+__all__ = ["TOLD_APART_BY", "occupy", "versions", "write_results"]
 
 _VERSIONED = ("vlreward", "numpy", "shapely", "math-verify", "sympy", "torch", "transformers")
-_TOLD_APART_BY = ("suite", "file_sha256", "model", "rescored_from")
+TOLD_APART_BY = ("file_sha256", "model", "rescored_from")
+"""What tells a run of a suite from another, of an `Evaluation.provenance`; a control has it of what
+it controls."""
 
 
 def occupy(out: Path, entries: Sequence[Mapping[str, Any]], overwrite: bool) -> None:
@@ -59,7 +61,7 @@ def occupy(out: Path, entries: Sequence[Mapping[str, Any]], overwrite: bool) -> 
 
 
 def _identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(entry.get(key) for key in _TOLD_APART_BY)
+    return tuple(entry.get(key) for key in ("suite", *TOLD_APART_BY))
 
 
 def write_results(evaluations: Sequence[Evaluation], directory: Path) -> list[Path]:

@@ -7,25 +7,28 @@ from typing import Any
 
 from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of
 from vlreward.data.errors import DataError
-from vlreward.data.framed import looked_at, read_framed
+from vlreward.data.framed import FramedGold, looked_at, read_framed
 from vlreward.data.images import ImageSource, image_size
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
-from vlreward.gold_frames import GoldFrame
+from vlreward.gold_frames import GoldFrame, row_image_index
+from vlreward.golds import Envelope
 from vlreward.schema import row_size
 from vlreward.tasks import get_task
 from vlreward.types import Gold, Sample
 
 __all__ = ["recorded_sample", "sample_in_data", "with_frame"]
 
+_OF_ANSWER = ("frame", "axis_order", "input_size")
+
 
 def sample_in_data(
     row: Mapping[str, Any], golds: Mapping[str, Sample], columns: Mapping[str, str]
 ) -> Sample:
-    """The sample of the data file that a row names.
+    """The sample of the data file that a row names, with what the row says of its own answer.
 
     Raises:
-        ValueError: If it names none of them.
+        ValueError: If it names none of them, or says what cannot be.
     """
     named = field_of(row, "id", columns)
     found = golds.get(str(named).strip())
@@ -35,7 +38,19 @@ def sample_in_data(
             f"expected the id of a sample of the data file, such as {next(iter(golds))!r}, got "
             f"{got}; --columns id=KEY names the key that has it"
         )
-    return found
+    return Sample.model_validate({**dict(found), **_declared(row, found)})
+
+
+def _declared(row: Mapping[str, Any], known: Envelope | Sample) -> dict[str, Any]:
+    """Frame, axis order and sizes of a row's answer.
+
+    What the row says wins, except of the image itself: its size stands with the gold, if it does.
+
+    Raises:
+        ValueError: If the row has only one side of its image.
+    """
+    said = {name: row.get(name) or getattr(known, name) for name in _OF_ANSWER}
+    return {**said, "image_size": known.image_size or row.get("image_size") or row_size(row)}
 
 
 def recorded_sample(
@@ -67,17 +82,19 @@ def recorded_sample(
         gold, task = _published(row, given_id, gold, task, tasks)
     if isinstance(gold, dict) and isinstance(gold.get("task"), str):
         gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
-    envelope, corners, _ = read_framed(gold, task, declared, suspect)
+    framed = read_framed(gold, task, declared, suspect)
+    envelope = framed.envelope
     if envelope.gold.task not in tasks:
         expected = " or ".join(map(repr, tasks))
         raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
     envelope.gold.check()
-    size: Any = row.get("image_size") or envelope.image_size or row_size(row)
+    own = _declared(row, envelope)
     more = row.get("metadata")
-    image, names = _images(row, columns, envelope.gold.located)
-    input_size = row.get("input_size") or envelope.input_size
-    if size is None and envelope.gold.located:
-        size = _measured(envelope.gold, Frame.ORIGINAL_PX, input_size, image, images)
+    image, names = _images(row, columns, framed)
+    if own["image_size"] is None and envelope.gold.located:
+        own["image_size"] = _measured(
+            envelope.gold, Frame.ORIGINAL_PX, own["input_size"], image, images
+        )
     sample = Sample(
         id=str(number if given_id is None else given_id).strip(),
         question=question_of(row, columns),
@@ -85,13 +102,10 @@ def recorded_sample(
         gold=envelope.gold,
         image=image,
         images=() if image is None else names,  # without one no image is the one asked about
-        image_size=size,
-        input_size=input_size,
-        frame=row.get("frame") or envelope.frame,
-        axis_order=row.get("axis_order") or envelope.axis_order,
+        **own,
         metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
-    looked_at(sample.gold, corners, sample.image_size, suspect)
+    looked_at(sample.gold, framed.corners, sample.image_size, suspect)
     return sample
 
 
@@ -109,11 +123,14 @@ def _published(
 
 
 def _images(
-    row: Mapping[str, Any], columns: Mapping[str, str], located: bool
+    row: Mapping[str, Any], columns: Mapping[str, str], gold: FramedGold
 ) -> tuple[str | None, tuple[str, ...]]:
     """The names of the image that the gold lies in, and of all where there are several.
 
     Images of which the row has only the bytes have no name.
+
+    Raises:
+        ValueError: If the gold lies in several of them.
     """
     value, of = field_of(row, "image", columns), row.get("images")
     if isinstance(of, list) and value in of:  # as a run writes it: all, and the one that counts
@@ -122,9 +139,12 @@ def _images(
     names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
     if len(names) < len(found) or not names:
         return None, ()
-    index = row.get("image_index", None if located and len(names) > 1 else 0)
-    image = names[index] if type(index) is int and 0 <= index < len(names) else None
-    return image, names if len(names) > 1 else ()
+    if len(names) == 1:
+        return names[0], ()
+    located = gold.envelope.gold.located
+    index = gold.image_index(row_image_index(row) if located else row.get("image_index"))
+    index = 0 if index is None and not located else index
+    return names[index] if type(index) is int and 0 <= index < len(names) else None, names
 
 
 def _listed(value: Any) -> list[Any]:

@@ -189,7 +189,7 @@ class SuiteResult(BaseModel):
     data_sha256: str | None = None
     """Hex digest of the data file."""
     model: str | None = None
-    """Who answered."""
+    """Who answered; of a blind control, whose answers it is beside."""
     control: str | None = None
     """Name of the blind control that this is, if it is one."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from vlreward._text import short
 from vlreward.errors import OptionError
-from vlreward.gold_frames import image_index
+from vlreward.gold_frames import row_image_index
 from vlreward.registry import unknown_name
 from vlreward.schema import Fields, Schema, expression_in, row_id, row_size
 from vlreward.turns import read_chat, shown_question, with_names
@@ -148,7 +148,7 @@ def fields_by(
     """
     fields = read or Fields(gold=None, id=row_id(row), image_size=row_size(row))
     if read is None and "image_index" not in columns:
-        fields.image_index = row.get("image_index", image_index({"objects": row.get("objects")}))
+        fields.image_index = row_image_index(row)
     for name, column in columns.items():
         value = at(row, column)
         if name in ("gold", "gold_frame", "image_index", "task"):

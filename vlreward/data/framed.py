@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.gold_frames import GoldFrame, in_corners, suspicion
+from vlreward.gold_frames import GoldFrame, image_index, in_corners, suspicion
 from vlreward.golds import Envelope, is_envelope, literal, unpack, untagged
 from vlreward.tasks import gold_class
 from vlreward.types import Gold
@@ -28,6 +28,21 @@ class FramedGold(NamedTuple):
     lie in the image."""
     frame_known: bool = True
     """Whether something says how the corners are meant, if there are any."""
+
+    def image_index(self, of_row: Any) -> Any:
+        """Which image of its row it lies in, None if nothing says it.
+
+        An envelope wins over the row, and this over what stands beside the box.
+
+        Args:
+            of_row: What the row says, if anything.
+
+        Raises:
+            ValueError: If its boxes lie in several images.
+        """
+        index = self.envelope.image_index
+        index = of_row if index is None else index
+        return image_index(self.corners) if index is None else index
 
 
 def read_framed(

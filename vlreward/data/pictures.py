@@ -13,7 +13,6 @@ from vlreward.data.images import ImageSource, image_size
 from vlreward.data.rows import RawRow
 from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.gold_frames import image_index
 from vlreward.schema import Fields
 from vlreward.types import Gold
 
@@ -54,10 +53,7 @@ class Pictures:
         """
         try:
             names = tuple(image_names(fields.image, raw.number))
-            index = gold.envelope.image_index
-            index = fields.image_index if index is None else index
-            if index is None and gold.corners is not None:
-                index = image_index(gold.corners)
+            index = gold.image_index(fields.image_index)
         except ValueError as error:
             raise BadRow(str(error)) from None
         for name in names:
