@@ -640,6 +640,8 @@ def test_a_cut_is_called_alike_beside_a_completion_and_within(key: str, tmp_path
         rows = count(lines(tmp_path / "x.jsonl", beside, within)).rows
         cut = reason in ("length", "max_tokens", "model_length")
         assert [row.completion.truncated for row in rows] == [cut, cut], reason
+    both = {"completion": "3", "gold": 3, "finish_reason": None, "stop_reason": "max_tokens"}
+    assert count(lines(tmp_path / "x.jsonl", both)).rows[0].completion.truncated
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -115,7 +115,7 @@ def _in_object(value: Mapping[str, Any], depth: int) -> list[Reply]:
 
 def was_cut(about: Mapping[str, Any]) -> bool:
     """Whether what stands beside a completion says that it was cut at the longest length."""
-    return about.get("finish_reason", about.get("stop_reason")) in _CUT
+    return about.get("finish_reason") in _CUT or about.get("stop_reason") in _CUT
 
 
 def _told(reply: Reply, about: Mapping[str, Any]) -> Reply:
