@@ -631,6 +631,19 @@ def test_what_a_row_says_of_its_answer_holds_with_golds_of_a_data_file(tmp_path:
         read_recorded(lines(path, row | {"frame": "inches"}), "rec", golds=golds)
 
 
+@pytest.mark.parametrize("key", ["finish_reason", "stop_reason"])
+def test_a_cut_is_called_alike_beside_a_completion_and_within(key: str, tmp_path: Path) -> None:
+    """Of what is said beside it, `length` alone counted."""
+    for reason in ("length", "max_tokens", "model_length", "stop", None, ["length"]):
+        beside = {"completion": "3", "gold": 3, key: reason}
+        within = {"completion": {"text": "3", key: reason}, "gold": 3}
+        rows = count(lines(tmp_path / "x.jsonl", beside, within)).rows
+        cut = reason in ("length", "max_tokens", "model_length")
+        assert [row.completion.truncated for row in rows] == [cut, cut], reason
+    both = {"completion": "3", "gold": 3, "finish_reason": None, "stop_reason": "max_tokens"}
+    assert count(lines(tmp_path / "x.jsonl", both)).rows[0].completion.truncated
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_frame_that_some_rows_lack_is_the_default(tmp_path: Path, order: int) -> None:
     """It was the file's, or the default, as the last row said."""

@@ -25,7 +25,7 @@ from vlreward.scoring import score_batch
 from vlreward.suite import get_suite
 from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
-from vlreward.types import Sample
+from vlreward.types import Completion, Sample, Score
 
 N = 12
 
@@ -154,6 +154,31 @@ def test_hard_scores_are_shown_when_they_are_known(spec: TaskSpec) -> None:
         samples, scores = live.of(items[:3])
     assert [sample.id for sample in samples] == ["0", "1", "2"]
     assert [score.metrics[spec.primary] for score in scores] == [1.0, 1.0, 1.0]
+
+
+def test_each_score_is_recorded_once_whenever_it_becomes_known(spec: TaskSpec) -> None:
+    """Those that were known only at the end never were."""
+    items = [
+        Completed(sample, str(i), Generation(f"<answer>{i}</answer>"))
+        for i, sample in enumerate(dataset())
+    ]
+    threads: list[threading.Thread] = []
+    recorded: list[tuple[str, str, float, int]] = []
+
+    def record(sample: Sample, completion: Completion, score: Score, attempt: int) -> None:
+        threads.append(threading.current_thread())
+        recorded.append((sample.id, completion.text, score.value, attempt))
+
+    with LiveScores({spec.name: spec}, lambda item: item.sample, record) as live:
+        for item in items[:6]:  # every third waits
+            live.add(item)
+        for _ in range(2):
+            samples, scores = live.of([*items[:6], *items[7:9]])  # two are another process's
+    assert sorted(recorded) == [
+        (sample.id, f"<answer>{sample.id}</answer>", score.value, 0)
+        for sample, score in zip(samples, scores)
+    ]
+    assert set(threads) == {threading.current_thread()}
 
 
 def test_an_interrupted_run_does_not_wait_for_hard_scores(spec: TaskSpec) -> None:

@@ -179,12 +179,12 @@ def sample_row(
     sample: Sample, completion: Completion, score: Score, attempt: int | None = None
 ) -> SampleRow:
     """One row of `samples_<suite>.jsonl`."""
-    answer, failure = score.judged, score.failure
+    shown, failure = score.judged, score.failure
     # A verdict of mathematics is about the answer as written. One that failed is so too: where it
     # lies in the image is known only if it was written in pixels of the original, x first.
     in_image = sample.frame in _ORIGINAL and sample.axis_order != "yx"
-    if isinstance(answer, Verdict) or (answer is None and in_image):
-        answer = score.answer
+    if isinstance(shown, Verdict) or (shown is None and in_image):
+        shown = score.answer
     return SampleRow(
         **sample.model_dump(mode="json"),
         attempt=attempt,
@@ -192,7 +192,7 @@ def sample_row(
         completion=completion.text,
         truncated=completion.truncated,
         token_count=completion.token_count,
-        answer=_plain(answer),
+        answer=_plain(shown),
         raw_answer=_plain(score.answer),
         axes=getattr(score.answer, "axes", None),
         span=score.span,

@@ -25,7 +25,8 @@ class LiveScores:
     Args:
         specs: The rules of each task that samples may belong to.
         seen: The sample of an item as the engine saw it.
-        record: Called with each score when it is known, in this thread.
+        record: Called once with each score when `add` or `of` finds that it is known, in the thread
+            that calls them.
     """
 
     def __init__(
@@ -64,9 +65,13 @@ class LiveScores:
                 self._known[key] = quick
                 found.append(self._shown(sample, item.completion, item.attempt, quick))
         while self._unshown and self._unshown[0][-1].done():
-            sample, completion, attempt, future = self._unshown.popleft()
-            found.append(self._shown(sample, completion, attempt, future.result()))
+            found.append(self._show_next())
         return found
+
+    def _show_next(self) -> float:
+        """Show the score that waits longest; waits for it if it is not known yet."""
+        sample, completion, attempt, future = self._unshown.popleft()
+        return self._shown(sample, completion, attempt, future.result())
 
     def _shown(self, sample: Sample, completion: Completion, attempt: int, score: Score) -> float:
         if self._record is not None:
@@ -85,6 +90,8 @@ class LiveScores:
 
         What was never added, since another process answered it, is scored now.
         """
+        while self._unshown:
+            self._show_next()
         self._known.update((key, future.result()) for key, future in self._pending.items())
         seen = [self._sample(item) for item in items]
         rest = [
@@ -93,5 +100,7 @@ class LiveScores:
             if key not in self._known and item.completion is not None
         ]
         late = score_rows(self._specs, [sample for _, sample, _ in rest], [c for *_, c in rest])
-        self._known.update((key, found) for (key, *_), found in zip(rest, late))
+        for (key, sample, completion), found in zip(rest, late):
+            self._known[key] = found
+            self._shown(sample, completion, key[1], found)
         return [sample for _, sample in seen], [self._known[key] for key, _ in seen]

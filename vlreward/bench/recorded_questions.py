@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vlreward.bench.replies import Reply
+from vlreward.bench.replies import Reply, was_cut
 from vlreward.data.rows import RawRow
 from vlreward.types import Completion, Sample
 
@@ -88,7 +88,7 @@ class Questions:
             return
         for reply in replies:
             tokens = reply.tokens if reply.tokens is not None else row.get("token_count")
-            cut = row.get("truncated") is True or row.get("finish_reason") == "length"
+            cut = row.get("truncated") is True or was_cut(row)
             completion = Completion(
                 reply.text, reply.truncated or cut, tokens if type(tokens) is int else None
             )

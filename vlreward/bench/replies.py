@@ -8,7 +8,7 @@ from typing import Any
 
 from vlreward._text import short
 
-__all__ = ["Reply", "replies_in", "said"]
+__all__ = ["Reply", "replies_in", "said", "was_cut"]
 
 _CUT = ("length", "max_tokens", "model_length")
 _TEXTS = ("content", "text", "value", "generated_text", "completion")
@@ -113,9 +113,13 @@ def _in_object(value: Mapping[str, Any], depth: int) -> list[Reply]:
     return [_told(Reply(text, missing=empty), value)]
 
 
+def was_cut(about: Mapping[str, Any]) -> bool:
+    """Whether what stands beside a completion says that it was cut at the longest length."""
+    return about.get("finish_reason") in _CUT or about.get("stop_reason") in _CUT
+
+
 def _told(reply: Reply, about: Mapping[str, Any]) -> Reply:
     """The reply with what an object around it says of its end and its length."""
-    reason = about.get("finish_reason", about.get("stop_reason"))
     usage = about.get("usage")
     one = len(about.get("choices") or ()) <= 1
     tokens = None
@@ -123,7 +127,7 @@ def _told(reply: Reply, about: Mapping[str, Any]) -> Reply:
         tokens = usage.get("output_tokens", usage.get("completion_tokens"))
     return replace(
         reply,
-        truncated=reply.truncated or reason in _CUT,
+        truncated=reply.truncated or was_cut(about),
         tokens=tokens if type(tokens) is int and tokens >= 0 else reply.tokens,
     )
 

@@ -172,7 +172,11 @@ def _read(
 
 
 def _score(row: SampleRow) -> Score:
-    """The score that `sample_row` wrote."""
+    """The score that `sample_row` wrote, as far as a row has it.
+
+    A verdict of mathematics is not in it: `judged` is then the answer as written, and the counts
+    of verdicts come with the results alone.
+    """
     failure = None
     if row.failure is not None:
         code = FailureCode(row.failure.code)
