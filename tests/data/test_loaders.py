@@ -294,6 +294,17 @@ class TestErrors:
         ]
         assert list(data.row_numbers) == [1, 3]
 
+    @pytest.mark.parametrize("options", [{"on_bad_gold": "skip"}, {"where": "use>0"}])
+    def test_the_first_row_that_is_kept_tells_the_task(
+        self, write: Write, options: dict[str, Any]
+    ) -> None:
+        rows = [{**_r1v(gold), "use": i} for i, gold in enumerate([None, 2, 3])]
+        data = load(write("x.jsonl", rows), **options)
+        assert [(sample.id, sample.task) for sample in data] == [
+            ("x/2", "counting"),
+            ("x/3", "counting"),
+        ]
+
     def test_the_verifier_refuses_what_it_cannot_read(self, write: Write) -> None:
         path = write("x.jsonl", [_r1v("145°"), _r1v("$")])
         with pytest.raises(DataError, match="line 2: gold: "):

@@ -91,14 +91,14 @@ class RowReader:
         every: Iterable[RawRow] = self._wanted(chain([first], rows))
         task = task_of_schema(schema) if self.task is None else self.task
         as_first = task is None and schema.typed
-        if as_first:
-            task = self._task_of(first, schema)
-        elif task is None:
+        if task is None and not as_first:
             every = list(every)
             task = task_of_rows(schema, every, self.path)
         records = Records()
         for raw in every:
             try:
+                if task is None:
+                    task = self._task_of(raw, schema)
                 sample = self._sample(raw, schema, task, as_first, pictures)
                 records.add(sample, raw.number)
             except BadRow as bad:
@@ -107,7 +107,7 @@ class RowReader:
                 self._bad(raw, BadRow(f"expected Unicode text: {error}"))
         if self._problems:
             raise self._error(self._problems)
-        if not records.ids:
+        if not records.ids or task is None:
             parts = ((len(self._skipped), "were skipped"), (self._filtered, "did not fit --where"))
             why = ", ".join(f"{n} {what}" for n, what in parts if n)
             raise DataError(
@@ -142,18 +142,15 @@ class RowReader:
         return mapped(self.columns, schema)
 
     def _task_of(self, first: RawRow, schema: Schema) -> str:
-        """The task of the first row's gold, which all others must be of."""
-        try:
-            gold = fields_of(first, schema).gold
-        except BadRow as bad:
-            raise self._error([first.problem(str(bad), bad.kind)]) from None
+        """The task of the gold of the first row that is kept, which all others must be of."""
+        gold = fields_of(first, schema).gold
         task = claimant(gold, typed=True)
         if task is None:
-            message = (
+            raise BadRow(
                 "gold: expected a whole number or a text that is surely of one task, got "
-                f"{short(gold)}; name the task with --task"
+                f"{short(gold)}; name the task with --task",
+                "bad_gold",
             )
-            raise self._error([first.problem(message, "bad_gold")])
         return task
 
     def _wanted(self, rows: Iterable[RawRow]) -> Iterator[RawRow]:
