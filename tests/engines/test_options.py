@@ -71,6 +71,7 @@ def test_another_run_is_not_overwritten_unasked(stub: Any, root: Path, tmp_path:
     """Results of other completions were replaced without a word, and a rescored run by itself."""
     out = tmp_path / "run"
     shutil.copytree(root / "tests" / "cases" / "runs" / "live_0.1.0", out)
+    shutil.rmtree(out / "images")
     kept = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
     rows = tmp_path / "rows.jsonl"
     rows.write_text(json.dumps({"id": "1", "gold": 3, "completion": "<answer>3</answer>"}))
@@ -86,6 +87,10 @@ def test_another_run_is_not_overwritten_unasked(stub: Any, root: Path, tmp_path:
         assert "holds another run (scenes_count_test[3]): write to another" in result.stderr
         assert {path: path.read_bytes() for path in kept} == kept
     assert not stub.requests
+    assert not (out / "images").exists()  # those of a suite that is generated
+    lost = ["scenes_count_test", "--model", str(tmp_path / "none"), "--out", str(out)]
+    assert CliRunner().invoke(app, [*lost, "--overwrite"]).exit_code != 0
+    assert {path: path.read_bytes() for path in kept} == kept  # until there are other results
     assert CliRunner().invoke(app, [*recorded, "--overwrite"]).exit_code == 0
     assert list(json.loads((out / "results.json").read_text())["results"]) == ["scenes_count_test"]
     assert not (out / "samples_scenes_count_test-3.jsonl").exists()

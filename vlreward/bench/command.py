@@ -140,8 +140,8 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
             images=images,
             attempts=[row.attempt for row in file.rows],
         )
-        primary = rule.spec.primary
         verdicts = [row.correct for row in file.rows]
+        primary = evaluation.report.primary
         apart = disagreement(evaluation.scores, primary, verdicts, file.accuracy)
         if apart is not None:
             evaluation.notes.append(apart)
@@ -153,7 +153,7 @@ def _live(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.config_file import write_config
     from vlreward.bench.controls import SHUFFLED, shuffle_images, with_controls
     from vlreward.bench.live import LiveRun, run_live, shown_name
-    from vlreward.bench.output import occupy
+    from vlreward.bench.output import refuse_another_run
     from vlreward.bench.suite_data import load_suite
     from vlreward.data.manifest import Manifest
     from vlreward.data.sampling import Sampler
@@ -163,13 +163,14 @@ def _live(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     sampler = Sampler(options.seed, options.draw)
     evaluations: list[Evaluation] = []
     datasets = []
+    if options.model is not None and not options.overwrite:
+        model = shown_name(options.model)
+        refuse_another_run(
+            options.out, [{"suite": rule.suite.name, "model": model} for rule in rules]
+        )
     for i, rule in enumerate(rules):  # all data before the model is loaded: bad input fails fast
         file = options.data[i] if options.data else None
         datasets.append(load_suite(rule.suite, options, file, sampler))
-    if options.model is not None:
-        model = shown_name(options.model)
-        about = [{"suite": rule.suite.name, "model": model} for rule in rules]
-        occupy(options.out, about, options.overwrite)
     engine = make_engine(options.engine, options)
     try:
         if engine.rank == 0:
@@ -214,13 +215,16 @@ def finish(
     from rich.console import Console
 
     from vlreward.bench.config_file import write_config
-    from vlreward.bench.output import occupy, write_results
+    from vlreward.bench.output import make_room, refuse_another_run, write_results
     from vlreward.bench.table import print_evaluations
     from vlreward.bench.unfinished import clear
 
     if not evaluations:  # not the first process of several
         return
-    occupy(out, [{"suite": e.suite.name, **e.provenance} for e in evaluations], overwrite)
+    about = [{"suite": e.suite.name, **e.provenance} for e in evaluations]
+    if not overwrite:
+        refuse_another_run(out, about)
+    make_room(out, about)
     written = write_results(evaluations, out)
     if options is not None:
         written.append(write_config(options, out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +16,7 @@ from vlreward.bench.run_files import RESULTS_FILE, Results, samples_file
 from vlreward.errors import OptionError
 from vlreward.files import replacing
 
-__all__ = ["TOLD_APART_BY", "occupy", "versions", "write_results"]
+__all__ = ["TOLD_APART_BY", "make_room", "refuse_another_run", "versions", "write_results"]
 
 _VERSIONED = ("vlreward", "numpy", "shapely", "math-verify", "sympy", "torch", "transformers")
 TOLD_APART_BY = ("file_sha256", "model", "rescored_from")
@@ -24,40 +24,48 @@ TOLD_APART_BY = ("file_sha256", "model", "rescored_from")
 it controls."""
 
 
-def occupy(out: Path, entries: Sequence[Mapping[str, Any]], overwrite: bool) -> None:
-    """Make room for a run, unless it would replace another.
+def refuse_another_run(out: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """See that a run would not replace another; nothing is written or removed.
 
     A run may replace itself, and its own suite under other rules or with more samples: what was
-    scored is the same. Any other is removed if that is asked for.
+    scored is the same.
 
     Args:
         out: Directory of the run; need not exist.
         entries: What the run is about: suite, hash of the completions, model.
-        overwrite: Remove the files of another run.
 
     Raises:
-        OptionError: If `out` holds another run and is not to be overwritten.
+        OptionError: If `out` holds another run.
     """
+    if others := _of_another(out, entries)[0]:
+        raise OptionError(
+            f"{str(out)!r} holds another run ({', '.join(others[:5])}): write to another directory "
+            "by --out, or replace it by --overwrite"
+        )
+
+
+def make_room(out: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Remove the samples of another run, if `out` holds one; see `refuse_another_run`."""
+    others, found = _of_another(out, entries)
+    for name in found if others else ():
+        (out / samples_file(name)).unlink(missing_ok=True)
+
+
+def _of_another(
+    out: Path, entries: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], Collection[str]]:
+    """The suites of another run in `out`, and all that it holds."""
     try:
         content = (out / RESULTS_FILE).read_bytes()
     except FileNotFoundError:
-        return
+        return [], ()
     try:
         found: dict[str, Any] = json.loads(content)["results"]
         before = {name: _identity(entry) for name, entry in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         found, before = {}, {RESULTS_FILE: (None,)}
     mine = {_identity(entry) for entry in entries}
-    others = [name for name, identity in before.items() if identity not in mine]
-    if not others:
-        return
-    if not overwrite:
-        raise OptionError(
-            f"{str(out)!r} holds another run ({', '.join(others[:5])}): write to another directory "
-            "by --out, or replace it by --overwrite"
-        )
-    for name in found:
-        (out / samples_file(name)).unlink(missing_ok=True)
+    return [name for name, identity in before.items() if identity not in mine], found
 
 
 def _identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
