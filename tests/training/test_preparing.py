@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from vlreward.resizing import Resizing
 from vlreward.tasks import get_task
 from vlreward.training import preparing
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.preparing import prepare_run, rows_for
+from vlreward.training.preparing import Run, prepare_run, rows_for
 from vlreward.training.reward_options import task_rewards
 from vlreward.training.rewards import term_rewards
 from vlreward.training.samples import load_samples, tasks_of
@@ -201,3 +202,16 @@ def test_terms_that_do_not_exist_are_refused_before_images_are_decoded(
     with pytest.raises(UserError, match="did you mean 'iou'"):
         prepare_run(options, None, None, RESIZING, **places)
     assert not looked
+
+
+def test_rewards_that_are_given_belong_to_the_run() -> None:
+    """A model card left them out."""
+
+    def even(completions: list[str], **columns: Any) -> list[float]:
+        return [1.0 for _ in completions]
+
+    nothing: dict[str, Any] = {field.name: None for field in fields(Run)}
+    run = Run(**{**nothing, "terms": [], "extra": []})
+    assert run.with_rewards([even]).rewards() == ([even], [1.0])
+    assert [reward.function for reward in run.with_rewards([even]).extra] == [even]
+    assert run.rewards() == ([], [])

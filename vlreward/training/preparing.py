@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vlreward.data import Dataset
@@ -62,18 +62,20 @@ class Run:
     evaluation: Evaluation | None
     """How answers to the evaluation rows are scored."""
 
-    def rewards(
-        self, own: Sequence[Callable[..., Any]] = ()
-    ) -> tuple[list[Callable[..., Any]], list[float]]:
-        """Every reward function as trainers call them, and their weights.
+    def with_rewards(self, own: Sequence[Callable[..., Any]]) -> Run:
+        """The run with further reward functions.
 
         Args:
-            own: Further functions; one with an attribute `weight` has that weight, others 1.
+            own: One with an attribute `weight` has that weight, others 1.
         """
         given = [UserReward(function, getattr(function, "weight", 1.0)) for function in own]
-        extra = [*self.extra, *given]
-        functions: list[Callable[..., Any]] = [*self.terms, *(reward.function for reward in extra)]
-        return functions, [f.weight for f in self.terms] + [f.weight for f in extra]
+        return replace(self, extra=[*self.extra, *given])
+
+    def rewards(self) -> tuple[list[Callable[..., Any]], list[float]]:
+        """Every reward function as trainers call them, and their weights."""
+        extra = [reward.function for reward in self.extra]
+        weights = [term.weight for term in self.terms]
+        return [*self.terms, *extra], weights + [reward.weight for reward in self.extra]
 
     def end_with(self, stop_ids: Iterable[int]) -> None:
         """Tell the rewards which token ids end a completion; others were cut off."""

@@ -15,7 +15,7 @@ from vlreward.types import Score
 __all__ = ["TraceFile", "alike"]
 
 _ALIKE = 1e-6
-_DIAGNOSED = (*PLACE, "logp_difference")
+_COPIED = (*PLACE, "logp_difference")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class TraceFile:
     `mode` (`train`, or `eval` for an answer to a row of the evaluation), `id` of the question,
     `task`, `completion`, `tokens`, `truncated`, `terms` by name, `value` (their weighted sum),
     `failure` (code, or null), its `detail`, the extracted `answer`, as `axes` what its text
-    says of the order of its numbers (`vlreward.frames.BOXES`; null for what is no box), and
+    says of the order of its numbers (`vlreward.frames.BOXES`; null for what is no box), and, where
+    the row has them, what places the answer (`image_size`, `input_size`, `frame`, `axis_order`) and
     `logp_difference`, the mean difference of its tokens' log-probabilities between sampler and
     model in nats, where known.
     """
@@ -81,7 +82,7 @@ class TraceFile:
                 "answer": score.answer,
                 "axes": getattr(score.answer, "axes", None),
             }
-            for name in _DIAGNOSED:
+            for name in _COPIED:
                 if columns.get(name) is not None:
                     row[name] = columns[name][i]
             lines.append(json.dumps(row, ensure_ascii=False, default=_plain))

@@ -83,7 +83,7 @@ def build_trainer(
     own_callbacks: list[Any] = [ExportModel(model, run.processor), kept, progress]
     if arguments.early_stopping_patience is not None:
         own_callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
-    functions, args.reward_weights = run.rewards(rewards)
+    functions, args.reward_weights = run.with_rewards(rewards).rewards()
     run.end_with(run.processor.eos_ids)
     trainer = GRPOTrainer(
         model,

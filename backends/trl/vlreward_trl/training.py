@@ -63,7 +63,8 @@ def build_trainer(
         **(training.model_init_kwargs or {}),
     }
     ban_image_tokens(training, run.config)
-    functions, training.reward_weights = run.rewards(rewards)
+    run = run.with_rewards(rewards)
+    functions, training.reward_weights = run.rewards()
     own: list[TrainerCallback] = [_Progress(run.traces)]
     if options.arguments.early_stopping_patience is not None:
         own.append(EarlyStoppingCallback(options.arguments.early_stopping_patience))
