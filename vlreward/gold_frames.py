@@ -269,9 +269,12 @@ def excess(box: Sequence[float], frame: Frame, image_size: Size | None) -> float
 
     Args:
         box: Corners in `frame`.
-        frame: Its frame; None is given where the image's size does not tell the frame's extent.
+        frame: Its frame.
         image_size: (width, height) in pixels; where it is not known the image counts as 1000 x
             1000 pixels.
+
+    Returns:
+        Pixels, or None where the image's size does not tell the frame's extent.
     """
     extent = frame.extent(image_size)
     if extent is None:

@@ -330,6 +330,20 @@ def test_a_column_of_a_mixture_is_refused_by_name(tmp_path: Path) -> None:
     assert results(tmp_path / "o")["refcoco_val"]["acc"] == 1
 
 
+def test_data_without_rows_are_said_to_have_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a Parquet file can be, which needs an extra."""
+    monkeypatch.setattr("vlreward.data.loaders.open_rows", lambda *_, **__: [])
+    completions, data = tmp_path / "rows.jsonl", tmp_path / "golds.jsonl"
+    completions.write_text(json.dumps({"id": "x", "completion": "<answer>[1, 2, 3, 4]</answer>"}))
+    data.touch()
+    args = ("refcoco_val", "-c", completions, "--data", data, "-o", tmp_path / "o")
+    done = bench(*args, "--columns", "gold=box")
+    assert done.exit_code == 2
+    assert "expected rows, got none" in done.output
+
+
 def test_numbers_over_other_questions_say_so(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     row = {"question": "?", "gold": 3, "completion": "<answer>3</answer>"}

@@ -98,8 +98,10 @@ def columns_of_files(suite: Suite, options: RunOptions, data: Path | None) -> Fi
     row: Any = {}
     lacking = f"a mixture says the columns of each of its data sets itself, in {data}"
     if data.suffix.lower() not in (".yaml", ".yml"):
-        first = next(iter(open_rows(data, split=_split(suite, options, data)))).value
-        row = first if isinstance(first, dict) else {}
+        first = next(iter(open_rows(data, split=_split(suite, options, data))), None)
+        if first is None:
+            raise DataError("expected rows, got none", path=data)
+        row = first.value if isinstance(first.value, dict) else {}
         keys = sorted(map(str, row))
         lacking = f"the first row of {data} has no such column; its keys are {keys}"
     of_data = {k: v for k, v in columns.items() if k in READ_AS and has(row, v)}
