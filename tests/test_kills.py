@@ -60,7 +60,8 @@ def _limited(code: str, arguments: list[str], size: int) -> str:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-    command = [sys.executable, "-c", f"import signal\n{_IGNORE}\n{code}", *arguments]
+    # -B: what Python cannot write whole it writes torn, and reads again wherever it is installed.
+    command = [sys.executable, "-B", "-c", f"import signal\n{_IGNORE}\n{code}", *arguments]
     run = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
     assert run.returncode != 0
     return run.stderr

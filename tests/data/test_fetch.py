@@ -588,6 +588,7 @@ class TestFetch:
         self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server.files["/x"] = _BODY
+        monkeypatch.setattr("sys.dont_write_bytecode", True)  # of what is imported meanwhile
         before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.SIG_IGN
         old = signal.signal(signal.SIGXFSZ, handler)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
