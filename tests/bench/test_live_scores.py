@@ -146,7 +146,7 @@ def test_hard_scores_are_shown_when_they_are_known(spec: TaskSpec) -> None:
         assert live.add(items[0]) == []
         assert live.add(items[1]) in ([1.0], [1.0, 1.0])
         deadline = time.monotonic() + 10
-        while live._unshown and time.monotonic() < deadline:
+        while live._waiting and time.monotonic() < deadline:
             time.sleep(0.01)
             later = live.add(failed)
         assert later == [1.0]

@@ -38,8 +38,7 @@ class LiveScores:
         self._specs, self._seen, self._record = specs, seen, record
         self._samples: dict[tuple[str, int], Sample] = {}
         self._known: dict[tuple[str, int], Score] = {}
-        self._pending: dict[tuple[str, int], Future[Score]] = {}
-        self._unshown: deque[tuple[Sample, Completion, int, Future[Score]]] = deque()
+        self._waiting: deque[tuple[tuple[str, int], Completion, Future[Score]]] = deque()
         # As many as the verifier has workers: who waits for one must not run into its deadline.
         workers = max(1, min(8, (os.cpu_count() or 2) // 2))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vlreward-score")
@@ -59,24 +58,24 @@ class LiveScores:
             quick = score_quickly(spec, item.completion, sample)
             if quick is None:
                 future = self._pool.submit(score, spec, item.completion, sample)
-                self._pending[key] = future
-                self._unshown.append((sample, item.completion, item.attempt, future))
+                self._waiting.append((key, item.completion, future))
             else:
-                self._known[key] = quick
-                found.append(self._shown(sample, item.completion, item.attempt, quick))
-        while self._unshown and self._unshown[0][-1].done():
-            found.append(self._show_next())
+                found.append(self._settle(key, item.completion, quick))
+        while self._waiting and self._waiting[0][-1].done():
+            found.append(self._settle_next())
         return found
 
-    def _show_next(self) -> float:
-        """Show the score that waits longest; waits for it if it is not known yet."""
-        sample, completion, attempt, future = self._unshown.popleft()
-        return self._shown(sample, completion, attempt, future.result())
+    def _settle_next(self) -> float:
+        """Settle the answer that waits longest, once its score is known."""
+        key, completion, future = self._waiting.popleft()
+        return self._settle(key, completion, future.result())
 
-    def _shown(self, sample: Sample, completion: Completion, attempt: int, score: Score) -> float:
+    def _settle(self, key: tuple[str, int], completion: Completion, found: Score) -> float:
+        """Keep and record a score that is known now; the accuracy that it says."""
+        self._known[key], sample = found, self._samples[key]
         if self._record is not None:
-            self._record(sample, completion, score, attempt)
-        return score.metrics[self._specs[sample.task].primary]
+            self._record(sample, completion, found, key[1])
+        return found.metrics[self._specs[sample.task].primary]
 
     def _sample(self, item: Completed) -> tuple[tuple[str, int], Sample]:
         """What a score is kept under, and the sample as the engine saw it."""
@@ -90,9 +89,8 @@ class LiveScores:
 
         What was never added, since another process answered it, is scored now.
         """
-        while self._unshown:
-            self._show_next()
-        self._known.update((key, future.result()) for key, future in self._pending.items())
+        while self._waiting:
+            self._settle_next()
         seen = [self._sample(item) for item in items]
         rest = [
             (key, sample, item.completion)
@@ -100,7 +98,6 @@ class LiveScores:
             if key not in self._known and item.completion is not None
         ]
         late = score_rows(self._specs, [sample for _, sample, _ in rest], [c for *_, c in rest])
-        for (key, sample, completion), found in zip(rest, late):
-            self._known[key] = found
-            self._shown(sample, completion, key[1], found)
+        for (key, _, completion), found in zip(rest, late):
+            self._settle(key, completion, found)
         return [sample for _, sample in seen], [self._known[key] for key, _ in seen]
