@@ -102,19 +102,9 @@ synthetic scenes. Without: recorded completions of published models are scored.
 
     torch.set_num_threads(1)  # a model this small loses more to threads than it gains
     with as_file(files("vlreward.data") / "tiny_vlm" / "sft") as model:
+        suites = ["scenes_rec_test", "scenes_count_test", "scenes_geometry_test"]
         run_command(
-            RunOptions(
-                suites=["scenes_rec_test", "scenes_count_test", "scenes_geometry_test"],
-                out=out,
-                overwrite=overwrite,
-                model=str(model),
-                family="qwen2.5-vl",
-                sample_num=samples,
-                batch_size=50,
-                max_tokens=96,
-                dtype="float32",
-                html=True,
-            )
+            RunOptions.packaged(suites, model, out, samples, overwrite=overwrite, html=True)
         )
 
 

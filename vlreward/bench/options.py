@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -168,6 +168,21 @@ class RunOptions(EngineConfig, ReadOptions):
         _output(help="Also write lm-eval's files, or logs that `inspect view` opens."),
     ] = None
     html: Annotated[bool, _output("--html", help="Also write report.html.")] = False
+
+    @classmethod
+    def packaged(cls, suites: list[str], model: Path, out: Path, n: int, **more: Any) -> RunOptions:
+        """Options for a packaged model, or one trained from it, and `n` samples of each suite."""
+        return cls(
+            suites=suites,
+            model=str(model),
+            out=out,
+            sample_num=n,
+            family="qwen2.5-vl",
+            batch_size=50,
+            max_tokens=96,
+            dtype="float32",
+            **more,
+        )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -156,17 +156,7 @@ def _held_out(task: str, model: Path, out: Path, n: int) -> Evaluation:
     from vlreward.bench.command import run_command
     from vlreward.bench.options import RunOptions
 
-    options = RunOptions(
-        suites=[_suite(task)],
-        out=out,
-        model=str(model),
-        family="qwen2.5-vl",
-        sample_num=n,
-        batch_size=50,
-        max_tokens=96,
-        dtype="float32",
-    )
-    (evaluation,) = run_command(options)
+    (evaluation,) = run_command(RunOptions.packaged([_suite(task)], model, out, n))
     return evaluation
 
 
