@@ -71,10 +71,12 @@ class RawRow:
     """What JSON gave; an object in a good file."""
     line: int | None = None
     """Line, counted from 1; None if rows are not lines."""
+    place: str = ""
+    """Where it is, of a row of one of several files."""
 
     def problem(self, message: str, kind: str = "bad_row", fit: str = "") -> RowProblem:
         """Something about this row; see `RowProblem`."""
-        return RowProblem(self.number, message, self.line, kind, fit)
+        return RowProblem(self.number, message, self.line, kind, fit, self.place)
 
 
 class RowSource(Protocol):

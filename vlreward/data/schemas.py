@@ -100,9 +100,10 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
     if not isinstance(raw.value, dict):
         raise BadRow(f"expected an object, got {short(raw.value)}")
     if lacking := [key for key in schema.keys if key not in raw.value]:
+        mixed = "; a .yaml mixture reads files each by its own columns" if raw.place else ""
         raise BadRow(
             f"expected the keys {', '.join(schema.keys)} of schema {schema.name!r}, got no "
-            f"{', '.join(lacking)} among {sorted(map(str, raw.value))}"
+            f"{', '.join(lacking)} among {sorted(map(str, raw.value))}{mixed}"
         )
     try:
         fields = schema.read(raw.value)
