@@ -73,6 +73,6 @@ def test_a_bad_row_of_a_directory_is_named_with_its_file(tmp_path: Path) -> None
         with pytest.raises(DataError) as error:
             load(tmp_path, columns="gold=n,question=ask", task="counting")
         where = "2.jsonl, line 1" if name == "2.jsonl" else "2.json, row 2"
-        assert f"\n  {where}: expected the keys ask, n of schema 'columns'" in str(error.value)
+        assert f"\n  {where}: expected the keys n, ask of schema 'columns'" in str(error.value)
         assert "a .yaml mixture reads files each by its own columns" in str(error.value)
         bad.unlink()
