@@ -84,7 +84,10 @@ class RowReader:
         if first is None:
             raise DataError("expected rows, got none", path=self.path)
         if not isinstance(first.value, dict):
-            raise self._error([first.problem(f"expected an object, got {short(first.value)}")])
+            whole = isinstance(first.value, list) and first.line is not None
+            hint = "; if the file as a whole is JSON, name it .json" if whole else ""
+            message = f"expected an object, got {short(first.value)}{hint}"
+            raise self._error([first.problem(message)])
         schema = self._schema(first.value)
         images = RowImages(source, schema.read, self.folder, self.urls)
         pictures = Pictures(images, self.read_sizes, self.on_missing)

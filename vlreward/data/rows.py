@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,6 +107,8 @@ class RowFile:
     """File to read."""
     growing: bool = False
     """Whether lines are still being written to it: it may have none, and half a last one."""
+    listed: Callable[[Any], Any] | None = None
+    """What finds the rows in the object of a `.json` file that is no list of them."""
     sha256: str = field(default="", init=False)
     """Hex digest of the bytes of the file; set once all rows have been read."""
     _starts: array[int] = field(default_factory=lambda: array("q"), init=False, repr=False)
@@ -167,13 +169,15 @@ class RowFile:
         rows = _whole(self.path, raw, "rows")
         digest = hashlib.sha256(raw).hexdigest()
         del raw
-        if is_coco(rows):
+        if self.listed is not None and isinstance(rows, dict):
+            rows = self.listed(rows)
+        elif is_coco(rows):
             try:
                 rows = coco_rows(rows)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 message = f"expected annotations in COCO's format: {error}"
                 raise DataError(message, path=self.path) from None
-        elif isinstance(rows, dict) and rows and all(isinstance(r, dict) for r in rows.values()):
+        if isinstance(rows, dict) and rows and all(isinstance(r, dict) for r in rows.values()):
             rows = [{"id": key, **row} for key, row in rows.items()]  # by id, as MathVista's
         if not isinstance(rows, list):
             raise DataError(self._not_a_list(rows), path=self.path)
@@ -222,6 +226,8 @@ def _parse(path: Path, raw: bytes, line: int | None = None) -> Any:
         message = f"line {line or error.lineno}, column {error.colno}: expected JSON: {error.msg}"
         if line is None and error.msg == "Extra data":
             message += "; if every line of the file is one row, name it .jsonl"
+        elif line is not None and raw.strip() in (b"[", b"{"):
+            message += "; if the file as a whole is JSON, name it .json"
         raise DataError(message, path=path) from None
     except RecursionError:
         raise DataError(
