@@ -61,9 +61,10 @@ def recorded_rows(path: Path) -> RecordedRows:
     def listed(content: Any) -> Any:
         nonlocal accuracy
         name = next((n for n in _LISTS if isinstance(content.get(n), list)), None)
+        name = name or next((n for n in _LISTS if _by_id(content.get(n))), None)
         if name is None:
-            if content and all(isinstance(row, dict) for row in content.values()):
-                return content  # by id
+            if _by_id(content):
+                return content
             raise DataError(
                 f"expected a JSON list of rows, or an object with one under {', '.join(_LISTS)}, "
                 f"got one with the keys {sorted(content)[:12]}; if every line of the file is one "
@@ -79,8 +80,14 @@ def recorded_rows(path: Path) -> RecordedRows:
     rows = list(plain_rows(_without_pixels(source)))
     if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)):
         accuracy = None
-    # These files record percentages.
-    return RecordedRows(rows, source.sha256, None if accuracy is None else accuracy / 100)
+    if accuracy is not None and accuracy > 1:  # most record percentages
+        accuracy /= 100
+    return RecordedRows(rows, source.sha256, accuracy)
+
+
+def _by_id(value: Any) -> bool:
+    rows = value.values() if isinstance(value, dict) else ()
+    return bool(rows) and all(isinstance(row, dict) for row in rows)
 
 
 def _without_pixels(rows: Iterable[RawRow]) -> Iterator[RawRow]:

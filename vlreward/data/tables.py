@@ -148,6 +148,13 @@ def _number(cell: Any) -> Any:
 def _check_header(path: Path, header: list[str]) -> None:
     if not header:
         raise DataError("expected a header, got an empty file", path=path)
+    other = next((mark for mark in (";", "\t", "|", ",") if mark in header[0]), None)
+    if len(header) == 1 and other is not None:
+        raise DataError(
+            f"expected a header of several columns, got one, {header[0]!r:.80}: is {other!r} what "
+            "parts them? Files with commas are named .csv, those with tabs .tsv",
+            path=path,
+        )
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"expected a header of names that differ, got {twice} again", path=path)
