@@ -22,7 +22,7 @@ from vlreward.training.reward_options import task_rewards
 from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
 from vlreward.training.samples import informative, load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
-from vlreward.training.traces import TraceFile
+from vlreward.training.traces import TraceFile, warn
 
 __all__ = ["Run", "prepare_run", "rows_for"]
 
@@ -130,7 +130,8 @@ def prepare_run(
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:
-        loaded[0] = informative(loaded[0], arguments.informative_in)
+        say = warn if rank == 0 else lambda _: None
+        loaded[0] = informative(loaded[0], arguments.informative_in, say)
     samples = loaded[0]
     schedule = Schedule(
         samples.provenance.path,
