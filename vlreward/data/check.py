@@ -94,6 +94,9 @@ def check_data(
     Raises:
         OptionError: If an option is wrong in itself.
     """
+    from vlreward.training.checks import refuse_unseen
+
+    refuse_unseen(options.get("on_bad_image", "error"), decode)
     reading = {**options, "on_missing": "keep", "on_suspicious": "keep"}
     try:
         dataset = load(path, **{**reading, "on_bad_gold": "skip"})

@@ -12,7 +12,7 @@ from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.checks import decode_images, with_good_images
+from vlreward.training.checks import decode_images, refuse_unseen, with_good_images
 from vlreward.training.columns import Rows
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import axis_order_of, frame_of
@@ -120,6 +120,7 @@ def prepare_run(
     arguments, training = options.arguments, options.training
     _check_evaluation(options)
     # What needs no data is refused before they are read, and what needs no image before decoding.
+    refuse_unseen(arguments.on_bad_image, arguments.check_images)
     extra = user_rewards(arguments.rewards or ())
     if arguments.prompt is not None:
         get_prompt(arguments.prompt)
