@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests.runs import write_rows
 from vlreward.bench import unfinished
 from vlreward.bench.cli import app
 from vlreward.bench.run_files import SampleRow
@@ -54,11 +54,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[Stopping]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    file = tmp_path / "counts.json"
-    Image.new("RGB", (8, 8)).save(tmp_path / "i.png")
     rows = [{"image": "i.png", "problem": f"How many {n}?", "solution": n} for n in range(ROWS)]
-    file.write_text(json.dumps(rows))
-    return file
+    return write_rows(tmp_path / "counts.json", rows)
 
 
 def bench(data: Path, out: Path, *more: object, suite: str = "superclevr_test200") -> Result:

@@ -17,19 +17,12 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 import numpy as np
 from safetensors.numpy import load_file
 
-from tests.backends.paddle.tiny import write_data, write_held_out, write_processor
+from tests.backends.paddle.tiny import write_data, write_held_out
 from vlreward_paddle.cli import main
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.shim import launch_options
 
 _ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def model(checkpoint: Any, tmp_path: Path) -> Path:
-    """A tiny checkpoint with its processor, which writes answers now and then."""
-    path = Path(shutil.copytree(checkpoint(), tmp_path / "model"))
-    return write_processor(path)
 
 
 def words(checkpoint: Path, rows: Path, **options: Any) -> list[str]:
