@@ -153,6 +153,10 @@ def test_an_adapter_is_trained_evaluated_and_merged(
     changed = {name for name in before if not np.array_equal(whole[name], before[name])}
     assert len(changed) == len(adapter) // 2
     load_model(out)
+    saved = {path.relative_to(out / "checkpoint-4") for path in (out / "checkpoint-4").rglob("*")}
+    assert not any("hf" in path.parts for path in saved)
+    for name, value in load_file(out / "checkpoint-4/adapter/adapter_model.safetensors").items():
+        np.testing.assert_array_equal(adapter[name], value, err_msg=name)
 
     shutil.rmtree(out / "checkpoint-4")
     (out / "run.json").write_text(
