@@ -197,7 +197,7 @@ def test_a_torn_last_line_is_passed_over_and_any_other_is_an_error(tmp_path: Pat
         ({"completion": None}, r"line 1: 'completion': expected a text, got None"),
         ({"terms": {"iou": None}}, r"line 1: 'terms.iou': expected a finite number"),
         ({"value": "1"}, r"line 1: 'value': expected a finite number, got '1'"),
-        ({"frame": "pixels"}, r"line 1: 'pixels' is not a valid Frame"),
+        ({"frame": "pixels"}, r"line 1: expected a frame, one of original_px, .*, got 'pixels'"),
     ],
 )
 def test_bad_rows_name_the_line(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
