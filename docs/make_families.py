@@ -26,6 +26,10 @@ families write y first (`box_2d`), with no order declared, ends in `ambiguous_ax
 a family by an entry point in the group `vlreward.families`; `vlreward families` lists those that
 are installed.
 
+Of frame, order and the size at which an image is shown, the nearest declaration holds: what a
+row says (a column, or its gold's envelope), then the options, then the family. Where options tell a
+model how to write (training, `vlreward pack`, `vlreward data check`) they come before the rows.
+
 ## Families
 
 "Resized" is the multiple that both sides become, and the range of the area by default.

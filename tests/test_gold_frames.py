@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlreward.data.framed import read_framed
+from vlreward.bench.completions_file import read_recorded
+from vlreward.data import load
+from vlreward.data.framed import FramedGold, read_framed
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.geometry import Box, Size
-from vlreward.gold_frames import GoldFrame, image_index, in_corners, row_image_index, suspicion
+from vlreward.gold_frames import GoldFrame, image_index, in_corners, suspicion
 from vlreward.golds import is_envelope, pack, unpack
+from vlreward.packing import pack_file
 from vlreward.tasks.rec import BoxGold
 from vlreward.types import Sample
 
 SIZE = Size(640, 480)
 TASKS = ("rec", "detection", "pointing")
+
+
+def _read(value: Any, task: str = "rec", column: Any = None, option: Any = None) -> FramedGold:
+    return read_framed(value, task, column, option, lambda what, fit: None)
 
 
 def _box(task: str, value: Any) -> tuple[Frame, Box]:
@@ -79,12 +88,20 @@ def test_the_objects_of_ms_swift_are_golds_of_every_task() -> None:
 
 
 def test_a_row_says_which_image_its_gold_lies_in_before_its_objects_do() -> None:
+    bare = _read([10, 20, 30, 40])
+    beside = _read({"bbox": [10, 20, 30, 40], "image_index": 1})
     two = {"objects": {"bbox": [[10, 20, 30, 40]] * 2, "image_id": [0, 1]}}
-    assert row_image_index({**two, "image_index": 1}) == 1
+    assert bare.image_index({**two, "image_index": 1}) == 1
+    assert bare.image_index(two, 0) == 0
+    assert beside.image_index(two) == 1
+    with pytest.raises(ValueError, match=r"objects: expected all boxes in one image.*image_index"):
+        bare.image_index(two)
     one = {"objects": {"bbox": [[10, 20, 30, 40]], "image_id": [1]}}
-    assert row_image_index(one) == row_image_index({**one, "image_index": None}) == 1
-    assert row_image_index({"image_index": 0, **one}) == 0
-    assert row_image_index({"image_id": 42}) is None  # a number of COCO's
+    assert bare.image_index(one) == bare.image_index({**one, "image_index": None}) == 1
+    assert bare.image_index({"image_index": 0, **one}) == 0
+    assert bare.image_index({"image_id": 42}) is None  # a number of COCO's
+    # Of a count the objects of its row say nothing, wherever they lie.
+    assert _read(3, "counting").image_index(two) is None
 
 
 @pytest.mark.parametrize(
@@ -175,12 +192,45 @@ def test_any_value_is_looked_at_without_a_crash(value: Any, frame: Frame) -> Non
     in_corners(value, GoldFrame(frame, "xywh"))
 
 
+_PACKED = pack(Sample(id="1", gold=BoxGold(box=(64, 96, 320, 288)), image_size=SIZE))
+# the gold, a column and the option; what they all mean is (64, 96, 320, 288) of 640 x 480
+DECLARED: list[tuple[Any, str | None, str | None]] = [
+    ([64, 96, 320, 288], None, None),
+    ([100, 200, 500, 600], None, "norm1000"),
+    ([100, 200, 500, 600], "norm1000", "norm1"),
+    ({"bbox_2d": [100, 200, 500, 600], "frame": "norm1000"}, "norm1", "norm1"),
+    ({"bbox": [64, 96, 256, 192], "area": 1}, "norm1", None),
+    (_PACKED, "norm1", "norm1000"),
+]
+
+
+@pytest.mark.parametrize("door", ["data", "recorded", "packed"])
+@pytest.mark.parametrize(("gold", "column", "option"), DECLARED)
+def test_the_nearest_frame_of_a_gold_holds_at_every_door(
+    door: str, gold: Any, column: str | None, option: str | None, tmp_path: Path
+) -> None:
+    if isinstance(gold, dict) and "area" in gold:  # COCO's numbers are in the frame of the column
+        gold = {"bbox": [0.1, 0.2, 0.4, 0.4], "area": 1}
+    row = {"id": "a", "problem": "?", "solution": gold, "how": column, "completion": "x"}
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row | {"image": "a.png", "width": 640, "height": 480}) + "\n")
+    given: Any = {"columns": None if column is None else "gold_frame=how", "gold_frame": option}
+    if door == "packed":
+        packed = pack_file(path, tmp_path / "out.jsonl", frame=Frame.NORM1, **given)
+        (sample,) = load(packed.path)
+    elif door == "recorded":
+        sample = read_recorded(path, "rec", **given).rows[0].sample
+    else:
+        (sample,) = load(path, **given)
+    assert tuple(sample.target) == pytest.approx((64, 96, 320, 288))
+
+
 @pytest.mark.parametrize("second", [["40", "50", "60", "70"], [40, 50, 60]])
 def test_cocos_boxes_are_converted_all_or_none(second: list[Any]) -> None:
     """Only the first one was looked at, and the error asked for corners in the others."""
     gold = {"bbox": [[1, 2, 30, 40], second], "category_id": [1, 2]}
     with pytest.raises(ValueError, match=r"expected COCO's \(x, y, width, height\)"):
-        read_framed(gold, "detection", None, lambda what, fit: None)
+        _read(gold, "detection")
 
 
 @pytest.mark.parametrize("written", ["{}", " {}", "{}<|im_end|>", "<answer> {} </answer>"])
@@ -189,8 +239,7 @@ def test_an_envelope_is_one_in_every_form(written: str) -> None:
     gold = BoxGold(box=(100, 100, 200, 300))
     text = written.format(pack(Sample(id="1", gold=gold, image_size=SIZE)))
     assert is_envelope(text)
-    declared = GoldFrame.parse("original_px:xywh")
-    read = read_framed(text, "rec", declared, lambda what, fit: None)
+    read = _read(text, option=GoldFrame.parse("original_px:xywh"))
     assert (read.envelope.gold, read.envelope.image_size) == (gold, SIZE)
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -214,6 +214,7 @@ def _pack(options: _PackOptions) -> None:
 ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image need --family or \
 --frame.
     """
+    from vlreward.answer_frames import assumed_text
     from vlreward.data.errors import DataError
     from vlreward.data.suspicious import suspicious_text
     from vlreward.engines.base import resolve_family
@@ -224,11 +225,6 @@ ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image nee
     if column is not None and not column.strip("."):
         raise OptionError(f"--column: expected the name of a column, got {column!r}")
     family = resolve_family(options.family)
-    limits: dict[str, Any] = {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
-    limited = any(limit is not None for limit in limits.values())
-    if limited and (family is None or family.resizing(**limits) is None):
-        raise OptionError("--min-pixels and --max-pixels need a --family that resizes by them")
-
     try:
         packed = pack_file(
             options.source,
@@ -238,7 +234,8 @@ ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image nee
             frame=options.frame,
             axis_order=options.axis_order,
             family=family,
-            **limits,
+            min_pixels=options.min_pixels,
+            max_pixels=options.max_pixels,
             **options.reading(),
         )
     except DataError as error:
@@ -258,12 +255,7 @@ ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image nee
     for kind, n in Counter(problem.kind for problem in packed.read.skipped).items():
         typer.echo(f"skipped: {n} rows, {kind.replace('_', ' ')}", err=True)
     if packed.assumed:
-        typer.echo(
-            f"warning: {packed.assumed} rows have images of more than 401,408 pixels, taken to be "
-            "shown as the family's processor does: give --max-pixels if the trainer has another "
-            "limit, else boxes are in the wrong pixels",
-            err=True,
-        )
+        typer.echo(f"warning: {assumed_text(packed.assumed, 'the trainer')}", err=True)
     if (doubt := suspicious_text(packed.read)) is not None:
         typer.echo(f"warning: {doubt}", err=True)
     typer.echo(f"the first: {packed.example}")

@@ -25,7 +25,6 @@ __all__ = [
     "image_index",
     "in_corners",
     "leaving",
-    "row_image_index",
     "suspicion",
 ]
 
@@ -133,15 +132,6 @@ def image_index(value: Any) -> Any:
         ValueError: If its boxes lie in several images.
     """
     return _only_one(_key(value, _INDEX_KEYS), "image")
-
-
-def row_image_index(row: Mapping[str, Any]) -> Any:
-    """Which of its images a row says that its gold lies in, itself or in its `objects`, else None.
-
-    Raises:
-        ValueError: If the row does not say it, and its objects lie in several.
-    """
-    return image_index({key: row.get(key) for key in ("image_index", "objects")})
 
 
 def _only_one(found: Any, what: str) -> Any:

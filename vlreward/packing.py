@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.data.dataset import Provenance
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.hub import needed
@@ -17,7 +18,6 @@ from vlreward.files import replacing
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
 from vlreward.golds import pack
-from vlreward.rewards.inputs import COMMON_LIMIT
 from vlreward.types import Sample
 
 __all__ = ["Packed", "pack_file"]
@@ -91,6 +91,9 @@ def pack_file(
             are; names the file and the rows.
         ImportError: If Parquet is asked for without the extra `data`.
     """
+    frames = AnswerFrames.of_options(
+        frame, axis_order, family, min_pixels, max_pixels, over_rows=True
+    )
     _check_names(source, target)
     dataset = load(
         source,
@@ -104,20 +107,21 @@ def pack_file(
     problems: list[RowProblem] = []
     refused: list[RowProblem] = []
     assumed = 0
-    for row, given in zip(dataset.row_numbers, dataset):
-        sample = _placed_answers(given, frame, axis_order, family)
+    for row, sample in zip(dataset.row_numbers, dataset):
+        located, own = sample.gold.located, sample.input_size
         try:
-            seen = _seen(sample, family, min_pixels, max_pixels)
+            seen = frames.seen(own, sample.image_size) if located else None
         except ValueError as error:
             bad = refused if on_bad_image == "skip" else problems
             bad.append(RowProblem(row, str(error), kind="bad_image"))
             continue
         try:
-            envelopes[row] = pack(sample := _sized(sample, seen))
+            sample = _placed(sample, frames, seen) if located else sample
+            envelopes[row] = pack(sample)
         except ValueError as error:
             problems.append(RowProblem(row, str(error)))
-        if max_pixels is None and given.input_size is None and sample.input_size is not None:
-            assumed += sample.input_size.width * sample.input_size.height > COMMON_LIMIT
+            continue
+        assumed += sample.frame is Frame.INPUT_PX and frames.assumes(own, seen)
         tasks[sample.task] = tasks.get(sample.task, 0) + 1
     if problems or not envelopes:
         raise DataError(
@@ -148,53 +152,25 @@ def _check_names(source: Path, target: Path) -> None:
         raise DataError("expected a directory to write into", path=target.parent)
 
 
-def _placed_answers(
-    sample: Sample, frame: Frame | None, order: AxisOrder | None, family: ModelFamily | None
-) -> Sample:
-    """The sample with what holds of predicted coordinates: what is said for all, else its own."""
-    if not sample.gold.located:
-        return sample
-    usual = (family.frame, family.axis_order) if family else (None, None)
-    used = {
-        "frame": frame or sample.frame or usual[0],
-        "axis_order": order or sample.axis_order or usual[1],
-    }
-    return sample.model_copy(update=used)
-
-
-def _seen(
-    sample: Sample, family: ModelFamily | None, min_pixels: int | None, max_pixels: int | None
-) -> Size | None:
-    """The size that the model sees, if it is known.
-
-    Raises:
-        ValueError: If the family takes no such image.
-    """
-    if not sample.gold.located or sample.input_size or family is None or sample.image_size is None:
-        return sample.input_size
-    return family.input_size(sample.image_size, min_pixels=min_pixels, max_pixels=max_pixels)
-
-
-def _sized(sample: Sample, seen: Size | None) -> Sample:
-    """The sample with the sizes that its frame needs."""
-    if not sample.gold.located:
-        return sample
-    if sample.frame is None:
+def _placed(sample: Sample, frames: AnswerFrames, seen: Size | None) -> Sample:
+    """The sample with what holds of predicted coordinates, and the sizes that their frame needs."""
+    frame = frames.frame_of(sample.frame)
+    if frame is None:
         raise ValueError(
             "nothing says in which frame the model writes coordinates: declare it with --frame or "
             f"--family (frames: {', '.join(f.value for f in Frame)})"
         )
     try:
-        sample.frame.check_sizes(sample.image_size, seen)
+        frame.check_sizes(sample.image_size, seen)
     except MissingSizeError as error:
         remedy = "--image-root" if error.missing == "image_size" else "--family"
         raise ValueError(f"{error}: the row does not say it, give {remedy}") from None
-    if sample.frame is not Frame.INPUT_PX:
-        return sample
-    return sample.model_copy(update={"input_size": seen})
+    used = {"frame": frame, "axis_order": frames.order_of(sample.axis_order)}
+    sized = {"input_size": seen} if frame is Frame.INPUT_PX else {}
+    return sample.model_copy(update=used | sized)
 
 
-def _placed(
+def _written(
     row: dict[str, Any], column: str, value: str, number: int, overwrite: bool, source: Path
 ) -> dict[str, Any]:
     """The row with the envelope in its place."""
@@ -224,7 +200,7 @@ def _write_rows(
     def rows() -> Iterator[dict[str, Any]]:
         for raw in RowFile(source):
             if (envelope := envelopes.get(raw.number)) is not None:
-                yield _placed(raw.value, column, envelope, raw.number, overwrite, source)
+                yield _written(raw.value, column, envelope, raw.number, overwrite, source)
 
     if target.suffix.lower() == ".parquet":
         pa, pq = _pyarrow(target)
@@ -270,7 +246,7 @@ def _write_parquet(
                 first += batch.num_rows
                 before = table.select([outer]).to_pylist() if place >= 0 else [{}] * len(table)
                 values = [
-                    _placed(row, column, envelopes[n], n, overwrite, source)[outer]
+                    _written(row, column, envelopes[n], n, overwrite, source)[outer]
                     for n, row in zip(numbers, before)
                 ]
                 arrays = dict(zip(table.column_names, table.columns))

@@ -320,7 +320,7 @@ def test_a_column_of_a_mixture_is_refused_by_name(tmp_path: Path) -> None:
     reply = "<answer>[0.05, 0.1, 0.45, 0.45]</answer>"
     completions.write_text(json.dumps({"key": "x", "completion": reply}))
     args = ("refcoco_val", "-c", completions, "--data", data, "-o", tmp_path / "o")
-    refused = bench(*args, "--columns", "id=key,frame=fmt")
+    refused = bench(*args, "--columns", "id=key,gold_frame=fmt")
     assert refused.exit_code == 2
     said = " ".join(refused.output.split())
     assert "--columns gold_frame=fmt: a mixture says the columns of each of its data sets" in said

@@ -122,6 +122,17 @@ def test_several_images_need_the_index_of_the_one_with_the_box(folder: Path) -> 
             tuple(names),
             (200, 100),
         )
+    # Objects in several images say nothing; of a count, or beside an index, they were refused.
+    both = {"objects": {"bbox": [[1, 2, 3, 4]] * 2, "image_id": [0, 1]}}
+    counted = {**row, **both, "solution": "3"}
+    path.write_text(json.dumps(counted), encoding="utf-8")
+    (sample,) = load(path, image_root=folder, task="counting")
+    assert (sample.target, sample.images) == (3, tuple(names))
+    path.write_text(json.dumps({**row, **both, **beside}), encoding="utf-8")
+    assert load(path, image_root=folder)[0].image == "b.png"
+    path.write_text(json.dumps({**row, **both}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 1: objects: .*\[0, 1\]; .*'image_index'"):
+        load(path, image_root=folder)
     path.write_text(json.dumps({**row, "image_index": 2}), encoding="utf-8")
     with pytest.raises(DataError, match="image_index: expected 0 to 1, got 2"):
         load(path, image_root=folder)

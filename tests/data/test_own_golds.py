@@ -186,10 +186,10 @@ def test_packed_rows_keep_the_index_of_the_image(write: Write, tmp_path: Path) -
 def test_columns_that_are_read_are_no_metadata(write: Write, tmp_path: Path) -> None:
     row = {"problem": "Where?", "answer": [1, 2, 30, 40], "images": ["a.png"], "fr": "norm1000"}
     path = write([{**row, "level": 3, "other": [5, 6, 70, 80]}])
-    data = load(path, columns="frame=fr", image_root=tmp_path)
+    data = load(path, columns="gold_frame=fr", image_root=tmp_path)
     assert data.provenance.unread == ("level", "other")
     assert data[0].metadata == {"level": 3, "other": [5, 6, 70, 80]}
-    replaced = load(path, columns="frame=fr,gold=other", image_root=tmp_path)
+    replaced = load(path, columns="gold_frame=fr,gold=other", image_root=tmp_path)
     assert set(replaced.provenance.unread) == {"level", "answer"}
 
 

@@ -213,7 +213,7 @@ def test_a_file_of_an_unfinished_run_has_no_torn_lines_but_its_last(tmp_path: Pa
         ({"completion": None}, r"line 1: 'completion': expected a text, got None"),
         ({"terms": {"iou": None}}, r"line 1: 'terms.iou': expected a finite number"),
         ({"value": "1"}, r"line 1: 'value': expected a finite number, got '1'"),
-        ({"frame": "pixels"}, r"line 1: 'pixels' is not a valid Frame"),
+        ({"frame": "pixels"}, r"line 1: expected a frame, one of original_px, .*, got 'pixels'"),
     ],
 )
 def test_bad_rows_name_the_line(fields: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.pictures import noise
+from vlreward.answer_frames import AnswerFrames
 from vlreward.data import DataError, Dataset, MissingImagesError, load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS, PromptTemplate
@@ -92,7 +93,7 @@ def test_an_unknown_mode_is_an_error(images: Path) -> None:
 
 
 def _rows(dataset: Dataset, prompt: PromptTemplate = PRESETS["r1-v"]) -> Rows:
-    return Rows(dataset, RESIZING, {"counting": prompt}, Frame.INPUT_PX)
+    return Rows(dataset, RESIZING, {"counting": prompt}, AnswerFrames(Frame.INPUT_PX))
 
 
 def test_good_rows_are_checked_without_opening_an_image(images: Path) -> None:

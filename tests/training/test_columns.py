@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.data import DataError, load
 from vlreward.frames import Frame
 from vlreward.geometry import Size
@@ -23,7 +24,7 @@ RESIZING = Resizing(28, 56 * 56, 401_408)
 
 def _rows(dataset: Any, frame: Frame = Frame.INPUT_PX, **more: Any) -> Rows:
     prompts = {"rec": PRESETS["rec-r1"], "counting": PRESETS["r1-v"], "geometry": PRESETS["r1-v"]}
-    return Rows(dataset, RESIZING, prompts, frame, **more)
+    return Rows(dataset, RESIZING, prompts, AnswerFrames(frame, **more))
 
 
 def _file(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -153,8 +154,7 @@ def test_a_declared_frame_and_order_win_over_those_of_the_rows(tmp_path: Path) -
     envelope = unpack(row["solution"], "rec")
     assert (envelope.frame, envelope.axis_order) == (Frame.NORM999, "yx")
     assert envelope.metadata == {"source": "s"}
-    wins = {"frame_wins": True, "order_wins": True}
-    row = _rows(data, Frame.NORM1, axis_order="xy", **wins).row(sample)
+    row = _rows(data, Frame.NORM1, axis_order="xy", over_rows=True).row(sample)
     assert (row["frame"], row["axis_order"]) == ("norm1", "xy")
     bare = _rows(data, axis_order="yx").row(data[0])
     assert (bare["frame"], bare["axis_order"]) == ("input_px", "yx")

@@ -10,7 +10,7 @@ import pytest
 
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
-from vlreward.training.models import frame_of, freeze_vision
+from vlreward.training.models import answer_frames, freeze_vision
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from vlreward.training.models import frame_of, freeze_vision
 def test_a_declared_frame_wins_over_that_of_the_family(
     model_type: str, declared: str | None, frame: Frame
 ) -> None:
-    assert frame_of(model_type, declared) is frame
+    assert answer_frames(model_type, declared).frame_of(None) is frame
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_declared_frame_wins_over_that_of_the_family(
 )
 def test_frames_are_not_guessed(model_type: str, declared: str | None, message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        frame_of(model_type, declared)
+        answer_frames(model_type, declared)
 
 
 class Model:

@@ -112,16 +112,18 @@ def test_columns_take_the_prompt_and_frame_of_the_options(scenes_data: Path) -> 
     samples = load_samples(str(file), "rec", arguments)
     rewards = task_rewards(arguments, ["rec"])
     plain = rows_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
-    assert (plain.prompts, plain.frame_wins) == ({"rec": get_task("rec").prompt}, False)
+    assert plain.prompts == {"rec": get_task("rec").prompt}
+    assert plain.frames.frame_of(Frame.NORM1) is Frame.NORM1
     arguments = _arguments(file, prompt="qwen2.5-vl", frame="norm1000")
     other = rows_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
-    assert (other.prompts, other.frame_wins) == ({"rec": get_prompt("qwen2.5-vl")}, True)
-    assert (other.frame, other.axis_order, other.order_wins) == (Frame.NORM1000, "xy", False)
+    assert other.prompts == {"rec": get_prompt("qwen2.5-vl")}
+    assert other.frames.frame_of(Frame.NORM1) is Frame.NORM1000
+    assert (other.frames.order_of(None), other.frames.order_of("yx")) == ("xy", "yx")
     gemini = rows_for(samples, _arguments(file), rewards, RESIZING, "gemini")
-    assert (gemini.frame, gemini.axis_order) == (Frame.NORM1000, "yx")
+    assert (gemini.frames.frame_of(None), gemini.frames.order_of(None)) == (Frame.NORM1000, "yx")
     arguments = _arguments(file, axis_order="yx")
     declared = rows_for(samples, arguments, rewards, RESIZING, "qwen2_5_vl")
-    assert (declared.axis_order, declared.order_wins) == ("yx", True)
+    assert declared.frames.order_of("xy") == "yx"
     unknown = _arguments(file, prompt="rec-r2")
     with pytest.raises(UnknownNameError, match="did you mean 'rec-r1'"):
         rows_for(samples, unknown, rewards, RESIZING, "qwen2_5_vl")

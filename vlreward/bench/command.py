@@ -85,6 +85,9 @@ def _rules(suite: Suite, options: RunOptions) -> Rules:
 
 
 def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
+    import typer
+
+    from vlreward.answer_frames import assumed_text
     from vlreward.bench.completions_file import read_recorded
     from vlreward.bench.controls import with_controls
     from vlreward.bench.evaluate import Evaluation
@@ -111,12 +114,16 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
             frame=options.frame,
             axis_order=options.axis_order,
             family=family,
+            min_pixels=options.min_pixels,
+            max_pixels=options.max_pixels,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
             columns=columns.completions,
             in_data=columns.data,
             images=images,
             gold_frame=options.gold_frame,
         )
+        if file.assumed:
+            typer.echo(f"warning: {assumed_text(file.assumed, 'the model')}", err=True)
         notes = list(file.notes)
         if file.accuracy is not None:
             notes.append(f"the file itself records an accuracy of {file.accuracy:.2%}")
@@ -135,6 +142,7 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
                 "file": file.path.name,  # the name alone, since paths differ by machine
                 "file_sha256": file.sha256,
                 "data_sha256": None if dataset is None else dataset.provenance.sha256,
+                "resizing": None if file.resizing is None else dataclasses.asdict(file.resizing),
             },
             notes=notes,
             images=images,

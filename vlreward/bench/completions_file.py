@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlreward._text import first_problem
+from vlreward.answer_frames import AnswerFrames, assumed_text, needs_seen
 from vlreward.bench.recorded_files import recorded_rows
 from vlreward.bench.recorded_keys import (
     PLACES,
@@ -19,7 +20,7 @@ from vlreward.bench.recorded_keys import (
     verdict_of,
 )
 from vlreward.bench.recorded_questions import Questions, Recorded
-from vlreward.bench.recorded_samples import recorded_sample, sample_in_data, with_frame
+from vlreward.bench.recorded_samples import recorded_sample, sample_in_data
 from vlreward.data.columns import has, parse_columns
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.images import ImageSource
@@ -28,6 +29,7 @@ from vlreward.data.suspicious import suspicious_rows
 from vlreward.errors import OptionError
 from vlreward.frames import AxisOrder, Frame, ModelFamily
 from vlreward.gold_frames import GoldFrame
+from vlreward.resizing import Resizing
 from vlreward.types import Sample
 
 __all__ = ["Recorded", "RecordedFile", "read_recorded"]
@@ -50,6 +52,11 @@ class RecordedFile:
     needed another."""
     accuracy: float | None
     """The accuracy that the file itself records, as a fraction; None if it records none."""
+    resizing: Resizing | None = None
+    """How images were taken to be resized, where coordinates rest on it and rows do not say."""
+    assumed: int = 0
+    """Rows of images that recipes commonly show smaller than these limits, which nobody declared
+    but the family's own processor."""
     notes: tuple[str, ...] = ()
     """What a reader of the number should know."""
 
@@ -67,6 +74,8 @@ def read_recorded(
     frame: Frame | None = None,
     family: ModelFamily | None = None,
     axis_order: AxisOrder | None = None,
+    min_pixels: int | None = None,
+    max_pixels: int | None = None,
     golds: Mapping[str, Sample] | None = None,
     columns: str | Mapping[str, str] | None = None,
     in_data: Collection[str] = (),
@@ -88,6 +97,9 @@ def read_recorded(
         family: Model family, for the frame, the order of the axes and input sizes, where neither
             the rows nor the other options say them.
         axis_order: Which coordinate of a predicted pair comes first, for rows that do not say.
+        min_pixels: Smallest area in pixels of images as the model saw them, if not the family's.
+        max_pixels: Largest area in pixels of images as the model saw them, if not the family's; the
+            notes say where that matters and was not declared.
         golds: Samples by id, for files that hold no golds.
         columns: Keys by what is read from them, in place of the usual ones: `completion`, `gold`,
             `question`, `image`, `id`, `correct`; `a.b` is the field `b` of the object `a`.
@@ -101,19 +113,20 @@ def read_recorded(
         DataError: If the file is missing, empty or of another format, or a row lacks something;
             names the row, what was expected and what was found.
         ImportError: If the format needs an extra that is missing.
-        OptionError: If `columns` or `gold_frame` say what there is not.
+        OptionError: If `columns` or `gold_frame` say what there is not, or limits need a family.
     """
+    answers = AnswerFrames.of_options(frame, axis_order, family, min_pixels, max_pixels)
     columns = parse_columns(columns, tuple(PLACES))
     of_golds = None if gold_frame is None else GoldFrame.parse(gold_frame)
     file = recorded_rows(path)
     columns = _present(columns, file.rows, in_data, path)
-    said_by = "default" if frame is None else "option"
-    if frame is None and family is not None:
-        frame, said_by = family.frame, "model family"
+    usual = answers.frame_of(None)
+    said_by = "option" if frame else "default" if usual is None else "model family"
     questions = Questions()
     frames: dict[Frame, Counter[str]] = {}
     own: Counter[Frame] = Counter()
     suspicious: list[RowProblem] = []
+    assumed, resized = 0, False
     for raw in file.rows:
 
         def suspect(what: str, fit: str, raw: RawRow = raw) -> None:
@@ -123,16 +136,17 @@ def read_recorded(
             row = _object(raw.value)
             replies = replies_of(row, columns)
             if golds is not None:
-                sample = sample_in_data(row, golds, columns)
+                sample, said = sample_in_data(row, golds, columns, answers, images)
             else:
-                sample = recorded_sample(
-                    row, raw.number, (task, *also), columns, of_golds, suspect, images
+                sample, said = recorded_sample(
+                    row, raw.number, (task, *also), columns, of_golds, suspect, answers, images
                 )
-            in_file = sample.frame is not None
             if sample.gold.located:
-                if sample.frame is not None and frame not in (None, sample.frame):
-                    own[sample.frame] += 1
-                sample = with_frame(sample, frame, family, axis_order, images)
+                if said.frame is not None and usual not in (None, said.frame):
+                    own[said.frame] += 1
+                if said.input_size is None and needs_seen(sample):
+                    resized = True
+                    assumed += answers.assumes(None, sample.input_size)
             named = field_of(row, "id", columns) is not None
             questions.add(raw, sample, replies, verdict_of(row, columns), row, named=named)
         except ValidationError as error:
@@ -140,7 +154,7 @@ def read_recorded(
         except ValueError as error:
             raise DataError(str(raw.problem(str(error))), path=path) from None
         if sample.frame is not None:
-            frames.setdefault(sample.frame, Counter())["file" if in_file else said_by] += 1
+            frames.setdefault(sample.frame, Counter())["file" if said.frame else said_by] += 1
     if not questions.rows:
         raise DataError("expected recorded completions, got none", path=path)
     if len(frames) > 1:
@@ -160,10 +174,12 @@ def read_recorded(
         notes.append(f"{by['default']} of {n} rows lack the frame that the others declare")
     notes += [
         f"WARNING: {rows} of {n} rows declare the frame {name.value} themselves: it is used, and "
-        f"not {frame.value} of the {said_by}"
+        f"not {usual.value} of the {said_by}"
         for name, rows in own.items()
-        if frame is not None
+        if usual is not None
     ]
+    if assumed:
+        notes.append(f"WARNING: {assumed_text(assumed, 'the model')}")
     return RecordedFile(
         path=path,
         sha256=file.sha256,
@@ -171,6 +187,8 @@ def read_recorded(
         frame=used,
         frame_declared_by=said_by if by[said_by] else "file" if by else None,
         accuracy=file.accuracy,
+        resizing=answers.limits if resized else None,
+        assumed=assumed,
         notes=tuple(notes),
     )
 

@@ -206,9 +206,11 @@ class RunOptions(EngineConfig, ReadOptions):
             self.refuse("greedy decoding (--temperature 0)", {"top_p", "samples"})
 
 
+_OF_ANSWERS = {"family", "min_pixels", "max_pixels"}
+"""What recorded answers take of an engine's options: how images were shown to the model."""
 ASKING_FIELDS = frozenset(
     {
-        *(field.name for field in dataclasses.fields(EngineConfig) if field.name != "family"),
+        *({field.name for field in dataclasses.fields(EngineConfig)} - _OF_ANSWERS),
         *("sample_num", "draw", "limit", "on_missing", "on_bad_image", "allow_urls", "where"),
         *("split", "engine", "samples", "max_error_rate"),
     }

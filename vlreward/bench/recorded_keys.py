@@ -45,6 +45,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         *("question", "problem", "query", "doc.question", "doc.problem", "doc.query"),
         *("raw_input.question", "prompt", "input", "messages", "arguments"),
     ),
+    "gold_frame": (),
     "image": ("image", "image_path", "image_name", "images", "doc.image_path"),
     "id": (
         *("custom_id", "id", "question_id", "doc_id", "uid", "pid", "qid"),

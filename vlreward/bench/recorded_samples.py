@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of
 from vlreward.data.errors import DataError
 from vlreward.data.framed import FramedGold, looked_at, read_framed
 from vlreward.data.images import ImageSource, image_size
-from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
+from vlreward.frames import Frame, MissingSizeError
 from vlreward.geometry import Size
-from vlreward.gold_frames import GoldFrame, row_image_index
+from vlreward.gold_frames import GoldFrame
 from vlreward.golds import Envelope
 from vlreward.schema import row_size
 from vlreward.tasks import get_task
 from vlreward.types import Gold, Sample
 
-__all__ = ["recorded_sample", "sample_in_data", "with_frame"]
+__all__ = ["RecordedSample", "recorded_sample", "sample_in_data"]
 
 _OF_ANSWER = ("frame", "axis_order", "input_size")
 
 
+class RecordedSample(NamedTuple):
+    """The sample that a row answers."""
+
+    sample: Sample
+    """It, with frame, axis order and sizes of its answer where its gold lies in the image."""
+    own: Envelope
+    """What the row, its envelope or the data say of these themselves."""
+
+
 def sample_in_data(
-    row: Mapping[str, Any], golds: Mapping[str, Sample], columns: Mapping[str, str]
-) -> Sample:
+    row: Mapping[str, Any],
+    golds: Mapping[str, Sample],
+    columns: Mapping[str, str],
+    frames: AnswerFrames,
+    images: ImageSource | None,
+) -> RecordedSample:
     """The sample of the data file that a row names, with what the row says of its own answer.
 
     Raises:
@@ -38,10 +52,12 @@ def sample_in_data(
             f"expected the id of a sample of the data file, such as {next(iter(golds))!r}, got "
             f"{got}; --columns id=KEY names the key that has it"
         )
-    return Sample.model_validate({**dict(found), **_declared(row, found)})
+    own = _declared(row, found)
+    placed = _placed(own, found.image, frames, images)
+    return RecordedSample(Sample.model_validate({**dict(found), **placed}), own)
 
 
-def _declared(row: Mapping[str, Any], known: Envelope | Sample) -> dict[str, Any]:
+def _declared(row: Mapping[str, Any], known: Envelope | Sample) -> Envelope:
     """Frame, axis order and sizes of a row's answer.
 
     What the row says wins, except of the image itself: its size stands with the gold, if it does.
@@ -50,7 +66,8 @@ def _declared(row: Mapping[str, Any], known: Envelope | Sample) -> dict[str, Any
         ValueError: If the row has only one side of its image.
     """
     said = {name: row.get(name) or getattr(known, name) for name in _OF_ANSWER}
-    return {**said, "image_size": known.image_size or row.get("image_size") or row_size(row)}
+    size = known.image_size or row.get("image_size") or row_size(row)
+    return Envelope.model_validate({"gold": known.gold, **said, "image_size": size})
 
 
 def recorded_sample(
@@ -60,17 +77,19 @@ def recorded_sample(
     columns: Mapping[str, str],
     declared: GoldFrame | None,
     suspect: Callable[[str, str], object],
+    frames: AnswerFrames,
     images: ImageSource | None,
-) -> Sample:
+) -> RecordedSample:
     """The sample that a row itself describes.
 
     Args:
         number: Its number in the file, the id of a row that has none.
         tasks: The suite's task, and further ones that rows may name.
         columns: Keys by what is read from them, in place of the usual ones.
-        declared: Frame of the gold's coordinates where nothing beside it says one.
+        declared: Frame of the gold's coordinates where neither it nor a column says one.
         suspect: Told what looks wrong about the gold, and which option would fit.
-        images: Where images are, for sizes that the gold needs and the row does not say.
+        frames: What is declared for all rows of how answers write coordinates.
+        images: Where images are, for sizes that are needed and the row does not say.
 
     Raises:
         ValueError: If gold or sizes are missing or bad.
@@ -82,7 +101,8 @@ def recorded_sample(
         gold, task = _published(row, given_id, gold, task, tasks)
     if isinstance(gold, dict) and isinstance(gold.get("task"), str):
         gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
-    framed = read_framed(gold, task, declared, suspect)
+    column = field_of(row, "gold_frame", columns)
+    framed = read_framed(gold, task, column, declared, suspect)
     envelope = framed.envelope
     if envelope.gold.task not in tasks:
         expected = " or ".join(map(repr, tasks))
@@ -91,10 +111,6 @@ def recorded_sample(
     own = _declared(row, envelope)
     more = row.get("metadata")
     image, names = _images(row, columns, framed)
-    if own["image_size"] is None and envelope.gold.located:
-        own["image_size"] = _measured(
-            envelope.gold, Frame.ORIGINAL_PX, own["input_size"], image, images
-        )
     sample = Sample(
         id=str(number if given_id is None else given_id).strip(),
         question=question_of(row, columns),
@@ -102,11 +118,11 @@ def recorded_sample(
         gold=envelope.gold,
         image=image,
         images=() if image is None else names,  # without one no image is the one asked about
-        **own,
+        **_placed(own, image, frames, images),
         metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
     looked_at(sample.gold, framed.corners, sample.image_size, suspect)
-    return sample
+    return RecordedSample(sample, own)
 
 
 def _published(
@@ -141,9 +157,8 @@ def _images(
         return None, ()
     if len(names) == 1:
         return names[0], ()
-    located = gold.envelope.gold.located
-    index = gold.image_index(row_image_index(row) if located else row.get("image_index"))
-    index = 0 if index is None and not located else index
+    index = gold.image_index(row)
+    index = 0 if index is None and not gold.envelope.gold.located else index
     return names[index] if type(index) is int and 0 <= index < len(names) else None, names
 
 
@@ -157,56 +172,46 @@ def _task(row: Mapping[str, Any], tasks: tuple[str, ...]) -> str:
     return named if named in tasks else tasks[0]
 
 
-def with_frame(
-    sample: Sample,
-    frame: Frame | None,
-    family: ModelFamily | None,
-    axis_order: AxisOrder | None,
-    images: ImageSource | None,
-) -> Sample:
-    """The sample with the frame, axis order and input size of its answer.
-
-    What the sample declares itself wins over the options, and these over the family.
+def _placed(
+    own: Envelope, image: str | None, frames: AnswerFrames, images: ImageSource | None
+) -> dict[str, Any]:
+    """Frame and axis order of an answer, and the sizes that these and its gold need; pixels of the
+    original image where nothing says the frame.
 
     Raises:
         ValueError: If a size is missing; names the remedy.
     """
-    used = sample.frame or frame or Frame.ORIGINAL_PX
-    if sample.image_size is None:
-        size = _measured(sample.gold, used, sample.input_size, sample.image, images)
-        sample = sample.model_copy(update={"image_size": size})
-    input_size: Size | None = sample.input_size
-    if input_size is None and family is not None and sample.image_size is not None:
-        input_size = family.input_size(sample.image_size)
+    frame, order, size, seen = own.frame, own.axis_order, own.image_size, own.input_size
+    if own.gold.located:
+        frame = frames.frame_of(frame) or Frame.ORIGINAL_PX
+        order = frames.order_of(order)
+        seen = frames.seen(seen, size)
+        missing = _missing(own.gold, frame, size, seen)
+        if missing and size is None:
+            size = _measured(image, images, missing)
+            seen = frames.seen(seen, size)
+            missing = _missing(own.gold, frame, size, seen)
+        if missing:
+            raise ValueError(f"{missing}: the row does not say it, give --family")
+    return {"frame": frame, "axis_order": order, "image_size": size, "input_size": seen}
+
+
+def _missing(gold: Gold, frame: Frame, size: Size | None, seen: Size | None) -> str | None:
+    """Which size an answer or its gold needs that is not known."""
     try:
-        used.check_sizes(sample.image_size, input_size)
+        frame.check_sizes(size, seen)
+        gold.target(size, seen)
     except MissingSizeError as error:
-        raise ValueError(f"{error}: the row does not say it, give --family") from None
-    order = sample.axis_order or axis_order or (family.axis_order if family else None)
-    return sample.model_copy(update={"frame": used, "input_size": input_size, "axis_order": order})
+        return str(error)
+    return None
 
 
-def _measured(
-    gold: Gold,
-    used: Frame,
-    input_size: Any,
-    image: str | None,
-    images: ImageSource | None,
-) -> Size | None:
-    """The size of an image that a frame needs; None where none needs it.
+def _measured(image: str | None, images: ImageSource | None, missing: str) -> Size:
+    """The size of an image.
 
     Raises:
         ValueError: If it cannot be had; names the remedy.
     """
-    try:
-        used.check_sizes(None, input_size)
-        gold.target(None, input_size)
-    except MissingSizeError as error:
-        if error.missing != "image_size":
-            return None
-        missing = str(error)
-    else:
-        return None
     if image is None or images is None:
         raise ValueError(
             f"{missing}: give width and height in the row, or the image's name and --image-root"

@@ -175,6 +175,9 @@ class SuiteResult(BaseModel):
     """Declared frame of the answers; None where the task has none."""
     frame_declared_by: str | None = None
     """Who declared it."""
+    resizing: dict[str, int] | None = None
+    """How images of recorded completions were taken to be resized (`factor`, `min_pixels`,
+    `max_pixels`), where coordinates rest on it and rows do not say."""
     image_root: str | None = None
     """Directory that the images' names start from, relative to the run directory."""
     flat_images: bool = False

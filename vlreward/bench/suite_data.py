@@ -90,9 +90,11 @@ def columns_of_files(suite: Suite, options: RunOptions, data: Path | None) -> Fi
     from vlreward.bench.recorded_keys import PLACES
     from vlreward.data.loaders import open_rows
 
+    # With data the golds are theirs, and so is what is said of them.
+    own = set(PLACES) if data is None else set(PLACES) - {"gold_frame"}
     fields = PLACES if data is None else dict.fromkeys((*READ_AS, *PLACES))
     columns = parse_columns(options.columns, tuple(fields))
-    completions = {field: name for field, name in columns.items() if field in PLACES}
+    completions = {field: name for field, name in columns.items() if field in own}
     if not columns or data is None or not data.exists():
         return FileColumns(completions, {})
     row: Any = {}
@@ -106,7 +108,7 @@ def columns_of_files(suite: Suite, options: RunOptions, data: Path | None) -> Fi
         lacking = f"the first row of {data} has no such column; its keys are {keys}"
     of_data = {k: v for k, v in columns.items() if k in READ_AS and has(row, v)}
     for field, name in columns.items():
-        if field not in PLACES and field not in of_data:
+        if field not in own and field not in of_data:
             raise OptionError(f"--columns {field}={name}: {lacking}")
     return FileColumns(completions, of_data)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlreward._text import one_line
+from vlreward.answer_frames import AnswerFrames
 from vlreward.data.dataset import Dataset, Provenance
 from vlreward.data.errors import DataError, RowProblem, UnknownSchemaError
 from vlreward.data.loaders import load, open_rows
@@ -97,6 +98,7 @@ def check_data(
     from vlreward.training.checks import refuse_unseen
 
     refuse_unseen(options.get("on_bad_image", "error"), decode)
+    frames = AnswerFrames(frame, axis_order, family, over_rows=True)  # as in training
     reading = {**options, "on_missing": "keep", "on_suspicious": "keep"}
     try:
         dataset = load(path, **{**reading, "on_bad_gold": "skip"})
@@ -119,7 +121,7 @@ def check_data(
     }
     return Checked(
         path=str(path),
-        facts=_facts(dataset, family, frame, axis_order, options.get("gold_frame")),
+        facts=_facts(dataset, frames, options.get("gold_frame")),
         samples=samples,
         dataset=dataset,
         lists={name: rows for name, rows in lists.items() if rows},
@@ -143,27 +145,23 @@ def _glimpse(path: str | Path, options: dict[str, Any]) -> dict[str, str]:
 
 def _facts(
     dataset: Dataset,
-    family: ModelFamily | None,
-    frame: Frame | None,
-    axis_order: AxisOrder | None,
+    answers: AnswerFrames,
     gold_frame: Any,
 ) -> dict[str, str]:
     origin = dataset.provenance
     tasks: Counter[str] = Counter()
     golds: Counter[str] = Counter()
-    frames: Counter[str] = Counter()
+    answer_frames: Counter[str] = Counter()
     gold_frames: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     images: set[str] = set()
-    located = False
     for sample in dataset:
         tasks[sample.task] += 1
         golds[one_line(sample.gold.text(), 40)] += 1
-        located = located or sample.gold.located
         if (own := _frame(sample)) is not None:
             gold_frames[own] += 1
-        if sample.frame is not None:
-            frames[sample.frame.value] += 1
+        if sample.gold.located:
+            answer_frames[_answers(sample, answers)] += 1
         sizes["known" if sample.image_size else "unknown"] += 1
         images.update(sample.every_image)
     facts = {"schema": origin.schema}
@@ -185,29 +183,28 @@ def _facts(
     facts["images"] = f"{len(images)} different; sizes: " + ", ".join(
         f"{count} {name}" for name, count in sizes.items()
     )
-    if located:
+    if answer_frames:
         if gold_frames:
-            found = ", ".join(f"{name} ({count})" for name, count in gold_frames.most_common())
+            found = _counted(gold_frames)
             declared = "" if gold_frame is None else f"; --gold-frame {gold_frame} where rows do "
             facts["frame of golds"] = found + (declared and f"{declared}not say")
-        facts["frame of answers"] = _answers(family, frame, axis_order, frames)
+        one = len(answer_frames) == 1
+        facts["frame of answers"] = next(iter(answer_frames)) if one else _counted(answer_frames)
     if origin.remarks:
         facts["remarkable"] = "; ".join(origin.remarks)
     return facts
 
 
-def _answers(
-    family: ModelFamily | None,
-    frame: Frame | None,
-    axis_order: AxisOrder | None,
-    declared: Counter[str],
-) -> str:
-    used = frame or (None if family is None else family.frame)
-    if used is None:
-        by_rows = ", ".join(f"{name} ({count} rows)" for name, count in declared.items())
-        return by_rows or "that of the model's family in training; --family shows it"
-    order = axis_order or (family.axis_order if family else None)
-    return used.value + (", y first" if order == "yx" else "")
+def _counted(names: Counter[str]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in names.most_common())
+
+
+def _answers(sample: Sample, answers: AnswerFrames) -> str:
+    """How its answer is to be written."""
+    frame = answers.frame_of(sample.frame)
+    if frame is None:
+        return "that of the model's family in training; --family shows it"
+    return frame.value + (", y first" if answers.order_of(sample.axis_order) == "yx" else "")
 
 
 def _bad_golds(origin: Provenance, options: dict[str, Any]) -> list[str]:

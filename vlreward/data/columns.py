@@ -8,7 +8,6 @@ from typing import Any
 
 from vlreward._text import short
 from vlreward.errors import OptionError
-from vlreward.gold_frames import row_image_index
 from vlreward.registry import unknown_name
 from vlreward.schema import Fields, Schema, expression_in, row_id, row_size
 from vlreward.turns import read_chat, shown_question, with_names
@@ -20,8 +19,7 @@ READ_AS = (
     "task",
 )  # fmt: skip
 """What a column can be read as."""
-_SHORT = {"frame": "gold_frame"}
-"""Other names of these."""
+_FRAME = "--columns frame={0}: which frame? Of the gold's coordinates: gold_frame={0}"
 _READ = ("id", "width", "height", "image_index")
 """Columns that are read whatever is named."""
 _NONE = object()
@@ -51,8 +49,9 @@ def parse_columns(
         if not all(equals and column.strip() for _, equals, column in named):
             raise OptionError(f"--columns: expected FIELD=COLUMN,FIELD=COLUMN ..., got {columns!r}")
         pairs = [(name.strip(), column.strip()) for name, _, column in named]
-    pairs = [(_SHORT.get(name, name), column) for name, column in pairs]
-    for name, _ in pairs:
+    for name, column in pairs:
+        if name == "frame":
+            raise OptionError(_FRAME.format(column))
         if name not in fields:
             raise OptionError(f"--columns: {unknown_name('field', name, fields)}")
     if len(dict(pairs)) < len(pairs):
@@ -147,8 +146,6 @@ def fields_by(
         ValueError: If a column is missing, or holds nothing of the kind.
     """
     fields = read or Fields(gold=None, id=row_id(row), image_size=row_size(row))
-    if read is None and "image_index" not in columns:
-        fields.image_index = row_image_index(row)
     for name, column in columns.items():
         value = at(row, column)
         if name in ("gold", "gold_frame", "image_index", "task"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from vlreward.frames import Frame
@@ -29,34 +29,52 @@ class FramedGold(NamedTuple):
     frame_known: bool = True
     """Whether something says how the corners are meant, if there are any."""
 
-    def image_index(self, of_row: Any) -> Any:
+    def image_index(self, row: Mapping[str, Any], named: Any = None) -> Any:
         """Which image of its row it lies in, None if nothing says it.
 
-        An envelope wins over the row, and this over what stands beside the box.
+        An envelope wins over the row, and this over what stands beside the box. The objects of a
+        row in several images tell nothing, and matter only to a gold that lies in one of them.
 
         Args:
-            of_row: What the row says, if anything.
+            row: The row, for its `image_index` and its `objects`.
+            named: What a column that is read as `image_index` says, in place of the row's own.
 
         Raises:
-            ValueError: If its boxes lie in several images.
+            ValueError: If its boxes lie in several images, or those of the row do and nothing
+                else says which one is meant.
         """
-        index = self.envelope.image_index
-        index = of_row if index is None else index
-        return image_index(self.corners) if index is None else index
+        said = (self.envelope.image_index, named, row.get("image_index"))
+        index = next((index for index in said if index is not None), None)
+        if index is not None or not self.envelope.gold.located:
+            return index
+        try:
+            index, unclear = image_index({"objects": row.get("objects")}), None
+        except ValueError as error:
+            unclear = error
+        index = image_index(self.corners) if index is None else index
+        if index is None and unclear is not None:
+            raise ValueError(
+                f"objects: {unclear}; say which one the gold lies in: 'image_index', from 0, as a "
+                "column or beside its box"
+            )
+        return index
 
 
 def read_framed(
     value: Any,
     task: str,
-    gold_frame: GoldFrame | None,
+    column: Any,
+    option: GoldFrame | None,
     suspect: Callable[[str, str], object],
 ) -> FramedGold:
-    """Read a gold; what stands beside its boxes wins over what is declared elsewhere.
+    """Read a gold. What an envelope says of its coordinates wins, then what stands beside its
+    boxes, then a column, then an option.
 
     Args:
         value: The gold in any form that `vlreward.golds.unpack` reads.
         task: Task that a bare gold belongs to.
-        gold_frame: What a column or an option declares of its coordinates, if anything.
+        column: What a column declares of its coordinates, if anything.
+        option: What an option declares of them, if anything.
         suspect: Told what looks wrong and which option would fit, where the gold cannot be read.
 
     Raises:
@@ -65,7 +83,7 @@ def read_framed(
     if not gold_class(task).located or is_envelope(value):
         return FramedGold(unpack(value, task))
     value = literal(untagged(value))
-    corners, holds = in_corners(value, gold_frame)
+    corners, holds = in_corners(value, option if column is None else GoldFrame.parse(column))
     try:
         # The gold's class reads them as it reads any gold, and finds corners.
         envelope = unpack(corners, task)

@@ -21,7 +21,10 @@ def check_images(
     on_missing: Literal["error", "skip"] = "error",
     on_bad_image: Literal["error", "skip"] = "error",
 ) -> Dataset:
-    """Look for the images of every sample.
+    """Look for the images of every sample: whether they are there, not what is in them.
+
+    The option `--check_images` of training and of `vlreward data check` says how many images that
+    are there are decoded as well: see `vlreward.training.checks.decode_images`.
 
     Args:
         dataset: Samples with an image source.

@@ -53,7 +53,7 @@ class Pictures:
         """
         try:
             names = tuple(image_names(fields.image, raw.number))
-            index = gold.image_index(fields.image_index)
+            index = gold.image_index(raw.value, fields.image_index)
         except ValueError as error:
             raise BadRow(str(error)) from None
         for name in names:

@@ -188,11 +188,8 @@ class RowReader:
                 "bad_gold",
             )
         suspect = partial(self._suspect, raw)
-        gold_frame = self.gold_frame
         with _gold_at_fault():
-            if fields.gold_frame is not None:  # a column wins over the option
-                gold_frame = GoldFrame.parse(fields.gold_frame)
-            framed = read_framed(fields.gold, task, gold_frame, suspect)
+            framed = read_framed(fields.gold, task, fields.gold_frame, self.gold_frame, suspect)
             self._check(framed, fields, task)
         envelope, gold = framed.envelope, framed.envelope.gold
         images, image = pictures.named(raw, fields, framed)

@@ -8,12 +8,12 @@ from functools import lru_cache
 from operator import is_
 from typing import Any
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.frames import Frame, MissingSizeError, ModelFamily, family_of
 from vlreward.geometry import Size
 from vlreward.golds import Envelope, read_gold
-from vlreward.resizing import Resizing
 from vlreward.task import TaskSpec
-from vlreward.types import AxisOrder, Completion, Gold, Row
+from vlreward.types import Completion, Gold, Row
 
 __all__ = ["PLACE", "ROW_COLUMNS", "GoldColumns", "as_family", "to_completions", "to_texts"]
 
@@ -23,8 +23,6 @@ ROW_COLUMNS = (*PLACE, "metadata", "image", "images")
 """Columns that say something of a row beside its gold and its task."""
 _TEXT = frozenset((str,))
 _FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
-COMMON_LIMIT = 401_408
-"""Largest area in pixels that the scripts of VLM-R1, R1-V and PaddleMIX all show unchanged."""
 _NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct(task="none"))
 
 
@@ -101,19 +99,13 @@ class GoldColumns:
     """Reads each row's gold, sizes, frame and the rest, from where they are given.
 
     Each comes from the explicit column of its name, else from the gold envelope, else from the
-    image column and this reader's own settings.
+    image column and what is declared for all rows.
     """
 
     task: TaskSpec
     """Task whose rows are read; other rows give None."""
-    frame: Frame | None = None
-    """Frame of predicted coordinates where no row says one."""
-    family: ModelFamily | None = None
-    """Model family, for the frame, the axis order and the input size by `smart_resize`."""
-    axis_order: AxisOrder | None = None
-    """Which coordinate of a predicted pair comes first, where no row says."""
-    resizing: Resizing | None = None
-    """How the model's processor resizes images, with its own limits, where no row says."""
+    frames: AnswerFrames
+    """What is declared for all rows of frame, axis order and sizes."""
 
     def check(
         self, n: int, solution: Sequence[Any] | None, columns: dict[str, Any]
@@ -220,10 +212,7 @@ class GoldColumns:
             frame,
             image_size,
             input_size,
-            axis_order=axis_order
-            or envelope.axis_order
-            or self.axis_order
-            or (self.family.axis_order if self.family else None),
+            axis_order=self.frames.order_of(axis_order or envelope.axis_order),
             metadata=envelope.metadata if metadata is None else metadata,
         )
 
@@ -233,11 +222,8 @@ class GoldColumns:
         Where those are not known, the family's defaults: they change nothing of an image that fits
         into the limits of common recipes, and a larger one is not guessed at.
         """
-        if self.resizing is not None:
-            return self.resizing.size(size)
-        if self.family is None or (found := self.family.input_size(size)) is None:
-            return None
-        if needed and found.width * found.height > COMMON_LIMIT:
+        found = self.frames.seen(None, size)
+        if needed and self.frames.assumes(None, found):
             raise ValueError(
                 f"an image of {size.width} x {size.height} pixels is seen as large as the model's "
                 "processor allows, which is not declared: say TaskReward(..., max_pixels=...) or "
@@ -248,19 +234,17 @@ class GoldColumns:
 
     def _frame(self, name: Any) -> Frame | None:
         """The frame of a name, else of the settings, which must say one if answers need one."""
-        if name is None:
-            frame = self.frame or (self.family.frame if self.family else None)
-            if frame is None and self.task.located:
-                raise ValueError(
-                    "the frame of predicted coordinates is not declared: add a column "
-                    f"'frame' (one of {', '.join(_FRAMES)}), use gold envelopes "
-                    "(vlreward.golds.pack), or configure the reward, e.g. "
-                    f"TaskReward({self.task.name!r}, family='qwen2.5-vl')"
-                )
-            return frame
-        if name not in _FRAMES:
+        if name is not None and name not in _FRAMES:
             raise ValueError(f"expected a frame, one of {', '.join(_FRAMES)}; got {name!r}")
-        return _FRAMES[name]
+        frame = self.frames.frame_of(None if name is None else _FRAMES[name])
+        if frame is None and self.task.located:
+            raise ValueError(
+                "the frame of predicted coordinates is not declared: add a column "
+                f"'frame' (one of {', '.join(_FRAMES)}), use gold envelopes "
+                "(vlreward.golds.pack), or configure the reward, e.g. "
+                f"TaskReward({self.task.name!r}, family='qwen2.5-vl')"
+            )
+        return frame
 
 
 def _size_of_image(image: Any) -> Any:

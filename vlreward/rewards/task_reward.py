@@ -7,6 +7,7 @@ from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.frames import Frame, ModelFamily
 from vlreward.resizing import Resizing
 from vlreward.rewards.inputs import GoldColumns, as_family, to_completions
@@ -147,7 +148,8 @@ class TaskReward:
         frame, family = self.frame, self.family
         assert frame is None or isinstance(frame, Frame)
         assert not isinstance(family, str)
-        return GoldColumns(self.spec, frame, family, self.axis_order, self.resizing)
+        frames = AnswerFrames(frame, self.axis_order, family, self.resizing)
+        return GoldColumns(self.spec, frames)
 
     def __call__(
         self, completions: Sequence[Any], solution: Sequence[Any] | None = None, **columns: Any

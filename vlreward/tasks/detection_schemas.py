@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vlreward.gold_frames import row_image_index
+from vlreward.gold_frames import image_index
 from vlreward.schema import Fields, Schema, rest_of, row_id, row_size
 from vlreward.turns import read_chat, shown_question, with_names
 
@@ -41,7 +41,7 @@ def _read_swift(row: Mapping[str, Any]) -> Fields:
             "gold: give the gold in a column 'solution', or name its column with "
             "--columns gold=COLUMN,question=messages,image=images"
         )
-    index = row_image_index(row)
+    index = image_index({key: row.get(key) for key in ("image_index", "objects")})
     question = with_names(shown_question(chat.question, row["images"]), objects)
     return Fields(
         gold={"objects": objects},

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.data import DataError, Dataset, RowProblem
 from vlreward.data.images import open_image
-from vlreward.frames import Frame
 from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.prompts import PromptTemplate
 from vlreward.resizing import Resizing
 from vlreward.rewards.inputs import PLACE
-from vlreward.types import AxisOrder, Sample
+from vlreward.types import Sample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,14 +47,8 @@ class Rows(Sequence[dict[str, Any]]):
     """How the model's processor resizes images."""
     prompts: dict[str, PromptTemplate]
     """Prompt template of each task."""
-    frame: Frame
-    """Frame of coordinates that the model writes, for rows that declare none."""
-    axis_order: AxisOrder | None = None
-    """Which coordinate of a pair the model writes first, for rows that do not say."""
-    frame_wins: bool = False
-    """Whether `frame` also holds for rows that declare another one."""
-    order_wins: bool = False
-    """Whether `axis_order` also holds for rows that declare another one."""
+    frames: AnswerFrames
+    """What is declared for all rows of how the model writes coordinates."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -104,8 +98,8 @@ class Rows(Sequence[dict[str, Any]]):
         image = self.resizing.apply(image)
         frame = order = None
         if sample.gold.located:
-            frame = self.frame if self.frame_wins else sample.frame or self.frame
-            order = self.axis_order if self.order_wins else sample.axis_order or self.axis_order
+            frame = self.frames.frame_of(sample.frame)
+            order = self.frames.order_of(sample.axis_order)
         sample = sample.model_copy(
             update={
                 "image_size": size,

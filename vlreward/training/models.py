@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.errors import OptionError
 from vlreward.families import FAMILIES, family_of
 from vlreward.frames import AxisOrder, Frame
 
-__all__ = ["ModelSize", "axis_order_of", "frame_of", "freeze_vision", "is_vision"]
+__all__ = ["ModelSize", "answer_frames", "freeze_vision", "is_vision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +36,33 @@ class ModelSize:
     """Tokens of the vocabulary."""
 
 
-def frame_of(model_type: str, declared: str | None = None) -> Frame:
-    """The frame of the coordinates that a model writes.
+def answer_frames(
+    model_type: str, frame: str | None = None, axis_order: str | None = None
+) -> AnswerFrames:
+    """How a model is to write coordinates: what is declared by hand wins over rows and family.
 
     Args:
         model_type: The `model_type` of its configuration, which names the family.
-        declared: A frame that is declared by hand and wins.
+        frame: A frame that is declared by hand.
+        axis_order: An order of the axes that is declared by hand.
 
     Raises:
         OptionError: If the frame is unknown, or none is declared and the family is unknown.
     """
     known = ", ".join(f.value for f in Frame)
-    if declared is not None:
-        try:
-            return Frame(declared)
-        except ValueError:
-            raise OptionError(f"--frame: expected one of {known}, got {declared!r}") from None
+    if frame is not None and frame not in [f.value for f in Frame]:
+        raise OptionError(f"--frame: expected one of {known}, got {frame!r}")
+    family = None
     try:
-        return family_of(model_type).frame
+        family = family_of(model_type)
     except ValueError:
-        raise OptionError(
-            f"the frame of {model_type!r} models is not known: declare --frame, "
-            f"one of {known}, or use a model of the families {', '.join(FAMILIES)}"
-        ) from None
-
-
-def axis_order_of(model_type: str, declared: str | None = None) -> AxisOrder | None:
-    """Which coordinate of a pair a model writes first; None if its family is unknown.
-
-    Args:
-        model_type: The `model_type` of its configuration, which names the family.
-        declared: An order that is declared by hand and wins.
-    """
-    if declared is not None:
-        return "yx" if declared == "yx" else "xy"
-    try:
-        return family_of(model_type).axis_order
-    except ValueError:
-        return None
+        if frame is None:
+            raise OptionError(
+                f"the frame of {model_type!r} models is not known: declare --frame, "
+                f"one of {known}, or use a model of the families {', '.join(FAMILIES)}"
+            ) from None
+    order: AxisOrder | None = None if axis_order is None else "yx" if axis_order == "yx" else "xy"
+    return AnswerFrames(Frame(frame) if frame else None, order, family, over_rows=True)
 
 
 def is_vision(name: str) -> bool:

@@ -15,7 +15,7 @@ from vlreward.training.arguments import Arguments, Options
 from vlreward.training.checks import decode_images, refuse_unseen, with_good_images
 from vlreward.training.columns import Rows
 from vlreward.training.evaluation import Evaluation
-from vlreward.training.models import axis_order_of, frame_of
+from vlreward.training.models import answer_frames
 from vlreward.training.recipes import EVAL_OPTIONS
 from vlreward.training.resuming import RunStart, decide
 from vlreward.training.reward_options import task_rewards
@@ -124,7 +124,7 @@ def prepare_run(
     extra = user_rewards(arguments.rewards or ())
     if arguments.prompt is not None:
         get_prompt(arguments.prompt)
-    frame_of(model_type, arguments.frame)
+    answer_frames(model_type, arguments.frame)
     loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
     rewards = task_rewards(arguments, sorted(tasks), training.reward_weights)
@@ -265,8 +265,5 @@ def rows_for(
         samples,
         resizing,
         {reward.spec.name: own or reward.spec.prompt for reward in rewards},
-        frame_of(model_type, arguments.frame),
-        axis_order_of(model_type, arguments.axis_order),
-        frame_wins=arguments.frame is not None,
-        order_wins=arguments.axis_order is not None,
+        answer_frames(model_type, arguments.frame, arguments.axis_order),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.data import load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS
@@ -22,7 +23,7 @@ from vlreward_trl.data import as_table
 
 def _rows(dataset: Any) -> Rows:
     resizing = Resizing(28, 56 * 56, 401_408)
-    return Rows(dataset, resizing, {"counting": PRESETS["r1-v"]}, Frame.INPUT_PX)
+    return Rows(dataset, resizing, {"counting": PRESETS["r1-v"]}, AnswerFrames(Frame.INPUT_PX))
 
 
 def _file(path: Path, rows: list[dict[str, Any]]) -> Path:
