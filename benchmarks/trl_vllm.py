@@ -5,7 +5,8 @@
 right    every way to generate, a few steps each of the packaged `half` model: the reward of the
          first step, and how far the sampler's log-probabilities are from the model's.
 learn    counting and geometry with vLLM and with transformers, three seeds each: held-out accuracy
-         before and after, and the time that it took.
+         before and after.
+pace     counting with both, one run after the other and nothing beside: the time that each takes.
 rec      referring expressions from two models that fail in different ways, three seeds each:
          held-out accuracy, greedy and at temperature 1.
 engines  the engines `vllm` and `openai` (a server of vLLM) beside `hf`: equal completions.
@@ -45,7 +46,9 @@ def main() -> None:
     parser.add_argument("--gpus", nargs="*", default=["0", "1"], help="two or four of them")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--deadline", type=float, default=540, help="seconds for everything")
-    parser.add_argument("--only", nargs="*", default=["right", "learn", "rec", "engines"])
+    parts = ["right", "learn", "pace", "rec", "engines"]
+    parser.add_argument("--only", nargs="*", choices=parts, default=parts)
+    parser.add_argument("--prompts", type=int, default=32, help="questions of a step of `learn`")
     parser.add_argument("--names", nargs="*", help="runs of `right`")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--at-once", type=int, default=6)
@@ -68,6 +71,8 @@ class VLLMBench(Bench):
         super().__init__(options)
         self.ids, self.names, self.seeds = ids, options.names, options.seeds
         self.at_once: int = options.at_once
+        self.prompts: int = options.prompts
+        self._together = self._hook("together", _TOGETHER)
         self._report = threading.Lock()
 
     def right(self) -> None:
@@ -94,21 +99,18 @@ class VLLMBench(Bench):
             script = str(ROOT / "benchmarks/tiny_families.py")
             command = [sys.executable, script, str(self.work / family), family]
             self._process(f"write_{family}", command, self._environment())
-        unmended = self.work / "unmended"
-        unmended.mkdir(exist_ok=True)
-        # Imported by every Python that starts with this directory on its path.
-        (unmended / "sitecustomize.py").write_text(_UNMENDED, encoding="utf-8")
+        unmended = self._hook("unmended", _TOGETHER + _UNMENDED)
 
         def one(index: int, name: str) -> None:
             gpus, strategy, more, model = runs[name]
             more = [*self._tiny(4, "1e-4"), *more]
             seen = self._seen(index, gpus)
-            environment = {"CUDA_VISIBLE_DEVICES": seen}
+            environment = {"CUDA_VISIBLE_DEVICES": seen, "PYTHONPATH": self._together}
             short = name.replace(", ", "_").replace(" ", "_")
             run = Run(short, "counting", strategy, gpus, 8, 64 // gpus, more, model)
             run.environment = environment
             if "as TRL" in name:
-                environment["PYTHONPATH"] = f"{unmended}:{self._environment()['PYTHONPATH']}"
+                environment["PYTHONPATH"] = unmended
             if name.startswith("server"):
                 port = 8100 + 10 * index
                 run.arguments += [str(port), "--vllm_group_port", str(port + 1)]
@@ -131,10 +133,8 @@ class VLLMBench(Bench):
         report: dict[str, Any] = {"machine": machine(), "held_out_before": {}, "runs": {}}
 
         def one(index: int, task: str, way: str, seed: int) -> None:
-            more = [*self._tiny(self.steps, "1e-4"), "--seed", str(seed)]
-            more += [*("--freeze_vision", "true"), *(VLLM if way == "vllm" else ())]
-            run = Run(f"{task}_{way}_{seed}", task, "ddp", self.gpus, 32, 256 // self.gpus, more)
-            run.environment = {"CUDA_VISIBLE_DEVICES": self._seen(index, self.gpus)}
+            run = self._learner(index, task, way, seed)
+            run.environment["PYTHONPATH"] = self._together
             found = self._start(run)
             if "step_seconds" in found:
                 found["held_out_after"] = self._held_out(task, self._output(run))
@@ -142,7 +142,7 @@ class VLLMBench(Bench):
                 report["runs"][run.name] = found
                 self._write("learn", report)
 
-        def before(index: int, task: str) -> None:
+        def before(task: str) -> None:
             report["held_out_before"][task] = self._held_out(task, HALF)
 
         runs = [
@@ -152,7 +152,24 @@ class VLLMBench(Bench):
             for way in ("vllm", "transformers")
         ]
         jobs: list[Any] = [(one, index // 2, *run) for index, run in enumerate(runs)]
-        self._all([*jobs, (before, 0, "counting"), (before, 1, "geometry")])
+        self._all([(before, "counting"), (before, "geometry"), *jobs])
+
+    def pace(self) -> None:
+        """Both ways to generate, each alone on the machine, vLLM with and without what it kept."""
+        report: dict[str, Any] = {"machine": machine(), "runs": {}}
+        for name, way in (("transformers", ""), ("vllm", "vllm"), ("vllm again", "vllm")):
+            run = self._learner(0, "counting", way, 0)
+            run.name = f"pace_{name}".replace(" ", "_")
+            report["runs"][name] = self._start(run)
+            self._write("pace", report)
+
+    def _learner(self, index: int, task: str, way: str, seed: int) -> Run:
+        more = [*self._tiny(self.steps, "1e-4"), "--seed", str(seed)]
+        more += [*("--freeze_vision", "true"), *(VLLM if way == "vllm" else ())]
+        each = self.prompts * 8 // self.gpus
+        run = Run(f"{task}_{way}_{seed}", task, "ddp", self.gpus, self.prompts, each, more)
+        run.environment = {"CUDA_VISIBLE_DEVICES": self._seen(index, self.gpus)}
+        return run
 
     def rec(self) -> None:
         """Referring expressions, one GPU a run, from two models that fail in different ways.
@@ -227,6 +244,13 @@ class VLLMBench(Bench):
                     report["suites"][name] |= _answers(out, self.work / "engines/hf")
                 self._write("engines", report)
 
+    def _hook(self, name: str, text: str) -> str:
+        """A PYTHONPATH with which every Python that starts runs this first."""
+        directory = self.work / name
+        directory.mkdir(exist_ok=True)
+        (directory / "sitecustomize.py").write_text(text, encoding="utf-8")
+        return f"{directory}:{self._environment()['PYTHONPATH']}"
+
     def _seen(self, index: int, gpus: int) -> str:
         """GPUs of a run: a pair of neighbours, or one."""
         if gpus == 1:
@@ -273,10 +297,25 @@ class VLLMBench(Bench):
             log.close()
 
 
-_UNMENDED = """\
+# vLLM measures what is left for its cache, and ends if another program gives memory back meanwhile.
+_TOGETHER = """\
+import functools
 import sys
 from importlib.abc import MetaPathFinder
 
+
+class Together(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "vlreward_trl.training":
+            import trl.generation.vllm_generation as vllm
+            if hasattr(vllm, "LLM"):
+                vllm.LLM = functools.partial(vllm.LLM, kv_cache_memory_bytes=2**29)
+        return None
+
+
+sys.meta_path.insert(0, Together())
+"""
+_UNMENDED = """
 
 class Unmended(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

@@ -201,3 +201,10 @@ def test_smart_resize_refuses(size: Size, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         smart_resize(size)
     assert smart_resize(Size(200, 1)).height == 28
+
+
+@pytest.mark.parametrize("name", ["norm7", "norm0", "norm", "norm1e3", "norm10000", "", 1000, None])
+def test_a_frame_that_is_none_is_refused_with_those_that_there_are(name: Any) -> None:
+    known = "original_px, input_px, norm1024, norm1000, norm999, norm100, norm1"
+    with pytest.raises(ValueError, match=f"one of {known}, got {name!r}"):
+        Frame(name)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import vlreward
+from vlreward.metrics.text import MAX_REPETITION_CHARS
 from vlreward.parsers.tags import MAX_CHARS
 from vlreward.verify.exact.text import MAX_CHARACTERS
 
@@ -28,12 +29,20 @@ _METHODS = {
 _LIMIT = 2 * 0.05  # seconds: a machine that does much else runs at half its speed
 _CAPS = {
     "vlreward.bench.command.": 4_096,  # options of the command line
+    "vlreward.bench.expectations.": 4_096,
+    "vlreward.metrics.text._UNIT": MAX_REPETITION_CHARS,
+    "vlreward.parsers._prose._PLACES": 16_384,
+    "vlreward.parsers.counts._BOUNDED": 48,  # what stands before a number
+    "vlreward.parsers.numbers.": 8_192,
     "vlreward.parsers.": MAX_CHARS,
+    "vlreward.tasks.pointing_published.": MAX_CHARS,
     "vlreward.tasks.published.": MAX_CHARS,
     "vlreward.verify.": MAX_CHARACTERS,
 }
 # Used by another name, and never to search.
 _MATCHED = {
+    "vlreward.parsers._prose._BETWEEN",
+    "vlreward.parsers._prose._BETWEEN_NAMED",
     "vlreward.parsers.choice._WRAPPERS",
     "vlreward.parsers.counts._USUAL_WHOLE",
     "vlreward.verify.exact.text._PHRASES",
@@ -91,11 +100,12 @@ def _uses() -> dict[str, set[str]]:
 
 
 def _methods(name: str) -> set[str]:
-    """`match` or `fullmatch` where nothing else is called on the pattern, or else all."""
+    """Which of `search`, `match` and `fullmatch` the package calls, all where that is not seen."""
     if name.partition("[")[0] in _MATCHED:
         return {"match", "fullmatch"}
-    used = _uses().get(name.rpartition(".")[2])
-    return used if used and used <= {"match", "fullmatch"} else {"search", "match", "fullmatch"}
+    used = _uses().get(name.rpartition(".")[2], {"search", "match", "fullmatch"})
+    at_start = used & {"match", "fullmatch"}
+    return at_start | {"search"} if used - at_start else at_start  # `sub` and the like search
 
 
 def _longest(name: str) -> int:

@@ -58,6 +58,10 @@ class Frame(str, Enum):
 
     __str__ = str.__str__
 
+    @classmethod
+    def _missing_(cls, value: object) -> Frame:
+        raise ValueError(f"expected a frame, one of {', '.join(cls)}, got {value!r:.80}")
+
     def extent(
         self, image_size: Size | None, input_size: Size | None = None
     ) -> tuple[float, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
 import time
@@ -160,6 +161,34 @@ def test_a_row_far_into_a_group_comes_from_one_copy(
     names = [row.value["images"][0] for row in rows]
     assert [rows.source(names[n]) for n in (50, 3)] == [picture(50), picture(3)]
     assert made(copies) == 2
+
+
+def test_copies_that_nobody_opened_for_a_month_go_when_one_is_made(
+    tmp_path: Path, copies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_FAR", -1)
+    used, unused, new = (
+        file(tmp_path / f"{name}.parquet", "bytes", N) for name in ("used", "unused", "new")
+    )
+    days = 86_400
+    for path in (used, unused):
+        ParquetRows(path, [path]).record(N - 1, "images")
+    copies.joinpath(".killed.partial").write_bytes(b"x")  # as a kill leaves it
+    for made_before in copies.iterdir():
+        os.utime(made_before, (time.time() - 31 * days,) * 2)
+    ParquetRows(used, [used]).record(N - 1, "images")
+    assert made(copies) == 3
+    (kept,) = (c for c in copies.iterdir() if c.stat().st_mtime > time.time() - days)
+    ParquetRows(new, [new]).record(N - 1, "images")
+    assert made(copies) == 2
+    assert kept.is_file()
+    held = ParquetRows(new, [new])
+    held.record(N - 1, "images")
+    for path in copies.iterdir():
+        os.utime(path, (time.time() - 31 * days,) * 2)
+    ParquetRows(unused, [unused]).record(N - 1, "images")
+    assert made(copies) == 1
+    assert held.record(3, "images") == {"images": picture(3)}  # who has it open may read on
 
 
 def test_rows_in_any_order_come_from_one_copy_once_that_costs_less(

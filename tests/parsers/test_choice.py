@@ -101,7 +101,7 @@ def test_content_alone(answer: str, text: str) -> None:
         "anything but B", "B because A is wrong", "I would rule out B", "all except B", "B...no, C",
         "The answer is not B", "The answer is definitely not (B)", "B, no C",
         "Either B or something", "B. Not sure", "(B) is wrong", "B: incorrect", "B. or C", "B. C",
-        "B - unlikely", "B. No wait, C", "B. red, or (C) blue", "B: I doubt it",
+        "B. Discard", "B - unlikely", "B. No wait, C", "B. red, or (C) blue", "B: I doubt it",
         "B. is not the answer", "B. red\nC. blue", "B: maybe", "B. it isn't", "B: 错误", "B. Nope",
         "B. Hmm", "(B) ✗", "B ❌", "B...C", "B…", "[B][C]", "(B)(C)", "B. I guess", "B, I guess",
         "B吗", "B) eliminated", "B. seems likely",

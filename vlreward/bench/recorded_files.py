@@ -14,6 +14,7 @@ from vlreward.data.errors import DataError
 from vlreward.data.loaders import open_rows
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
 from vlreward.data.tables import TABLE_SUFFIXES
+from vlreward.training.traces import is_trace, read_trace
 
 __all__ = ["SUFFIXES", "RecordedRows", "recorded_rows"]
 
@@ -34,14 +35,16 @@ class RecordedRows:
     """Hex digest of its bytes."""
     accuracy: float | None = None
     """The accuracy that it records itself, as a fraction; None if it records none."""
+    notes: tuple[str, ...] = ()
+    """What was left out."""
 
 
 def recorded_rows(path: Path) -> RecordedRows:
     """Read the rows of a file, by the ending of its name.
 
     Files that data can be in too are read as data are, but for a `.json` object that holds its
-    list of rows (`results` of VLM-R1, `samples` of inspect) beside other things. `.eval` is
-    inspect's log.
+    list of rows (`results` of VLM-R1, `samples` of inspect) beside other things, and a training
+    run's trace, whose name is `rank-N.jsonl`. `.eval` is inspect's log.
 
     Raises:
         DataError: If the file is missing, empty, damaged or of another format.
@@ -53,9 +56,11 @@ def recorded_rows(path: Path) -> RecordedRows:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"expected a file that ends in {', '.join(SUFFIXES)}", path=path)
+    if is_trace(path):
+        torn: list[str] = []
+        return RecordedRows(list(read_trace(path, torn.append)), _digest(path), notes=tuple(torn))
     if suffix == ".eval":
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return RecordedRows(list(_without_pixels(inspect_rows(path))), digest)
+        return RecordedRows(list(_without_pixels(inspect_rows(path))), _digest(path))
     accuracy = None
 
     def listed(content: Any) -> Any:
@@ -83,6 +88,10 @@ def recorded_rows(path: Path) -> RecordedRows:
     if accuracy is not None and accuracy > 1:  # most record percentages
         accuracy /= 100
     return RecordedRows(rows, source.sha256, accuracy)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _by_id(value: Any) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ __all__ = ["KEPT", "ArrowCopy", "EmbeddedRows", "cells_of", "copy_path", "image_
 
 KEPT = "row:"
 """How the name of an image begins that its row keeps."""
+_COPY_DAYS = 30
 
 
 class EmbeddedRows(ABC):
@@ -155,7 +159,7 @@ def copy_path(files: Sequence[Path], column: str) -> Path:
 
 
 class ArrowCopy:
-    """Rows in any order from a file of Arrow batches."""
+    """Rows in any order from a file of Arrow batches, kept until nobody opened it for 30 days."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -169,13 +173,23 @@ class ArrowCopy:
     def write(cls, path: Path, schema: Any, batches: Iterable[Any]) -> ArrowCopy:
         """Write batches of a schema, unless the file is there already.
 
+        A file that is written takes the place of those beside it that nobody opens any more.
+
         Raises:
             OSError: If it cannot be written.
         """
         import pyarrow as pa
 
-        if not path.is_file():
+        if path.is_file():
+            with suppress(OSError):  # of another user
+                os.utime(path)
+        else:
             path.parent.mkdir(parents=True, exist_ok=True)
+            oldest = time.time() - _COPY_DAYS * 86_400
+            for other in path.parent.iterdir():
+                with suppress(OSError):  # gone meanwhile, or of another user
+                    if other.stat().st_mtime < oldest:
+                        other.unlink()
             with replacing(path, "wb", sync=False) as file, pa.ipc.new_file(file, schema) as writer:
                 for batch in batches:
                     writer.write_batch(batch)

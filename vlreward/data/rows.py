@@ -109,6 +109,9 @@ class RowFile:
     """Whether lines are still being written to it: it may have none, and half a last one."""
     listed: Callable[[Any], Any] | None = None
     """What finds the rows in the object of a `.json` file that is no list of them."""
+    torn: list[RowProblem] | None = None
+    """Takes lines that are no JSON, of a file whose writers may be killed and go on with it; of the
+    kind `unfinished` is a last one without an end. Without it such a line is an error."""
     sha256: str = field(default="", init=False)
     """Hex digest of the bytes of the file; set once all rows have been read."""
     _starts: array[int] = field(default_factory=lambda: array("q"), init=False, repr=False)
@@ -154,7 +157,12 @@ class RowFile:
                 try:
                     value = _parse(self.path, raw.rstrip(), line)
                 except DataError:
-                    if self.growing and not raw.endswith(b"\n"):
+                    unfinished = not raw.endswith(b"\n")
+                    if self.torn is not None:
+                        kind = "unfinished" if unfinished else "torn"
+                        self.torn.append(RowProblem(line, "expected a line of JSON", line, kind))
+                        continue
+                    if self.growing and unfinished:
                         break
                     raise
                 number += 1

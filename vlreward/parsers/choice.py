@@ -44,16 +44,20 @@ _RUN = re.compile(r"[A-Z]{2,10}\Z")
 _EITHER = re.compile(
     r"(?:either )?\(?[A-Z]\)?(?:(?: ?/ ?|,? or )\(?[A-Z]\)?){1,25}\.?\Z", re.IGNORECASE
 )
-_HEDGE = re.compile(
-    r"(?i:\b(?:or|not?|nor|cannot|neither|either|never|maybe|perhaps|possibly|probably|might|could"
-    r"|may|would|should|wrong|incorrect|false|unsure|uncertain|unlikely|doubt|wait|actually|instead"
-    r"|but|though|although|unless|except|rather|correction|option|answer|choice|nope|nah|hmm+|um+"
-    r"|unclear|unknown|guess|think|believe|suppose|seems?|appears?|likely|tentative(?:ly)?"
-    r"|rejected|eliminated?|excluded?|discarded?|ruled)\b|n['’]t\b)"
-    r"|\?|[\[(][A-Z][\])]|\b[A-Z][.):](?:\s|\Z)|(?:and|,|;) [A-Z]\b|\A[A-Z]\.?\Z|\A\.|\.\.\."
-    r"|[✗✘❌❎×¬]|[不非错或吗]"
+_HEDGES = (
+    "or no not nor cannot neither either never maybe perhaps possibly probably might could may"
+    " would should wrong incorrect false unsure uncertain unlikely doubt wait actually instead but"
+    " though although unless except rather correction option answer choice nope nah unclear unknown"
+    " guess think believe suppose seem seems appear appears likely tentative tentatively rejected"
+    " eliminate eliminated exclude excluded discard discarded ruled"
 )
-_LETTERS = re.compile(r"[A-Z]")
+_HEDGE_WORDS = frozenset(_HEDGES.split())
+_WORD = re.compile(r"\w+")
+# Each alternative begins with a character, so that most places are passed over at a glance.
+_HEDGE = re.compile(
+    r"[?✗✘❌❎×¬不非错或吗]|[nN]['’][tT]\b|[hH](?<!\w.)[mM]{2,}\b|[uU](?<!\w.)[mM]+\b|[\[(][A-Z][\])]"
+    r"|[A-Z](?<!\w.)[.):](?:\s|\Z)|(?:and|[,;]) [A-Z]\b|[A-Z](?<=\A.)\.?\Z|\.(?:(?<=\A.)|\.\.)"
+)
 
 
 class Choice(NamedTuple):
@@ -161,13 +165,19 @@ def _choice(whole: str, flat: str) -> Choice:
     if match := _LETTER.match(whole) or _RIGHT.match(whole.rstrip(".! ")):
         return Choice((_group(match).upper(),), "", whole)
     if _SEVERAL.match(flat):
-        return Choice(tuple(dict.fromkeys(_LETTERS.findall(flat.replace("and", "")))), "", whole)
+        return Choice(tuple(dict.fromkeys(filter(str.isupper, flat))), "", whole)
     if _RUN.match(whole) and list(whole) == sorted(set(whole)):
         return Choice(tuple(whole), "", whole)
     if match := _WITH_TEXT.match(whole):
         lead, text = _group(match).upper(), match[6].strip()
-        return Choice(() if _HEDGE.search(text) else (lead,), text, whole, lead)
+        return Choice(() if _hedged(text) else (lead,), text, whole, lead)
     return Choice((), whole, whole)
+
+
+def _hedged(text: str) -> bool:
+    """Whether content may take back the letter that leads it."""
+    words = _WORD.findall(text.lower())
+    return bool(_HEDGE.search(text)) or not _HEDGE_WORDS.isdisjoint(words)
 
 
 def _group(match: re.Match[str]) -> str:

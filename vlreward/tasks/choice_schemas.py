@@ -19,7 +19,7 @@ __all__ = ["CHOICE_SCHEMAS"]
 _CHOICE, _EXPRESSION = "choice", "geometry"
 _LETTER = re.compile(r"[A-Z]\Z")
 _IMAGE_TAG = re.compile(r"<image\d*>\s*")
-_OPTION = re.compile(r"(?:\A\s*|\n[^\S\n]*)([A-Z])[.:]\s*")
+_OPTION = re.compile(r"(?:\A|\n)[^\S\n]*([A-Z])[.:]\s*")
 
 
 def _with_options(question: str, options: Sequence[str]) -> str:

@@ -74,7 +74,8 @@ def ask_once(llm: Any) -> None:
 
     TRL 1.16 hands colocated vLLM a question as often as it wants completions, and vLLM looks at
     its image each time. Where a `seed` is set, completions of a question have one after the other,
-    as vLLM does with several; each had the same, and so the same text.
+    as vLLM does with several; each had the same, and so the same text. vLLM writes no texts, of
+    which TRL takes none, unless it looks in them for a string that ends them (`stop`).
     """
     generate = llm.generate
 
@@ -87,7 +88,7 @@ def ask_once(llm: Any) -> None:
         groups = [list(group) for _, group in groupby(prompts, key=_prompt_key)]
         kwargs["sampling_params"] = several = [copy.copy(params) for _ in groups]
         for each, group in zip(several, groups):
-            each.n = len(group)
+            each.n, each.detokenize = len(group), bool(getattr(params, "stop", None))
         outputs = generate([group[0] for group in groups], *args, **kwargs)
         found = [_with(output, each) for output in outputs for each in output.outputs]
         if len(found) != len(prompts):

@@ -16,6 +16,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from trl.generation.vllm_generation import VLLMGeneration
 
+from tests.tiny import PACKAGED
 from vlreward.training.sampling import SamplerError
 from vlreward_trl.arguments import parse
 from vlreward_trl.generation import (
@@ -31,7 +32,6 @@ from vlreward_trl.training import build_trainer
 
 from .fake_vllm import FakeLLM, colocate
 
-HALF = Path(__file__).parents[3] / "vlreward/data/tiny_vlm/half"
 DIFFERENCE = "sampling/sampling_logp_difference/mean"
 
 
@@ -49,7 +49,8 @@ def _trainer(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Fak
 
 def _half(scenes_data: Path, output: Path, *more: object) -> list[str]:
     return [
-        *("counting", "--model", str(HALF), "--data", str(scenes_data / "counting.jsonl")),
+        *("counting", "--model", str(PACKAGED / "half")),
+        *("--data", str(scenes_data / "counting.jsonl")),
         *("--image-root", str(scenes_data / "images"), "--output_dir", str(output)),
         *("--max_steps", "2", "--per_device_train_batch_size", "4", "--num_generations", "4"),
         *("--gradient_accumulation_steps", "1", "--max_completion_length", "8"),
@@ -138,11 +139,13 @@ class _Several:
 
     def __init__(self) -> None:
         self.asked: list[tuple[list[int], int]] = []
+        self.texts: list[bool] = []
 
     def generate(self, prompts: Any, *, sampling_params: Any, use_tqdm: bool = True) -> Any:
         each = sampling_params if isinstance(sampling_params, list) else [sampling_params]
         each *= len(prompts) // len(each)
         self.asked = [(p["prompt_token_ids"], params.n) for p, params in zip(prompts, each)]
+        self.texts = [getattr(params, "detokenize", True) for params in each]
         return [
             SimpleNamespace(
                 prompt_token_ids=ids,
@@ -173,6 +176,18 @@ def test_equal_prompts_are_those_of_equal_tokens_and_images() -> None:
     assert [output.prompt_token_ids for output in found] == [p["prompt_token_ids"] for p in prompts]
     tokens = [[each.token_ids for each in output.outputs] for output in found]
     assert tokens[:6] == [[[1, 0]], [[1, 1]], [[1, 2]], [[1, 0]], [[2, 0]], [[2, 1]]]
+
+
+@pytest.mark.parametrize(("stop", "texts"), [([], False), (["</answer>"], True)])
+def test_texts_are_written_where_a_string_in_them_ends_a_completion(
+    stop: list[str], texts: bool
+) -> None:
+    """vLLM says so itself: "stop strings are only supported when detokenize is True"."""
+    llm = _Several()
+    ask_once(llm)
+    params = SimpleNamespace(n=1, temperature=1.0, stop=stop)
+    llm.generate([_prompt([1], None)] * 2, sampling_params=params)
+    assert (llm.asked, llm.texts) == ([([1], 2)], [texts])
 
 
 @pytest.mark.parametrize(("n", "temperature"), [(2, 1.0), (1, 0.0)])
