@@ -47,7 +47,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         *("question", "problem", "query", "doc.question", "doc.problem", "doc.query"),
         *("raw_input.question", "prompt", "input", "messages", "arguments"),
     ),
-    "gold_frame": (),
+    "gold_frame": ("gold_frame",),
     "width": ("width",),
     "height": ("height",),
     "image": ("image", "image_path", "image_name", "images", "doc.image_path"),
