@@ -21,9 +21,9 @@ from vlreward.scoring import score_batch
 from vlreward.tasks import get_task
 
 BOX = "<answer>[64, 96, 320, 288]</answer>"
-REC = {"question": "Where?", "gold": [64, 96, 320, 288], "completion": BOX}
-COUNT = {"question": "How many?", "gold": 3, "completion": "<answer>3</answer>"}
-SIZE = {"width": 640, "height": 480}
+REC: dict[str, Any] = {"question": "Where?", "gold": [64, 96, 320, 288], "completion": BOX}
+COUNT: dict[str, Any] = {"question": "How many?", "gold": 3, "completion": "<answer>3</answer>"}
+SIZE: dict[str, Any] = {"width": 640, "height": 480}
 
 
 def _lines(folder: Path, *rows: Any) -> Path:
@@ -113,7 +113,7 @@ def test_what_could_mean_two_things_is_refused_with_the_remedy(
 
 
 def test_columns_name_what_was_refused(tmp_path: Path) -> None:
-    row = {"completion": BOX, "gold": [0.1, 0.2, 0.5, 0.6], "bbox_format": "norm1"}
+    row: dict[str, Any] = {"completion": BOX, "gold": [0.1, 0.2, 0.5, 0.6], "bbox_format": "norm1"}
     row |= {"image_width": 640, "image_height": 480}
     columns = "gold_frame=bbox_format,width=image_width,height=image_height"
     file = read_recorded(_lines(tmp_path, row), "rec", columns=columns)
