@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from vlreward._text import short
+from vlreward.answer_frames import AnswerFrames
 from vlreward.frames import Frame
 from vlreward.types import AxisOrder, Completion, Sample
 from vlreward.verify import Verdict
@@ -298,8 +299,10 @@ class SampleRow(BaseModel):
             return sample
         if frame is not None:
             frame.check_sizes(sample.image_size, sample.input_size)
-        given = {"frame": frame, "axis_order": axis_order}
-        return sample.model_copy(update={k: v for k, v in given.items() if v is not None})
+        frames = AnswerFrames(frame, axis_order, over_rows=True)
+        order = frames.order_of(sample.axis_order)
+        update = {"frame": frames.frame_of(sample.frame), "axis_order": order}
+        return sample.model_copy(update=update)
 
     def reply(self) -> Completion:
         """What the model wrote, as parsers see it."""
