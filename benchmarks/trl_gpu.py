@@ -106,7 +106,7 @@ class Bench:
         self.ends = time.time() + options.deadline
         self.work: Path = self.out / "work"
         self.bin = self._launcher("bin", CPU_LAUNCHER if self.small else ACCELERATE)
-        self._ports = itertools.count(29601)
+        self._ports = itertools.count(int(os.environ.get("MASTER_PORT", "29601")))
         from vlreward.scenes import export_scenes
 
         for task in SUITES:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import PACKAGED
+
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 FILES = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md")
 
@@ -22,8 +24,7 @@ def test_a_task_and_a_suite_take_few_lines(root: Path, heading: str) -> None:
 
 
 def test_the_demos_model_is_as_large_as_they_say(root: Path) -> None:
-    path = root / "vlreward" / "data" / "tiny_vlm" / "sft" / "model.safetensors"
-    with path.open("rb") as file:
+    with (PACKAGED / "sft/model.safetensors").open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     shapes = [tensor["shape"] for name, tensor in header.items() if name != "__metadata__"]
     millions = f"{sum(map(math.prod, shapes)) / 1e6:.1f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import resource
 import subprocess
@@ -16,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.endpoint import serving
+from tests.runs import results
 from vlreward.bench.cli import app
 from vlreward.data import load
 from vlreward.scenes import scenes
@@ -123,7 +123,7 @@ class TestRuns:
     def _check(self, arguments: list[str], out: Path) -> None:
         run = CliRunner().invoke(app, arguments)
         assert run.exit_code == 0, run.output
-        (result,) = json.loads((out / "results.json").read_text())["results"].values()
+        (result,) = results(out).values()
         assert result["n"] == _check_images(out / "images") == 60
         assert (out / "report.html").read_text().rstrip().endswith("</html>")
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.plugins import commands, environment, install, python
+from tests.runs import results
 
 BENCH, VLREWARD = "vlreward.bench.cli", "vlreward.cli"
 
@@ -67,11 +68,6 @@ def _row(name: str, gold: list[int], completion: str, radius: float) -> dict[str
             "metadata": {"radius": radius}}  # fmt: skip
 
 
-def _results(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "results.json").read_text())["results"]
-    return found
-
-
 def test_a_task_with_golds_in_a_frame_runs_by_the_command_line_alone(
     plugin: dict[str, str], tmp_path: Path
 ) -> None:
@@ -86,14 +82,14 @@ def test_a_task_with_golds_in_a_frame_runs_by_the_command_line_alone(
         [VLREWARD, "compare", "run", "again"],
         [VLREWARD, "report", "run", "again", "--html", page],
     )
-    found, again = _results(tmp_path / "run"), _results(tmp_path / "again")
+    found, again = results(tmp_path / "run"), results(tmp_path / "again")
     assert found["spots"]["acc"] == pytest.approx(1 / 3)
     assert found["spots"]["failures"] == {"no_answer": 1}
     assert (found["spots"]["primary"], found["spots"]["frame"]) == ("hit", "norm1000")
     assert found["spots@middle"]["acc"] == 0
     assert again["spots"]["frame"] == "original_px"
     assert again["spots"]["acc"] == 0
-    assert _results(tmp_path / "same")["spots"]["metrics"] == found["spots"]["metrics"]
+    assert results(tmp_path / "same")["spots"]["metrics"] == found["spots"]["metrics"]
     assert "-33.33%" in compared
     text = page.read_text(encoding="utf-8")
     assert "Samples by nearness" in text
@@ -113,7 +109,7 @@ def test_its_engine_answers_its_suite(plugin: dict[str, str], tmp_path: Path) ->
     args = ["spots", "--engine", "parrot", "--model", "x", "--frame", "norm1000"]
     args += ["--engine-options", '{"says": "<answer>[503, 252]</answer>"}', "--data", str(rows)]
     commands(plugin, tmp_path, [BENCH, *args, "-o", "run"])
-    found = _results(tmp_path / "run")["spots"]
+    found = results(tmp_path / "run")["spots"]
     assert found["acc"] == pytest.approx(2 / 3)
     assert found["engine"]["says"] == "<answer>[503, 252]</answer>"
 
@@ -146,7 +142,7 @@ def test_rows_of_several_tasks_are_scored_each_by_its_own(
         [VLREWARD, "report", "run", "again", "--html", "page.html"],
     )
     assert "spot 33.33% of 3, touch 50.00% of 2" in output
-    found = _results(run)["spots_and_touches"]
+    found = results(run)["spots_and_touches"]
     assert found["acc"] == pytest.approx(2 / 5)
     assert found["primary"] == "acc"
     parts = {name: (part["n"], part["primary"]) for name, part in found["by_task"].items()}
@@ -157,4 +153,4 @@ def test_rows_of_several_tasks_are_scored_each_by_its_own(
     samples = [json.loads(line) for line in lines]
     assert [row["id"] for row in samples] == ["t1", "a", "b", "c", "t2"], "order of the file"
     assert [row["metrics"]["acc"] for row in samples] == [1, 1, 0, 0, 0]
-    assert _results(tmp_path / "again")["spots_and_touches"]["by_task"] == found["by_task"]
+    assert results(tmp_path / "again")["spots_and_touches"]["by_task"] == found["by_task"]

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FAMILIES", "SPECIAL", "word_tokenizer", "write_answers", "write_letters"]
+__all__ = ["FAMILIES", "PACKAGED", "SPECIAL", "word_tokenizer", "write_answers", "write_letters"]
 
+PACKAGED = Path(str(files("vlreward.data"))) / "tiny_vlm"
+"""Where the trained ones are that come with the package: `half` and `sft`."""
 FAMILIES = {
     "qwen2-vl": ("Qwen2VL", "Qwen2VLProcessor"),
     "qwen2.5-vl": ("Qwen2_5_VL", "Qwen2_5_VLProcessor"),

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests.runs import results, write_rows
 from vlreward.bench import command
 from vlreward.bench.cli import app
 from vlreward.bench.mixed import Prompts, Rules
@@ -55,9 +56,9 @@ def bench(*args: object) -> Result:
 
 
 VERSE = [
-    {"sample_index": "1", "question_type": "multi-choice", "answer": "B", "image": "a.png",
+    {"sample_index": "1", "question_type": "multi-choice", "answer": "B", "image": "i.png",
      "question": "What is x?\nChoices:\nA:1\nB:2\nC:3\nD:4"},
-    {"sample_index": "2", "question_type": "free-form", "answer": "12", "image": "a.png",
+    {"sample_index": "2", "question_type": "free-form", "answer": "12", "image": "i.png",
      "question": "How long is AB?"},
 ]  # fmt: skip
 
@@ -66,9 +67,7 @@ def test_rows_of_a_mixed_suite_are_asked_each_in_the_words_of_its_task(
     engine: type[Noting], tmp_path: Path
 ) -> None:
     """Expressions were asked for 'the letter of the right choice'."""
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    (tmp_path / "verse.json").write_text(json.dumps(VERSE))
-    words = ("mathverse_testmini", "--model", "m", "--data", tmp_path / "verse.json")
+    words = ("mathverse_testmini", "--model", "m", "--data", write_rows(tmp_path / "v.json", VERSE))
     result = bench(*words, "--image-root", tmp_path, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     prompts = [get_task(name).prompt for name in ("choice", "geometry")]
@@ -90,9 +89,7 @@ def test_the_files_of_a_mixed_run_have_the_words_of_each_task(
     engine: type[Noting], tmp_path: Path
 ) -> None:
     """Rows of geometry stood in them as if they had been asked for the letter of a choice."""
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    (tmp_path / "verse.json").write_text(json.dumps(VERSE))
-    words = ("mathverse_testmini", "--model", "m", "--data", tmp_path / "verse.json")
+    words = ("mathverse_testmini", "--model", "m", "--data", write_rows(tmp_path / "v.json", VERSE))
     out = tmp_path / "out"
     result = bench(*words, "--image-root", tmp_path, "-o", out, "--format", "lm-eval")
     assert result.exit_code == 0, result.output
@@ -102,7 +99,7 @@ def test_the_files_of_a_mixed_run_have_the_words_of_each_task(
     assert [row["arguments"]["gen_args_0"]["arg_0"] for row in rows] == texts
     prompts = {name: get_task(name).prompt for name in ("choice", "geometry")}
     assert f"for geometry {prompts['geometry'].name}" in " ".join(result.output.split())
-    written = json.loads((out / "results.json").read_text())["results"]["mathverse_testmini"]
+    written = results(out)["mathverse_testmini"]
     for found in (written, rescore(out)[0].summary().model_dump()):
         parts = {task: (p["prompt"], p["prompt_hash"]) for task, p in found["by_task"].items()}
         assert parts == {task: (one.name, one.hash) for task, one in prompts.items()}
@@ -140,10 +137,9 @@ def test_several_answers_to_one_question_share_its_words(
         return render(template, sample)
 
     monkeypatch.setattr(PromptTemplate, "render", noted)
-    Image.new("RGB", (8, 8)).save(tmp_path / "i.png")
     rows = [{"image": "i.png", "problem": f"{n}?", "solution": 3} for n in range(2)]
-    (tmp_path / "rows.json").write_text(json.dumps(rows))
-    words = ("superclevr_test200", "--model", "m", "--data", tmp_path / "rows.json")
+    file = write_rows(tmp_path / "rows.json", rows)
+    words = ("superclevr_test200", "--model", "m", "--data", file)
     assert bench(*words, "--samples", 4, "--temperature", 1, "-o", tmp_path / "out").exit_code == 0
     assert (len(put), len(engine.asked)) == (2, 8)
 
@@ -173,12 +169,10 @@ def test_the_engine_goes_on_to_the_next_suite_while_the_last_scores_are_computed
         return replace(found, spec=found.spec.model_copy(update={"judge": Slow()}))
 
     monkeypatch.setattr(command, "_rules", slow)
-    Image.new("RGB", (8, 8)).save(tmp_path / "i.png")
     files: list[str] = []
     for suite in ("superclevr_test200", "countbenchqa"):
         rows = [{"image": "i.png", "problem": f"{suite} {n}?", "solution": 3} for n in range(2)]
-        (tmp_path / f"{suite}.json").write_text(json.dumps(rows))
-        files += ["--data", str(tmp_path / f"{suite}.json")]
+        files += ["--data", str(write_rows(tmp_path / f"{suite}.json", rows))]
     words = ("superclevr_test200", "countbenchqa", "--model", "m", *files, "-o", tmp_path / "out")
     started = time.monotonic()
     result = bench(*words)
@@ -186,7 +180,7 @@ def test_the_engine_goes_on_to_the_next_suite_while_the_last_scores_are_computed
     assert len(engine.times) == 4
     assert engine.times[-1] - engine.times[0] < Slow.seconds
     assert time.monotonic() - started > Slow.seconds
-    found = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
+    found = results(tmp_path / "out")
     assert [entry["acc"] for entry in found.values()] == [1.0, 1.0]
 
 
@@ -194,9 +188,8 @@ def test_a_prompt_of_families_that_write_otherwise_is_noted(
     engine: type[Noting], tmp_path: Path
 ) -> None:
     """`--prompt qwen3-vl` with Qwen2.5-VL: boxes of another frame, and no word of it."""
-    Image.new("RGB", (8, 8)).save(tmp_path / "i.png")
     row = {"image": "i.png", "problem": "Where?", "normal_caption": "it", "solution": [0, 0, 4, 4]}
-    (tmp_path / "refcoco_val.json").write_text(json.dumps([row]))
+    write_rows(tmp_path / "refcoco_val.json", [row])
     words = ("refcoco_val", "--model", "Qwen2.5-VL", "--data-root", tmp_path)
     warning = "WARNING: the prompt 'qwen3-vl' is that of families that write norm1000"
     assert warning in bench(*words, "--prompt", "qwen3-vl", "-o", tmp_path / "a").output

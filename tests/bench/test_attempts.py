@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests.runs import results
 from vlreward.bench.attempts import attempts_at, summarise
 from vlreward.bench.cli import app
 from vlreward.bench.run_reader import read_results
@@ -72,7 +73,7 @@ def bench(data: Path, out: Path, *more: object) -> Result:
 
 
 def entry(out: Path) -> dict[str, Any]:
-    (found,) = json.loads((out / "results.json").read_text())["results"].values()
+    (found,) = results(out).values()
     return dict(found)
 
 
@@ -148,10 +149,10 @@ def test_rescoring_controls_report_and_comparison_know_them(
     a, b, c = (tmp_path / name for name in "abc")
     bench(data, a, "--samples", 4, "--temperature", 1, "--controls", "--html")
     bench(data, b, "--limit", 5)
-    results = json.loads((a / "results.json").read_text())["results"]
-    constant = next(name for name in results if "@constant" in name)
-    assert (results[constant]["n"], results[constant]["attempts"]) == (QUESTIONS, None)
-    assert results["superclevr_test200@shuffled-images"]["attempts"]["most"] == 4
+    found = results(a)
+    constant = next(name for name in found if "@constant" in name)
+    assert (found[constant]["n"], found[constant]["attempts"]) == (QUESTIONS, None)
+    assert found["superclevr_test200@shuffled-images"]["attempts"]["most"] == 4
     done = CliRunner().invoke(vlreward, ["rescore", str(a), "-o", str(c)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     before = read_results(a).results["superclevr_test200"]

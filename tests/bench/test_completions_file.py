@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.runs import results
 from vlreward.bench.cli import app
 from vlreward.bench.completions_file import RecordedFile, read_recorded
 from vlreward.bench.recorded_keys import PLACES
@@ -83,7 +84,7 @@ def test_each_format_is_scored_by_one_command(name: str, cases: Path, tmp_path: 
         args += ["--data", str(cases / "golds.jsonl")]
     result = CliRunner().invoke(app, args, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    entry = json.loads((tmp_path / "out" / "results.json").read_text())["results"][suite]
+    entry = results(tmp_path / "out")[suite]
     assert entry["n"] == answers
     assert entry["acc"] == pytest.approx(right / answers)
     assert (entry["attempts"] or {"questions": answers})["questions"] == questions

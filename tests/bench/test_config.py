@@ -11,6 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from tests.runs import results
 from vlreward.bench.cli import app
 from vlreward.bench.config_file import read_config, write_config
 from vlreward.bench.options import RunOptions
@@ -42,7 +43,7 @@ output: {out: told, expect: [1.0+-0.01]}
 def test_a_file_is_a_run_and_what_is_written_back_is_the_same_run(folder: Path) -> None:
     (folder / "run.yaml").write_text(RUN)
     assert run("--config", "run.yaml").exit_code == 0
-    first = json.loads((folder / "told" / "results.json").read_text())["results"]
+    first = results(folder / "told")
     assert first["superclevr_test200"]["protocol"] == "paddlemix"
     assert yaml.safe_load((folder / "told" / "config.yaml").read_text()) == {
         "suites": ["superclevr_test200"],
@@ -52,7 +53,7 @@ def test_a_file_is_a_run_and_what_is_written_back_is_the_same_run(folder: Path) 
     }
     again = run("--config", "told/config.yaml", "--out", "again", "--protocol", "strict")
     assert again.exit_code == 0, again.output
-    second = json.loads((folder / "again" / "results.json").read_text())["results"]
+    second = results(folder / "again")
     assert second["superclevr_test200"]["protocol"] == "strict"
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests.runs import results
 from vlreward.bench.cli import app
 from vlreward.bench.command import run_command
 from vlreward.bench.options import RunOptions
@@ -93,8 +94,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def entry(out: Path, name: str = "refcoco_val") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "results.json").read_text())["results"][name]
-    return found
+    return results(out)[name]
 
 
 def bench(*args: object) -> Result:
@@ -150,8 +150,8 @@ def test_controls_are_rows_beside_the_model(
 ) -> None:
     out = tmp_path / "out"
     bench("--model", "qwen2.5-vl", "--data-root", data, "--out", out, "--controls")
-    results = json.loads((out / "results.json").read_text())["results"]
-    assert set(results) == {
+    found = results(out)
+    assert set(found) == {
         "refcoco_val",
         "refcoco_val@centre-box",
         "refcoco_val@whole-image",
@@ -159,8 +159,8 @@ def test_controls_are_rows_beside_the_model(
     }
     # By hand: IoU of the middle half of 640x428 with the first box is 0.33, of 333x500 with the
     # second 0.31, of 1000x90 with the third 0.24; the whole images give 0.47, 0.80 and 0.44.
-    assert results["refcoco_val@centre-box"]["acc"] == 0
-    assert results["refcoco_val@whole-image"]["acc"] == pytest.approx(1 / 3)
+    assert found["refcoco_val@centre-box"]["acc"] == 0
+    assert found["refcoco_val@whole-image"]["acc"] == pytest.approx(1 / 3)
 
 
 def test_a_run_with_controls_can_be_started_again_and_another_cannot_replace_it(
@@ -172,8 +172,8 @@ def test_a_run_with_controls_can_be_started_again_and_another_cannot_replace_it(
     for _ in range(2):
         again = bench("--model", "qwen2.5-vl", *args)
         assert again.exit_code == 0, again.stderr
-    results = json.loads((out / "results.json").read_text())["results"]
-    assert {one["model"] for one in results.values()} == {"qwen2.5-vl"}
+    found = results(out)
+    assert {one["model"] for one in found.values()} == {"qwen2.5-vl"}
     other = bench("--model", "qwen2-vl", *args)
     assert other.exit_code == 2
     assert "holds another run (refcoco_val, refcoco_val@" in other.stderr

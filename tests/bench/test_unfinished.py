@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests.runs import write_rows
 from vlreward.bench import unfinished
 from vlreward.bench.cli import app
 from vlreward.bench.run_files import SampleRow
@@ -54,15 +54,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[Stopping]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    file = tmp_path / "counts.json"
-    Image.new("RGB", (8, 8)).save(tmp_path / "i.png")
     rows = [{"image": "i.png", "problem": f"How many {n}?", "solution": n} for n in range(ROWS)]
-    file.write_text(json.dumps(rows))
-    return file
+    return write_rows(tmp_path / "counts.json", rows)
 
 
-def bench(data: Path, out: Path, *more: object) -> Result:
-    words = ["superclevr_test200", "--engine", "stopping", "--model", "m", "--data", data]
+def bench(data: Path, out: Path, *more: object, suite: str = "superclevr_test200") -> Result:
+    words = [suite, "--engine", "stopping", "--model", "m", "--data", data]
     return CliRunner().invoke(app, [str(w) for w in (*words, "-o", out, *more)])
 
 
@@ -149,6 +146,32 @@ def test_a_run_is_read_while_it_goes_on(
         f"{out.name}: 'superclevr_test200' is not finished: 8 of 36 so far; shown is what it "
         "came to before"
     ]
+
+
+def test_verdicts_on_mathematics_are_counted_as_in_results(
+    engine: type[Stopping], data: Path, tmp_path: Path
+) -> None:
+    """They came with the results alone; a run of geometry that went on showed none."""
+    rows = [{**row, "solution": f"{row['solution']}"} for row in json.loads(data.read_text())]
+    rows[5]["solution"] = r"\sqrt{25}"
+    data.write_text(json.dumps(rows))
+    out = tmp_path / "out"
+
+    def counts() -> Mapping[str, Any]:
+        result = load_runs([out])[0].suites["geoqa_test"].result
+        more = result.model_extra or {}
+        assert sum(more["verdict_tiers"].values()) == result.n
+        return dict(more["verdicts"])
+
+    engine.at = {ROWS - 1: interrupt}
+    assert bench(data, out, suite="geoqa_test").exit_code == 130
+    assert counts() == {"correct": 7, "wrong": 4}
+    assert command("report", out, "--html", tmp_path / "page.html").exit_code == 0
+    assert "verdict_tiers" in (tmp_path / "page.html").read_text()
+    engine.at = {}
+    assert bench(data, out, suite="geoqa_test").exit_code == 0
+    assert counts() == {"correct": 7, "wrong": 5}
+    assert '"verdict' not in (out / "samples_geoqa_test.jsonl").read_text()
 
 
 def load_and_keep(out: Path, seen: list[Any]) -> None:

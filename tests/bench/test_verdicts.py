@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from tests.runs import results
 from vlreward.bench.cli import app
 from vlreward.bench.verdicts import disagreement
 from vlreward.types import FailureCode, ParseFailure, Score
@@ -54,7 +54,7 @@ def test_clicks_that_are_taken_for_boxes_are_named(shared_data: Path, tmp_path: 
     out = tmp_path / "out"
     result = CliRunner().invoke(app, ["refcoco_val", "-c", str(path), "-o", str(out)])
     assert result.exit_code == 0, result.output
-    (suite,) = json.loads((out / "results.json").read_text())["results"].values()
+    (suite,) = results(out).values()
     (note,) = [note for note in suite["notes"] if "own verdicts" in note]
     assert "95.01% are right, here 0.00%" in note
     assert "the task pointing: these answers are points" in note

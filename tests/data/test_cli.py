@@ -141,8 +141,12 @@ def test_images_are_looked_at_as_training_looks_at_them(boxes: Path, damage: str
     result, _ = checked(boxes, "--image-root", boxes.parent)
     assert result.exit_code == 2
     assert "expected readable images, got 1 bad among 1" in result.stderr
-    unseen, _ = checked(boxes, "--image-root", boxes.parent, "--check-images", "none")
+    none = ("--image-root", boxes.parent, "--check-images", "none")
+    unseen, _ = checked(boxes, *none)
     assert unseen.exit_code == 0
+    refused, _ = checked(boxes, *none, "--on-bad-image", "skip")
+    assert refused.exit_code == 2
+    assert "expected images to be looked at, got --check-images none" in refused.stderr
 
 
 def test_where_only_the_task_is_unknown_the_schema_is_said(tmp_path: Path) -> None:

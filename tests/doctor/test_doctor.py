@@ -181,13 +181,29 @@ def test_trace_directory_with_groups_over_ranks(tmp_path: Path) -> None:
     assert results["failures"].of == 4
 
 
-def test_a_torn_last_line_is_passed_over_and_any_other_is_an_error(tmp_path: Path) -> None:
+def test_torn_lines_are_left_out_and_said(tmp_path: Path) -> None:
+    """One in the middle, of a run that was killed and went on, ended the report."""
     path = write(tmp_path / "rank-00000.jsonl", [trace_row(1, "a", 0.0)] * 2)
-    with path.open("a") as file:
-        file.write('{"step": 3, "comp')
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + '{"step": 1, "comp' + lines[1] * 2 + '{"step": 3, "comp')
+    said: list[str] = []
+    for where in (path, tmp_path):
+        seen = [one.where for one in read_observations(where, say=said.append)]
+        assert seen == ["rank-00000.jsonl:1", "rank-00000.jsonl:3"]
+    assert said == [f"{path}: left out 2 torn lines: lines 2, 4"] * 2
+    result = run(str(tmp_path), "--json")
+    report = json.loads(result.stdout)
+    assert (report["completions"], report["notes"]) == (2, said[:1])
+    assert result.stderr == f"warning: {said[0]}\n"
+
+
+def test_a_file_of_an_unfinished_run_has_no_torn_lines_but_its_last(tmp_path: Path) -> None:
+    row = {name: value for name, value in trace_row(0, "a", 0.0).items() if name != "step"}
+    path = write(tmp_path / "unfinished_x.jsonl", [row] * 2)
+    path.write_text(path.read_text() + '{"id": "b", "comp')
     assert len(read_observations(path)) == 2
-    path.write_text('{"step": 3, "comp\n' + path.read_text())
-    with pytest.raises(DataError, match="line 1"):
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(DataError, match="line 3, column 13: expected JSON"):
         read_observations(path)
 
 
@@ -219,10 +235,12 @@ def test_boxes_that_are_written_y_first_lie_in_their_frame(written: str, tmp_pat
         "input_size": [100, 400],
     }
     if written == "a trace":
-        row |= {"id": "a", "answer": box, "terms": {"iou": 1.0, "format": 1.0}, "value": 2.0}
+        row |= {"step": 1, "id": "a", "answer": box, "value": 2.0}
+        row["terms"] = {"iou": 1.0, "format": 1.0}
     else:
         row |= {"gold": [10, 300, 60, 380], "gold_frame": "original_px"}
-    (one,) = read_observations(write(tmp_path / "rank-00000.jsonl", [row]), task="rec")
+    name = "rank-00000.jsonl" if written == "a trace" else "rows.jsonl"
+    (one,) = read_observations(write(tmp_path / name, [row]), task="rec")
     assert one.box == (10.0, 300.0, 60.0, 380.0)
     assert (one.value, found([one])["outside"].value) == (2.0, 0.0)
 

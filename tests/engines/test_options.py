@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.runs import results
 from vlreward import cli
 from vlreward.bench.cli import app
 
@@ -53,7 +54,7 @@ def test_a_run_of_0_1_0_goes_on_where_it_was(
 ) -> None:
     out = tmp_path / "run"
     shutil.copytree(root / "tests" / "cases" / "runs" / "live_0.1.0", out)
-    before = json.loads((out / "results.json").read_text())["results"]["scenes_count_test[3]"]
+    before = results(out)["scenes_count_test[3]"]
     file = out / "run_scenes_count_test.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[: 1 + answers]))
@@ -62,7 +63,7 @@ def test_a_run_of_0_1_0_goes_on_where_it_was(
     assert result.exit_code == 0, result.output
     assert f"{answers} from an earlier run" in result.output
     assert len(stub.requests) == 3 - answers
-    after = json.loads((out / "results.json").read_text())["results"]["scenes_count_test[3]"]
+    after = results(out)["scenes_count_test[3]"]
     known = ("acc", "n", "failures", "metrics", "model", "engine", "prompt_hash", "ids_sha256")
     assert {key: after[key] for key in known} == {key: before[key] for key in known}
 
@@ -92,7 +93,7 @@ def test_another_run_is_not_overwritten_unasked(stub: Any, root: Path, tmp_path:
     assert CliRunner().invoke(app, [*lost, "--overwrite"]).exit_code != 0
     assert {path: path.read_bytes() for path in kept} == kept  # until there are other results
     assert CliRunner().invoke(app, [*recorded, "--overwrite"]).exit_code == 0
-    assert list(json.loads((out / "results.json").read_text())["results"]) == ["scenes_count_test"]
+    assert list(results(out)) == ["scenes_count_test"]
     assert not (out / "samples_scenes_count_test-3.jsonl").exists()
     assert CliRunner().invoke(app, recorded).exit_code == 0  # a run may replace itself
     assert ask(stub, out).exit_code == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
 )
 
+from tests.tiny import PACKAGED
 from vlreward.engines.processor import load_processor
 from vlreward.frames import smart_resize
 from vlreward.scenes import LEVELS, SIZES, TASKS, Scene, make_scene, scenes
@@ -32,7 +32,6 @@ from vlreward.types import Completion, Score
 
 pytestmark = pytest.mark.torch
 
-CHECKPOINTS = Path(str(files("vlreward.data"))) / "tiny_vlm"
 NAMES = ("sft", "half")
 METRICS = {"rec": "acc@0.5", "counting": "acc", "geometry": "acc"}
 BARS = {"rec": 0.90, "counting": 0.85, "geometry": 0.90}
@@ -44,7 +43,7 @@ class Answerer:
 
     def __init__(self, name: str) -> None:
         torch.set_num_threads(1)
-        path = CHECKPOINTS / name
+        path = PACKAGED / name
         self.model = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32).eval()
         self.processor = load_processor(path)
 
@@ -89,7 +88,7 @@ def _accuracy(items: Sequence[Scene], texts: Sequence[str]) -> float:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checkpoint_takes_at_most_eight_megabytes(name: str) -> None:
-    sizes = {path.name: path.stat().st_size for path in (CHECKPOINTS / name).iterdir()}
+    sizes = {path.name: path.stat().st_size for path in (PACKAGED / name).iterdir()}
     assert 6e6 < sum(sizes.values()) <= 8e6
     assert set(sizes) == {
         "chat_template.jinja",
@@ -105,7 +104,7 @@ def test_a_checkpoint_takes_at_most_eight_megabytes(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_stock_classes_load_it_in_bfloat16(name: str) -> None:
-    path = CHECKPOINTS / name
+    path = PACKAGED / name
     model, info = AutoModelForImageTextToText.from_pretrained(path, output_loading_info=True)
     assert type(model) is Qwen2_5_VLForConditionalGeneration
     assert model.dtype is torch.bfloat16
@@ -140,7 +139,7 @@ _CACHE: list[Any] = []
 
 def _tokenizer() -> Any:
     if not _CACHE:
-        _CACHE.append(AutoTokenizer.from_pretrained(CHECKPOINTS / "sft"))
+        _CACHE.append(AutoTokenizer.from_pretrained(PACKAGED / "sft"))
     return _CACHE[0]
 
 

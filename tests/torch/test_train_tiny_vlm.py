@@ -17,6 +17,7 @@ from transformers import AutoModelForImageTextToText
 from scripts.train_tiny_vlm.batches import SIZE_GROUPS, Mix, PackedBatches, prompt_and_answer
 from scripts.train_tiny_vlm.model import Trainee, build_model, save, widen
 from scripts.train_tiny_vlm.tokenizer import build_tokenizer
+from tests.tiny import PACKAGED
 from vlreward.engines.processor import load_processor
 from vlreward.frames import smart_resize
 from vlreward.geometry import Size
@@ -39,10 +40,10 @@ def saved(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_tokenizer_is_the_packaged_one(tokenizer: Any, root: Path, tmp_path: Path) -> None:
+def test_the_tokenizer_is_the_packaged_one(tokenizer: Any, tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
-    packaged = root / "vlreward" / "data" / "tiny_vlm" / "sft" / "tokenizer.json"
-    assert (tmp_path / "tokenizer.json").read_bytes() == packaged.read_bytes()
+    packaged = (PACKAGED / "sft/tokenizer.json").read_bytes()
+    assert (tmp_path / "tokenizer.json").read_bytes() == packaged
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,7 @@ def test_every_process_keeps_the_same_rows(
         ({"rewards": ["json:no_such_reward"]}, "no_such_reward"),
         ({"prompt": "rec-r2"}, "did you mean 'rec-r1'"),
         ({"frame": "pixels"}, "--frame: expected one of"),
+        ({"on_bad_image": "skip", "check_images": "none"}, "got --check-images none: give --check"),
     ],
 )
 def test_what_needs_no_data_is_refused_before_they_are_read(

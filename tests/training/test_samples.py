@@ -145,11 +145,12 @@ def test_golds_that_look_wrong_stop_the_run_and_name_the_option(
 
 
 def _traces(directory: Path, rows: list[dict[str, Any]]) -> Path:
-    """Traces of two processes, which share groups; one was killed."""
+    """Traces of two processes, which share groups; they were killed, and one went on."""
     directory.mkdir(parents=True)
     for rank in (0, 1):
-        text = "".join(json.dumps(row) + "\n" for row in rows[rank::2])
-        (directory / f"rank-{rank:05d}.jsonl").write_text(text + '{"step": 3, "i')
+        lines = [json.dumps(row) for row in rows[rank::2]]
+        lines.insert(1 if rank else len(lines), '{"step": 3, "i')
+        (directory / f"rank-{rank:05d}.jsonl").write_text("\n".join(lines))
     return directory
 
 
@@ -164,9 +165,12 @@ def test_easy_and_hard_questions_go_and_unseen_ones_stay(scenes_data: Path, tmp_
     rows += [{"step": 1, "id": easy, "value": 0.0, "mode": "eval"}] * 2
     _traces(tmp_path / "run/traces", rows)
     for where in (tmp_path / "run", tmp_path / "run/traces"):
-        left = informative(samples, str(where))
+        said: list[str] = []
+        left = informative(samples, str(where), said.append)
         assert [sample.id for sample in left] == [sample.id for sample in samples][2:]
         assert "without 2 that taught nothing" in left.name
+        ends = ["rank-00000.jsonl: left out 1 torn line: line 8", "rank-00001.jsonl: left out 1 "]
+        assert [end in text for end, text in zip(ends, said, strict=True)] == [True, True]
 
 
 def test_the_doctor_says_of_the_same_questions_that_they_teach_nothing(

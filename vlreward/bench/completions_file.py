@@ -167,7 +167,7 @@ def read_recorded(
         raise DataError(f"expected one frame for all rows, got {names}; {remedy}", path=path)
     used, by = next(iter(frames.items()), (None, Counter[str]()))
     n = len(file.rows)
-    notes = list(questions.notes())
+    notes = [*file.notes, *questions.notes()]
     if (doubt := suspicious_rows(suspicious, n)) is not None:
         notes.append(f"WARNING: {doubt}")
     if by["file"] and by["default"]:

@@ -12,6 +12,7 @@ from vlreward.bench.inspect_log import inspect_rows, inspect_sample
 from vlreward.bench.recorded_keys import plain_rows
 from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile, read_json
+from vlreward.training.traces import is_trace, read_trace
 
 __all__ = ["SUFFIXES", "RecordedRows", "recorded_rows"]
 
@@ -31,14 +32,17 @@ class RecordedRows:
     """Hex digest of its bytes."""
     accuracy: float | None = None
     """The accuracy that it records itself, as a fraction; None if it records none."""
+    notes: tuple[str, ...] = ()
+    """What was left out."""
 
 
 def recorded_rows(path: Path) -> RecordedRows:
     """Read the rows of a file, by the ending of its name.
 
     `.json` is a list, an object with a list of rows (`results` of VLM-R1, `samples` of inspect), or
-    an object of rows by id; `.jsonl` has a row a line; `.tsv`, `.csv` and `.xlsx` have a header;
-    `.eval` is inspect's log; `.parquet` needs the extra `data`, `.xlsx` the extra `xlsx`.
+    an object of rows by id; `.jsonl` has a row a line, and is a training run's trace if its name is
+    `rank-N.jsonl`; `.tsv`, `.csv` and `.xlsx` have a header; `.eval` is inspect's log; `.parquet`
+    needs the extra `data`, `.xlsx` the extra `xlsx`.
 
     Raises:
         DataError: If the file is missing, empty, damaged or of another format.
@@ -50,6 +54,9 @@ def recorded_rows(path: Path) -> RecordedRows:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"expected a file that ends in {', '.join(SUFFIXES)}", path=path)
+    if is_trace(path):
+        torn: list[str] = []
+        return RecordedRows(list(read_trace(path, torn.append)), _digest(path), notes=tuple(torn))
     if suffix in JSONL_SUFFIXES:
         file = RowFile(path)
         return RecordedRows(list(plain_rows(file)), file.sha256)

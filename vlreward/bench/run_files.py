@@ -18,6 +18,7 @@ from pydantic import (
 from vlreward._text import short
 from vlreward.frames import Frame
 from vlreward.types import AxisOrder, Completion, Sample
+from vlreward.verify import Verdict
 
 __all__ = [
     "RESULTS_FILE",
@@ -259,6 +260,9 @@ class SampleRow(BaseModel):
     """Metrics."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """What else the data say of the sample."""
+    verdict: Verdict | None = Field(default=None, exclude=True)
+    """What the verifier of mathematics said; in rows of unfinished runs alone, as results have the
+    counts."""
 
     @property
     def label(self) -> str:

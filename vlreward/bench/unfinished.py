@@ -11,6 +11,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from vlreward.suite import Suite, get_suite
 from vlreward.task import TaskSpec
 from vlreward.tasks import get_task
 from vlreward.types import Completion, FailureCode, ParseFailure, Sample, Score
+from vlreward.verify import Verdict
 
 __all__ = ["Unfinished", "UnfinishedRun", "clear", "read_unfinished"]
 
@@ -79,7 +81,10 @@ class Unfinished:
         if self._file.closed:
             return
         row = sample_row(sample, completion, score, attempt if self._several else None)
-        self._file.write(json.dumps(row.model_dump(exclude_defaults=True)) + "\n")
+        line = row.model_dump(exclude_defaults=True)
+        if isinstance(score.judged, Verdict):
+            line["verdict"] = asdict(score.judged)
+        self._file.write(json.dumps(line) + "\n")
         now = time.monotonic()
         if now - self._last > _PATIENCE:
             self._last = now
@@ -172,11 +177,7 @@ def _read(
 
 
 def _score(row: SampleRow) -> Score:
-    """The score that `sample_row` wrote, as far as a row has it.
-
-    A verdict of mathematics is not in it: `judged` is then the answer as written, and the counts
-    of verdicts come with the results alone.
-    """
+    """The score that `Unfinished.add` wrote."""
     failure = None
     if row.failure is not None:
         code = FailureCode(row.failure.code)
@@ -187,6 +188,6 @@ def _score(row: SampleRow) -> Score:
         metrics=row.metrics,
         failure=failure,
         answer=row.raw_answer if row.axes is None else BOXES[row.axes](*row.raw_answer),
-        judged=row.answer,  # in the gold's terms
+        judged=row.verdict or row.answer,  # in the gold's terms
         span=row.span,
     )

@@ -95,6 +95,9 @@ def check_data(
     Raises:
         OptionError: If an option is wrong in itself.
     """
+    from vlreward.training.checks import refuse_unseen
+
+    refuse_unseen(options.get("on_bad_image", "error"), decode)
     frames = AnswerFrames(frame, axis_order, family, over_rows=True)  # as in training
     reading = {**options, "on_missing": "keep", "on_suspicious": "keep"}
     try:

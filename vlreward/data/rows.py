@@ -105,6 +105,9 @@ class RowFile:
     """File to read."""
     growing: bool = False
     """Whether lines are still being written to it: it may have none, and half a last one."""
+    torn: list[RowProblem] | None = None
+    """Takes lines that are no JSON, of a file whose writers may be killed and go on with it; of the
+    kind `unfinished` is a last one without an end. Without it such a line is an error."""
     sha256: str = field(default="", init=False)
     """Hex digest of the bytes of the file; set once all rows have been read."""
     _starts: array[int] = field(default_factory=lambda: array("q"), init=False, repr=False)
@@ -150,7 +153,12 @@ class RowFile:
                 try:
                     value = _parse(self.path, raw.rstrip(), line)
                 except DataError:
-                    if self.growing and not raw.endswith(b"\n"):
+                    unfinished = not raw.endswith(b"\n")
+                    if self.torn is not None:
+                        kind = "unfinished" if unfinished else "torn"
+                        self.torn.append(RowProblem(line, "expected a line of JSON", line, kind))
+                        continue
+                    if self.growing and unfinished:
                         break
                     raise
                 number += 1

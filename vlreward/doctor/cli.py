@@ -68,6 +68,7 @@ a threshold for something that the input does not tell.
 
     limits = {name: getattr(options, f"max_{name}") for name in CHECKS}
     thresholds = {name: limit for name, limit in limits.items() if limit is not None}
+    torn: list[str] = []
     observations = read_observations(
         options.path,
         task=options.task,
@@ -76,14 +77,17 @@ a threshold for something that the input does not tell.
         frame=options.frame,
         family=resolve_family(options.family),
         axis_order=options.axis_order,
+        say=torn.append,
     )
+    for text in torn:
+        typer.echo(f"warning: {text}", err=True)
     findings = diagnose(observations)
     source = str(options.path)
     if any(options.path.glob("unfinished_*.jsonl")):
         source += " (a run that is not finished)"
     if options.as_json:
         found = to_json(source, observations, findings, thresholds)
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps({**found, "notes": torn}, indent=2))
     else:
         from rich.console import Console
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
 from vlreward.frames import BOXES, AxisOrder, Frame, ModelFamily, x_first
 from vlreward.geometry import Box, Size
+from vlreward.training.traces import is_trace, read_trace, trace_files, warn
 
 __all__ = ["Corners", "Observation", "read_observations"]
 
@@ -72,6 +73,7 @@ def read_observations(
     frame: Frame | None = None,
     family: ModelFamily | None = None,
     axis_order: AxisOrder | None = None,
+    say: Callable[[str], object] = warn,
 ) -> list[Observation]:
     """Read a trace, the directory of a run, or a file of recorded completions.
 
@@ -85,13 +87,15 @@ def read_observations(
         frame: Frame of the boxes of recorded completions; for a trace, the frame that was declared.
         family: Model family of recorded completions.
         axis_order: Which coordinate of a box comes first, where the file does not say.
+        say: Told of torn lines of traces, which are left out.
 
     Raises:
         DataError: If there is nothing to read, or a row is bad; names the file and the line.
     """
     if path.is_dir():
-        kinds = ("rank-*.jsonl", "traces/rank-*.jsonl", "samples_*.jsonl", "unfinished_*.jsonl")
-        files = next((there for kind in kinds if (there := sorted(path.glob(kind)))), [])
+        files = trace_files(path) or trace_files(path / "traces")
+        for kind in ("samples_*.jsonl", "unfinished_*.jsonl"):
+            files = files or sorted(path.glob(kind))
         if not files:
             raise DataError(
                 "expected files rank-*.jsonl (a trace) or samples_*.jsonl (a run), found none",
@@ -103,26 +107,31 @@ def read_observations(
         raise DataError("expected a trace, a run or a result file, found nothing there", path=path)
     found: list[Observation] = []
     for file in files:
-        if _is_scored(file):
-            found += _scored_rows(file, frame, axis_order)
-        else:
+        rows = _scored_rows(file, say)
+        if rows is None:
             found += _recorded(file, task, protocol, method, frame, family, axis_order)
+        else:
+            found += _observations(file, rows, frame, axis_order)
     if not found:
         raise DataError("expected completions, got none", path=path)
     return found
 
 
-def _is_scored(file: Path) -> bool:
-    if file.suffix.lower() not in JSONL_SUFFIXES:
-        return False
-    for raw in RowFile(file):
-        row = raw.value
-        return isinstance(row, dict) and "completion" in row and "terms" in row
-    return False
+def _scored_rows(file: Path, say: Callable[[str], object]) -> Iterable[RawRow] | None:
+    """The rows of a trace or of a run; None of a file whose completions must be scored first."""
+    if is_trace(file):
+        return read_trace(file, say)
+    if file.suffix.lower() in JSONL_SUFFIXES:
+        first = next(iter(RowFile(file))).value
+        if isinstance(first, dict) and {"completion", "terms"} <= first.keys():
+            return read_trace(file, say) if "step" in first else RowFile(file, growing=True)
+    return None
 
 
-def _scored_rows(file: Path, frame: Frame | None, order: AxisOrder | None) -> Iterator[Observation]:
-    for raw in RowFile(file, growing=True):
+def _observations(
+    file: Path, rows: Iterable[RawRow], frame: Frame | None, order: AxisOrder | None
+) -> Iterator[Observation]:
+    for raw in rows:
         if isinstance(raw.value, dict) and raw.value.get("mode") == "eval":
             continue  # answers to rows of the evaluation, which have no groups
         try:

@@ -63,7 +63,7 @@ class Arguments:
     on_bad_image: str = option(
         "error",
         "What to do about rows whose image is damaged, too large, or too narrow; what is looked at "
-        "says check_images, and skip reads at least their headers.",
+        "says check_images; skip reads all headers at least, and is refused with none.",
         choices=["error", "skip"],
     )
     on_suspicious: str = option(

@@ -13,17 +13,31 @@ from typing import Any
 from vlreward.data import DataError, Dataset, RowProblem
 from vlreward.data.images import image_size, open_image
 from vlreward.data.missing import without
+from vlreward.errors import OptionError
 from vlreward.geometry import Size
 from vlreward.resizing import Resizing
 from vlreward.training.arguments import CHECKS
 from vlreward.training.columns import size_problem
 from vlreward.types import Sample
 
-__all__ = ["SAMPLE_SIZE", "decode_images", "with_good_images"]
+__all__ = ["SAMPLE_SIZE", "decode_images", "refuse_unseen", "with_good_images"]
 
 SAMPLE_SIZE = 1_000
 """Images that the mode `sample` decodes, at most."""
 _CHUNK = 512
+
+
+def refuse_unseen(on_bad_image: str, mode: str) -> None:
+    """Refuse to leave out bad images without a look at any.
+
+    Raises:
+        OptionError: Says what to give instead.
+    """
+    if on_bad_image == "skip" and mode == "none":
+        raise OptionError(
+            "--on-bad-image skip: expected images to be looked at, got --check-images none: give "
+            "--check-images headers, which decodes none, or leave out --on-bad-image"
+        )
 
 
 def decode_images(

@@ -12,7 +12,7 @@ from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.checks import decode_images, with_good_images
+from vlreward.training.checks import decode_images, refuse_unseen, with_good_images
 from vlreward.training.columns import Rows
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import answer_frames
@@ -22,7 +22,7 @@ from vlreward.training.reward_options import task_rewards
 from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
 from vlreward.training.samples import informative, load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
-from vlreward.training.traces import TraceFile
+from vlreward.training.traces import TraceFile, warn
 
 __all__ = ["Run", "prepare_run", "rows_for"]
 
@@ -120,6 +120,7 @@ def prepare_run(
     arguments, training = options.arguments, options.training
     _check_evaluation(options)
     # What needs no data is refused before they are read, and what needs no image before decoding.
+    refuse_unseen(arguments.on_bad_image, arguments.check_images)
     extra = user_rewards(arguments.rewards or ())
     if arguments.prompt is not None:
         get_prompt(arguments.prompt)
@@ -130,7 +131,8 @@ def prepare_run(
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:
-        loaded[0] = informative(loaded[0], arguments.informative_in)
+        say = warn if rank == 0 else lambda _: None
+        loaded[0] = informative(loaded[0], arguments.informative_in, say)
     samples = loaded[0]
     schedule = Schedule(
         samples.provenance.path,

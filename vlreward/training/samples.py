@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from vlreward.data.suspicious import suspicious_text
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments
 from vlreward.training.recipes import MIXTURE
-from vlreward.training.traces import TraceFile, alike
+from vlreward.training.traces import alike, read_trace, trace_files, warn
 
 __all__ = ["informative", "load_both", "load_samples", "say_remarks", "tasks_of"]
 
@@ -139,7 +139,7 @@ def tasks_of(provenance: Provenance) -> set[str]:
     return {provenance.task}
 
 
-def informative(samples: Dataset, run: str) -> Dataset:
+def informative(samples: Dataset, run: str, say: Callable[[str], object] = warn) -> Dataset:
     """The samples without those whose completions all earned the same in the traces of a run.
 
     Too easy and too hard questions are left out alike; those that the run did not ask are kept.
@@ -147,12 +147,13 @@ def informative(samples: Dataset, run: str) -> Dataset:
     Args:
         samples: The samples.
         run: Directory of a run, or of its traces.
+        say: Told of torn lines, see `read_trace`.
 
     Raises:
         OptionError: If there are no traces.
-        DataError: If nothing is left.
+        DataError: If nothing is left, or a file is none of traces.
     """
-    asked, taught = _questions(Path(run))
+    asked, taught = _questions(Path(run), say)
     kept = [
         index
         for index, sample in enumerate(samples)
@@ -167,14 +168,14 @@ def informative(samples: Dataset, run: str) -> Dataset:
     return samples.select(kept, f"without {len(samples) - len(kept)} that taught nothing")
 
 
-def _questions(run: Path) -> tuple[set[str], set[str]]:
+def _questions(run: Path, say: Callable[[str], object]) -> tuple[set[str], set[str]]:
     """Ids of the questions that were asked, and of those whose completions earned differently."""
-    files = [file for at in (run, run / "traces") for file in TraceFile(str(at)).all_files()]
+    files = [*trace_files(run), *trace_files(run / "traces")]
     if not files:
         raise OptionError(f"--informative_in: expected traces in {run}, found no rank-*.jsonl")
     earned: dict[tuple[Any, str], list[float]] = defaultdict(list)
     for file in files:
-        for _, row in file.lines():
+        for row in (raw.value for raw in read_trace(file, say)):
             if row.get("mode") != "eval" and isinstance(row.get("value"), (int, float)):
                 earned[row["step"], str(row.get("id"))].append(row["value"])
     asked = {question for _, question in earned}

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+import math
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlreward.data.errors import DataError, RowProblem
+from vlreward.data.rows import RawRow, RowFile
 from vlreward.files import replacing
 from vlreward.rewards.inputs import PLACE, to_texts
 from vlreward.types import Score
 
-__all__ = ["TraceFile", "alike"]
+__all__ = ["TraceFile", "alike", "is_trace", "read_trace", "trace_files", "warn"]
 
 _ALIKE = 1e-6
+_NAMED = 10
 _COPIED = (*PLACE, "logp_difference")
 
 
@@ -29,7 +34,7 @@ class TraceFile:
     says of the order of its numbers (`vlreward.frames.BOXES`; null for what is no box), and, where
     the row has them, what places the answer (`image_size`, `input_size`, `frame`, `axis_order`) and
     `logp_difference`, the mean difference of its tokens' log-probabilities between sampler and
-    model in nats, where known.
+    model in nats, where it is a number.
     """
 
     directory: str
@@ -83,8 +88,10 @@ class TraceFile:
                 "axes": getattr(score.answer, "axes", None),
             }
             for name in _COPIED:
-                if columns.get(name) is not None:
-                    row[name] = columns[name][i]
+                value = _at(columns, name, i)
+                # JSON has no NaN, which a run that diverges comes to.
+                if columns.get(name) is not None and not _is_nan(value):
+                    row[name] = value
             lines.append(json.dumps(row, ensure_ascii=False, default=_plain))
         if lines:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,27 +104,21 @@ class TraceFile:
     def rewind(self, step: int) -> None:
         """Drop the lines from `step` on, which a run that resumes there writes again.
 
-        The evaluation at `step` was made before the checkpoint, and is not made again. A last
-        line that was cut off by a kill is dropped too.
+        The evaluation at `step` was made before the checkpoint, and is not made again. Torn lines
+        are dropped too.
+
+        Raises:
+            DataError: If the file is none of traces.
         """
         if not self.path.is_file():
             return
-        with replacing(self.path, "wb") as new:
-            for line, row in self.lines():
-                before, evaluated = row["step"], row.get("mode") == "eval"
-                if before is not None and (before < step or (evaluated and before == step)):
-                    new.write(line)
-
-    def lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """Each line and what it holds, but for one that was cut off by a kill."""
-        with self.path.open("rb") as file:
-            for line in file:
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(row, dict) and "step" in row:
-                    yield line, row
+        kept = set()
+        for raw in read_trace(self.path):
+            before, evaluated = raw.value["step"], raw.value.get("mode") == "eval"
+            if before is not None and (before < step or (evaluated and before == step)):
+                kept.add(raw.line)
+        with replacing(self.path, "wb") as new, self.path.open("rb") as old:
+            new.writelines(line for number, line in enumerate(old, 1) if number in kept)
 
     def resume(self, step: int, world_size: int) -> None:
         """Drop what a run of `world_size` processes that resumes at `step` writes again.
@@ -132,8 +133,53 @@ class TraceFile:
 
     def all_files(self) -> list[TraceFile]:
         """The traces of every process that has written here."""
-        found = Path(self.directory).glob("rank-*.jsonl")
-        return [TraceFile(self.directory, int(path.stem[5:])) for path in sorted(found)]
+        found = trace_files(Path(self.directory))
+        return [TraceFile(self.directory, int(path.stem[5:])) for path in found]
+
+
+def trace_files(directory: Path) -> list[Path]:
+    """The traces that lie in a directory, in the order of their processes."""
+    return sorted(path for path in directory.glob("rank-*.jsonl") if is_trace(path))
+
+
+def is_trace(path: Path) -> bool:
+    """Whether a file has the name of the traces of a process."""
+    return path.suffix == ".jsonl" and path.stem[:5] == "rank-" and path.stem[5:].isdecimal()
+
+
+def warn(text: str) -> None:
+    """Say it on standard error."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def read_trace(path: Path, say: Callable[[str], object] = warn) -> Iterator[RawRow]:
+    """The lines of a file of traces; whoever reads one reads it by this.
+
+    Lines that a kill has cut off are left out, wherever they stand: who goes on, or another
+    process on a shared disk, appends behind them.
+
+    Args:
+        path: The file.
+        say: Told at the end how many lines were left out, and which, if any were.
+
+    Raises:
+        DataError: If the file has lines, and none of a trace.
+    """
+    torn: list[RowProblem] = []
+    found = False
+    for raw in RowFile(path, growing=True, torn=torn):
+        if isinstance(raw.value, dict) and "step" in raw.value:
+            found = True
+            yield raw
+        else:
+            torn.append(raw.problem("expected an object with 'step'"))
+    if not found and any(problem.kind != "unfinished" for problem in torn):
+        raise DataError("expected traces, got other lines", path=path, problems=torn)
+    if torn:
+        named = ", ".join(str(problem.line) for problem in torn[:_NAMED])
+        more = ", ..." if len(torn) > _NAMED else ""
+        lines = "1 torn line: line" if len(torn) == 1 else f"{len(torn)} torn lines: lines"
+        say(f"{path}: left out {lines} {named}{more}")
 
 
 def alike(values: Collection[float]) -> bool:
@@ -145,6 +191,10 @@ def alike(values: Collection[float]) -> bool:
 def _at(columns: dict[str, Any], name: str, index: int) -> Any:
     column = columns.get(name)
     return None if column is None else column[index]
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _plain(answer: Any) -> Any:

@@ -16,6 +16,7 @@ from functools import partial
 from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -34,6 +35,7 @@ __all__ = [
     "adapter_weights",
     "add_adapter",
     "merged",
+    "only_adapter",
     "parts_of",
     "save_adapter",
     "without_adapter",
@@ -152,6 +154,19 @@ def without_adapter(model: Any) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.disable_lora = False
+
+
+@contextmanager
+def only_adapter(model: Any) -> Iterator[None]:
+    """`state_dict` of a model is that of its adapter, all that a checkpoint of it needs."""
+    whole = model.state_dict
+
+    def state_dict(*args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        found = whole(*args, **kwargs)
+        return {n: value for n, value in found.items() if n.endswith((".lora_A", ".lora_B"))}
+
+    with patch.object(model, "state_dict", state_dict):
+        yield
 
 
 def merged(model: Any) -> Iterator[tuple[str, Tensor]]:

@@ -20,7 +20,7 @@ from vlreward_paddle.config import GRPOConfig
 from vlreward_paddle.evaluating import EvaluatesAnswers
 from vlreward_paddle.experience import Codec, MicroBatch, RewardFunction, micro_batch, score
 from vlreward_paddle.logprobs import completion_logprobs
-from vlreward_paddle.lora import adapter_layers, without_adapter
+from vlreward_paddle.lora import adapter_layers, only_adapter, without_adapter
 from vlreward_paddle.loss import group_advantages, grpo_loss
 from vlreward_paddle.norms import NotesNorms
 from vlreward_paddle.parallel import Metrics, sum_all
@@ -84,6 +84,11 @@ class GRPOTrainer(EvaluatesAnswers, NotesNorms, Trainer):  # type: ignore[misc]
             data_collator=np.asarray,  # Of plain numbers, the loader hands on nothing.
             callbacks=list(callbacks),
         )
+        if adapter_layers(model):
+            # As for the library's own LoRA models: checkpoints hold the adapter and its optimizer.
+            kept = getattr(self, "unified_checkpoint_handler", None)
+            for name in ("save_unified_checkpoint", "load_unified_checkpoint") if kept else ():
+                setattr(kept, name, only_adapter(model)(getattr(kept, name)))
         self.rows = rows
         self.codec = codec
         self.reward_funcs = list(reward_funcs)

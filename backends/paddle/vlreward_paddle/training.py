@@ -29,7 +29,8 @@ class _Progress(Progress, TrainerCallback):  # type: ignore[misc]
 
 class ExportModel(TrainerCallback):  # type: ignore[misc]
     """Puts a model that others can read beside each checkpoint, whose own files are the library's:
-    `checkpoint-N/hf` loads into transformers, `vlreward-bench` and this backend."""
+    `checkpoint-N/hf` loads into transformers, `vlreward-bench` and this backend; of an adapter
+    `checkpoint-N/adapter`, into peft in the place of transformers."""
 
     def __init__(self, model: Any, codec: QwenCodec) -> None:
         self.model = model
@@ -37,7 +38,11 @@ class ExportModel(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Every process takes part."""
-        export(self.model, self.codec, Path(args.output_dir) / f"checkpoint-{state.global_step}/hf")
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if not adapter_layers(self.model):
+            export(self.model, self.codec, checkpoint / "hf")
+        elif paddle.distributed.get_rank() == 0:
+            save_adapter(self.model, checkpoint / "adapter", str(self.codec.path))
 
 
 def export(model: Any, codec: QwenCodec, directory: Path) -> None:

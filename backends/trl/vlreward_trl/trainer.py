@@ -49,6 +49,11 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
     card: Callable[[Any], str] | None = None
     """Makes the model card of the trainer's state; without it TRL makes its own."""
 
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """The ids that end a completion, by which TRL itself tells a truncated one."""
+        return frozenset({*self.eos_token_ids, self._tokenizer.pad_token_id})
+
     def evaluate(
         self,
         eval_dataset: Any = None,
@@ -102,8 +107,7 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
         prompts = [prepare_multimodal_messages(r["prompt"], images=r["images"]) for r in rows]
         tokens, _ = self._generate_single_turn(*self._tokenize_prompts(prompts), 1)
         texts = self.processing_class.batch_decode(tokens, skip_special_tokens=True)
-        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        return texts, tokens, cut_off(tokens, ends)
+        return texts, tokens, cut_off(tokens, self.stop_ids)
 
     @contextmanager
     def _greedily(self) -> Iterator[None]:

@@ -101,8 +101,7 @@ def build_trainer(
     trainer.card = partial(model_card, run, library=library, adapter=model.use_peft)
     if options.arguments.freeze_vision and not model.use_peft:
         freeze_vision(trainer.model)
-    # The ids by which TRL itself tells a truncated completion.
-    run.end_with((*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id))
+    run.end_with(trainer.stop_ids)
     return trainer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -43,6 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cases() -> Path:
     """What `make_fixtures.py` wrote."""
     return _ROOT / "tests" / "cases" / "paddle"
+
+
+@pytest.fixture
+def model(checkpoint: Callable[..., Path], tmp_path: Path) -> Path:
+    """A tiny checkpoint with its processor, which writes answers now and then."""
+    from tests.backends.paddle.tiny import write_processor
+
+    return write_processor(Path(shutil.copytree(checkpoint(), tmp_path / "model")))
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-from importlib.resources import files
 from pathlib import Path
 
+from tests.tiny import PACKAGED
 from vlreward.engines.base import Request
 from vlreward.prompts import get_prompt
 from vlreward.scenes import LEVELS, TASKS, export_scenes, make_scene
 from vlreward.tasks.counting import CountGold
 from vlreward.types import Sample
 
-MODEL = str(files("vlreward.data") / "tiny_vlm" / "sft")
+MODEL = str(PACKAGED / "sft")
 
 
 def requests() -> list[Request]:
@@ -39,7 +39,7 @@ def evaluation_words(directory: Path, **more: object) -> list[str]:
     rows = export_scenes("counting", directory / "train", 24)
     held_out = export_scenes("counting", directory / "test", 24, split="test")
     given = {
-        "model": str(files("vlreward.data") / "tiny_vlm" / "half"),
+        "model": PACKAGED / "half",
         "data": rows,
         "eval_data": held_out,
         "output_dir": directory / "out",

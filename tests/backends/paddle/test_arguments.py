@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
-from tests.backends.paddle.tiny import write_data, write_held_out, write_processor
+from tests.backends.paddle.tiny import write_data, write_held_out
 from vlreward.errors import OptionError
 from vlreward_paddle.arguments import parse
 from vlreward_paddle.cli import main
@@ -112,8 +111,7 @@ def test_images_are_opened_by_threads_not_by_the_librarys_processes() -> None:
     assert training.dataloader_num_workers == 0
 
 
-def test_the_counting_script_trains_on_two_cpus_as_it_is(checkpoint: Any, tmp_path: Path) -> None:
-    model = write_processor(Path(shutil.copytree(checkpoint(), tmp_path / "model")))
+def test_the_counting_script_trains_on_two_cpus_as_it_is(model: Path, tmp_path: Path) -> None:
     data = write_data(tmp_path, "counting", 4)
     environment = {
         **os.environ,

@@ -17,19 +17,12 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 import numpy as np
 from safetensors.numpy import load_file
 
-from tests.backends.paddle.tiny import write_data, write_held_out, write_processor
+from tests.backends.paddle.tiny import write_data, write_held_out
 from vlreward_paddle.cli import main
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.shim import launch_options
 
 _ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def model(checkpoint: Any, tmp_path: Path) -> Path:
-    """A tiny checkpoint with its processor, which writes answers now and then."""
-    path = Path(shutil.copytree(checkpoint(), tmp_path / "model"))
-    return write_processor(path)
 
 
 def words(checkpoint: Path, rows: Path, **options: Any) -> list[str]:
@@ -160,6 +153,10 @@ def test_an_adapter_is_trained_evaluated_and_merged(
     changed = {name for name in before if not np.array_equal(whole[name], before[name])}
     assert len(changed) == len(adapter) // 2
     load_model(out)
+    saved = {path.relative_to(out / "checkpoint-4") for path in (out / "checkpoint-4").rglob("*")}
+    assert not any("hf" in path.parts for path in saved)
+    for name, value in load_file(out / "checkpoint-4/adapter/adapter_model.safetensors").items():
+        np.testing.assert_array_equal(adapter[name], value, err_msg=name)
 
     shutil.rmtree(out / "checkpoint-4")
     (out / "run.json").write_text(

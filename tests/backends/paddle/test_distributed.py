@@ -146,8 +146,10 @@ def test_sharding_equals_data_parallel(job: Job) -> None:
         np.testing.assert_allclose(first["norms"], whole["norms"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_resumed_run_equals_one_that_was_not_interrupted(job: Job, processes: int) -> None:
+@pytest.mark.parametrize(("processes", "adapter"), [(1, False), (2, False), (2, True)])
+def test_a_resumed_run_equals_one_that_was_not_interrupted(
+    job: Job, processes: int, adapter: bool
+) -> None:
     shared: Any = {
         "per_device_train_batch_size": 8 // processes,
         "max_steps": 4,
@@ -156,8 +158,9 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(job: Job, processes: 
         "beta": 0.04,
         "lr_scheduler_type": "linear",
     }
-    whole = job.run("whole", processes, **shared)
-    more = {"resume": str(job.directory / "whole" / "checkpoint-2")}
+    more: Any = {"adapter": {"use_peft": True, "lora_r": 3}} if adapter else {}
+    whole = job.run("whole", processes, more=more, **shared)
+    more["resume"] = str(job.directory / "whole" / "checkpoint-2")
     resumed = job.run("resumed", processes, more=more, **shared)
     assert [rank["md5"] for rank in resumed] == [rank["md5"] for rank in whole]
     assert resumed[0]["losses"] == whole[0]["losses"][2:]

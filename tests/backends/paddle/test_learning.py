@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 import paddle
 
 from tests.backends.paddle.fixed import FixedCodec, options
+from tests.tiny import PACKAGED
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.rollout import Prompt
 from vlreward_paddle.trainer import GRPOTrainer
@@ -113,7 +113,7 @@ def test_the_half_trained_model_gets_better(tmp_path: Path) -> None:
     held_out = write_scenes(tmp_path, task, "test", 100)
     steps = 20
     words = {
-        "model": str(files("vlreward.data") / "tiny_vlm" / "half"),
+        "model": str(PACKAGED / "half"),
         "data": data,
         "image_root": tmp_path / "images",
         "output_dir": tmp_path / "out",

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
 import paddle
+from paddleformers.trainer.unified_checkpoint import UnifiedCheckpointHandler
 from safetensors.numpy import load_file, save_file
 
 from tests.backends.paddle.fixed import fixed_trainer, options
@@ -28,6 +29,7 @@ from vlreward_paddle.lora import (
 )
 from vlreward_paddle.modeling import CheckpointError, load_model
 
+FILE = "model-00001-of-00001.safetensors"
 SMALL = AdapterOptions(use_peft=True, lora_r=3, lora_alpha=6, lora_dropout=0.0)
 
 
@@ -125,6 +127,27 @@ def test_what_is_written_is_the_model_with_its_adapter(checkpoint: Any, tmp_path
             changed += 1
         np.testing.assert_allclose(whole[name], base[name] + added, atol=1e-6, err_msg=name)
     assert changed == 2 * len(TARGETS)
+
+
+def test_checkpoints_hold_the_adapter_alone(cases: Path, checkpoint: Any, tmp_path: Path) -> None:
+    """They held the base model too; those of then are resumed from as these are."""
+    data, words = np.load(cases / "grpo_lora.npz"), {"max_steps": 1, "save_steps": 1}
+    args = options(tmp_path / "out", save_strategy="steps", **words)
+    trainer = fixed_trainer(checkpoint(), data, args, adapter=SMALL)
+    drawn(trainer.model)
+    trainer.train()
+    kept, before = tmp_path / "out/checkpoint-1", tmp_path / "before"
+    handler = UnifiedCheckpointHandler(trainer.args)
+    handler.save_unified_checkpoint(trainer.model, trainer.optimizer, str(before), str(before))
+    names = {path: set(load_file(path / FILE)) for path in (kept, before)}
+    assert names[kept] == {name for name in names[before] if "lora_" in name}
+    assert len(names[before]) > len(names[kept]) > 0
+    for path in names:
+        again = fixed_trainer(checkpoint(), data, args, adapter=SMALL)
+        again._load_from_checkpoint(str(path))
+        found = again.model.state_dict()
+        for name, value in trainer.model.state_dict().items():
+            np.testing.assert_array_equal(found[name].numpy(), value.numpy(), err_msg=name)
 
 
 def test_targets_are_those_asked_for(checkpoint: Any) -> None:

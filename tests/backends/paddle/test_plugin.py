@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 
 pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 
-from tests.backends.paddle.tiny import write_data, write_processor
+from tests.backends.paddle.tiny import write_data
 from tests.backends.spots import check_traces, use_plugin, write_spots
 from vlreward_paddle.arguments import parse
 from vlreward_paddle.cli import main
@@ -21,10 +19,9 @@ from vlreward_paddle.training import build_trainer
 
 
 def test_frames_axis_order_and_metadata_reach_the_judge_of_a_plug_in(
-    checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_plugin(monkeypatch)
-    model = write_processor(Path(shutil.copytree(checkpoint(), tmp_path / "model")))
     main(
         [
             *("spot", "--model", str(model), "--data", str(write_spots(tmp_path))),
@@ -39,10 +36,9 @@ def test_frames_axis_order_and_metadata_reach_the_judge_of_a_plug_in(
 
 
 def test_rewards_and_callbacks_of_a_user_take_part(
-    checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By option and by argument, each with its weight, beside weights of the terms."""
-    model = write_processor(Path(shutil.copytree(checkpoint(), tmp_path / "model")))
     data = write_data(tmp_path, "counting", 4)
     (tmp_path / "mine.py").write_text(
         "def two(completions, **_):\n    return [2.0] * len(completions)\n"

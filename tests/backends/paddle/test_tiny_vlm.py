@@ -13,6 +13,7 @@ pytest.importorskip("paddleformers", reason="needs the extra 'paddle'")
 from transformers import AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
+from tests.tiny import PACKAGED
 from vlreward.scenes import make_scene
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.rollout import Prompt, Sampling, generate
@@ -21,8 +22,7 @@ from vlreward_paddle.rollout import Prompt, Sampling, generate
 def test_greedy_answers_equal_those_of_transformers(root: Path, tmp_path: Path) -> None:
     """Eighteen scenes of the three tasks in one left-padded batch of images of several sizes."""
     # A copy: paddleformers writes a metadata file beside the weights that it loads.
-    packaged = root / "vlreward" / "data" / "tiny_vlm" / "sft"
-    path = Path(shutil.copytree(packaged, tmp_path / "sft"))
+    path = Path(shutil.copytree(PACKAGED / "sft", tmp_path / "sft"))
     cases = json.loads((root / "tests" / "cases" / "tiny_vlm_greedy.json").read_text("utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(path)
     processor = Qwen2VLImageProcessor.from_pretrained(path)

@@ -3,7 +3,8 @@
     python -m paddle.distributed.launch --nproc_per_node 2 tests/backends/paddle/worker.py JOB.json
 
 The job names `checkpoint`, `data` (an .npz), `out`, `options` of training, and may have `resume`,
-`crash` (a rank that fails in its first step) and `stage2` (see `stage2.emulate`).
+`adapter` (options of one), `crash` (a rank that fails in its first step) and `stage2` (see
+`stage2.emulate`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
     import paddle
 
     from tests.backends.paddle.fixed import fixed_trainer, options
+    from vlreward_paddle.lora import AdapterOptions
     from vlreward_paddle.shim import TrainerCallback
 
     paddle.set_device("cpu")
@@ -36,9 +38,9 @@ def main(job: dict) -> None:  # type: ignore[type-arg]
         emulate(job["stage2"])
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
-    trainer = fixed_trainer(
-        Path(job["checkpoint"]), np.load(job["data"]), options(out, **job["options"])
-    )
+    adapter = AdapterOptions(**job["adapter"]) if "adapter" in job else None
+    args = options(out, **job["options"])
+    trainer = fixed_trainer(Path(job["checkpoint"]), np.load(job["data"]), args, adapter=adapter)
     rank = paddle.distributed.get_rank()
     if job.get("crash") == rank:
 

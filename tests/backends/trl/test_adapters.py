@@ -12,6 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.tiny import PACKAGED
 from vlreward.bench.cli import app as bench
 from vlreward.cli import app
 from vlreward.engines.base import EngineError, Request
@@ -103,7 +104,7 @@ def test_a_base_that_has_moved_is_named(lora: tuple[Run, Path], tmp_path: Path) 
 def test_an_adapter_of_another_model_is_an_error(lora: tuple[Run, Path], root: Path) -> None:
     run, out = lora
     with pytest.raises(EngineError, match="does not fit its base"):
-        _answers(run, out, base_model=str(root / "vlreward/data/tiny_vlm/half"))
+        _answers(run, out, base_model=str(PACKAGED / "half"))
 
 
 def test_training_on_from_an_adapter_says_how(

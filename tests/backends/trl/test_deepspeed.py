@@ -15,7 +15,8 @@ import pytest
 from transformers import AutoModelForImageTextToText
 
 pytest.importorskip("deepspeed", reason="deepspeed is not installed: nox -s deepspeed")
-HALF = Path("vlreward/data/tiny_vlm/half")
+
+from tests.tiny import PACKAGED
 
 
 def _train(
@@ -47,7 +48,7 @@ def _train(
         "BATCH_SIZE": "4",
         "NUM_GENERATIONS": "4",
         "COMPLETIONS_PER_DEVICE": "8",
-        "MODEL": str(root / HALF),
+        "MODEL": str(PACKAGED / "half"),
         "DATA": str(data),
         "IMAGE_ROOT": str(data.parent),
         "OUTPUT_DIR": str(work / strategy),
@@ -83,7 +84,7 @@ def test_zero_2_and_zero_3_train_alike_from_the_weights_of_the_reference(
 ) -> None:
     two, weights_two = _train("zero2", root, tmp_path, free_port())
     three, weights_three = _train("zero3", root, tmp_path, free_port())
-    start = _weights(root / HALF)
+    start = _weights(PACKAGED / "half")
     for logs in (two, three):
         assert logs[0]["kl"] == 0  # the reference model has all of its weights
         assert logs[1]["kl"] > 0

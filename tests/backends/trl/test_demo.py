@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.runs import results
 from vlreward_trl.demo import _shuffled, app, demo
 
 
@@ -40,18 +41,15 @@ def test_the_demo_measures_before_and_after_and_shows_its_curves(tmp_path: Path)
     before, after = demo(
         "counting", tmp_path, steps=2, prompts=2, generations=2, eval_samples=6, eval_every=1
     )
-    results = {
-        name: json.loads((tmp_path / name / "results.json").read_text())["results"]
-        for name in ("before", "after")
-    }
-    assert results["before"]["scenes_count_test[6]"]["acc"] == before
-    assert results["after"]["scenes_count_test[6]"]["acc"] == after
+    found = {name: results(tmp_path / name) for name in ("before", "after")}
+    assert found["before"]["scenes_count_test[6]"]["acc"] == before
+    assert found["after"]["scenes_count_test[6]"]["acc"] == after
     curves = json.loads((tmp_path / "after" / "training.json").read_text())
     assert curves["steps"] == [0, 1, 2]
     reward, held_out = curves["curves"]["reward"], curves["curves"]["held-out accuracy"]
     assert [value is None for value in reward] == [True, False, False]
     assert (held_out[0], held_out[2]) == (before, after)
-    between = json.loads((tmp_path / "during" / "1" / "results.json").read_text())["results"]
+    between = results(tmp_path / "during" / "1")
     assert between["scenes_count_test[6]"]["acc"] == held_out[1]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert 'id="training"' in page

@@ -16,6 +16,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from trl.generation.vllm_generation import VLLMGeneration
 
+from tests.tiny import PACKAGED
 from vlreward.training.sampling import SamplerError
 from vlreward_trl.arguments import parse
 from vlreward_trl.generation import (
@@ -31,7 +32,6 @@ from vlreward_trl.training import build_trainer
 
 from .fake_vllm import FakeLLM, colocate
 
-HALF = Path(__file__).parents[3] / "vlreward/data/tiny_vlm/half"
 DIFFERENCE = "sampling/sampling_logp_difference/mean"
 
 
@@ -49,7 +49,8 @@ def _trainer(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Fak
 
 def _half(scenes_data: Path, output: Path, *more: object) -> list[str]:
     return [
-        *("counting", "--model", str(HALF), "--data", str(scenes_data / "counting.jsonl")),
+        *("counting", "--model", str(PACKAGED / "half")),
+        *("--data", str(scenes_data / "counting.jsonl")),
         *("--image-root", str(scenes_data / "images"), "--output_dir", str(output)),
         *("--max_steps", "2", "--per_device_train_batch_size", "4", "--num_generations", "4"),
         *("--gradient_accumulation_steps", "1", "--max_completion_length", "8"),

@@ -256,7 +256,9 @@ def test_weights_of_the_command_line_reach_trainer_and_traces(
     assert trainer.reward_func_names == ["counting_soft", "counting_format"]
     assert trainer.reward_weights.tolist() == [1.0, 0.25]
     assert run.terms[0].shared.reward.spec.terms[1].weight == 0.25
-    assert trainer.eos_token_ids[0] in run.terms[0].shared.stop_ids
+    ends = {*trainer.eos_token_ids, run.processor.tokenizer.pad_token_id}
+    assert len(ends) > 1
+    assert run.terms[0].shared.stop_ids == trainer.stop_ids == ends
 
 
 def test_a_run_with_evaluation_and_rewards_of_one_s_own(

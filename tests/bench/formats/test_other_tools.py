@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.runs import results
 from vlreward.bench.command import run_command
 from vlreward.bench.options import RunOptions
 
@@ -127,7 +128,7 @@ def test_datasets_loads_the_samples(harness: Path) -> None:
 def test_inspect_reads_its_logs(tmp_path: Path, repeat: int) -> None:
     log = pytest.importorskip("inspect_ai.log", reason="inspect_ai is not installed")
     folder = _run(tmp_path / "out", "inspect", repeat=repeat)
-    summary = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
+    summary = results(tmp_path / "out")
     listed = {log.read_eval_log(info, header_only=True).eval.task: info
               for info in log.list_eval_logs(str(folder))}  # fmt: skip
     assert set(listed) == set(SUITES)
