@@ -73,8 +73,8 @@ def _rows(case: Case, folder: Path, **more: Any) -> Path:
         id="a",
         gold=BoxGold(box=(10, 20, 300, 400)),
         image_size=Size(640, 428),
-        frame=case.row[0],  # type: ignore[arg-type]
-        axis_order=case.row[1],  # type: ignore[arg-type]
+        frame=case.row[0],
+        axis_order=case.row[1],
     )
     row = {"id": "a", "image": "a.png", "problem": "?", "solution": pack(sample), **more}
     path = folder / "rows.jsonl"

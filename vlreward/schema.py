@@ -108,9 +108,10 @@ def row_id(row: Mapping[str, Any]) -> str | None:
     value = row.get("id")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    whole = isinstance(value, float) and value.is_integer()  # as tables with gaps have it
+    if isinstance(value, bool) or not (whole or isinstance(value, (str, int))):
         raise ValueError(f"'id': expected a text or a whole number, got {short(value, 80)}")
-    return str(value)
+    return str(int(value) if whole else value)
 
 
 def row_size(row: Mapping[str, Any]) -> tuple[Any, Any] | None:

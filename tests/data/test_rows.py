@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vlreward.data import load
 from vlreward.data.errors import DataError
 from vlreward.data.rows import RawRow, RowFile, read_json
 
@@ -60,3 +61,18 @@ def test_rows_under_a_key_are_results(tmp_path: Path) -> None:
     path.write_text(json.dumps({"accuracy": 50.0, "results": [{"a": 1}]}))
     with pytest.raises(DataError, match="a result file of an evaluation"):
         list(RowFile(path))
+
+
+def test_a_bad_row_of_a_directory_is_named_with_its_file(tmp_path: Path) -> None:
+    """Lines of which of the files was not said."""
+    good, other = {"ask": "How many?", "n": 3}, {"q": "How many?", "count": 4}
+    (tmp_path / "1.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(good) + "\n")
+    for name, text in (("2.jsonl", json.dumps(other)), ("2.json", json.dumps([good, other]))):
+        bad = tmp_path / name
+        bad.write_text(text)
+        with pytest.raises(DataError) as error:
+            load(tmp_path, columns="gold=n,question=ask", task="counting")
+        where = "2.jsonl, line 1" if name == "2.jsonl" else "2.json, row 2"
+        assert f"\n  {where}: expected the keys n, ask of schema 'columns'" in str(error.value)
+        assert "a .yaml mixture reads files each by its own columns" in str(error.value)
+        bad.unlink()

@@ -37,6 +37,12 @@ def open_hub(
     if isinstance(path, Path) and path.is_file() and path.suffix.lower() == ".parquet":
         needed("pyarrow", path)
         return ParquetRows(path, [path])
+    if isinstance(path, Path) and path.is_file():
+        raise DataError(
+            "expected a file that ends in .json, .jsonl, .ndjson, .csv, .tsv, .xlsx, .parquet or "
+            ".yaml, or a directory; what is compressed must be unpacked first",
+            path=path,
+        )
     datasets = needed("datasets", path)
     try:
         if isinstance(path, str):
