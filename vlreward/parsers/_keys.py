@@ -65,7 +65,7 @@ _EXACT = {
     },
     **{word: Meaning("wrapper") for word in ("answer", "finalanswer", "result", "output")},
 }
-_DROPPED = str.maketrans("", "", " _-\t\n.")
+_DROPPED = str.maketrans("", "", " _-\t\n.{}\\")
 
 
 @lru_cache(maxsize=1024)

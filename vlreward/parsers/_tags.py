@@ -24,6 +24,7 @@ _REFERENCES = {
 _REFERENCE = re.compile("|".join(map(re.escape, _REFERENCES)))
 # Four location tokens are a box, two a point: PaliGemma, Florence-2, Rex-Omni and its kin.
 _PALIGEMMA = re.compile(r"(?:<loc[0-9]{4}>){1,64}")
+_MASKED = re.compile(r"(?:\s?<seg[0-9]{3}>){0,16}([^<>;]{0,1000})")  # what follows, a mask or none
 _LOCATIONS = re.compile(r"(?:<(?:loc_|bin_?)?[0-9]{1,4}>){1,64}(?!\|<)")
 _KOSMOS = re.compile(r"<patch_index_([0-9]{4})><patch_index_([0-9]{4})>")
 _DIGITS = re.compile(r"[0-9]{1,4}")
@@ -105,9 +106,9 @@ class Tags:
         order: Order = "written"
         if match.re is _PALIGEMMA:  # y first, as only PaliGemma writes it; the label follows
             order = "ambiguous"
-            after = re.compile(r"[^<>;]{0,1000}").match(text, stop, self._end)
+            after = _MASKED.match(text, stop, self._end)
             assert after is not None
-            self._label(after.group())
+            self._label(after[1])
         elif match.group().startswith("<loc_"):
             before = text[max(self._last, start - 1000, text.rfind(">", 0, start) + 1) : start]
             self._label(before)

@@ -168,10 +168,10 @@ class ChoiceJudge:
         options = target.options
         if options is None:
             return tuple(sorted(answer.letters)) if answer.letters else _no_option(answer, options)
-        # One letter is a letter; letters that run together may be content ("AC").
-        if len(answer.whole) != 1 and (named := _of_content(answer.whole, options)):
-            return (named,)
         known = _known(options)
+        # An option's letter is that letter; letters that run together may be content ("AC").
+        if answer.whole.upper() not in [*known] and (named := _of_content(answer.whole, options)):
+            return (named,)
         if answer.lead:
             named = _of_content(answer.text, options)
             own = options[known.index(answer.lead)] if answer.lead in known else ""
