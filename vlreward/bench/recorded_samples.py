@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from vlreward.answer_frames import AnswerFrames
-from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of, text_of_id
+from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of
 from vlreward.data.errors import DataError
 from vlreward.data.framed import FramedGold, looked_at, read_framed, refuse_unread
 from vlreward.data.image_values import image_names, is_kept
@@ -15,7 +15,7 @@ from vlreward.frames import Frame, MissingSizeError
 from vlreward.geometry import Size
 from vlreward.gold_frames import GoldFrame
 from vlreward.golds import Envelope, literal
-from vlreward.schema import row_size
+from vlreward.schema import row_size, text_of_id
 from vlreward.tasks import get_task
 from vlreward.types import Gold, Sample
 
