@@ -233,6 +233,28 @@ def test_recorded_completions_say_how_large_images_are_taken_to_be_shown(tmp_pat
     assert again.provenance["resizing"]["max_pixels"] == 401_408
 
 
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [("frame", "'0' says no frame of its answer: --frame"), ("input_size", "expected input_size=")],
+)
+def test_rescoring_says_what_a_row_lacks(lost: str, message: str, tmp_path: Path) -> None:
+    """Rows of a run that somebody changed ended it in a traceback."""
+    command = ["refcoco_val", "-c", str(_large(tmp_path)), "--family", "qwen2.5-vl"]
+    out = tmp_path / "out"
+    CliRunner().invoke(bench, [*command, "-o", str(out)], catch_exceptions=False)
+    path = out / "samples_refcoco_val.jsonl"
+    rows = [{**json.loads(line), lost: None} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=f"'refcoco_val' cannot be read: {message}"):
+        rescore(out)
+    (again,) = rescore(out, frame=Frame.ORIGINAL_PX)
+    assert again.frame is Frame.ORIGINAL_PX
+    path.write_text(
+        "".join(json.dumps({**row, "completion": "", "span": None}) + "\n" for row in rows)
+    )
+    assert rescore(out)[0].report.n == 3  # nobody answered
+
+
 def test_doctor_says_it_too(tmp_path: Path) -> None:
     command = ["doctor", str(_large(tmp_path)), "--task", "rec", "--family", "qwen2.5-vl"]
     said = CliRunner().invoke(app, command, catch_exceptions=False).stderr
