@@ -29,6 +29,8 @@ TWO = [{**OLD[0], "bbox": [[100, 200, 500, 600], [0, 0, 100, 100]], "bbox_type":
 LMMS = {"image": "a.png", "question": "Where?", "answer": ["man"], "bbox": [64, 96, 256, 192]}
 PLAIN = {"image": "a.png", "problem": "Where?"}
 COUNT = {"image": "a.png", "problem": "How many?"}
+CHOICE = {"image": "a.png", "question": "Which?", "answer": "B"}
+KIT = {"index": 1, "image": "a.png", "question": "Which?", "A": "red", "B": "blue", "C": None}
 MAN = "(64, 96, 320, 288)"
 
 # a row, options, and the gold in pixels as text
@@ -49,6 +51,12 @@ READ: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({**COUNT, "solution": " 3\n<|im_end|>"}, {"task": "counting"}, "3"),
     ({**COUNT, "solution": {"count": 3}}, {"task": "counting"}, "3"),
     ({"images": ["a.png"], "problem": "x?", "answer": "\\boxed{3}"}, {}, "\\boxed{3}"),
+    ({**CHOICE, "options": ["red", "blue"]}, {}, "B. blue"),
+    ({**CHOICE, "answer": "Blue.", "choices": ["A. red", "B. blue"]}, {}, "B. blue"),
+    ({**CHOICE, "options": json.dumps({"A": "red", "B": "blue"})}, {}, "B. blue"),
+    ({**CHOICE, "answer": 2, "choices": [1, 2, 3]}, {}, "B. 2"),
+    ({**CHOICE, "answer": "3", "options": []}, {"task": "counting"}, "3"),
+    ({**KIT, "answer": "B"}, {}, "B. blue"),
 ]
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
@@ -93,6 +101,10 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         "a whole number, got 7.5",
     ),
     ({**COUNT, "solution": 3, "image": ["a.png", None]}, {"task": "counting"}, "path of an image"),
+    ({**CHOICE, "answer": 1, "choices": ["red", "blue"]}, {}, "may count from 0 or from 1"),
+    ({**CHOICE, "answer": "green", "choices": ["red", "blue"]}, {}, "to be one of .*got 'green'"),
+    ({**KIT, "answer": "C"}, {}, "expected letters up to B"),
+    ({**KIT, "B": None, "C": "blue", "answer": "C"}, {}, "options A, B, ... without a gap"),
     (
         {"prompt": [{"role": "user", "content": "?"}], "images": ["a.png"], "reward_model": None},
         {"task": "counting"},
@@ -168,3 +180,27 @@ def test_packed_boxes_of_older_files_keep_their_image(folder: Path) -> None:
     packed = json.loads((folder / "out.jsonl").read_text())["solution"]
     envelope = unpack(packed, "detection")
     assert (envelope.image_index, envelope.image_size) == (1, (640, 480))
+
+
+@pytest.mark.parametrize(
+    ("row", "question"),
+    [
+        ({**CHOICE, "options": ["red", "blue"]}, "Which?\n(A) red\n(B) blue"),
+        ({**CHOICE, "choices": ["A. red", "B. blue"]}, "Which?\n(A) red\n(B) blue"),
+        (
+            {**CHOICE, "question": "Which?\nA. red\nB. blue", "options": ["red", "blue"]},
+            "Which?\nA. red\nB. blue",
+        ),
+        (
+            {**CHOICE, "question": "Which? (A) red (B) blue", "options": ["red", "blue"]},
+            "Which? (A) red (B) blue",
+        ),
+        ({**KIT, "answer": "B", "hint": "Look."}, "Look.\nWhich?\n(A) red\n(B) blue"),
+    ],
+)
+def test_a_choice_is_asked_with_its_options_once(
+    row: dict[str, Any], question: str, folder: Path
+) -> None:
+    """Rows with options were read, by --columns, as questions without them."""
+    (sample,) = load(_file(folder, row), image_root=folder)
+    assert sample.question == question
