@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from vlreward.bench.cli import app
 from vlreward.bench.completions_file import RecordedFile, read_recorded
 from vlreward.data.errors import DataError
+from vlreward.data.images import ImageFolder
 from vlreward.families import FAMILIES
 from vlreward.frames import Frame
 from vlreward.scoring import score_batch
@@ -144,6 +146,17 @@ def test_a_frame_of_a_video_is_none_of_coordinates(tmp_path: Path) -> None:
     assert file.rows[0].sample.frame is None
     with pytest.raises(DataError, match="frame: Input should be"):
         read_recorded(_lines(tmp_path, REC | {"frame": 12}), "rec")
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["a.png", {"path": "a.png", "bytes": None}, {"url": "a.png"}, {"image_url": {"url": "a.png"}}],
+)
+def test_images_are_named_as_data_name_them(image: Any, tmp_path: Path) -> None:
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
+    path = _lines(tmp_path, {**REC, "completion": BOX, "images": [image], "frame": "norm1000"})
+    file = read_recorded(path, "rec", images=ImageFolder(tmp_path))
+    assert (file.rows[0].sample.image, file.rows[0].sample.image_size) == ("a.png", (640, 480))
 
 
 def test_other_marks_between_columns_are_told(tmp_path: Path) -> None:

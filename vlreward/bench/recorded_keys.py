@@ -25,7 +25,6 @@ __all__ = [
     "question_of",
     "replies_of",
     "suggestion",
-    "text_of_id",
     "truth",
     "verdict_of",
 ]
@@ -126,12 +125,6 @@ def _spoke(messages: Any) -> bool:
     return isinstance(last, Mapping) and last.get("role", last.get("from")) in ("assistant", "gpt")
 
 
-def text_of_id(value: Any) -> str:
-    """An id as a text; whole numbers that a table made fractions of are whole again."""
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if whole else value).strip()
-
-
 def gold_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> Any:
     """The gold as the row has it, without a list around the one answer that is accepted.
 
@@ -139,15 +132,15 @@ def gold_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) ->
         ValueError: If it has none, or accepts several answers.
     """
     gold = field_of(row, "gold", columns)
-    if place_of(row, "gold", columns) == "answer" and {"terms", "value"} <= row.keys():
+    in_answer = place_of(row, "gold", columns) == "answer"
+    if in_answer and {"terms", "value"} <= row.keys():
         gold = None  # a trace of a training run, whose answer is the model's
     if gold is None:
         raise ValueError(
             f"expected a gold in one of {', '.join(PLACES['gold'][:7])} ..., got none; "
             f"{suggestion(row)}; or name the data file with --data"
         )
-    label = row.get("label")
-    in_answer = "gold" not in (columns or {}) and place_of(row, "gold") == "answer"
+    label = None if "gold" in (columns or ()) else row.get("label")
     # Whose answer is it? Where golds are labels, the model's.
     if in_answer and label is not None and str(label).strip() != str(gold).strip():
         raise ValueError(

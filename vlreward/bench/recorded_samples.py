@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from vlreward.answer_frames import AnswerFrames
-from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of, text_of_id
+from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of
 from vlreward.data.errors import DataError
 from vlreward.data.framed import FramedGold, looked_at, read_framed, refuse_unread
+from vlreward.data.image_values import image_names, is_kept
 from vlreward.data.images import ImageSource, image_size
 from vlreward.frames import Frame, MissingSizeError
 from vlreward.geometry import Size
 from vlreward.gold_frames import GoldFrame
 from vlreward.golds import Envelope, literal
-from vlreward.schema import row_size
+from vlreward.schema import row_size, text_of_id
 from vlreward.tasks import get_task
 from vlreward.types import Gold, Sample
 
@@ -159,19 +160,17 @@ def _images(
     value, of = field_of(row, "image", columns), row.get("images")
     if isinstance(of, list) and value in of:  # as a run writes it: all, and the one that counts
         row, value = {**row, "image_index": of.index(value)}, of
-    found = [i.get("path") if isinstance(i, dict) else i for i in _listed(value)]
-    names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
-    if len(names) < len(found) or not names:
+    try:
+        names = tuple(image_names(value, 1))
+    except ValueError:
+        return None, ()  # a gap, or no image
+    if not names or any(map(is_kept, names)):
         return None, ()
     if len(names) == 1:
         return names[0], ()
     index = gold.image_index(row)
     index = 0 if index is None and not gold.envelope.gold.located else index
     return names[index] if type(index) is int and 0 <= index < len(names) else None, names
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _task(row: Mapping[str, Any], tasks: tuple[str, ...]) -> str:

@@ -57,8 +57,7 @@ def open_hub(
             found = datasets.load_dataset(str(path), config)
         else:
             raise DataError(
-                "expected a .json, .jsonl, .yaml or .parquet file, or a directory saved by "
-                f"datasets or holding Parquet files, got {str(path)!r}"
+                f"expected a directory saved by datasets or holding rows, got {str(path)!r}"
             )
     except (ValueError, OSError, RuntimeError) as error:  # what `datasets` raises for bad input
         if isinstance(error, DataError):
