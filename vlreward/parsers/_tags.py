@@ -37,6 +37,10 @@ _CONTENT = re.compile(
 _ATTRIBUTE = re.compile(
     rf"""(?<![\w:-])([\w:-]{{1,32}}){S}={S}["']?({NUMBER})(?:px)?(?=["'\s/,]|\Z)"""
 )
+_BOX_ATTRIBUTE = re.compile(  # `data-bbox="1 2 3 4"` of Qwen's HTML
+    rf"""(?<![\w:-])([\w:-]{{1,32}}){S}={S}(["'])[\[(]?{S}({NUMBER}){_SEP}({NUMBER}){_SEP}({NUMBER}){_SEP}"""
+    rf"""({NUMBER}){S}[\])]?\2"""
+)
 _QUOTED = re.compile(r"""(coords|alt|label|name)\s{0,64}=\s{0,64}(?:"([^"]*)"|'([^']*)')""")
 _MARKS = re.compile(r"([0-9]{1,4}) ([0-9]{3,4}) ([0-9]{3,4})(?=[\s:;,.]|\Z)")  # index x y: Molmo 2
 _ENUMERATED = re.compile(r"([xy])([0-9]{0,3})")
@@ -158,6 +162,13 @@ class Tags:
                 self._label(quoted[name])
                 break
         if not pointing:
+            for key, _, *atoms in _BOX_ATTRIBUTE.findall(text):
+                meaning = key_meaning(key)
+                if meaning.kind == "box" and meaning.name in ("", "?"):
+                    self._scan.count(1)
+                    order: Order = "ambiguous" if meaning.name else "written"
+                    self._scan.add_box(match.span(), atoms, order)
+                    return
             parts = {}
             for key, number in pairs:
                 meaning = key_meaning(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["last_boxed", "marked", "thinking_around"]
+__all__ = ["last_boxed", "last_marked", "marked", "thinking_around"]
 
 # Kimi-VL writes its own tags.
 _THINKING = {"<think>": "</think>", "◁think▷": "◁/think▷"}
@@ -72,6 +72,12 @@ def last_boxed(text: str, start: int = 0, end: int | None = None) -> tuple[int, 
         (22, 33)
     """
     return max(_boxes(text, start, len(text) if end is None else end), default=None)
+
+
+def last_marked(text: str, start: int, end: int) -> tuple[int, int] | None:
+    r"""The span of what GLM-V's tokens mark last in text[start:end], or else `last_boxed`'s."""
+    found = _in_tokens(text, start, end)
+    return found[-1] if found else last_boxed(text, start, end)
 
 
 def _in_tokens(text: str, start: int, end: int) -> list[tuple[int, int]]:

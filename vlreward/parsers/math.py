@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vlreward.parsers.final import last_boxed, marked, thinking_around
+from vlreward.parsers.final import last_boxed, last_marked, marked, thinking_around
 from vlreward.parsers.tags import MAX_CHARS, Several, answer_region, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 from vlreward.verify.exact.text import MAX_CHARACTERS
@@ -60,10 +60,8 @@ class MathParser:
                 return _moved(found, start)
             if "<answer>" in text[start:] or self.boxed == "never":
                 return found
-            span = marked(text, start, end)
-            if span == (start, end):
-                span = last_boxed(text, start, end) or span
-            if span == (start, end):
+            span = last_marked(text, start, end)
+            if span is None:
                 return ParseFailure(
                     FailureCode.NO_ANSWER,
                     "expected an answer in <answer></answer> or \\boxed{}, got neither",
