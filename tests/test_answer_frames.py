@@ -222,6 +222,8 @@ def test_recorded_completions_say_how_large_images_are_taken_to_be_shown(tmp_pat
     assert any("401,408" in note for note in entry["notes"])
     assert entry["resizing"] == {"factor": 28, "min_pixels": 3136, "max_pixels": 12_845_056}
     assert entry["acc"] == pytest.approx(1 / 3)
+    config = (tmp_path / "assumed" / "config.yaml").read_text().splitlines()
+    assert config[0].startswith("# refcoco_val: images as seen: {'factor': 28, 'min_pixels': 3136")
     said, entry = run("declared", "--max-pixels", "401408")
     assert said == ""
     assert not any("401,408" in note for note in entry["notes"])
