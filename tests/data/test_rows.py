@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,3 +77,20 @@ def test_a_bad_row_of_a_directory_is_named_with_its_file(tmp_path: Path) -> None
         assert f"\n  {where}: expected the keys n, ask of schema 'columns'" in str(error.value)
         assert "a .yaml mixture reads files each by its own columns" in str(error.value)
         bad.unlink()
+
+
+def test_ids_of_coco_that_come_twice_are_refused(tmp_path: Path) -> None:
+    """Of files that were merged: the annotations of both images were those of the last one."""
+    whole: dict[str, Any] = {
+        "images": [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+        "categories": [{"id": 1, "name": "man"}, {"id": 1, "name": "dog"}],
+    }
+    path = tmp_path / "coco.json"
+    for lists, message in (
+        ({"categories": whole["categories"][:1]}, "image 2: expected an id of its own, got 1"),
+        ({"images": whole["images"][:1]}, "expected one name of category 1, got several"),
+    ):
+        path.write_text(json.dumps({**whole, **lists}))
+        with pytest.raises(DataError, match=f"COCO's format: {message}"):
+            list(RowFile(path))
