@@ -115,3 +115,25 @@ def test_geometry_accuracy_is_the_recorded_one_exactly(shared_data: Path) -> Non
     assert hits(scores, "acc") == 231
     assert recorded == pytest.approx(231 / 754)
     assert [bool(s.metrics["acc"]) for s in scores] == [row.correct for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("path", "task"),
+    [
+        *((f"counting/counting_results_{name}", "counting") for name in COUNTING),
+        *((f"rec/rec_results_{name}", "rec") for name in REC if "_r1_" in name),
+        ("screenspot/boxes_mobile_qwen2_5vl_7b_r1_20", "pointing"),
+        ("screenspot/click_results_screenspot_mobile_checkpoint_100", "pointing"),
+    ],
+)
+def test_a_whole_output_reads_as_its_tag(shared_data: Path, path: str, task: str) -> None:
+    """Where a tag holds an answer, thinking around it changes nothing, ended or not."""
+    file = shared_data / "recorded" / f"{path}.json"
+    _, tagged, _ = scored(file, task, "strict", "r1")
+    rows, whole, _ = scored(file, task, "strict", "baseline")
+    differing = {
+        row.sample.id: (a.answer, b.answer)
+        for row, a, b in zip(rows, tagged, whole)
+        if a.failure is None and a.answer != b.answer
+    }
+    assert not differing

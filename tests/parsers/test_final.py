@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from vlreward.parsers import ChoiceParser
+from vlreward.parsers import ChoiceParser, CountParser
 from vlreward.parsers.final import last_boxed, marked, thinking_around
 from vlreward.parsers.math import MathParser
 from vlreward.types import FailureCode, Parsed, ParseFailure
@@ -44,6 +44,10 @@ def test_what_is_no_thinking(text: str, rest: str) -> None:
         ("<|begin_of_box|>3 <|begin_of_box|>7<|end_of_box|>", "7"),
         ("\\boxed{3} or \\boxed{7}", None),
         ("<|begin_of_box|>3<|end_of_box|><|begin_of_box|>7<|end_of_box|>", None),
+        ("<|begin_of_box|>7<|end_of_box|>, so \\boxed{7}", "7"),
+        ("\\boxed{<|begin_of_box|>7<|end_of_box|>}", "7"),
+        ("<|begin_of_box|>7<|end_of_box|>, so \\boxed{3}", None),
+        ("\\boxed{<|begin_of_box|>7<|end_of_box|> or 3}", None),
         ("<|begin_of_box|>7", None),
         ("\\boxed{7", None),
         ("\\boxed{ }7", None),
@@ -53,6 +57,30 @@ def test_what_is_no_thinking(text: str, rest: str) -> None:
 def test_what_is_marked(text: str, answer: str | None) -> None:
     start, end = marked(text, 0, len(text))
     assert text[start:end] == (text if answer is None else answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("<think>3 or 4? <answer>4</answer>", None),
+        ("<think>3</think>\n<think>5? <answer>4</answer>\n", None),
+        ("<think>is it <answer>4</answer>? no", FailureCode.EMPTY_ANSWER),
+        ("<think><answer>3</answer> or <answer>4</answer>", FailureCode.EMPTY_ANSWER),
+        ("<think><answer>4</answer></answer>", FailureCode.EMPTY_ANSWER),
+        ("<think>4</answer>", FailureCode.EMPTY_ANSWER),
+    ],
+)
+def test_an_answer_ends_thinking_that_is_not_ended(text: str, code: FailureCode | None) -> None:
+    """As two recorded models wrote it: `</think>` forgotten, the answer in its tag."""
+    found = CountParser(where="whole")(text)
+    if code is None:
+        assert isinstance(found, Parsed)
+        assert found.value == 4
+        assert found.span is not None
+        assert text[slice(*found.span)] == "4"
+    else:
+        assert isinstance(found, ParseFailure)
+        assert found.code is code
 
 
 def test_an_expression_is_marked_once() -> None:

@@ -162,13 +162,15 @@ class Tags:
                 self._label(quoted[name])
                 break
         if not pointing:
+            stated = len(self._scan.boxes)
             for key, _, *atoms in _BOX_ATTRIBUTE.findall(text):
                 meaning = key_meaning(key)
                 if meaning.kind == "box" and meaning.name in ("", "?"):
                     self._scan.count(1)
                     order: Order = "ambiguous" if meaning.name else "written"
                     self._scan.add_box(match.span(), atoms, order)
-                    return
+            if len(self._scan.boxes) > stated:
+                return
             parts = {}
             for key, number in pairs:
                 meaning = key_meaning(key)

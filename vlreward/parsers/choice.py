@@ -7,8 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vlreward.parsers.counts import standing
-from vlreward.parsers.final import marked
+from vlreward.parsers.counts import undisputed
 from vlreward.parsers.tags import AnswerParser, answer_region, excerpt, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
@@ -25,7 +24,10 @@ _WRAPPERS = (
     re.compile(r"""```(?:json|text)?\s(.*)```\Z""", re.DOTALL),
     re.compile(r"""(["'`$*_])(.*)\1\Z""", re.DOTALL),
     re.compile(r"\\(?:\((.*)\\\)|\[(.*)\\\])\Z", re.DOTALL),
-    re.compile(r"<([a-z]{1,16})>(.*)</\1>\Z", re.DOTALL),
+    re.compile(
+        r"<(b|i|u|p|em|strong|span|code|mark|div|answer|final|result|option|choice|letter|output|box)>(.*)</\1>\Z",
+        re.DOTALL,
+    ),
     re.compile(r"[【「『《](.*)[】」』》]\Z", re.DOTALL),
     re.compile(
         r"""\{\s?["'](?:final_)?(?:answer|option|choice|letter)["']\s?:\s?(.*)\}\Z""", re.DOTALL
@@ -67,7 +69,7 @@ _HEDGES = (
     " would should wrong incorrect false unsure uncertain unlikely doubt wait actually instead but"
     " though although unless except rather correction option answer choice nope nah unclear unknown"
     " guess think believe suppose seem seems appear appears likely tentative tentatively rejected"
-    " eliminate eliminated exclude excluded discard discarded ruled"
+    " also eliminate eliminated exclude excluded discard discarded ruled"
 )
 _HEDGE_WORDS = frozenset(_HEDGES.split())
 _WORD = re.compile(r"\w+")
@@ -75,6 +77,7 @@ _WORD = re.compile(r"\w+")
 _HEDGE = re.compile(
     r"[?✗✘❌❎×¬不非错或吗]|[nN]['’][tT]\b|[hH](?<!\w.)[mM]{2,}\b|[uU](?<!\w.)[mM]+\b|[\[(][A-Z][\])]"
     r"|[A-Z](?<!\w.)[.):](?:\s|\Z)|(?:and|[,;]) [A-Z]\b|[A-Z](?<=\A.)\.?\Z|\.(?:(?<=\A.)|\.\.)"
+    r"|\n\s{0,8}\(?[A-Z]\)?\.?\s{0,8}(?:\n|\Z)"
 )
 
 
@@ -129,9 +132,10 @@ class ChoiceParser(AnswerParser[Choice]):
             return region
         answer, span = region.value, region.span
         assert span is not None
-        inner = marked(text, *span)
-        if inner != span and standing(text, *inner) == "stated":
-            answer, span = text[slice(*inner)], inner
+        if len(answer) == 1 and "A" <= answer <= "Z":
+            return Parsed(Choice((answer,), "", answer), span)  # as most answers are
+        span = undisputed(text, *span)
+        answer = text[slice(*span)]
         lines = answer.splitlines()
         block = answer.startswith(("```", "{")) and len(answer) <= _MAX_ANSWER
         if self.where == "whole" and 1 < len(lines) <= _MAX_LINES and not block:

@@ -12,18 +12,22 @@ from vlreward.parsers.numbers import Number, whole_numbers
 from vlreward.parsers.tags import AnswerParser, Several, excerpt, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
-__all__ = ["CountParser", "standing"]
+__all__ = ["CountParser", "standing", "undisputed"]
 
 _MAX_ANSWER = 8_192  # characters; an honest answer has a few
 _MAX_NUMBERS = 1_000
 
 # Between two equal numbers, these make arithmetic or a range of them, not a repetition.
-_OPERATOR = re.compile(r"\s{0,64}(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\times|\\cdot)\s{0,64}")
-
-
+_OPERATOR = re.compile(
+    r"\s{0,64}(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\times|\\cdot|(?:x|by|times|plus|minus)(?=\s)"
+    r"|(?!total|out)\w{2,16}\s(?:of|with)(?=\s))\s{0,64}",
+    re.IGNORECASE,
+)
 # "2 cats and 2 dogs": what makes two things of two equal numbers. Not "two cats, 2 in total".
 _ADDED = re.compile(
-    r"\s?[^\W\d_][^.!?;。！？；\n]{0,64}(?:\b(?:and|plus)|[+&,，、和与加及])\s{0,4}", re.IGNORECASE
+    r"\s?[^\W\d_][^.!?;。！？；\n]{0,64}"
+    r"(?:\b(?:and|plus|also|as well as|another)|[+&,，、和与加及]|[另还]有)\s{0,4}",
+    re.IGNORECASE,
 )
 _NOUN = re.compile(r"[*_\s]{0,4}(?!in\b|total|altogether|overall|all\b)[^\W\d_]", re.IGNORECASE)
 _POINTING = re.compile(r"<points?\s[^<>]*>")  # Molmo points at what it counts
@@ -34,13 +38,15 @@ _GAP = r"[\s*_`$\"'(:]{0,4}(?:\\boxed\s?\{[ (]{0,2}|<\|begin_of_box\|> ?)?"
 _BEHIND = r"[\s*_`$\"'():}]{0,4}(?:<\|end_of_box\|> ?)?"
 _FILLER = r"(?:(?:be|exactly|just|only|equal to|a total of|quite|really|in fact)\s+){0,2}"
 _DENIED = re.compile(
-    rf"(?:\b(?:not|never|no longer|cannot be|rather than|instead of)\s+{_FILLER}|n['’]t\s+{_FILLER}"
+    r"(?:(?:\b(?:not|never|no|no longer|cannot be|rather than|instead of|not a single)|n['’]t)"
+    rf"\s+{_FILLER}"
     rf"|!=|≠|\\neq?\b|不(?:是|等于|为|可能是|会是)|并?非|没有|而不是){_GAP}\Z",
     re.IGNORECASE,
 )
 _BOUNDED = re.compile(
     rf"(?:\b(?:(?:more|less|fewer|greater|larger|smaller|higher|lower)\s+than(?:\s+or\s+equal\s+to)?"
-    r"|at\s+(?:the\s+)?(?:least|most|minimum|maximum)|up\s+to|over|above|under|below|beyond|exceed(?:s|ing)?"
+    r"|at\s+(?:the\s+)?(?:least|most|minimum|maximum)|any\w+\s+but|other\s+than|except(?:\s+for)?"
+    r"|excluding|besides|without|hardly|neither|nor|up\s+to|over|above|under|below|beyond|exceed(?:s|ing)?"
     r"|minimum\s+of|maximum\s+of|about|around|approximately|approx\.?|roughly|nearly|almost|"
     r"circa|close\s+to|upwards?\s+of|between)\s+(?:a\s+total\s+of\s+)?"
     r"|(?:^|\s)[<>]=?|[≤≥≈~〜～≲≳]|\\(?:approx|geq?|leq?|sim|gt|lt)\b"
@@ -54,6 +60,29 @@ _OPEN_ENDED = re.compile(
     r"|\s?[个個只隻辆輛人位名条條张張件台棵把本朵]?(?:以[上下内]|左右|上下|多(?![边邊角])|余|几|幾|来[个個只人位]))",
     re.IGNORECASE,
 )
+_TAKEN_BACK = re.compile(
+    rf"{_BEHIND}(?:(?:is|was|are|were)(?:n['’]t|\s+(?:not|wrong|incorrect|false|no)\b)|是?(?:不[对是正]|错))",
+    re.IGNORECASE,
+)
+_ELSE_BEHIND = re.compile(rf"{_BEHIND}(?:,?\s?(?:or\b|/|或|还是)|[?？{{])", re.IGNORECASE)
+_ELSE_BEFORE = re.compile(rf"(?:\b(?:or|either)|/|或者?|还是){_GAP}\Z", re.IGNORECASE)
+# "There are no dogs", "no red cars", "图中没有狗"; not "no idea", "there is no way to tell".
+_THING = (
+    r"(?!(?:answers?|ideas?|numbers?|info\w*|ways?|clues?|images?|pictures?|results?|responses?"
+    r"|options?|data|doubts?|problems?|limits?|exact|definite|specific|clear|certain|more|fewer"
+    r"|less|longer|other|such|further|need|reasons?|details?|evidence)\b)"
+    r"(?:(?!(?:but|or|except|only|than|maybe|unless|if|know\w*|tell|sure|say|count\w*)\b)"
+    r"[a-z'’-]{1,24} ){0,7}[a-z'’-]{2,24}"
+)
+_WHERE = r"(?:(?:the|this) )?(?:image|picture|photo|scene)"
+_NONE = re.compile(
+    rf"(?:no, )?(?:none|(?:in {_WHERE},? )?there (?:is|are|was|were)(?: (?:none|no one|no {_THING})"
+    rf"|(?:n['’]t| not) any {_THING})|(?:(?:{_WHERE} (?:has|shows|contains)|i see) )?no {_THING}"
+    rf"(?:(?<=s)|(?<=people)|(?<=children)|(?<=men)|(?<=sheep)|(?<=fish)| in {_WHERE})"
+    r"|(?:这?[张幅]?图[片像]?[中里上]?面?)?没有(?:任何)?"
+    r"(?!.{0,8}(?:答案|办法|信息|确|清|足够|具体|提供|图))[\u4e00-\u9fff]{1,8})[.!。]?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +92,10 @@ class CountParser(AnswerParser[int]):
     Digits (also `4.0`, `1,234` and full-width), English number words and Chinese numerals, alone
     or in a sentence; what counts as a number is told at `whole_numbers`. A number that is stated
     twice (`4 (four)`) is one number. A number that is denied (`not 7`) is none, and one that is a
-    bound or an estimate (`more than 7`, `7 or so`, `超过7个`) is no exact number. Names of things
-    to which numbers belong are not understood: "3 cars, one of them red" states two numbers, and
-    "2 cats and 2 dogs" no one number. Where one answer is marked, by `\\boxed{}` or GLM-V's tokens,
+    bound or an estimate (`more than 7`, `7 or so`, `超过7个`) is no exact number; `none`, `There
+    are no dogs` and `没有狗` alone are 0. Names of things to which numbers belong are not
+    understood: "3 cars, one of them red" states two numbers, and "2 cats and 2 dogs" no one number.
+    Where one answer is marked, by `\\boxed{}` or GLM-V's tokens, and no other is named beside it,
     nothing else is read; nor are the coordinates in Molmo's `<points …>`.
 
     Gives the number with the span that states it. Or a failure: those of `answer_region`;
@@ -90,8 +120,7 @@ class CountParser(AnswerParser[int]):
         answer, span = text[start:end], (start, end)
         if len(answer) <= 15 and answer.isascii() and answer.isdigit():
             return Parsed(int(answer), span)  # as nearly every answer is
-        first, last = start, end
-        start, end = span = marked(text, start, end)
+        start, end = span = undisputed(text, start, end)
         answer = text[start:end]
         if len(answer) > _MAX_ANSWER:
             return too_long(_MAX_ANSWER, len(answer), span)
@@ -102,8 +131,9 @@ class CountParser(AnswerParser[int]):
             return ParseFailure(
                 FailureCode.TOO_COMPLEX, f"expected at most {_MAX_NUMBERS} numbers", span
             )
-        around = text[max(first, start - _REACH) : start], text[end : min(last, end + _REACH)]
-        numbers = _standing(answer, numbers, *around)
+        numbers = _standing(answer, numbers)
+        if not numbers and _NONE.fullmatch(" ".join(answer.strip("*_\"' ").split())):
+            return Parsed(0, span)
         if not numbers:
             return ParseFailure(
                 FailureCode.BAD_NUMBER, f"expected a whole number, got {excerpt(answer)}", span
@@ -129,12 +159,11 @@ class CountParser(AnswerParser[int]):
         return Parsed(chosen.value, (start, end))
 
 
-def _standing(answer: str, numbers: list[Number], before: str, after: str) -> list[Number]:
+def _standing(answer: str, numbers: list[Number]) -> list[Number]:
     """The numbers that are not denied; those that are only bounds or estimates have no value."""
     found = []
-    whole, offset = before + answer + after, len(before)
     for number in numbers:
-        how = standing(whole, *(offset + place for place in number.span))
+        how = standing(answer, *number.span)
         if how != "denied":
             found.append(number if how == "stated" else Number(None, number.span))
     return found
@@ -163,4 +192,35 @@ def standing(text: str, start: int, end: int) -> Literal["stated", "denied", "bo
     before = text[max(0, start - _REACH) : start]
     if _BOUNDED.search(before) or _OPEN_ENDED.match(text, end, end + _REACH):
         return "bounded"
-    return "denied" if _DENIED.search(before) else "stated"
+    denied = _DENIED.search(before) or _TAKEN_BACK.match(text, end, end + _REACH)
+    return "denied" if denied else "stated"
+
+
+def undisputed(
+    text: str, start: int, end: int, *, repeated: bool = True, estimates: bool = False
+) -> tuple[int, int]:
+    r"""What `marked` finds, unless words around it take it back or name another; else all of it.
+
+    Args:
+        text: Any text.
+        start: Where to begin.
+        end: Where to stop.
+        repeated: As for `marked`.
+        estimates: Whether a bound or an estimate is as good as the thing itself.
+
+    Example:
+        >>> undisputed(r"so \boxed{7}", 0, 12), undisputed(r"\boxed{3} or 4", 0, 14)
+        ((10, 11), (0, 14))
+    """
+    inner = marked(text, start, end, repeated=repeated)
+    if inner != (start, end):
+        before = text[max(start, inner[0] - _REACH) : inner[0]]
+        how = standing(text[start:end], inner[0] - start, inner[1] - start)
+        if (
+            how == "denied"
+            or (how == "bounded" and not estimates)
+            or _ELSE_BEFORE.search(before)
+            or _ELSE_BEHIND.match(text, inner[1], min(end, inner[1] + _REACH))
+        ):
+            return start, end
+    return inner

@@ -6,8 +6,6 @@ import re
 
 __all__ = ["last_boxed", "last_marked", "marked", "thinking_around"]
 
-# Kimi-VL writes its own tags.
-_THINKING = {"<think>": "</think>", "◁think▷": "◁/think▷"}
 _BEGIN, _END = "<|begin_of_box|>", "<|end_of_box|>"  # GLM-V
 _BRACE = re.compile(r"[{}]")
 _BOXED = ("\\boxed", "\\fbox")
@@ -22,15 +20,14 @@ def thinking_around(text: str) -> tuple[int, int]:
         >>> thinking_around("<think>3 or 4?")
         (0, 0)
     """
-    start, end = 0, len(text)
-    if "think" not in text:
-        return start, end
-    for closing in _THINKING.values():
-        closed = text.rfind(closing)
-        start = max(start, closed + len(closing) if closed >= 0 else 0)
-    for opening in _THINKING:
-        opened = text.find(opening, start)
-        end = min(end, opened if opened >= 0 else end)
+    start = text.rfind("</think>") + 8
+    start = start if start >= 8 else 0
+    end = text.find("<think>", start)
+    end = end if end >= 0 else len(text)
+    if not text.isascii() and "◁" in text:  # Kimi-VL writes its own tags
+        start = max(start, text.rfind("◁/think▷") + 8 if "◁/think▷" in text else 0)
+        ends = (text.find(opening, start) for opening in ("<think>", "◁think▷"))
+        end = min((at for at in ends if at >= 0), default=len(text))
     return start, end
 
 
@@ -49,13 +46,20 @@ def marked(text: str, start: int, end: int, *, repeated: bool = True) -> tuple[i
         >>> marked(r"\boxed{3} or \boxed{4}", 0, 22)
         (0, 22)
     """
-    if text.find("\\", start, end) < 0 and text.find(_BEGIN, start, end) < 0:
+    if text.find("box", start, end) < 0:  # none of the marks
         return start, end
+    whole, tokens = (start, end), False
     for spans in (_in_tokens, _boxes):
         found = spans(text, start, end)
         held = {text[first:last].strip() for first, last in found}
         if len(held) == 1 and held != {""} and (repeated or len(found) == 1):
             start, end = found[-1]
+            tokens = tokens or spans is _in_tokens
+    if tokens:  # a box beside them must hold the same
+        held = {text[slice(*box)] for box in _boxes(text, *whole)}
+        held = {box.replace(_BEGIN, "").replace(_END, "").strip() for box in held}
+        if held - {text[start:end].strip()}:
+            return whole
     return start, end
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vlreward.parsers.final import last_boxed, last_marked, marked, thinking_around
+from vlreward.parsers.counts import undisputed
+from vlreward.parsers.final import last_boxed, last_marked, thinking_around
 from vlreward.parsers.tags import MAX_CHARS, Several, answer_region, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 from vlreward.verify.exact.text import MAX_CHARACTERS
@@ -69,7 +70,7 @@ class MathParser:
             return _answer(text, *span)
         assert found.span is not None
         first, last = found.span[0] + start, found.span[1] + start
-        return _answer(text, *marked(text, first, last, repeated=False))
+        return _answer(text, *undisputed(text, first, last, repeated=False, estimates=True))
 
 
 def _moved(failure: ParseFailure, by: int) -> ParseFailure:

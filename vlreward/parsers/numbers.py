@@ -62,7 +62,7 @@ _WORD = rf"(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![a-z])"
 _NUMBER = re.compile(
     rf"(?P<han>[负負]?[{_HAN}]+(?:(?:点|分之)[{_HAN}]+|[个個]?半(?!透))?)"
     r"|(?P<digits>(?:(?<![\w)\]])[-+])?(?:(?<![a-z_0-9])[0-9]|(?<![\w.])\.[0-9])[0-9.,]*"
-    r"(?:e[-+]?[0-9]+)?)(?P<after>\s?[%‰°½⅓⅔¼¾]|[a-z_])?"
+    r"(?:e[-+]?[0-9]+)?)(?P<after>\s?[%‰°½⅓⅔¼¾]|[²³¹⁰⁴-⁹\d]|[a-z_])?"
     r"|(?P<words>(?<![a-z\-])(?=[bdefhmnostz])(?:(?:minus|negative|half)\s+(?:a\s+)?)?"
     rf"{_WORD}(?:(?:\s+(?:and\s+)?|-){_WORD})*(?!-[a-z])"
     rf"(?P<odd>\s+(?:point\s+{_WORD}(?:\s+{_WORD})*|and\s+a\s+half"

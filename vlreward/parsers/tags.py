@@ -72,7 +72,7 @@ def answer_region(
     Args:
         text: The completion.
         where: `tag` for the contents of a closed block, `whole` for the whole text but what stands
-            before the last `</think>`, or in thinking that never ends.
+            before the last `</think>`, or in thinking that never ends but in an answer block.
         several: What to do if closed blocks hold different contents: `fail` ends in
             `multiple_answers`, `first` and `last` choose by position.
 
@@ -106,7 +106,7 @@ def answer_spans(
         before, for callers that can tell whether they mean the same.
     """
     if where == "whole":
-        blocks = [thinking_around(text)]
+        blocks = [_last_block(text) or thinking_around(text)]
     else:
         end = text.rfind(_CLOSE)
         start = text.rfind(_OPEN, 0, end) if end >= 0 else -1
@@ -243,6 +243,16 @@ def _blocks(text: str, most: int) -> list[tuple[int, int]]:
                 if len(blocks) == most:
                     break
     return blocks or blank
+
+
+def _last_block(text: str) -> tuple[int, int] | None:
+    """The contents of the only block, where nothing but thinking stands before it or after."""
+    start, end = thinking_around(text)
+    closed = len(text.rstrip()) - len(_CLOSE)
+    if end == len(text) or text[start:end].strip() or text.count(_OPEN, end) != 1:
+        return None
+    opened = text.find(_OPEN, end) + len(_OPEN)
+    return (opened, closed) if text.find(_CLOSE, opened) == closed else None
 
 
 def _several(span: tuple[int, int]) -> ParseFailure:

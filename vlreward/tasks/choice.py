@@ -140,6 +140,13 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", plain_option(text)))
 
 
+def _lists(text: str, own: str, options: Sequence[str]) -> bool:
+    """Whether a text has nothing but words of options, and all of one beside the own."""
+    words = _words(text)
+    others = [_words(option) - _words(own) for option in options]
+    return words <= _words(own).union(*others) and any(o and o <= words for o in others)
+
+
 @dataclass(frozen=True, slots=True)
 class ChoiceJudge:
     """Finds the letters that an answer names, with the options where they are known."""
@@ -163,8 +170,13 @@ class ChoiceJudge:
             own = options[known.index(answer.lead)] if answer.lead in known else ""
             if own and plain_option(own) == plain_option(answer.text):
                 return (answer.lead,)
-            # Content of another option, what may take the letter back, or something else.
-            if named is not None or not answer.letters or not _words(own) & _words(answer.text):
+            # Content of another option or of several, what may take the letter back, or else.
+            if (
+                named is not None
+                or not answer.letters
+                or not _words(own) & _words(answer.text)
+                or _lists(answer.text, own, options)
+            ):
                 return _no_option(answer, options)
         if not answer.letters or any(letter not in known for letter in answer.letters):
             return _no_option(answer, options)

@@ -39,6 +39,8 @@ class Policy:
         ordered_tuples: Whether ``(1, 2)`` differs from ``(2, 1)``. A parenthesis is never a brace:
             ``(1, 2)`` differs from ``\{1, 2\}`` either way.
         ordered_sets: Whether ``\{1, 2\}`` and the bare list ``1, 2`` differ from ``2, 1``.
+            Alternatives (``1 or 2``) are a set. A list of a gold's quantities (``x = 1, y = 2``)
+            has their order either way, and ``y = 2, x = 1`` is the point ``(1, 2)``.
         choices: The letters that stand for the options of a multiple choice question, so that
             ``A``, ``(A)`` and ``A. 145°`` name the same option. A letter before a delimiter
             settles it whatever content follows, unless the gold has a content too and the two

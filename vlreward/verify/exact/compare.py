@@ -247,11 +247,26 @@ def _groups(gold: Group, answer: Group, policy: Policy) -> bool | None:
         points = all(isinstance(item, Group) for item in gold.items + answer.items)
         sets = gold.opening == answer.opening == "⦃" or (bare and points)
         return _as_sets(gold, answer, policy) if sets else False
+    named = _by_name(gold), _by_name(answer)
+    if named[0] and not any(isinstance(item, Named) for item in answer.items):
+        # Of "x = 3, y = 4" a set does not say which is which.
+        return answer.opening != "⦃" and _in_order(named[0], answer.items, policy)
+    if named[1] and gold.opening == "(" and policy.ordered_tuples:
+        return _in_order(gold.items, named[1], policy)
     kinds = {gold.opening, answer.opening}
     ordered = policy.ordered_tuples if kinds & {"(", "["} else policy.ordered_sets
     if not ordered:
         return _unordered(gold.items, answer.items, policy)
     return _in_order(gold.items, answer.items, policy)
+
+
+def _by_name(group: Group) -> tuple[Value, ...] | None:
+    """`y = 4, x = 3` in the order of the axes; None unless each item is of another quantity."""
+    named = [item for item in group.items if isinstance(item, Named) and item.name]
+    names = {re.sub(r"_\d+$", "", item.name) for item in named}
+    if group.opening or not len(names) == len(named) == len(group.items):
+        return None
+    return tuple(sorted(named, key=lambda item: item.name) if names <= set("xyz") else named)
 
 
 def _in_order(gold: tuple[Value, ...], answer: tuple[Value, ...], policy: Policy) -> bool | None:

@@ -6,7 +6,13 @@ from vlreward.verify.exact import algebra
 from vlreward.verify.exact.lexer import CLOSING, OPENING, Token, closing
 from vlreward.verify.exact.names import is_name, name_of, words_of
 from vlreward.verify.exact.quantity import read_quantity
-from vlreward.verify.exact.relations import intersection, letters_as_form, relation, solved
+from vlreward.verify.exact.relations import (
+    has_ranges,
+    intersection,
+    letters_as_form,
+    relation,
+    solved,
+)
 from vlreward.verify.exact.surd import Undecided, scaled
 from vlreward.verify.exact.values import (
     Empty,
@@ -29,6 +35,7 @@ _LESS = frozenset("<≤")
 _ORDER = frozenset("<≤>≥")
 _SEPARATORS = frozenset(",;")
 _ALSO = frozenset(("and", "且", "And"))
+_ELSE = frozenset(("or", "或", "或者"))
 _MAX_ITEMS = 64
 
 
@@ -87,7 +94,10 @@ class _Statement:
             if len(parts) == len(items) == len(joined) + 1:
                 both = intersection(parts)
                 return both if isinstance(both, Empty) else Named(ranges[0].name, both)
-        return Group("", "", items)
+        group = Group("", "", items)
+        if any(t.kind == "," and t.text in _ELSE for t in tokens) and not has_ranges(group):
+            return Group("⦃", "⦄", items)  # alternatives are no point
+        return group
 
     def items(self, tokens: list[Token]) -> tuple[Value, ...]:
         parts = [part for part in _split(tokens, _SEPARATORS) if part]

@@ -80,6 +80,7 @@ _ESCAPES = {
 # What a text must hold, a pattern, and what takes its place before commands are read.
 _WRITTEN = (
     ("**", re.compile(r"(?<![\w)\]}])\*\*(?=\S)([^*\n]{1,400})(?<=\S)\*\*(?![\w({\\])"), r"\1"),
+    ('"', re.compile(r'(?<![^\s\[({,;:])"([^"\n]{1,400})"(?![^\s\])},;:.])'), r"\1"),
     ("#", re.compile(r"\A\s*#{1,6}\s+"), ""),
     ("/-", re.compile(r"\+/-"), "±"),
     ("cent", re.compile(r"\bper\s+cent\b"), "percent"),
@@ -99,6 +100,8 @@ _WRITTEN = (
         "°",
     ),
 )  # fmt: skip
+_MARKED = re.compile("|".join(re.escape(needle) for needle, _, _ in _WRITTEN))
+_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")  # as most answers are
 _COLOR = re.compile(r"\\(?:textcolor|color|colorbox)\s*(?:\[[^\[\]{}]*\])?\s*\{[^{}]*\}")
 _CIRCLED = re.compile(r"\\textcircled\s*\{\s*(\d{1,2})\s*\}|[①-⑳]")
 _PRIMES = re.compile(r"\^\s*\{\s*((?:'\s*)+)\}|\^\s*('+)")
@@ -143,6 +146,8 @@ def canonical_text(text: str) -> str:
         >>> canonical_text("−5．")
         '-5'
     """
+    if _PLAIN.fullmatch(text):
+        return text
     if len(text) > MAX_CHARACTERS:
         raise TooComplex(f"{len(text)} characters, more than {MAX_CHARACTERS}")
     if text.count("$") == 1:
@@ -156,9 +161,10 @@ def canonical_text(text: str) -> str:
             raise TooComplex(f"{len(text)} characters when decomposed")
     if "{,}" in text:
         text = text.replace("{,}", "")
-    for needle, pattern, written in _WRITTEN:
-        if needle in text:
-            text = pattern.sub(written, text)
+    if _MARKED.search(text):
+        for needle, pattern, written in _WRITTEN:
+            if needle in text:
+                text = pattern.sub(written, text)
     if "\\" in text:
         if "\\\\" in text and "\\begin" not in text:
             text = text.replace("\\\\", "\\")  # escaped once too often, as in JSON
