@@ -215,6 +215,7 @@ def test_rewards_that_are_given_belong_to_the_run() -> None:
 
     nothing: dict[str, Any] = {field.name: None for field in fields(Run)}
     run = Run(**{**nothing, "terms": [], "extra": []})
-    assert run.with_rewards([even]).rewards() == ([even], [1.0])
+    functions, weights = run.with_rewards([even]).rewards()
+    assert ([f.__name__ for f in functions], weights) == (["even"], [1.0])
     assert [reward.function for reward in run.with_rewards([even]).extra] == [even]
     assert run.rewards() == ([], [])

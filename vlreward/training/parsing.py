@@ -15,6 +15,7 @@ from vlreward._text import one_line
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.training.arguments import Arguments
+from vlreward.training.ranges import check_ranges
 from vlreward.training.recipes import task_names
 
 __all__ = ["in_options", "layered", "short_help", "usage"]
@@ -85,7 +86,8 @@ def layered(
 
     Raises:
         SystemExit: For `--help_all`, and for missing or malformed options, as argparse does.
-        OptionError: For options that nobody takes, and if the file cannot be read.
+        OptionError: For options that nobody takes, for numbers out of their range, and if the file
+            cannot be read.
     """
     parser.add_argument("--config", help="YAML file with options.")
     if argv and argv[0] == "--help_all":
@@ -98,6 +100,7 @@ def layered(
         parser.set_defaults(**recipe(task, {}))
         parser.parse_args(["--help"])
     given = _given(parser, rest, aliases)
+    check_ranges(given)
     values = {aliases.get(k, k): v for k, v in recipe(task, given).items()} | given
     values["model"] = values.get("model") or values.get("model_name_or_path")
     for name, what in (("data", "the training rows"), ("model", "its name or directory")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import iscoroutinefunction
 from typing import Any
 
 from vlreward.data import Dataset
@@ -73,7 +74,7 @@ class Run:
 
     def rewards(self) -> tuple[list[Callable[..., Any]], list[float]]:
         """Every reward function as trainers call them, and their weights."""
-        extra = [reward.function for reward in self.extra]
+        extra = [r.function if iscoroutinefunction(r.function) else r for r in self.extra]
         weights = [term.weight for term in self.terms]
         return [*self.terms, *extra], weights + [reward.weight for reward in self.extra]
 
@@ -239,9 +240,9 @@ def _identity(
             for term in reward.spec.terms
         },
         **{name: getattr(arguments, name) for name in (*shared, "freeze_vision")},
-        **({} if arguments.gold_frame is None else {"gold_frame": arguments.gold_frame}),
+        "gold_frame": arguments.gold_frame,
         **{name: getattr(training, name, None) for name in (*numbers, "seed")},
-        **({} if options.lora_rank is None else {"lora_r": options.lora_rank}),
+        "lora_r": options.lora_rank,
     }
 
 
