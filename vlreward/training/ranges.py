@@ -16,7 +16,7 @@ _AT_LEAST = {
         (
             "per_device_train_batch_size", "per_device_eval_batch_size", "num_iterations",
             "gradient_accumulation_steps", "steps_per_generation", "max_completion_length",
-            "early_stopping_patience", "lora_r", "lora_alpha",
+            "early_stopping_patience", "lora_r", "lora_alpha", "logprob_chunk_size",
         ),
         1,
     ),
@@ -37,7 +37,7 @@ _POSITIVE = (
     "save_steps",
     "eval_steps",
 )
-_AT_MOST = {"top_p": 1, "seed": 2**32 - 1}
+_AT_MOST = {"top_p": 1, "temperature": 10, "seed": 2**32 - 1}
 
 
 def check_ranges(values: Mapping[str, Any]) -> None:
