@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from transformers import (
     TrainerCallback,
 )
 
+from vlreward.errors import OptionError, UserError
 from vlreward.training.card import model_card
 from vlreward.training.models import freeze_vision
 from vlreward.training.preparing import Run
@@ -90,8 +92,9 @@ def build_trainer(
     )
     trainer.aligns = options.arguments.fast_vision
     if options.arguments.fast_vision:
-        for each in filter(None, (trainer.model, trainer.ref_model)):
-            speed_up(each)
+        speed_up(trainer.model)
+        if trainer.ref_model is not None:
+            speed_up(trainer.ref_model)
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
     trainer.evaluation = run.evaluation
@@ -114,21 +117,44 @@ def train(run: Run) -> Any:
     Returns:
         The trainer; None if the run was finished already.
     """
-    training, start = run.options.training, run.start
-    if start.finished:
+    if run.start.finished:
         return None
+    with run.start.held(run.rank):
+        return _train(run)
+
+
+def _train(run: Run) -> Any:
+    training, start = run.options.training, run.start
     if training.local_process_index == 0:
         start.make()
     training.distributed_state.wait_for_everyone()
     # What was measured before the checkpoint was saved is not measured again.
     training.eval_on_start = training.eval_on_start and not start.step
-    trainer = build_trainer(run)
+    try:
+        trainer = build_trainer(run)
+    except (ImportError, OSError, ValueError) as error:
+        if isinstance(error, UserError) or _is_ours(error):
+            raise
+        raise OptionError(f"the trainer cannot be built: {' '.join(str(error).split())}") from error
     trainer.train(resume_from_checkpoint=start.checkpoint)
+    start.check_end(trainer.state, early=_learned(trainer))
     save(trainer)
     if run.rank == 0:
         start.finish(trainer.state.max_steps)
         print(closing(run, trainer.state), flush=True)
     return trainer
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether this package raised an error, not a library that says what is wrong with options."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("vlreward")
+
+
+def _learned(trainer: Any) -> bool:
+    """Whether `--early_stopping_patience` has ended the run."""
+    found = (c for c in trainer.callback_handler.callbacks if isinstance(c, EarlyStoppingCallback))
+    return any(c.early_stopping_patience_counter >= c.early_stopping_patience for c in found)
 
 
 def save(trainer: Any) -> None:
