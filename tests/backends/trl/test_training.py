@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
+from vlreward.training.resuming import StoppedError
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
 from vlreward_trl.training import build_trainer, save, train
@@ -390,6 +391,64 @@ def test_the_same_line_again_keeps_what_an_earlier_run_wrote(
     assert (aside / "traces/rank-00000.jsonl").read_bytes() == kept
     assert (aside / "checkpoint-1/optimizer.pt").is_file()
     assert (tmp_path / "checkpoint-1/optimizer.pt").is_file()
+
+
+def test_a_run_that_was_told_to_end_goes_on(
+    argv: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM with `--enable_jit_checkpoint`: the same command said that all was done."""
+    from transformers.trainer_jit_checkpoint import CheckpointManager
+
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 3)
+    words += ["--save_strategy", "steps", "--save_steps", "1"]
+    with monkeypatch.context() as patch:
+        asked = {"is_checkpoint_requested": True}  # as its handler does when the signal comes
+        patch.setattr(CheckpointManager, "setup_signal_handler", lambda m: vars(m).update(asked))
+        with pytest.raises(StoppedError, match="stopped at step 1 of 3: the same command goes on"):
+            _train([*words, "--enable_jit_checkpoint"])
+    assert not (tmp_path / "model.safetensors").exists()
+    run = prepare(parse(words))
+    assert not run.start.finished
+    assert train(run).state.global_step == 3
+
+
+def test_a_run_that_was_killed_after_its_last_step_is_saved_as_it_was(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """It was trained for one step more than it has, at no learning rate that was meant."""
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 2)
+    words += ["--save_strategy", "steps", "--save_steps", "1"]
+    _train(words)
+    saved = load_file(tmp_path / "model.safetensors")
+    traces = (tmp_path / "traces/rank-00000.jsonl").read_bytes()
+    for name in ("run.json", "model.safetensors"):
+        (tmp_path / name).unlink()
+    trainer = _train(words)
+    assert trainer.state.global_step == 2
+    again = load_file(tmp_path / "model.safetensors")
+    assert all(torch.equal(saved[name], again[name]) for name in saved)
+    assert (tmp_path / "traces/rank-00000.jsonl").read_bytes() == traces
+    assert prepare(parse(words)).start.finished
+
+
+def test_what_the_trainer_refuses_is_one_message(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """A library's error says what is wrong with an option; it was a traceback."""
+    words = argv("counting", "qwen2.5-vl", "--use_peft", "--lora_target_modules", "no_such")
+    with pytest.raises(OptionError, match=r"cannot be built: Target modules .*no_such.* not found"):
+        _train([*words, "--output_dir", str(tmp_path)])
+
+
+def test_an_adapter_does_not_go_on_with_a_model(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """torch said that the sizes of parameter groups differ."""
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)
+    saving = ["--save_strategy", "steps", "--save_steps", "1"]
+    _train([*words, *saving])
+    with pytest.raises(OptionError, match="other settings: lora_r None -> 16"):
+        prepare(parse([*words, *saving, "--use_peft"]))
 
 
 def test_a_whole_model_is_saved_where_checkpoints_are_shards() -> None:
