@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -52,6 +53,8 @@ def ending_with_parent(begin: Callable[[int], None] | None) -> Callable[[int], N
 
 
 def _begin(begin: Callable[[int], None] | None, worker: int) -> None:
+    # Launchers send it to all processes, and a run that ends with a checkpoint needs its workers.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if begin is not None:
         begin(worker)

@@ -89,7 +89,8 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
     def get_train_dataloader(self) -> Any:
         """The loader, whose workers end with this process, however that ends."""
         loader = super().get_train_dataloader()
-        loader.worker_init_fn = ending_with_parent(loader.worker_init_fn)
+        inner = getattr(loader, "base_dataloader", loader)  # accelerate's asks torch's
+        inner.worker_init_fn = ending_with_parent(inner.worker_init_fn)
         return loader
 
     def _run_epoch(self, **kwargs: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import torch
+from accelerate.utils import gather
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -29,6 +32,29 @@ __all__ = ["build_trainer", "save", "train"]
 
 class _Progress(Progress, TrainerCallback):  # type: ignore[misc]
     pass
+
+
+class _SavingOnTerm(TrainerCallback):  # type: ignore[misc]
+    """On SIGTERM ends a run at the end of its step, with a checkpoint: what
+    `--enable_jit_checkpoint` promises, but for all processes at the same step."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._before = signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *received: Any) -> None:
+        self._asked = True
+        signal.signal(signal.SIGTERM, self._before)  # which a second one is for
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if gather(torch.tensor([self._asked], device=args.device)).any():
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        signal.signal(signal.SIGTERM, self._before)
 
 
 def build_trainer(
@@ -70,6 +96,9 @@ def build_trainer(
     own: list[TrainerCallback] = [_Progress(run.traces)]
     if options.arguments.early_stopping_patience is not None:
         own.append(EarlyStoppingCallback(options.arguments.early_stopping_patience))
+    if training.enable_jit_checkpoint:
+        training.enable_jit_checkpoint = False
+        own.append(_SavingOnTerm())
     trainer = ResumableGRPOTrainer(
         model=model.model_name_or_path,
         reward_funcs=functions,

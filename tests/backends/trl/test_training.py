@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +20,7 @@ from transformers import TrainerCallback
 
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
+from vlreward.training.progress import Progress
 from vlreward.training.resuming import StoppedError
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
@@ -393,23 +397,47 @@ def test_the_same_line_again_keeps_what_an_earlier_run_wrote(
     assert (tmp_path / "checkpoint-1/optimizer.pt").is_file()
 
 
+def test_the_workers_of_a_run_end_with_it_and_no_sooner(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """A launcher's SIGTERM took those of a run that wanted to save a checkpoint first."""
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)
+    run = prepare(parse([*words, "--dataloader_num_workers", "1"]))
+    before = set(multiprocessing.active_children())
+    batches = iter(build_trainer(run).get_train_dataloader())
+    next(batches)
+    (worker,) = set(multiprocessing.active_children()) - before
+    worker.terminate()
+    worker.join(0.5)
+    assert worker.is_alive()
+    worker.kill()
+    worker.join()
+
+
+def _terminated_after(step: int) -> Callable[..., None]:
+    def on_log(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return on_log
+
+
 def test_a_run_that_was_told_to_end_goes_on(
     argv: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGTERM with `--enable_jit_checkpoint`: the same command said that all was done."""
-    from transformers.trainer_jit_checkpoint import CheckpointManager
-
-    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 3)
-    words += ["--save_strategy", "steps", "--save_steps", "1"]
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 4)
+    words += ["--save_strategy", "steps", "--save_steps", "100", "--enable_jit_checkpoint"]
+    before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        asked = {"is_checkpoint_requested": True}  # as its handler does when the signal comes
-        patch.setattr(CheckpointManager, "setup_signal_handler", lambda m: vars(m).update(asked))
-        with pytest.raises(StoppedError, match="stopped at step 1 of 3: the same command goes on"):
-            _train([*words, "--enable_jit_checkpoint"])
+        patch.setattr(Progress, "on_log", _terminated_after(1))
+        with pytest.raises(StoppedError, match="stopped at step 2 of 4: the same command goes on"):
+            _train(words)
+    assert signal.getsignal(signal.SIGTERM) is before
     assert not (tmp_path / "model.safetensors").exists()
     run = prepare(parse(words))
-    assert not run.start.finished
-    assert train(run).state.global_step == 3
+    assert (run.start.step, run.start.finished) == (2, False)
+    assert train(run).state.global_step == 4
 
 
 def test_a_run_that_was_killed_after_its_last_step_is_saved_as_it_was(
