@@ -16,8 +16,10 @@ from vlreward.answer_frames import AnswerFrames
 from vlreward.bench.cli import app as bench
 from vlreward.bench.completions_file import read_recorded
 from vlreward.bench.rescore import rescore
+from vlreward.cli import app
 from vlreward.data import DataError, load
 from vlreward.data.check import check_data
+from vlreward.doctor.observations import read_observations
 from vlreward.errors import OptionError
 from vlreward.families import FAMILIES
 from vlreward.frames import Frame
@@ -73,8 +75,8 @@ def _rows(case: Case, folder: Path, **more: Any) -> Path:
         id="a",
         gold=BoxGold(box=(10, 20, 300, 400)),
         image_size=Size(640, 428),
-        frame=case.row[0],  # type: ignore[arg-type]
-        axis_order=case.row[1],  # type: ignore[arg-type]
+        frame=case.row[0],
+        axis_order=case.row[1],
     )
     row = {"id": "a", "image": "a.png", "problem": "?", "solution": pack(sample), **more}
     path = folder / "rows.jsonl"
@@ -147,9 +149,18 @@ def _recorded(case: Case, folder: Path, with_data: bool) -> tuple[Any, Any]:
     return _said(file.frame, file.rows[0].sample.axis_order)
 
 
+def _diagnosed(case: Case, folder: Path) -> tuple[Any, Any]:
+    row = {"completion": "x", "terms": {}, "step": 1, "task": "rec", "answer": [1, 2, 30, 40]}
+    path = folder / "rank-00000.jsonl"
+    path.write_text(json.dumps({**row, "frame": case.row[0], "axis_order": case.row[1]}) + "\n")
+    (found,) = read_observations(path, **_given(case))
+    return found.frame, "yx" if found.box == (2, 1, 40, 30) else None
+
+
 DOORS: dict[str, tuple[Callable[..., tuple[Any, Any]], str]] = {
     "a reward's columns": (lambda c, f: _reward(c, f, True), "nearest"),
     "a reward's envelopes": (lambda c, f: _reward(c, f, False), "nearest"),
+    "a trace": (_diagnosed, "nearest"),
     "recorded completions": (lambda c, f: _recorded(c, f, False), "nearest"),
     "recorded completions with data": (lambda c, f: _recorded(c, f, True), "nearest"),
     "packing": (_packed, "told"),
@@ -164,8 +175,8 @@ def test_the_nearest_declaration_holds_at_every_door(door: str, case: Case, tmp_
     read, rule = DOORS[door]
     frame, order = getattr(case, rule)
     found = read(case, tmp_path)
-    if door == "a check of data" and order == "xy":
-        order = None  # not worth a word
+    if door in ("a check of data", "a trace") and order == "xy":
+        order = None  # not worth a word there
     assert found == (frame, order)
 
 
@@ -211,6 +222,8 @@ def test_recorded_completions_say_how_large_images_are_taken_to_be_shown(tmp_pat
     assert any("401,408" in note for note in entry["notes"])
     assert entry["resizing"] == {"factor": 28, "min_pixels": 3136, "max_pixels": 12_845_056}
     assert entry["acc"] == pytest.approx(1 / 3)
+    config = (tmp_path / "assumed" / "config.yaml").read_text().splitlines()
+    assert config[0].startswith("# refcoco_val: images as seen: {'factor': 28, 'min_pixels': 3136")
     said, entry = run("declared", "--max-pixels", "401408")
     assert said == ""
     assert not any("401,408" in note for note in entry["notes"])
@@ -220,6 +233,37 @@ def test_recorded_completions_say_how_large_images_are_taken_to_be_shown(tmp_pat
     assert "max-pixels: 401408" in config
     (again,) = rescore(tmp_path / "declared")
     assert again.provenance["resizing"]["max_pixels"] == 401_408
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [("frame", "'0' says no frame of its answer: --frame"), ("input_size", "expected input_size=")],
+)
+def test_rescoring_says_what_a_row_lacks(lost: str, message: str, tmp_path: Path) -> None:
+    """Rows of a run that somebody changed ended it in a traceback."""
+    command = ["refcoco_val", "-c", str(_large(tmp_path)), "--family", "qwen2.5-vl"]
+    out = tmp_path / "out"
+    CliRunner().invoke(bench, [*command, "-o", str(out)], catch_exceptions=False)
+    path = out / "samples_refcoco_val.jsonl"
+    rows = [{**json.loads(line), lost: None} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=f"'refcoco_val' cannot be read: {message}"):
+        rescore(out)
+    (again,) = rescore(out, frame=Frame.ORIGINAL_PX)
+    assert again.frame is Frame.ORIGINAL_PX
+    path.write_text(
+        "".join(json.dumps({**row, "completion": "", "span": None}) + "\n" for row in rows)
+    )
+    assert rescore(out)[0].report.n == 3  # nobody answered
+
+
+def test_doctor_says_it_too(tmp_path: Path) -> None:
+    command = ["doctor", str(_large(tmp_path)), "--task", "rec", "--family", "qwen2.5-vl"]
+    said = CliRunner().invoke(app, command, catch_exceptions=False).stderr
+    assert "warning: said.jsonl: 2 rows have images of more than 401,408 pixels" in said
+    done = CliRunner().invoke(app, [*command, "--max-pixels", "401408"], catch_exceptions=False)
+    assert "401,408" not in done.stderr
+    assert done.exit_code == 0
 
 
 def test_nothing_is_said_where_no_coordinate_rests_on_it(tmp_path: Path) -> None:

@@ -181,7 +181,9 @@ def rescore(
 
 @dataclass(frozen=True, kw_only=True)
 class _PackOptions(RowOptions):
-    source: Annotated[Path, typer.Argument(help="Data set: .json, .jsonl or .parquet.")]
+    source: Annotated[
+        Path, typer.Argument(help="Data set: .json, .jsonl, .csv, .tsv, .xlsx or .parquet.")
+    ]
     target: Annotated[Path, typer.Argument(help="File to write: .jsonl or .parquet.")]
     column: Annotated[
         str | None,

@@ -37,7 +37,11 @@ _CORNERS: dict[str, Callable[[float, float, float, float], list[float]]] = {
     "cxcywh": lambda x, y, w, h: [x - w / 2, y - h / 2, x + w / 2, y + h / 2],
     "yxyx": lambda a, b, c, d: [b, a, d, c],
 }
-_ALIASES = {"real": Frame.ORIGINAL_PX, "pixel": Frame.ORIGINAL_PX, "absolute": Frame.ORIGINAL_PX}
+_ALIASES = {
+    **dict.fromkeys(("real", "pixel", "absolute"), Frame.ORIGINAL_PX),
+    "norm_1000": Frame.NORM1000,
+    "norm_1": Frame.NORM1,  # of older files of ms-swift
+}
 _FRAME_KEYS = ("frame", "bbox_type")
 _INDEX_KEYS = ("image_index", "image_id")
 BESIDE = (*_FRAME_KEYS, *_INDEX_KEYS)

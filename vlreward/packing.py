@@ -12,8 +12,9 @@ from vlreward.answer_frames import AnswerFrames
 from vlreward.data.dataset import Provenance
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.hub import needed
-from vlreward.data.loaders import load
-from vlreward.data.rows import JSONL_SUFFIXES, RowFile
+from vlreward.data.loaders import load, open_rows
+from vlreward.data.rows import JSONL_SUFFIXES
+from vlreward.data.tables import TABLE_SUFFIXES
 from vlreward.files import replacing
 from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
 from vlreward.geometry import Size
@@ -67,8 +68,8 @@ def pack_file(
     leave out. The target appears only when it is complete.
 
     Args:
-        source: A `.json` list, `.jsonl` or `.parquet`, in any schema that `vlreward.data.load`
-            reads. Parquet needs the extra `data`.
+        source: A `.json` list, `.jsonl`, a table or `.parquet`, in any schema that
+            `vlreward.data.load` reads. Parquet needs the extra `data`.
         target: `.jsonl` or `.parquet`.
         column: Name of the column; `a.b` is the field `b` of the object `a`. By default where the
             trainer that reads such rows looks: `reward_model.ground_truth` for verl, `answer` for
@@ -140,7 +141,7 @@ def pack_file(
 
 
 def _check_names(source: Path, target: Path) -> None:
-    readable = (".json", *JSONL_SUFFIXES, ".parquet")
+    readable = (".json", *JSONL_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
     if source.suffix.lower() not in readable or not source.is_file():
         raise DataError(f"expected a file that ends in one of {', '.join(readable)}", path=source)
     kinds = (*JSONL_SUFFIXES, ".parquet")
@@ -198,7 +199,7 @@ def _write_rows(
     source: Path, target: Path, column: str, envelopes: dict[int, str], overwrite: bool
 ) -> None:
     def rows() -> Iterator[dict[str, Any]]:
-        for raw in RowFile(source):
+        for raw in open_rows(source):
             if (envelope := envelopes.get(raw.number)) is not None:
                 yield _written(raw.value, column, envelope, raw.number, overwrite, source)
 
@@ -215,7 +216,8 @@ def _write_rows(
         return
     with replacing(target, "wb") as file:
         for row in rows():
-            file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+            line = json.dumps(row, ensure_ascii=False, default=str)  # a spreadsheet has dates
+            file.write(line.encode("utf-8", "backslashreplace"))
             file.write(b"\n")
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "row_id",
     "row_size",
     "text_at",
+    "text_of_id",
 ]
 
 
@@ -99,6 +100,12 @@ def rest_of(row: Mapping[str, Any], *used: str) -> dict[str, Any]:
     return {k: v for k, v in row.items() if k not in used}
 
 
+def text_of_id(value: Any) -> str:
+    """An id as a text; a whole number that a table with gaps made a fraction is whole again."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value).strip()
+
+
 def row_id(row: Mapping[str, Any]) -> str | None:
     """The row's own `id`, if it has one.
 
@@ -108,9 +115,10 @@ def row_id(row: Mapping[str, Any]) -> str | None:
     value = row.get("id")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    text = text_of_id(value)
+    if not isinstance(value, str) and not text.removeprefix("-").isdecimal():
         raise ValueError(f"'id': expected a text or a whole number, got {short(value, 80)}")
-    return str(value)
+    return text
 
 
 def row_size(row: Mapping[str, Any]) -> tuple[Any, Any] | None:

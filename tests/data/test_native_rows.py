@@ -199,10 +199,6 @@ def test_a_column_says_the_frame(root: Path) -> None:
             "gold=answer,image=images,question=prompt",
         ),
         (
-            {"image": "a.png", "question": "x?", "answer": "B", "options": ["1", "2"]},
-            "gold=answer,image=image,question=question",
-        ),
-        (
             {"image": "a.png", "meta": {"truth": "x+3"}, "question": "x?", "index": 4},
             "gold=meta.truth,image=image,question=question",
         ),
@@ -214,8 +210,7 @@ def test_what_is_proposed_reads_the_row(row: dict[str, Any], proposed: str, tmp_
     with pytest.raises(UnknownSchemaError, match=f"--columns {proposed} ") as caught:
         load(path)
     assert all(key in str(caught.value) for key in row)
-    task = "choice" if "options" in row else None
-    (sample,) = load(path, columns=proposed, task=task)
+    (sample,) = load(path, columns=proposed)
     assert (sample.image, sample.question) == ("a.png", sample.question or None)
 
 

@@ -69,6 +69,9 @@ def test_a_query_without_its_prompt_is_refused(query: str) -> None:
         ("a<|im_end|>b", "a<|im_end|>b"),
         ("<|im_end|>", ""),
         ("", ""),
+        ("B<end_of_utterance>", "B"),  # SmolVLM
+        ("B<｜end▁of▁sentence｜>", "B"),  # DeepSeek-VL2
+        ("B<|user|>", "B"),  # GLM-4.1V
     ],
 )
 def test_strip_end(text: str, expected: str) -> None:

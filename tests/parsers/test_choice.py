@@ -32,6 +32,14 @@ def _choice(answer: str) -> Choice:
         "Therefore, the correct choice is **B**.", "B is correct", "B is the correct answer.",
         "Option B is correct.", "Answer: \\boxed{B}", "答案是B", "答案:B", "正确答案为B。", "选B",
         "选项B", "Ｂ", "（B）",
+        "故选：B", "故选B。", "因此，答案为 (B)。", "所以选B", "本题答案为B", "本题选B", "应选B",
+        "选项B正确", "答案选B", "B is the answer",
+        "**Answer:** B", "**Answer**: B", "### Answer: B", "I choose B", "I would pick (B).",
+        "Therefore, B", "So, B.", "\\(\\boxed{B}\\)", "\\[\\boxed{B}\\]", "\\(B\\)", "【B】",
+        "「B」", "<b>B</b>", "<|begin_of_box|>B<|end_of_box|>",
+        "The answer is <|begin_of_box|>B<|end_of_box|>.",
+        "The car is blue, so \\boxed{B}.", "\\boxed{B}. Yes, \\boxed{B}", '{"answer": "B"}',
+        '```json\n{"answer": "B"}\n```', "\\textbf{(B)}",
     ],
 )  # fmt: skip
 def test_a_letter(answer: str) -> None:
@@ -55,6 +63,11 @@ def test_a_letter(answer: str) -> None:
         ("B. f(x) = x", "f(x) = x"),
         ("(B)\na red car", "a red car"),
         ("B：红色的车", "红色的车"),
+        ("B、红色的车", "红色的车"),
+        ("(B). a red car", "a red car"),
+        ("\\textbf{(B)}\\ 12", "12"),
+        ("\\boxed{\\text{(B) }12}", "12"),
+        ("**Answer:** B. a red car", "a red car"),
     ],
 )
 def test_a_letter_with_its_content(answer: str, text: str) -> None:
@@ -96,6 +109,10 @@ def test_content_alone(answer: str, text: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
+        "选项B错误", "B不正确", "故不选B", "选B还是C", "B对吗", "B、不对", "(B). or C",
+        "I would not choose B", "Therefore, B is wrong", "B is not the answer", "not \\boxed{B}",
+        "It isn't $\\boxed{B}$", "\\boxed{A} or \\boxed{B}", "<b>A</b> or <b>B</b>", "【A】或【B】",
+        "\\(A\\) or \\(B\\)", '{"wrong": "B"}', '{"answer": "not B"}',
         "not B", "It is not B", "B is wrong", "B is not correct", "B is incorrect", "isn't B",
         "I think B, but it could be C", "maybe B", "B or maybe C", "B? or C?", "neither A nor B",
         "anything but B", "B because A is wrong", "I would rule out B", "all except B", "B...no, C",

@@ -235,7 +235,9 @@ def finish(
     make_room(out, about)
     written = write_results(evaluations, out)
     if options is not None:
-        written.append(write_config(options, out))
+        sizes = [(e.name, e.provenance.get("resizing")) for e in evaluations]
+        seen = [f"{name}: images as seen: {resizing}" for name, resizing in sizes if resizing]
+        written.append(write_config(options, out, seen))
     clear(out, {evaluation.suite.name for evaluation in evaluations})
     if log_format == "inspect":
         from vlreward.bench.inspect_format import write_inspect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -82,8 +82,12 @@ def _flat(content: Mapping[Any, Any], names: Mapping[str, str]) -> Iterator[tupl
                     yield str(key) if inner == "name" else str(inner), one
 
 
-def write_config(options: RunOptions, out: Path) -> Path:
-    """Write what a run was told to `config.yaml`, in a form that `--config` takes."""
+def write_config(options: RunOptions, out: Path, remarks: Iterable[str] = ()) -> Path:
+    """Write what a run was told to `config.yaml`, in a form that `--config` takes.
+
+    Args:
+        remarks: What it was not told and took, each a comment in one line.
+    """
     import yaml
 
     told: dict[str, dict[str, Any]] = {}
@@ -97,6 +101,7 @@ def write_config(options: RunOptions, out: Path) -> Path:
     own = told.pop("", {})
     out.mkdir(parents=True, exist_ok=True)
     with replacing(out / CONFIG_FILE) as file:
+        file.writelines(f"# {remark}\n" for remark in remarks)
         yaml.safe_dump(own | told, file, sort_keys=False, allow_unicode=True)
     return out / CONFIG_FILE
 

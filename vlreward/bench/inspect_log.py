@@ -16,6 +16,11 @@ __all__ = ["inspect_rows", "inspect_sample"]
 
 _ZSTD = 93
 _LARGEST = 1 << 28  # bytes of one sample, with the images in it
+_OF_ROW = (
+    *("image", "images", "image_index", "image_size", "width", "height", "input_size", "frame"),
+    *("axis_order", "gold_frame", "gold"),
+)
+"""What people, and runs of our own, keep of a row in a sample's `metadata`."""
 _DROPPED = ("events", "events_data", "messages", "store", "attachments", "error_retries")
 
 
@@ -89,6 +94,12 @@ def inspect_sample(sample: Any) -> dict[str, Any]:
         raise ValueError(f"expected a sample as an object, got {type(sample).__name__}")
     texts = sample.get("attachments") or {}
     kept = {key: value for key, value in sample.items() if key not in _DROPPED}
+    more = sample.get("metadata")
+    if isinstance(more, Mapping):
+        known = {key: more[key] for key in _OF_ROW if more.get(key) is not None}
+        if not (isinstance(gold := more.get("gold"), Mapping) and "task" in gold):
+            known.pop("gold", None)  # another one than the target is not ours
+        kept = {**known, **kept, "metadata": {k: v for k, v in more.items() if k not in known}}
     return {key: _attached(value, texts) for key, value in kept.items()}
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.live_scores import LiveScores
 from vlreward.bench.mixed import Rules, rules_of
@@ -20,7 +21,6 @@ from vlreward.data.images import image_size
 from vlreward.engines.base import Engine
 from vlreward.frames import FAMILIES, Frame
 from vlreward.prompts import PromptTemplate
-from vlreward.task import TaskSpec
 from vlreward.types import Sample
 
 __all__ = ["LiveRun", "run_live", "shown_name"]
@@ -101,8 +101,15 @@ def run_live(
         run_name = f"{run_name}@{control}"
         rules = replace(rules, suite=rules.suite.model_copy(update={"references": ()}))
     specs = rules_of(rules.suite, rules.spec)
-    frame, declared_by = _frame(engine, specs, options.frame)
-    order = options.axis_order or (engine.family.axis_order if engine.family else None)
+    frames = AnswerFrames(options.frame, options.axis_order, engine.family)
+    located = any(spec.located for spec in specs.values())
+    frame, order = (frames.frame_of(None) if located else None), frames.order_of(None)
+    if located and frame is None:
+        raise DataError(
+            f"the family of model {engine.model!r} is not known, so the frame of its answers is "
+            "not either: declare it with --frame or --family"
+        )
+    declared_by = None if frame is None else "option" if options.frame else "model family"
     about = {"data_sha256": origin.sha256, "ids_sha256": dataset.ids_sha256}
     made: dict[str, Any] = {
         "prompts": rules.prompts,
@@ -163,21 +170,6 @@ def run_live(
             *_left_out(origin, completed),
         )
         return LiveRun(rules, completed, scores, made, notes, opened.pop_all())
-
-
-def _frame(
-    engine: Engine, specs: Mapping[str, TaskSpec], declared: Frame | None
-) -> tuple[Frame | None, str | None]:
-    if not any(spec.located for spec in specs.values()):
-        return None, None
-    if declared is not None:
-        return declared, "option"
-    if engine.family is not None:
-        return engine.family.frame, "model family"
-    raise DataError(
-        f"the family of model {engine.model!r} is not known, so the frame of its answers is not "
-        "either: declare it with --frame or --family"
-    )
 
 
 def _foreign(prompt: PromptTemplate, frame: Frame | None) -> Iterator[str]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vlreward.bench.inspect_log import inspect_rows, inspect_sample
 from vlreward.bench.recorded_keys import plain_rows
 from vlreward.data.errors import DataError
-from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile, read_json
+from vlreward.data.loaders import open_rows
+from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
+from vlreward.data.tables import TABLE_SUFFIXES
 from vlreward.training.traces import is_trace, read_trace
 
 __all__ = ["SUFFIXES", "RecordedRows", "recorded_rows"]
 
-SUFFIXES = (".json", *JSONL_SUFFIXES, ".tsv", ".csv", ".xlsx", ".eval", ".parquet")
+SUFFIXES = (".json", *JSONL_SUFFIXES, *TABLE_SUFFIXES, ".eval", ".parquet")
 """What `recorded_rows` reads, by the ending of the name."""
 
 _LISTS = ("results", "samples", "predictions", "rows", "data", "records", "completions", "logs")
+_LONGEST_NAME = 512  # an image of more characters is one in base64, which no path is
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,13 @@ class RecordedRows:
 def recorded_rows(path: Path) -> RecordedRows:
     """Read the rows of a file, by the ending of its name.
 
-    `.json` is a list, an object with a list of rows (`results` of VLM-R1, `samples` of inspect), or
-    an object of rows by id; `.jsonl` has a row a line, and is a training run's trace if its name is
-    `rank-N.jsonl`; `.tsv`, `.csv` and `.xlsx` have a header; `.eval` is inspect's log; `.parquet`
-    needs the extra `data`, `.xlsx` the extra `xlsx`.
+    Files that data can be in too are read as data are, but for a `.json` object that holds its
+    list of rows (`results` of VLM-R1, `samples` of inspect) beside other things, and a training
+    run's trace, whose name is `rank-N.jsonl`. `.eval` is inspect's log.
 
     Raises:
         DataError: If the file is missing, empty, damaged or of another format.
-        ImportError: If the extra is missing; names it.
+        ImportError: If an extra is missing; names it.
     """
     if not path.is_file():
         what = "a directory" if path.is_dir() else "no such file"
@@ -57,51 +59,50 @@ def recorded_rows(path: Path) -> RecordedRows:
     if is_trace(path):
         torn: list[str] = []
         return RecordedRows(list(read_trace(path, torn.append)), _digest(path), notes=tuple(torn))
-    if suffix in JSONL_SUFFIXES:
-        file = RowFile(path)
-        return RecordedRows(list(plain_rows(file)), file.sha256)
-    if suffix == ".json":
-        return _json(path)
     if suffix == ".eval":
-        rows = inspect_rows(path)
-    elif suffix == ".parquet":
-        from vlreward.data.hub import open_hub
-
-        rows = list(open_hub(path, split=None))
-    else:
-        from vlreward.bench.recorded_tables import table_rows
-
-        rows = list(table_rows(path))
-    return RecordedRows(rows, _digest(path))
-
-
-def _json(path: Path) -> RecordedRows:
-    content = read_json(path)
+        return RecordedRows(list(_without_pixels(inspect_rows(path))), _digest(path))
     accuracy = None
-    values: list[Any] | None = content if isinstance(content, list) else None
-    if isinstance(content, Mapping):
+
+    def listed(content: Any) -> Any:
+        nonlocal accuracy
         name = next((n for n in _LISTS if isinstance(content.get(n), list)), None)
-        if name is not None:
-            values, accuracy = content[name], content.get("accuracy")
-            if name == "samples" and "eval" in content:
-                values = [inspect_sample(value) for value in values or ()]
-        elif content and all(isinstance(v, Mapping) for v in content.values()):
-            values = [{"id": key, **row} for key, row in content.items()]
-    if values is None:
-        keys = f" with the keys {sorted(content)[:12]}" if isinstance(content, Mapping) else ""
-        raise DataError(
-            f"expected a JSON list of rows, or an object with one under {', '.join(_LISTS)}, got "
-            f"{type(content).__name__}{keys}; if every line of the file is one row, name it .jsonl",
-            path=path,
-        )
-    rows = list(plain_rows(RawRow(n, value) for n, value in enumerate(values, 1)))
-    if not rows:
-        raise DataError("expected rows, got an empty list", path=path)
+        name = name or next((n for n in _LISTS if _by_id(content.get(n))), None)
+        if name is None:
+            if _by_id(content):
+                return content
+            raise DataError(
+                f"expected a JSON list of rows, or an object with one under {', '.join(_LISTS)}, "
+                f"got one with the keys {sorted(content)[:12]}; if every line of the file is one "
+                "row, name it .jsonl",
+                path=path,
+            )
+        accuracy = content.get("accuracy")
+        if name == "samples" and "eval" in content:
+            return [inspect_sample(value) for value in content[name]]
+        return content[name]
+
+    source = RowFile(path, listed=listed) if suffix == ".json" else open_rows(path)
+    rows = list(plain_rows(_without_pixels(source)))
     if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)):
         accuracy = None
-    # These files record percentages.
-    return RecordedRows(rows, _digest(path), None if accuracy is None else accuracy / 100)
+    if accuracy is not None and accuracy > 1:  # most record percentages
+        accuracy /= 100
+    return RecordedRows(rows, source.sha256, accuracy)
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _by_id(value: Any) -> bool:
+    rows = value.values() if isinstance(value, dict) else ()
+    return bool(rows) and all(isinstance(row, dict) for row in rows)
+
+
+def _without_pixels(rows: Iterable[RawRow]) -> Iterator[RawRow]:
+    """Rows without images in base64, of which nothing is read here: a file is held whole."""
+    for raw in rows:
+        image = raw.value.get("image") if isinstance(raw.value, Mapping) else None
+        if isinstance(image, str) and len(image) > _LONGEST_NAME:
+            raw = replace(raw, value={k: v for k, v in raw.value.items() if k != "image"})
+        yield raw

@@ -25,6 +25,7 @@ __all__ = [
     "question_of",
     "replies_of",
     "suggestion",
+    "truth",
     "verdict_of",
 ]
 
@@ -38,14 +39,16 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     ),
     "gold": (
         *("gold", "ground_truth", "solution", "gts", "reward_model.ground_truth", "target"),
-        *("answer", "raw_input.answer", "gt", "gt_answer", "reference_answer", "expected_answer"),
+        *("gt", "gt_answer", "reference_answer", "expected_answer", "answer", "raw_input.answer"),
         *("expected", "reference", "doc.solution", "doc.answer", "labels", "label"),
     ),
     "question": (
         *("question", "problem", "query", "doc.question", "doc.problem", "doc.query"),
         *("raw_input.question", "prompt", "input", "messages", "arguments"),
     ),
-    "gold_frame": (),
+    "gold_frame": ("gold_frame",),
+    "width": ("width",),
+    "height": ("height",),
     "image": ("image", "image_path", "image_name", "images", "doc.image_path"),
     "id": (
         *("custom_id", "id", "question_id", "doc_id", "uid", "pid", "qid"),
@@ -129,12 +132,20 @@ def gold_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) ->
         ValueError: If it has none, or accepts several answers.
     """
     gold = field_of(row, "gold", columns)
-    if place_of(row, "gold", columns) == "answer" and {"terms", "value"} <= row.keys():
+    in_answer = place_of(row, "gold", columns) == "answer"
+    if in_answer and {"terms", "value"} <= row.keys():
         gold = None  # a trace of a training run, whose answer is the model's
     if gold is None:
         raise ValueError(
             f"expected a gold in one of {', '.join(PLACES['gold'][:7])} ..., got none; "
             f"{suggestion(row)}; or name the data file with --data"
+        )
+    label = None if "gold" in (columns or ()) else row.get("label")
+    # Whose answer is it? Where golds are labels, the model's.
+    if in_answer and label is not None and str(label).strip() != str(gold).strip():
+        raise ValueError(
+            f"expected one gold, got {short(gold, 60)} under 'answer' and {short(label, 60)} under "
+            "'label': say which with --columns gold=answer or --columns gold=label"
         )
     listed = literal(gold) if isinstance(gold, str) and gold.startswith(("['", '["')) else gold
     if not isinstance(listed, (list, tuple)) or not all(isinstance(g, str) for g in listed):
@@ -175,8 +186,17 @@ def verdict_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None)
     elif isinstance(value, Mapping) and len(value) == 1:  # of inspect
         only = next(iter(value.values()))
         value = only.get("value") if isinstance(only, Mapping) else only
-    if isinstance(value, str):
-        return _VERDICTS.get(value)
+    return _VERDICTS[value] if isinstance(value, str) and value in _VERDICTS else truth(value)
+
+
+def truth(value: Any) -> bool | None:
+    """Whether a value is true, also as tables write it; None where it is neither true nor false.
+
+    Example:
+        >>> truth("True"), truth("0.0"), truth(0.5)
+        (True, False, None)
+    """
+    value = literal(value.strip().capitalize()) if isinstance(value, str) else value
     return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else None
 
 
@@ -222,7 +242,17 @@ def suggestion(row: Mapping[str, Any]) -> str:
 
 
 _HINTS = {
-    "completion": ("compl", "respon", "output", "generat", "pred", "model", "reply", "said"),
+    "completion": (
+        "compl",
+        "respon",
+        "output",
+        "generat",
+        "pred",
+        "model",
+        "reply",
+        "said",
+        "content",
+    ),
     "gold": ("gold", "truth", "gt", "correct", "expect", "refer", "answer", "target", "label"),
 }
 
@@ -230,6 +260,7 @@ _HINTS = {
 def _likely(row: Mapping[str, Any], field: str, taken: set[str | None]) -> str | None:
     used = {name for names in PLACES.values() for name in names}
     free = [k for k in row if k not in used and k not in taken and row[k] not in (None, "", [])]
+    free = [k for k in free if not any(word in str(k).lower() for word in ("reason", "think"))]
     hinted = [k for k in free if any(hint in str(k).lower() for hint in _HINTS[field])]
     if hinted or field == "gold":
         return hinted[0] if hinted else None

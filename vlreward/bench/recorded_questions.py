@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vlreward.bench.recorded_keys import truth
 from vlreward.bench.replies import Reply, was_cut
 from vlreward.data.rows import RawRow
+from vlreward.golds import literal
 from vlreward.types import Completion, Sample
 
 __all__ = ["Questions", "Recorded"]
@@ -87,8 +89,8 @@ class Questions:
                 self.rows[place] = replace(self.rows[place], correct=None)
             return
         for reply in replies:
-            tokens = reply.tokens if reply.tokens is not None else row.get("token_count")
-            cut = row.get("truncated") is True or was_cut(row)
+            tokens = reply.tokens if reply.tokens is not None else literal(row.get("token_count"))
+            cut = truth(row.get("truncated")) or was_cut(row)
             completion = Completion(
                 reply.text, reply.truncated or cut, tokens if type(tokens) is int else None
             )

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from vlreward.answer_frames import AnswerFrames
 from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of
 from vlreward.data.errors import DataError
-from vlreward.data.framed import FramedGold, looked_at, read_framed
+from vlreward.data.framed import FramedGold, looked_at, read_framed, refuse_unread
+from vlreward.data.image_values import image_names, is_kept
 from vlreward.data.images import ImageSource, image_size
 from vlreward.frames import Frame, MissingSizeError
 from vlreward.geometry import Size
 from vlreward.gold_frames import GoldFrame
-from vlreward.golds import Envelope
-from vlreward.schema import row_size
+from vlreward.golds import Envelope, literal
+from vlreward.schema import row_size, text_of_id
 from vlreward.tasks import get_task
 from vlreward.types import Gold, Sample
 
@@ -45,28 +46,34 @@ def sample_in_data(
         ValueError: If it names none of them, or says what cannot be.
     """
     named = field_of(row, "id", columns)
-    found = golds.get(str(named).strip())
+    found = golds.get(text_of_id(named))
     if found is None:
         got = f"none; the keys are {sorted(map(str, row))}" if named is None else repr(named)
         raise ValueError(
             f"expected the id of a sample of the data file, such as {next(iter(golds))!r}, got "
             f"{got}; --columns id=KEY names the key that has it"
         )
-    own = _declared(row, found)
+    own = _declared(row, found, columns)
     placed = _placed(own, found.image, frames, images)
     return RecordedSample(Sample.model_validate({**dict(found), **placed}), own)
 
 
-def _declared(row: Mapping[str, Any], known: Envelope | Sample) -> Envelope:
+def _declared(
+    row: Mapping[str, Any], known: Envelope | Sample, columns: Mapping[str, str]
+) -> Envelope:
     """Frame, axis order and sizes of a row's answer.
 
     What the row says wins, except of the image itself: its size stands with the gold, if it does.
+    Tables have sizes as texts.
 
     Raises:
         ValueError: If the row has only one side of its image.
     """
-    said = {name: row.get(name) or getattr(known, name) for name in _OF_ANSWER}
-    size = known.image_size or row.get("image_size") or row_size(row)
+    # Of what lies in no image, `frame` is the number of a video's.
+    names = _OF_ANSWER if known.gold.located else ("input_size",)
+    said = {name: literal(row.get(name)) or getattr(known, name) for name in names}
+    sides = {side: field_of(row, side, columns) for side in ("width", "height")}
+    size = known.image_size or literal(row.get("image_size")) or row_size(sides)
     return Envelope.model_validate({"gold": known.gold, **said, "image_size": size})
 
 
@@ -104,15 +111,17 @@ def recorded_sample(
     column = field_of(row, "gold_frame", columns)
     framed = read_framed(gold, task, column, declared, suspect)
     envelope = framed.envelope
+    if not framed.frame_known:
+        refuse_unread(row, columns.get("gold"))
     if envelope.gold.task not in tasks:
         expected = " or ".join(map(repr, tasks))
         raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
     envelope.gold.check()
-    own = _declared(row, envelope)
+    own = _declared(row, envelope, columns)
     more = row.get("metadata")
     image, names = _images(row, columns, framed)
     sample = Sample(
-        id=str(number if given_id is None else given_id).strip(),
+        id=text_of_id(number if given_id is None else given_id),
         question=question_of(row, columns),
         expression=row.get("expression") or row.get("normal_caption"),
         gold=envelope.gold,
@@ -151,19 +160,17 @@ def _images(
     value, of = field_of(row, "image", columns), row.get("images")
     if isinstance(of, list) and value in of:  # as a run writes it: all, and the one that counts
         row, value = {**row, "image_index": of.index(value)}, of
-    found = [i.get("path") if isinstance(i, dict) else i for i in _listed(value)]
-    names = tuple(i for i in found if isinstance(i, str) and i and not i.startswith("data:"))
-    if len(names) < len(found) or not names:
+    try:
+        names = tuple(image_names(value, 1))
+    except ValueError:
+        return None, ()  # a gap, or no image
+    if not names or any(map(is_kept, names)):
         return None, ()
     if len(names) == 1:
         return names[0], ()
     index = gold.image_index(row)
     index = 0 if index is None and not gold.envelope.gold.located else index
     return names[index] if type(index) is int and 0 <= index < len(names) else None, names
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _task(row: Mapping[str, Any], tasks: tuple[str, ...]) -> str:

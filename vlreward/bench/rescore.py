@@ -62,7 +62,9 @@ def _rescored(
         samples = [row.sample_in(frame, axis_order) for row in rows]
     except ValueError as error:
         raise DataError(
-            f"{scored.name!r} cannot be read with --frame: {error}", path=run.path
+            f"{scored.name!r} cannot be read{' with --frame' if frame else ''}: {error}"
+            f"{'' if frame else ': --frame says one'}",
+            path=run.path,
         ) from None
     frames = {sample.frame for sample in samples if sample.frame is not None}
     notes = []

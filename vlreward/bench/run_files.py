@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from vlreward._text import short
+from vlreward.answer_frames import AnswerFrames
 from vlreward.frames import Frame
 from vlreward.types import AxisOrder, Completion, Sample
 from vlreward.verify import Verdict
@@ -287,19 +288,23 @@ class SampleRow(BaseModel):
         return Sample(**fields | {k: _clean(v) for k, v in fields.items() if isinstance(v, str)})
 
     def sample_in(self, frame: Frame | None, axis_order: AxisOrder | None = None) -> Sample:
-        """The sample with another frame, or order of the axes, of what the model wrote, if it has
-        one at all.
+        """The sample with another frame, or order of the axes, of what the model wrote, if its gold
+        lies in the image.
 
         Raises:
-            ValueError: As `sample`, or if a size that the frame needs is missing.
+            ValueError: As `sample`, or if nothing says the frame or a size that it needs.
         """
         sample = self.sample
-        if sample.frame is None:
+        if not sample.gold.located:
             return sample
-        if frame is not None:
-            frame.check_sizes(sample.image_size, sample.input_size)
-        given = {"frame": frame, "axis_order": axis_order}
-        return sample.model_copy(update={k: v for k, v in given.items() if v is not None})
+        frames = AnswerFrames(frame, axis_order, over_rows=True)
+        used = frames.frame_of(sample.frame)
+        if self.completion:  # of a sample that nobody answered neither need be known
+            if used is None:
+                raise ValueError(f"{self.label!r} says no frame of its answer")
+            used.check_sizes(sample.image_size, sample.input_size)
+        order = frames.order_of(sample.axis_order)
+        return sample.model_copy(update={"frame": used, "axis_order": order})
 
     def reply(self) -> Completion:
         """What the model wrote, as parsers see it."""

@@ -134,6 +134,8 @@ def _glimpse(path: str | Path, options: dict[str, Any]) -> dict[str, str]:
     try:
         rows = open_rows(path, split=options.get("split"), config=options.get("config"))
         row = next(iter(rows)).value
+        if not isinstance(row, dict):
+            return {}
         keys = {"keys of the first row": ", ".join(map(str, row))}
         schema = named_schema(options.get("schema")) or schema_of(row, path=path)
     except UnknownSchemaError:

@@ -21,7 +21,8 @@ def coco_rows(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     Images without annotations are rows too: saying that nothing is there is right for them.
 
     Raises:
-        ValueError: If an image has no id, or an annotation belongs to no image or category.
+        ValueError: If an image has no id, or that of another, if a category has several names, or
+            an annotation belongs to no image or category.
 
     Example:
         >>> (row,) = coco_rows({"images": [{"id": 1}], "categories": [{"id": 7, "name": "cat"}],
@@ -29,11 +30,18 @@ def coco_rows(value: Mapping[str, Any]) -> list[dict[str, Any]]:
         >>> row["annotations"][0]["category_name"], row["categories"]
         ('cat', ['cat'])
     """
-    names = {category["id"]: category["name"] for category in value["categories"]}
+    names: dict[Any, str] = {}
+    for category in value["categories"]:
+        if names.setdefault(category["id"], category["name"]) != category["name"]:
+            raise ValueError(f"expected one name of category {category['id']!r}, got several")
     rows: dict[Any, dict[str, Any]] = {}
     for number, image in enumerate(value["images"], 1):
         if not isinstance(image, dict) or "id" not in image:
             raise ValueError(f"image {number}: expected an object with 'id', got {image!r:.80}")
+        if image["id"] in rows:  # as of files that were merged; whose annotations are whose?
+            raise ValueError(
+                f"image {number}: expected an id of its own, got {image['id']!r} again"
+            )
         rows[image["id"]] = {**image, "annotations": [], "categories": list(names.values())}
     for number, annotation in enumerate(value["annotations"], 1):
         image, category = annotation.get("image_id"), annotation.get("category_id")

@@ -42,9 +42,11 @@ class RowProblem:
     """`bad_row`, `bad_gold`, `missing_image`, `bad_image`, `suspicious` or `note`."""
     fit: str = ""
     """What would mend it, where something surely would, e.g. `--gold-frame norm1000`."""
+    place: str = ""
+    """Where it is, of a row of one of several files."""
 
     def __str__(self) -> str:
-        where = f"row {self.row}" if self.line is None else f"line {self.line}"
+        where = self.place or (f"row {self.row}" if self.line is None else f"line {self.line}")
         return f"{where}: {self.message}" + (f": {self.fit}" if self.fit else "")
 
 

@@ -42,7 +42,8 @@ class RowFolder:
             self._read.append((number, file))
             for row in file:
                 number += 1
-                yield RawRow(number, row.value, row.line)
+                at = f"row {row.number}" if row.line is None else f"line {row.line}"
+                yield RawRow(number, row.value, row.line, f"{path.name}, {at}")
             digest.update(file.sha256.encode())
         self.sha256 = digest.hexdigest()
 

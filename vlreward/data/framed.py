@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from vlreward.data.columns import found
 from vlreward.frames import Frame
 from vlreward.geometry import Size
-from vlreward.gold_frames import GoldFrame, image_index, in_corners, suspicion
+from vlreward.gold_frames import COCO_KEYS, GoldFrame, image_index, in_corners, suspicion
 from vlreward.golds import Envelope, is_envelope, literal, unpack, untagged
 from vlreward.tasks import gold_class
 from vlreward.types import Gold
 
-__all__ = ["FramedGold", "looked_at", "read_framed"]
+__all__ = ["FramedGold", "looked_at", "read_framed", "refuse_unread"]
 
+_HOW = re.compile(
+    r"(bbox|box|boxes|coord|coords|coordinate|gold)_?(type|format|mode|frame)\Z", re.I
+)
 _TOLERANCE = 2.0
 """Pixels by which a gold may leave its image; the published boxes do by up to about one."""
 
@@ -89,16 +94,42 @@ def read_framed(
         envelope = unpack(corners, task)
     except ValueError as error:
         frame = holds.frame if holds else Frame.ORIGINAL_PX
-        found = suspicion(corners, frame, None, 0)
-        if found is None:
+        doubt = suspicion(corners, frame, None, 0)
+        if doubt is None:
             raise
-        suspect(*found)
-        raise ValueError(f"{error}; {found[0]}: {found[1]}") from None
+        suspect(*doubt)
+        raise ValueError(f"{error}; {doubt[0]}: {doubt[1]}") from None
     gold = envelope.gold
     if holds and getattr(gold, "frame", holds.frame) is not holds.frame:
         gold = gold.model_copy(update={"frame": holds.frame})
         envelope = envelope.model_copy(update={"gold": gold})
     return FramedGold(envelope, corners, holds is not None)
+
+
+def refuse_unread(row: Mapping[str, Any], column: str | None) -> None:
+    """Refuse a row that may say how its box is meant, where nothing says to read it.
+
+    Args:
+        row: What nothing was read from.
+        column: Where its gold stands.
+
+    Raises:
+        ValueError: If it may; names the options.
+    """
+    for key in row:
+        if _HOW.match(key):
+            raise ValueError(
+                f"the column {key!r} may say how the box is meant, and nothing reads it: "
+                f"--columns gold_frame={key}, or --gold-frame"
+            )
+    outer, _, name = (column or "").rpartition(".")
+    beside = found(row, outer) if outer else row
+    coco = [key for key in COCO_KEYS if isinstance(beside, Mapping) and key in beside]
+    if name == "bbox" and coco:
+        raise ValueError(
+            f"the column {column!r} beside {coco[0]!r} may hold x, y, width, height, as COCO's do: "
+            "--gold-frame xywh, or --gold-frame original_px where these are corners"
+        )
 
 
 def looked_at(
@@ -117,11 +148,11 @@ def looked_at(
         ValueError: If it cannot lie in this image; names the option that would fit.
     """
     frame = getattr(gold, "frame", Frame.ORIGINAL_PX)
-    found = None if corners is None else suspicion(corners, frame, size, _TOLERANCE)
-    if found is not None:
-        suspect(*found)
+    doubt = None if corners is None else suspicion(corners, frame, size, _TOLERANCE)
+    if doubt is not None:
+        suspect(*doubt)
     try:
         remark = None if size is None else gold.remark(size, _TOLERANCE)
     except ValueError as error:
-        raise ValueError(f"{error}{'' if found is None else f'; {found[1]}'}") from None
-    return None if found is not None else remark
+        raise ValueError(f"{error}{'' if doubt is None else f'; {doubt[1]}'}") from None
+    return None if doubt is not None else remark

@@ -37,6 +37,12 @@ def open_hub(
     if isinstance(path, Path) and path.is_file() and path.suffix.lower() == ".parquet":
         needed("pyarrow", path)
         return ParquetRows(path, [path])
+    if isinstance(path, Path) and path.is_file():
+        raise DataError(
+            "expected a file that ends in .json, .jsonl, .ndjson, .csv, .tsv, .xlsx, .parquet or "
+            ".yaml, or a directory; what is compressed must be unpacked first",
+            path=path,
+        )
     datasets = needed("datasets", path)
     try:
         if isinstance(path, str):
@@ -51,8 +57,7 @@ def open_hub(
             found = datasets.load_dataset(str(path), config)
         else:
             raise DataError(
-                "expected a .json, .jsonl, .yaml or .parquet file, or a directory saved by "
-                f"datasets or holding Parquet files, got {str(path)!r}"
+                f"expected a directory saved by datasets or holding rows, got {str(path)!r}"
             )
     except (ValueError, OSError, RuntimeError) as error:  # what `datasets` raises for bad input
         if isinstance(error, DataError):

@@ -17,6 +17,7 @@ from vlreward.data.mixture import load_mixture
 from vlreward.data.reader import RowReader
 from vlreward.data.rows import JSONL_SUFFIXES, RowFile, RowSource
 from vlreward.data.suspicious import refuse_suspicious
+from vlreward.data.tables import TABLE_SUFFIXES, TableRows
 from vlreward.data.urls import UrlImages, image_cache
 from vlreward.data.where import Where
 from vlreward.errors import OptionError
@@ -48,10 +49,10 @@ def load(
     """Load and validate a data set.
 
     Args:
-        path: A `.json` list, a `.jsonl` file, a `.yaml` mixture (see `load_mixture`), a
-            `.parquet` file, a directory saved by `datasets` or holding Parquet files, or
-            `hf:OWNER/NAME` for a data set of the Hugging Face hub. The last three need the extra
-            `data`.
+        path: A `.json` list, a `.jsonl` file, a table (`.csv`, `.tsv`, `.xlsx`), a `.yaml` mixture
+            (see `load_mixture`), a `.parquet` file, a directory saved by `datasets` or holding
+            Parquet files, or `hf:OWNER/NAME` for a data set of the Hugging Face hub. The last three
+            need the extra `data`, `.xlsx` the extra `xlsx`.
         task: Task of the golds. Only needed where the data does not tell: texts that are all
             whole numbers could be counts or expressions.
         schema: A name from `all_schemas()`; by default recognised from the keys of the first row.
@@ -178,6 +179,8 @@ def open_rows(
                 )
         if path.suffix.lower() in (".json", *JSONL_SUFFIXES):
             return RowFile(path)
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            return TableRows(path)
     if isinstance(path, Path) and path.is_dir() and _rows_alone(path):
         return RowFolder(path)
     from vlreward.data.hub import open_hub

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlreward.data.columns import fields_by
-from vlreward.schema import Fields, Schema
+from vlreward.schema import Fields, Schema, has_options
 from vlreward.turns import read_chat
 
 __all__ = ["GENERAL"]
@@ -139,7 +139,7 @@ GENERAL = (
         ("question", "answer"),
         gold="answer",
         question="question",
-        fits=_lacks("options", "choices"),  # the answer may be a letter or one of them
+        fits=lambda row: not has_options(row),  # the answer is a letter or one of them
     ),
     _table(
         "messages",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +17,7 @@ from vlreward._text import first_problem, short
 from vlreward.data.columns import mapped
 from vlreward.data.dataset import Dataset, Provenance, Records
 from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaError
-from vlreward.data.framed import FramedGold, looked_at, read_framed
+from vlreward.data.framed import FramedGold, looked_at, read_framed, refuse_unread
 from vlreward.data.image_values import RowImages
 from vlreward.data.images import ImageFolder
 from vlreward.data.manifest import split_remarks
@@ -35,15 +34,11 @@ from vlreward.data.suspicious import fits
 from vlreward.data.urls import UrlImages
 from vlreward.data.where import Where
 from vlreward.gold_frames import GoldFrame
-from vlreward.golds import claimant
+from vlreward.golds import claimant, is_envelope
 from vlreward.schema import Fields, Schema
 from vlreward.types import Gold, Sample
 
 __all__ = ["RowReader"]
-
-_HOW = re.compile(
-    r"(bbox|box|boxes|coord|coords|coordinate|gold)_?(type|format|mode|frame)\Z", re.I
-)
 
 
 @dataclass(slots=True)
@@ -84,12 +79,15 @@ class RowReader:
         if first is None:
             raise DataError("expected rows, got none", path=self.path)
         if not isinstance(first.value, dict):
-            raise self._error([first.problem(f"expected an object, got {short(first.value)}")])
+            whole = isinstance(first.value, list) and first.line is not None
+            hint = "; if the file as a whole is JSON, name it .json" if whole else ""
+            message = f"expected an object, got {short(first.value)}{hint}"
+            raise self._error([first.problem(message)])
         schema = self._schema(first.value)
         images = RowImages(source, schema.read, self.folder, self.urls)
         pictures = Pictures(images, self.read_sizes, self.on_missing)
         every: Iterable[RawRow] = self._wanted(chain([first], rows))
-        task = task_of_schema(schema) if self.task is None else self.task
+        task = self._declared_task(first, schema) if self.task is None else self.task
         as_first = task is None and schema.typed
         if task is None and not as_first:
             every = list(every)
@@ -141,6 +139,14 @@ class RowReader:
                 schema = schema_of(row, path=self.path)
         return mapped(self.columns, schema)
 
+    def _declared_task(self, first: RawRow, schema: Schema) -> str | None:
+        """The task that a packed gold names, or else the schema; None where neither does."""
+        with contextlib.suppress(ValueError):  # what is wrong with it is said when it is read
+            gold = fields_of(first, schema).gold
+            if is_envelope(gold):
+                return claimant(gold)
+        return task_of_schema(schema)
+
     def _task_of(self, first: RawRow, schema: Schema) -> str:
         """The task of the gold of the first row that is kept, which all others must be of."""
         gold = fields_of(first, schema).gold
@@ -190,7 +196,7 @@ class RowReader:
         suspect = partial(self._suspect, raw)
         with _gold_at_fault():
             framed = read_framed(fields.gold, task, fields.gold_frame, self.gold_frame, suspect)
-            self._check(framed, fields, task)
+            self._check(framed, fields, schema, task)
         envelope, gold = framed.envelope, framed.envelope.gold
         images, image = pictures.named(raw, fields, framed)
         sample_id = f"{self.name}/{raw.number}" if fields.id is None else fields.id.strip()
@@ -223,14 +229,14 @@ class RowReader:
     def _suspect(self, raw: RawRow, what: str, fit: str) -> None:
         self._suspicious.append(raw.problem(what, "suspicious", fit))
 
-    def _check(self, framed: FramedGold, fields: Fields, task: str) -> None:
+    def _check(self, framed: FramedGold, fields: Fields, schema: Schema, task: str) -> None:
         """Look at a gold closer than reading does.
 
         Raises:
             ValueError: If no answer could be compared with it.
         """
         if not framed.frame_known:
-            _refuse_unread(fields.metadata or {})
+            refuse_unread(fields.metadata or {}, schema.columns.get("gold"))
         gold = framed.envelope.gold
         if gold.task != task:
             raise ValueError(f"expected one for {task}, got one for {gold.task}")
@@ -263,13 +269,3 @@ def _gold_at_fault() -> Iterator[None]:
         yield
     except ValueError as error:
         raise BadRow(f"gold: {error}", "bad_gold") from None
-
-
-def _refuse_unread(row: Mapping[str, Any]) -> None:
-    """Refuse a column that says how boxes are meant, where nothing says to read it."""
-    for key in row:
-        if _HOW.match(key):
-            raise ValueError(
-                f"the column {key!r} may say how the box is meant, and nothing reads it: "
-                f"--columns gold_frame={key}, or --gold-frame"
-            )

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,10 +71,12 @@ class RawRow:
     """What JSON gave; an object in a good file."""
     line: int | None = None
     """Line, counted from 1; None if rows are not lines."""
+    place: str = ""
+    """Where it is, of a row of one of several files."""
 
     def problem(self, message: str, kind: str = "bad_row", fit: str = "") -> RowProblem:
         """Something about this row; see `RowProblem`."""
-        return RowProblem(self.number, message, self.line, kind, fit)
+        return RowProblem(self.number, message, self.line, kind, fit, self.place)
 
 
 class RowSource(Protocol):
@@ -105,6 +107,8 @@ class RowFile:
     """File to read."""
     growing: bool = False
     """Whether lines are still being written to it: it may have none, and half a last one."""
+    listed: Callable[[Any], Any] | None = None
+    """What finds the rows in the object of a `.json` file that is no list of them."""
     torn: list[RowProblem] | None = None
     """Takes lines that are no JSON, of a file whose writers may be killed and go on with it; of the
     kind `unfinished` is a last one without an end. Without it such a line is an error."""
@@ -173,13 +177,15 @@ class RowFile:
         rows = _whole(self.path, raw, "rows")
         digest = hashlib.sha256(raw).hexdigest()
         del raw
-        if is_coco(rows):
+        if self.listed is not None and isinstance(rows, dict):
+            rows = self.listed(rows)
+        elif is_coco(rows):
             try:
                 rows = coco_rows(rows)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 message = f"expected annotations in COCO's format: {error}"
                 raise DataError(message, path=self.path) from None
-        elif isinstance(rows, dict) and rows and all(isinstance(r, dict) for r in rows.values()):
+        if isinstance(rows, dict) and rows and all(isinstance(r, dict) for r in rows.values()):
             rows = [{"id": key, **row} for key, row in rows.items()]  # by id, as MathVista's
         if not isinstance(rows, list):
             raise DataError(self._not_a_list(rows), path=self.path)
@@ -228,6 +234,8 @@ def _parse(path: Path, raw: bytes, line: int | None = None) -> Any:
         message = f"line {line or error.lineno}, column {error.colno}: expected JSON: {error.msg}"
         if line is None and error.msg == "Extra data":
             message += "; if every line of the file is one row, name it .jsonl"
+        elif line is not None and raw.strip() in (b"[", b"{"):
+            message += "; if the file as a whole is JSON, name it .json"
         raise DataError(message, path=path) from None
     except RecursionError:
         raise DataError(

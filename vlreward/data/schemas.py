@@ -12,7 +12,7 @@ from typing import Any
 
 from vlreward._text import short
 from vlreward.data.columns import proposal
-from vlreward.data.errors import BadRow, DataError, UnknownSchemaError
+from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaError
 from vlreward.data.native import GENERAL
 from vlreward.data.rows import RawRow
 from vlreward.errors import OptionError
@@ -25,6 +25,8 @@ __all__ = [
     "all_schemas", "fields_of", "named_schema", "schema_of", "task_of_rows", "task_of_schema",
 ]  # fmt: skip
 
+_STAND_INS = ("<bbox>", "<ref-object>")
+"""What stands for a box, or its name, in ms-swift's texts."""
 _PACKED = "ground_truth"
 """Where envelopes stand in rows of no trainer that looks elsewhere."""
 
@@ -100,9 +102,10 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
     if not isinstance(raw.value, dict):
         raise BadRow(f"expected an object, got {short(raw.value)}")
     if lacking := [key for key in schema.keys if key not in raw.value]:
+        mixed = "; a .yaml mixture reads files each by its own columns" if raw.place else ""
         raise BadRow(
             f"expected the keys {', '.join(schema.keys)} of schema {schema.name!r}, got no "
-            f"{', '.join(lacking)} among {sorted(map(str, raw.value))}"
+            f"{', '.join(lacking)} among {sorted(map(str, raw.value))}{mixed}"
         )
     try:
         fields = schema.read(raw.value)
@@ -111,6 +114,12 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
         if isinstance(packed, str) and is_envelope(packed):
             fields.gold = packed
             (fields.metadata or {}).pop(_PACKED, None)
+        if isinstance(fields.gold, str) and any(name in fields.gold for name in _STAND_INS):
+            raise BadRow(
+                f"expected a gold, got {short(fields.gold, 60)}, which stands for what is in "
+                "'objects': --columns gold=objects reads the boxes there as the gold",
+                "bad_gold",
+            )
         return fields
     except BadRow:
         raise
@@ -125,6 +134,7 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
         DataError: If they belong to several, or if every gold could be a count or an expression.
     """
     first_of: dict[str, RawRow] = {}
+    bad: list[RowProblem] = []
     for raw in rows:
         try:
             gold = fields_of(raw, schema).gold
@@ -132,8 +142,9 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
             if kind is None and has_options(raw.value):  # a letter, and what it stands for
                 options = {key: raw.value[key] for key in OPTION_KEYS if raw.value.get(key)}
                 kind = claimant({"answer": gold, **options}, typed=schema.typed)
-        except ValueError:
-            continue  # the row is reported when it is read
+        except ValueError as error:
+            bad.append(raw.problem(str(error)))  # said when it is read, if any is
+            continue
         if kind is not None:
             first_of.setdefault(kind, raw)
     if len(first_of) == 1:
@@ -149,4 +160,5 @@ def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> st
         "could be a count or an expression, a letter an option or an expression). "
         f"Name it with --task, one of {', '.join(TASKS)}",
         path=path,
+        problems=bad,
     )

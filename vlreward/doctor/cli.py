@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlreward.command_line import AxisOrderOption, Family, FrameOption
+from vlreward.command_line import AxisOrderOption, Family, FrameOption, MaxPixels, MinPixels
 from vlreward.options import as_command
 
 __all__ = ["doctor"]
@@ -49,6 +49,8 @@ class _Options:
     frame: FrameOption = None
     family: Family = None
     axis_order: AxisOrderOption = None
+    min_pixels: MinPixels = None
+    max_pixels: MaxPixels = None
     examples: Annotated[int, typer.Option(help="Examples of each finding.", min=0)] = 2
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 
@@ -77,6 +79,8 @@ a threshold for something that the input does not tell.
         frame=options.frame,
         family=resolve_family(options.family),
         axis_order=options.axis_order,
+        min_pixels=options.min_pixels,
+        max_pixels=options.max_pixels,
         say=torn.append,
     )
     for text in torn:

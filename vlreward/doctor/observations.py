@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlreward._text import short
+from vlreward.answer_frames import AnswerFrames
 from vlreward.data.errors import DataError
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
 from vlreward.frames import BOXES, AxisOrder, Frame, ModelFamily, x_first
@@ -73,6 +74,8 @@ def read_observations(
     frame: Frame | None = None,
     family: ModelFamily | None = None,
     axis_order: AxisOrder | None = None,
+    min_pixels: int | None = None,
+    max_pixels: int | None = None,
     say: Callable[[str], object] = warn,
 ) -> list[Observation]:
     """Read a trace, the directory of a run, or a file of recorded completions.
@@ -84,10 +87,13 @@ def read_observations(
         task: Task of recorded completions, which must be scored first.
         protocol: Rules to score recorded completions by.
         method: Where the answers of recorded completions stand; by default as the protocol has it.
-        frame: Frame of the boxes of recorded completions; for a trace, the frame that was declared.
-        family: Model family of recorded completions.
+        frame: Frame of the boxes, where the file does not say.
+        family: Model family, for what neither the file nor these options say.
         axis_order: Which coordinate of a box comes first, where the file does not say.
-        say: Told of torn lines of traces, which are left out.
+        min_pixels: Smallest area in pixels of images as the model saw them, if not the family's.
+        max_pixels: Largest area in pixels of images as the model saw them, if not the family's.
+        say: Told of torn lines of traces, which are left out, and of what a reader of recorded
+            completions should know.
 
     Raises:
         DataError: If there is nothing to read, or a row is bad; names the file and the line.
@@ -106,12 +112,19 @@ def read_observations(
     else:
         raise DataError("expected a trace, a run or a result file, found nothing there", path=path)
     found: list[Observation] = []
+    declared: dict[str, Any] = {
+        "frame": frame,
+        "family": family,
+        "axis_order": axis_order,
+        "min_pixels": min_pixels,
+        "max_pixels": max_pixels,
+    }
     for file in files:
         rows = _scored_rows(file, say)
         if rows is None:
-            found += _recorded(file, task, protocol, method, frame, family, axis_order)
+            found += _recorded(file, task, protocol, method, say, **declared)
         else:
-            found += _observations(file, rows, frame, axis_order)
+            found += _observations(file, rows, AnswerFrames.of_options(**declared))
     if not found:
         raise DataError("expected completions, got none", path=path)
     return found
@@ -129,20 +142,18 @@ def _scored_rows(file: Path, say: Callable[[str], object]) -> Iterable[RawRow] |
 
 
 def _observations(
-    file: Path, rows: Iterable[RawRow], frame: Frame | None, order: AxisOrder | None
+    file: Path, rows: Iterable[RawRow], frames: AnswerFrames
 ) -> Iterator[Observation]:
     for raw in rows:
         if isinstance(raw.value, dict) and raw.value.get("mode") == "eval":
             continue  # answers to rows of the evaluation, which have no groups
         try:
-            yield _observation(file, raw, frame, order)
+            yield _observation(file, raw, frames)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"line {raw.line}: {error}", path=file) from None
 
 
-def _observation(
-    file: Path, raw: RawRow, declared: Frame | None, order: AxisOrder | None
-) -> Observation:
+def _observation(file: Path, raw: RawRow, frames: AnswerFrames) -> Observation:
     row: Any = raw.value
     if not isinstance(row, dict):
         raise ValueError(f"expected an object, got {type(row).__name__}")
@@ -172,10 +183,10 @@ def _observation(
         detail=str(detail),
         box=_box(
             row.get("raw_answer", row.get("answer")),
-            row.get("axis_order") or order,
+            frames.order_of(row.get("axis_order")),
             row.get("axes"),
         ),
-        frame=Frame(name) if name else declared,
+        frame=frames.frame_of(Frame(name) if name else None),
         image_size=_size(row.get("image_size")),
         input_size=_size(row.get("input_size")),
         gold=_gold_box(row.get("gold")),
@@ -227,9 +238,8 @@ def _recorded(
     task: str | None,
     protocol: str,
     method: str | None,
-    frame: Frame | None,
-    family: ModelFamily | None,
-    axis_order: AxisOrder | None,
+    say: Callable[[str], object],
+    **declared: Any,
 ) -> list[Observation]:
     from vlreward.bench.completions_file import read_recorded
     from vlreward.scoring import score_batch
@@ -239,7 +249,10 @@ def _recorded(
         raise DataError(
             "recorded completions must be scored: name their task with --task", path=file
         )
-    recorded = read_recorded(file, task, frame=frame, family=family, axis_order=axis_order).rows
+    read = read_recorded(file, task, **declared)
+    for note in read.notes:
+        say(f"{file.name}: {note.removeprefix('WARNING: ')}")
+    recorded = read.rows
     how: Any = method
     spec = get_task(task, protocol=protocol, method=how)
     samples = [row.sample for row in recorded]

@@ -8,7 +8,8 @@ __all__ = ["IMAGE_TOKENS", "response_of", "strip_end"]
 
 _END = (
     "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|end|>", "<|return|>",
-    "<end_of_turn>", "<turn|>", "<|pad|>", "<pad>", "<eos>", "</s>", "[PAD]",
+    "<end_of_turn>", "<turn|>", "<|pad|>", "<pad>", "<eos>", "</s>", "[PAD]", "[EOS]",
+    "<end_of_utterance>", "<｜end▁of▁sentence｜>", "<|user|>", "<|observation|>",
 )  # fmt: skip
 IMAGE_TOKENS = (
     "<|vision_start|>", "<|image_pad|>", "<|video_pad|>", "<|vision_end|>", "<img>",

@@ -22,7 +22,7 @@ class Meaning(NamedTuple):
     for labels the rank, smaller is better."""
 
 
-_WHOSE = r"(?:the|pred|predicted|target|object|detected|final|gt)?"
+_WHOSE = r"(?:the|pred|predicted|target|object|detected|final|gt|data)?"
 _BOX = re.compile(
     _WHOSE + r"(?:(?:bound|bnd|bounding)?box(?:es)?|bbox(?:es)?|rect(?:angle)?s?|xyxy|yxyx|xywh)"
     r"(?:2d)?(?:normalized|norm|pixels?|px)?(?:coordinates?|coords?|xyxy|yxyx|xywh)?s?"
@@ -65,7 +65,7 @@ _EXACT = {
     },
     **{word: Meaning("wrapper") for word in ("answer", "finalanswer", "result", "output")},
 }
-_DROPPED = str.maketrans("", "", " _-\t\n.")
+_DROPPED = str.maketrans("", "", " _-\t\n.{}\\")
 
 
 @lru_cache(maxsize=1024)

@@ -26,7 +26,7 @@ _PLACES = re.compile(
 _BETWEEN = re.compile(r"\s{0,8}(?:to|until|through|->|→|[-–—~至到])\s{0,8}", re.IGNORECASE)
 _BETWEEN_NAMED = re.compile(r"\s{0,8}(?:,|;|and|to|->|→|[-–—~至到和])?\s{0,8}", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?<![A-Za-z0-9])([A-Za-z][A-Za-z0-9_-]{0,15})[*`\"']{0,3}\s{0,4}[=:]\s{0,4}[*`\"']{0,3}"
+    r"(?<![A-Za-z0-9])([A-Za-z][A-Za-z0-9_-]{0,15}(?:\{\\?[a-z0-9]{1,5}\})?)[*`\"']{0,3}\s{0,4}[=:]\s{0,4}[*`\"']{0,3}"
     rf"({NUMBER})"
 )
 _WIDE = re.compile("[０-９．，：；－＋（）［］｛｝＜＞【】]")
@@ -34,6 +34,7 @@ _NARROW = str.maketrans(
     "０１２３４５６７８９．，：；－＋（）［］｛｝＜＞【】",
     "0123456789.,:;-+()[]{}<>[]",
 )
+_SIZED = re.compile(r"\\(?:left|right)(?=[\[\](){}])")
 _FENCE = r"(?:```(?:json|python)?\s{0,64}|\s{0,64}```)?"
 NOTHING = re.compile(
     rf"{_FENCE}(?:\{{\s{{0,64}}[\"']?\w{{1,64}}[\"']?\s{{0,64}}:\s{{0,64}})?"
@@ -68,6 +69,8 @@ def read(
     original = text
     if not text.isascii() and _WIDE.search(text, start, end):
         text = text[:start] + text[start:end].translate(_NARROW) + text[end:]
+    if "\\right" in text:  # of LaTeX brackets
+        text = _SIZED.sub(lambda found: " " * len(found.group()), text)
     scan = Scan(text, end, original, corner_keys)
     try:
         scan.run(start)

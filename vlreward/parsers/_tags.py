@@ -24,6 +24,7 @@ _REFERENCES = {
 _REFERENCE = re.compile("|".join(map(re.escape, _REFERENCES)))
 # Four location tokens are a box, two a point: PaliGemma, Florence-2, Rex-Omni and its kin.
 _PALIGEMMA = re.compile(r"(?:<loc[0-9]{4}>){1,64}")
+_MASKED = re.compile(r"(?:\s?<seg[0-9]{3}>){0,16}([^<>;]{0,1000})")  # what follows, a mask or none
 _LOCATIONS = re.compile(r"(?:<(?:loc_|bin_?)?[0-9]{1,4}>){1,64}(?!\|<)")
 _KOSMOS = re.compile(r"<patch_index_([0-9]{4})><patch_index_([0-9]{4})>")
 _DIGITS = re.compile(r"[0-9]{1,4}")
@@ -35,6 +36,10 @@ _CONTENT = re.compile(
 )
 _ATTRIBUTE = re.compile(
     rf"""(?<![\w:-])([\w:-]{{1,32}}){S}={S}["']?({NUMBER})(?:px)?(?=["'\s/,]|\Z)"""
+)
+_BOX_ATTRIBUTE = re.compile(  # `data-bbox="1 2 3 4"` of Qwen's HTML
+    rf"""(?<![\w:-])([\w:-]{{1,32}}){S}={S}(["'])[\[(]?{S}({NUMBER}){_SEP}({NUMBER}){_SEP}({NUMBER}){_SEP}"""
+    rf"""({NUMBER}){S}[\])]?\2"""
 )
 _QUOTED = re.compile(r"""(coords|alt|label|name)\s{0,64}=\s{0,64}(?:"([^"]*)"|'([^']*)')""")
 _MARKS = re.compile(r"([0-9]{1,4}) ([0-9]{3,4}) ([0-9]{3,4})(?=[\s:;,.]|\Z)")  # index x y: Molmo 2
@@ -105,9 +110,9 @@ class Tags:
         order: Order = "written"
         if match.re is _PALIGEMMA:  # y first, as only PaliGemma writes it; the label follows
             order = "ambiguous"
-            after = re.compile(r"[^<>;]{0,1000}").match(text, stop, self._end)
+            after = _MASKED.match(text, stop, self._end)
             assert after is not None
-            self._label(after.group())
+            self._label(after[1])
         elif match.group().startswith("<loc_"):
             before = text[max(self._last, start - 1000, text.rfind(">", 0, start) + 1) : start]
             self._label(before)
@@ -157,6 +162,13 @@ class Tags:
                 self._label(quoted[name])
                 break
         if not pointing:
+            for key, _, *atoms in _BOX_ATTRIBUTE.findall(text):
+                meaning = key_meaning(key)
+                if meaning.kind == "box" and meaning.name in ("", "?"):
+                    self._scan.count(1)
+                    order: Order = "ambiguous" if meaning.name else "written"
+                    self._scan.add_box(match.span(), atoms, order)
+                    return
             parts = {}
             for key, number in pairs:
                 meaning = key_meaning(key)

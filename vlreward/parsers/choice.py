@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from vlreward.parsers.counts import standing
+from vlreward.parsers.final import marked
 from vlreward.parsers.tags import AnswerParser, answer_region, excerpt, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
@@ -20,26 +22,42 @@ _S = r"[ \t\n]{0,32}"
 _WRAPPERS = (
     re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\s?\{(.*)\}\Z", re.DOTALL),
     re.compile(r"\*\*(.*)\*\*\Z", re.DOTALL),
-    re.compile(r"""(["'`$*_])(?P<inner>.*)\1\Z""", re.DOTALL),
+    re.compile(r"""```(?:json|text)?\s(.*)```\Z""", re.DOTALL),
+    re.compile(r"""(["'`$*_])(.*)\1\Z""", re.DOTALL),
+    re.compile(r"\\(?:\((.*)\\\)|\[(.*)\\\])\Z", re.DOTALL),
+    re.compile(r"<([a-z]{1,16})>(.*)</\1>\Z", re.DOTALL),
+    re.compile(r"[【「『《](.*)[】」』》]\Z", re.DOTALL),
+    re.compile(
+        r"""\{\s?["'](?:final_)?(?:answer|option|choice|letter)["']\s?:\s?(.*)\}\Z""", re.DOTALL
+    ),
 )
+_WRAPPING = tuple("\\*`\"'$_<【「『《{")
+_SO = rf"(?:so|thus|hence|therefore)\b,?{_S}"
+_B = r"(?:\*\*(?=[\s:=]))?"  # of "**Answer:** B"
 _LEAD = re.compile(
-    rf"(?:(?:so|thus|hence|therefore)\b,?{_S})?(?:(?:the|my)\b{_S})?"
-    rf"(?:(?:correct|right|final|best)\b{_S})?(?:answer|option|choice)\b{_S}(?:is\b)?{_S}[:=]?{_S}"
-    r"|(?:正确)?(?:答案|选项)(?:是|为)?\s?:?\s?|选(?:择)?\s?:?\s?",
+    rf"(?:{_SO})?(?:(?:the|my)\b{_S})?(?:(?:correct|right|final|best)\b{_S})?"
+    rf"(?:answer|option|choice)\b{_B}{_S}(?:is\b)?{_S}[:=]?{_B}{_S}"
+    rf"|(?:{_SO}|I(?:'ll|{_S}would)?{_S}(?:choose|pick|select){_S})"
+    r"(?=[(\[*]{0,3}(?-i:[A-Z])[)\].*]{0,4}\Z)"
+    r"|(?:(?:所以|因此|因而|综上|故),?\s?)?(?:[本此该]题)?(?:的?(?:正确|最终)?(?:答案|选项)(?:应?[是为选])?"
+    r"|应?选择?(?=[\s:(\[*]{0,4}[A-Z]))\s?:?\s?",
     re.IGNORECASE,
 )
 _ONE = rf"(?:\({_S}([A-Za-z]){_S}\)|\[{_S}([A-Za-z]){_S}\]|([A-Za-z]))"
 _LETTER = re.compile(rf"{_ONE}{_S}[.):]?\Z")
 _RIGHT = re.compile(
-    rf"{_ONE}{_S}is{_S}(?:the{_S})?(?:correct|right)(?:{_S}(?:answer|option|choice))?\Z"
+    rf"{_ONE}{_S}(?:is{_S}(?:(?:the{_S})?(?:correct|right)(?:{_S}(?:answer|option|choice))?"
+    rf"|the{_S}answer)|是?(?:正确|对)的?)\Z"
 )
 _WITH_TEXT = re.compile(
-    r"(?:\(([A-Za-z])\)|\[([A-Za-z])\]|([A-Z])\s{0,4}[.):]|([a-z])[.)]|([A-Z])\s{1,4}[-–—](?=\s))"
-    r"\s{0,32}(\S.*)\Z",
+    r"(?:\(([A-Za-z])\)(?:[.:](?=\s))?|\[([A-Za-z])\]|([A-Z])\s{0,4}[.):、]|([a-z])[.)]"
+    r"|([A-Z])\s{1,4}[-–—](?=\s))\s{0,32}(\S.*)\Z",
     re.DOTALL,
 )
 # These read an answer with single spaces, so that no two parts compete for white space.
 _SEVERAL = re.compile(r"\(?[A-Z]\)?(?:(?: ?[,;&、] ?(?:and )?| and | )\(?[A-Z]\)?){1,25}\.?\Z")
+# What MATH and AMC answers begin with: "\\textbf{(B)}\\ 12".
+_STYLED = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s?\{([^{}]{1,32})\}(?:\\[ ,;!]|[~ ]){0,8}")
 _RUN = re.compile(r"[A-Z]{2,10}\Z")
 _EITHER = re.compile(
     r"(?:either )?\(?[A-Z]\)?(?:(?: ?/ ?|,? or )\(?[A-Z]\)?){1,25}\.?\Z", re.IGNORECASE
@@ -78,11 +96,13 @@ class ChoiceParser(AnswerParser[Choice]):
     r"""Reads the option that a completion names.
 
     Understood: a letter (`B`, `(b)`, `**B.**`, `\boxed{B}`, `Option B`, `The correct answer is B.`,
-    `B is correct`), a letter with its content (`B. a red car`), content alone, and several letters
-    (`A, C`, `A and C`, `ACD`). A letter counts where the whole answer is one of these forms and
-    nowhere else: it is never looked for in a sentence, so `not B`, `B is wrong`, `A or B` and
-    `I think B, but it could be C` name none. Content that may take the letter back (`B. Not sure`,
-    `B. or C`) leaves it `lead` alone: whether it is an option's content, the task's judge says.
+    `B is correct`, `故选B`, `{"answer": "B"}`), a letter with its content (`B. a red car`), content
+    alone, and several letters (`A, C`, `A and C`, `ACD`). A letter counts where the whole answer is
+    one of these forms and nowhere else: it is never looked for in a sentence, so `not B`, `B is
+    wrong`, `A or B` and `I think B, but it could be C` name none. Where one answer is marked, by
+    `\boxed{}` or GLM-V's tokens, and not denied, the whole answer is what the mark holds. Content
+    that may take the letter back (`B. Not sure`, `B. or C`) leaves it `lead` alone: whether it is
+    an option's content, the task's judge says.
 
     Example:
         >>> parse = ChoiceParser()
@@ -108,8 +128,13 @@ class ChoiceParser(AnswerParser[Choice]):
         if isinstance(region, ParseFailure):
             return region
         answer, span = region.value, region.span
+        assert span is not None
+        inner = marked(text, *span)
+        if inner != span and standing(text, *inner) == "stated":
+            answer, span = text[slice(*inner)], inner
         lines = answer.splitlines()
-        if self.where == "whole" and 1 < len(lines) <= _MAX_LINES:
+        block = answer.startswith(("```", "{")) and len(answer) <= _MAX_ANSWER
+        if self.where == "whole" and 1 < len(lines) <= _MAX_LINES and not block:
             return self._last_line(lines, span)
         if len(answer) > _MAX_ANSWER:
             return too_long(_MAX_ANSWER, len(answer), span)
@@ -149,10 +174,13 @@ def plain_option(text: str) -> str:
 def _read(answer: str, span: tuple[int, int] | None) -> Parsed[Choice] | ParseFailure:
     whole = _unwrapped(_normal(answer))
     for _ in range(3):  # "Final answer: the correct option is (B)"
-        lead = _LEAD.match(whole)
-        if lead is None or lead.end() == len(whole):
+        bare = whole.lstrip("#*_ ")
+        lead = _LEAD.match(bare)
+        if lead is None or lead.end() == len(bare):
             break
-        whole = _unwrapped(whole[lead.end() :])
+        whole = _unwrapped(bare[lead.end() :])
+    if styled := _STYLED.match(whole):
+        whole = f"{styled[1]} {whole[styled.end() :]}".rstrip()
     flat = " ".join(whole.split())
     if _EITHER.match(flat):
         return ParseFailure(
@@ -192,10 +220,12 @@ def _normal(text: str) -> str:
 def _unwrapped(text: str) -> str:
     for _ in range(4):
         text = text.strip()
+        if not text.startswith(_WRAPPING):
+            break
         bare = text.rstrip(".") if text.endswith((".", "**.", "}.")) and len(text) > 3 else text
         for wrapper in _WRAPPERS:
             if match := wrapper.match(bare):
-                inner = match.groupdict().get("inner", match[1])
+                inner = match[match.lastindex or 0]
                 text = inner if inner.strip() else text
                 break
         else:

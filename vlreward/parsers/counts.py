@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Literal
 
+from vlreward.parsers.final import marked
 from vlreward.parsers.numbers import Number, whole_numbers
 from vlreward.parsers.tags import AnswerParser, Several, excerpt, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
@@ -20,9 +21,17 @@ _MAX_NUMBERS = 1_000
 _OPERATOR = re.compile(r"\s{0,64}(?:[-+*/^=×÷·~–—〜～:]|\^?\{|\}\{|\\times|\\cdot)\s{0,64}")
 
 
+# "2 cats and 2 dogs": what makes two things of two equal numbers. Not "two cats, 2 in total".
+_ADDED = re.compile(
+    r"\s?[^\W\d_][^.!?;。！？；\n]{0,64}(?:\b(?:and|plus)|[+&,，、和与加及])\s{0,4}", re.IGNORECASE
+)
+_NOUN = re.compile(r"[*_\s]{0,4}(?!in\b|total|altogether|overall|all\b)[^\W\d_]", re.IGNORECASE)
+_POINTING = re.compile(r"<points?\s[^<>]*>")  # Molmo points at what it counts
+
 _REACH = 48  # characters before and after a number that are looked at
 
-_GAP = r"[\s*_`$\"'(:]{0,4}"
+_GAP = r"[\s*_`$\"'(:]{0,4}(?:\\boxed\s?\{[ (]{0,2}|<\|begin_of_box\|> ?)?"
+_BEHIND = r"[\s*_`$\"'():}]{0,4}(?:<\|end_of_box\|> ?)?"
 _FILLER = r"(?:(?:be|exactly|just|only|equal to|a total of|quite|really|in fact)\s+){0,2}"
 _DENIED = re.compile(
     rf"(?:\b(?:not|never|no longer|cannot be|rather than|instead of)\s+{_FILLER}|n['’]t\s+{_FILLER}"
@@ -40,7 +49,7 @@ _BOUNDED = re.compile(
     re.IGNORECASE,
 )
 _OPEN_ENDED = re.compile(
-    rf"{_GAP}(?:\+(?!\s{{0,4}}\d)|\s?(?:or|and)\s+(?:more|so|fewer|less|above|below|up|higher|lower|greater)\b"
+    rf"{_BEHIND}(?:\+(?!\s{{0,4}}\d)|\s?(?:or|and)\s+(?:more|so|fewer|less|above|below|up|higher|lower|greater)\b"
     r"|-?ish\b|\s?(?:plus|at\s+(?:the\s+)?(?:least|most))\b"
     r"|\s?[个個只隻辆輛人位名条條张張件台棵把本朵]?(?:以[上下内]|左右|上下|多(?![边邊角])|余|几|幾|来[个個只人位]))",
     re.IGNORECASE,
@@ -55,7 +64,9 @@ class CountParser(AnswerParser[int]):
     or in a sentence; what counts as a number is told at `whole_numbers`. A number that is stated
     twice (`4 (four)`) is one number. A number that is denied (`not 7`) is none, and one that is a
     bound or an estimate (`more than 7`, `7 or so`, `超过7个`) is no exact number. Names of things
-    to which numbers belong are not understood: "3 cars, one of them red" states two numbers.
+    to which numbers belong are not understood: "3 cars, one of them red" states two numbers, and
+    "2 cats and 2 dogs" no one number. Where one answer is marked, by `\\boxed{}` or GLM-V's tokens,
+    nothing else is read; nor are the coordinates in Molmo's `<points …>`.
 
     Gives the number with the span that states it. Or a failure: those of `answer_region`;
     `multiple_answers` for several numbers; `bad_number` if there is none, or it is denied, a bound,
@@ -79,14 +90,20 @@ class CountParser(AnswerParser[int]):
         answer, span = text[start:end], (start, end)
         if len(answer) <= 15 and answer.isascii() and answer.isdigit():
             return Parsed(int(answer), span)  # as nearly every answer is
+        first, last = start, end
+        start, end = span = marked(text, start, end)
+        answer = text[start:end]
         if len(answer) > _MAX_ANSWER:
             return too_long(_MAX_ANSWER, len(answer), span)
+        if "<point" in answer:
+            answer = _POINTING.sub(lambda tag: " " * len(tag.group()), answer)
         numbers = list(islice(whole_numbers(answer), _MAX_NUMBERS + 1))
         if len(numbers) > _MAX_NUMBERS:
             return ParseFailure(
                 FailureCode.TOO_COMPLEX, f"expected at most {_MAX_NUMBERS} numbers", span
             )
-        numbers = _standing(answer, numbers)
+        around = text[max(first, start - _REACH) : start], text[end : min(last, end + _REACH)]
+        numbers = _standing(answer, numbers, *around)
         if not numbers:
             return ParseFailure(
                 FailureCode.BAD_NUMBER, f"expected a whole number, got {excerpt(answer)}", span
@@ -112,11 +129,12 @@ class CountParser(AnswerParser[int]):
         return Parsed(chosen.value, (start, end))
 
 
-def _standing(answer: str, numbers: list[Number]) -> list[Number]:
+def _standing(answer: str, numbers: list[Number], before: str, after: str) -> list[Number]:
     """The numbers that are not denied; those that are only bounds or estimates have no value."""
     found = []
+    whole, offset = before + answer + after, len(before)
     for number in numbers:
-        how = standing(answer, *number.span)
+        how = standing(whole, *(offset + place for place in number.span))
         if how != "denied":
             found.append(number if how == "stated" else Number(None, number.span))
     return found
@@ -125,6 +143,10 @@ def _standing(answer: str, numbers: list[Number]) -> list[Number]:
 def _is_arithmetic(answer: str, numbers: list[Number]) -> bool:
     return any(
         _OPERATOR.fullmatch(answer, left.span[1], right.span[0])
+        or (
+            _ADDED.fullmatch(answer, left.span[1], right.span[0])
+            and _NOUN.match(answer, right.span[1])
+        )
         for left, right in pairwise(numbers)
     )
 

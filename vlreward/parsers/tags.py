@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import Generic, Literal, TypeVar, get_args
 
+from vlreward.parsers.final import thinking_around
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = [
@@ -31,7 +32,7 @@ MAX_CHARS = 131_072
 """Longest completion that parsers read, by default: some 32,000 tokens."""
 
 Where = Literal["tag", "whole"]
-"""`tag`: the answer is what `<answer>` holds. `whole`: it is the whole output."""
+"""`tag`: the answer is what `<answer>` holds. `whole`: it is the whole output but its thinking."""
 Several = Literal["fail", "first", "last"]
 """What to do with several different answers: refuse them, or take the first or the last."""
 
@@ -70,7 +71,8 @@ def answer_region(
 
     Args:
         text: The completion.
-        where: `tag` for the contents of a closed block, `whole` for the whole text.
+        where: `tag` for the contents of a closed block, `whole` for the whole text but what stands
+            before the last `</think>`, or in thinking that never ends.
         several: What to do if closed blocks hold different contents: `fail` ends in
             `multiple_answers`, `first` and `last` choose by position.
 
@@ -104,7 +106,7 @@ def answer_spans(
         before, for callers that can tell whether they mean the same.
     """
     if where == "whole":
-        blocks = [(0, len(text))]
+        blocks = [thinking_around(text)]
     else:
         end = text.rfind(_CLOSE)
         start = text.rfind(_OPEN, 0, end) if end >= 0 else -1

@@ -18,16 +18,19 @@ from vlreward.parsers.tags import excerpt
 from vlreward.prompts import PromptTemplate
 from vlreward.schema import OPTION_KEYS, has_options
 from vlreward.task import FORMAT, AnswerTerm, Recipe, TaskSpec
-from vlreward.tasks.choice_schemas import CHOICE_SCHEMAS
+from vlreward.tasks.choice_schemas import (
+    CHOICE_SCHEMAS,
+    MOST_OPTIONS,
+    OPTION_PREFIX,
+    option_texts,
+)
 from vlreward.types import FailureCode, Gold, ParseFailure, Row, Sample
 
 __all__ = ["CHOICE", "ChoiceGold", "ChoiceJudge", "ChoiceTarget"]
 
 _LETTERS = re.compile(r"\(?[A-Z]\)?\.?(?:\s*,\s*\(?[A-Z]\)?)*\Z")
 _RUN = re.compile(r"[A-Z]{2,10}\Z")
-_PREFIX = re.compile(r"\(?([A-Z])[.):]\s*")
 _ANSWER_KEYS = ("letters", "answer", "letter", "solution", "gt_answer")
-_MOST = len(string.ascii_uppercase)
 
 
 class ChoiceTarget(NamedTuple):
@@ -46,7 +49,7 @@ class ChoiceGold(Gold):
     """Task that this gold belongs to."""
     letters: tuple[str, ...] = Field(min_length=1)
     """Capital letters; all of them must be named."""
-    options: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=_MOST)
+    options: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=MOST_OPTIONS)
     """The content of each option, A first, without the letters."""
 
     @field_validator("letters")
@@ -81,15 +84,15 @@ class ChoiceGold(Gold):
                 raise ValueError(
                     f"expected one of the keys {', '.join(_ANSWER_KEYS)}, got {short(value, 120)}"
                 )
-            options, value = None if listed is None else _options(listed), value[found[0]]
-        if isinstance(value, (list, tuple)) and len(value) <= _MOST:
+            options, value = None if listed is None else option_texts(listed), value[found[0]]
+        if isinstance(value, (list, tuple)) and len(value) <= MOST_OPTIONS:
             return cls(letters=tuple(map(str, value)), options=options)
         text = value.strip() if isinstance(value, str) else short(value)
         if options is not None and not (len(text) == 1 and text in _known(options)):
             named = _of_content(text, options)
             if named:
                 return cls(letters=(named,), options=options)
-        prefixed = _PREFIX.match(text)
+        prefixed = OPTION_PREFIX.match(text)
         if prefixed and options and _of_content(text[prefixed.end() :], options) == prefixed[1]:
             return cls(letters=(prefixed[1],), options=options)
         text = text.upper() if len(text) == 1 else text
@@ -122,23 +125,6 @@ class ChoiceGold(Gold):
         return "; ".join(named)
 
 
-def _options(listed: Any) -> tuple[str, ...]:
-    if isinstance(listed, dict):
-        keys = list(string.ascii_uppercase[: len(listed)])
-        if sorted(listed) != keys:
-            raise ValueError(f"expected options A, B, ... without a gap, got {short(listed, 120)}")
-        listed = [listed[key] for key in keys]
-    if not isinstance(listed, (list, tuple)):
-        raise ValueError(f"expected a list of options, got {short(listed, 120)}")
-    if len(listed) > _MOST:
-        raise ValueError(f"expected at most {_MOST} options, got {len(listed)}")
-    texts = [str(option).strip() for option in listed]
-    prefixes = [_PREFIX.match(text) for text in texts]
-    if all(m and m[1] == letter for m, letter in zip(prefixes, string.ascii_uppercase)):
-        texts = [text[m.end() :] for text, m in zip(texts, prefixes) if m]  # "A. red", "B. blue"
-    return tuple(texts)
-
-
 def _known(options: Sequence[str]) -> str:
     return string.ascii_uppercase[: len(options)]
 
@@ -168,10 +154,10 @@ class ChoiceJudge:
         options = target.options
         if options is None:
             return tuple(sorted(answer.letters)) if answer.letters else _no_option(answer, options)
-        # One letter is a letter; letters that run together may be content ("AC").
-        if len(answer.whole) != 1 and (named := _of_content(answer.whole, options)):
-            return (named,)
         known = _known(options)
+        # An option's letter is that letter; letters that run together may be content ("AC").
+        if answer.whole.upper() not in [*known] and (named := _of_content(answer.whole, options)):
+            return (named,)
         if answer.lead:
             named = _of_content(answer.text, options)
             own = options[known.index(answer.lead)] if answer.lead in known else ""

@@ -8,18 +8,62 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from vlreward._text import short
+from vlreward.golds import literal
 from vlreward.parsers.choice import plain_option
-from vlreward.schema import Fields, Schema, rest_of, text_at
+from vlreward.schema import (
+    OPTION_KEYS,
+    Fields,
+    Schema,
+    has_options,
+    rest_of,
+    row_id,
+    text_at,
+    text_of_id,
+)  # fmt: skip
 
-__all__ = ["CHOICE_SCHEMAS"]
+__all__ = ["CHOICE_SCHEMAS", "MOST_OPTIONS", "OPTION_PREFIX", "option_texts"]
+
+MOST_OPTIONS = len(string.ascii_uppercase)
+"""Options that have a letter."""
+OPTION_PREFIX = re.compile(r"\(?([A-Z])[.):]\s*")
+"""A letter before an option."""
 
 _CHOICE, _EXPRESSION = "choice", "geometry"
 _LETTER = re.compile(r"[A-Z]\Z")
+_LISTED = re.compile(r"(?:^|\s)\(?A[).:][^\n]{0,999}\n?[^\n]{0,999}?(?:^|\s)\(?B[).:]", re.M)
+"""Options that stand in the question already."""
 _IMAGE_TAG = re.compile(r"<image\d*>\s*")
 _OPTION = re.compile(r"(?:\A|\n)[^\S\n]*([A-Z])[.:]\s*")
+
+
+def option_texts(listed: Any) -> tuple[str, ...]:
+    """Options as texts, without the letters that may stand before them.
+
+    Raises:
+        ValueError: If they are no list, and no object by letters without a gap, or too many.
+
+    Example:
+        >>> option_texts(["A. red", "B. blue"]), option_texts({"A": 1, "B": 2.5})
+        (('red', 'blue'), ('1', '2.5'))
+    """
+    if isinstance(listed, dict):
+        keys = list(string.ascii_uppercase[: len(listed)])
+        if sorted(listed) != keys:
+            raise ValueError(f"expected options A, B, ... without a gap, got {short(listed, 120)}")
+        listed = [listed[key] for key in keys]
+    if not isinstance(listed, (list, tuple)):
+        raise ValueError(f"expected a list of options, got {short(listed, 120)}")
+    if len(listed) > MOST_OPTIONS:
+        raise ValueError(f"expected at most {MOST_OPTIONS} options, got {len(listed)}")
+    texts = [str(option).strip() for option in listed]
+    prefixes = [OPTION_PREFIX.match(text) for text in texts]
+    if all(m and m[1] == letter for m, letter in zip(prefixes, string.ascii_uppercase)):
+        texts = [text[m.end() :] for text, m in zip(texts, prefixes) if m]  # "A. red", "B. blue"
+    return tuple(texts)
 
 
 def _with_options(question: str, options: Sequence[str]) -> str:
@@ -103,9 +147,80 @@ def _read_geometry3k_choices(row: Mapping[str, Any]) -> Fields:
     )
 
 
-CHOICE_SCHEMAS = (
+def _read_vlmevalkit(row: Mapping[str, Any]) -> Fields:
+    """VLMEvalKit's tables of choices: an option in each of the columns A, B ..., some empty."""
+    listed = [row.get(letter) for letter in string.ascii_uppercase]
+    options = [str(option) for option in listed if option not in (None, "")]
+    if listed[len(options) :] != [None] * (len(listed) - len(options)):
+        raise ValueError(f"expected options A, B, ... without a gap, got {short(listed, 120)}")
+    hint, question = row.get("hint"), text_at(row, "question")
+    return Fields(
+        gold={"letters": [text_at(row, "answer").strip()], "options": options},
+        task=_CHOICE,
+        question=_with_options(f"{hint}\n{question}" if hint else question, options),
+        image=row.get("image") or row.get("image_path"),
+        id=text_of_id(row["index"]),
+        metadata=rest_of(
+            row,
+            "index",
+            "image",
+            "image_path",
+            "question",
+            "hint",
+            "answer",
+            *string.ascii_uppercase,
+        ),
+    )
+
+
+def _is_lettered(row: Mapping[str, Any]) -> bool:
+    return bool(_LETTER.match(str(row["answer"]).strip())) and not has_options(row)
+
+
+def _read_options(key: str, row: Mapping[str, Any]) -> Fields:
+    """A question, its options, and which of them is right: its letter or its text."""
+    listed, answer = literal(row[key]), row["answer"]
+    options = list(option_texts(listed))
+    if isinstance(answer, (int, float)) and not any(type(o) is type(answer) for o in listed):
+        raise ValueError(
+            f"'answer': expected the letter of an option or its text, got {answer!r}: a number may "
+            "count from 0 or from 1"
+        )
+    text, question = str(answer).strip(), text_at(row, "question")
+    lettered = _LETTER.match(text) and text not in options
+    return Fields(
+        gold={"letters": [text], "options": options} if lettered else _choice(text, options),
+        task=_CHOICE,
+        question=question if _LISTED.search(question) else _with_options(question, options),
+        image=next((row[k] for k in ("images", "image", "image_path") if row.get(k)), None),
+        id=row_id(row),
+        metadata=rest_of(row, "id", "images", "image", "image_path", "question", "answer", key),
+    )
+
+
+def _of_no_publisher(row: Mapping[str, Any]) -> bool:
+    return has_options(row) and not any(
+        all(key in row for key in s.keys) and s.fits(row) for s in _PUBLISHED
+    )
+
+
+_PUBLISHED = (
     Schema("mathvista", ("pid", "question", "choices", "answer", "image"), _read_mathvista),
     Schema("mathverse", ("sample_index", "question_type", "question", "answer"), _read_mathverse),
     Schema("math-vision", ("id", "question", "options", "answer", "level"), _read_math_vision),
     Schema("geometry3k-choices", ("problem_text", "choices", "answer"), _read_geometry3k_choices),
+    Schema("vlmevalkit", ("index", "question", "answer", "A", "B"), _read_vlmevalkit, _is_lettered),
+)
+CHOICE_SCHEMAS = (
+    *_PUBLISHED,
+    *(
+        Schema(
+            f"question-{key}",
+            ("question", key, "answer"),
+            partial(_read_options, key),
+            _of_no_publisher,
+            columns={"gold": "answer", "question": "question"},
+        )
+        for key in OPTION_KEYS
+    ),
 )

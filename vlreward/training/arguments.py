@@ -22,8 +22,8 @@ class Arguments:
 
     data: str = field(
         metadata={
-            "help": "Training rows: .json, .jsonl, .parquet, a saved data set, hf:OWNER/NAME, or a "
-            ".yaml that lists several of them, each with its sampling strategy."
+            "help": "Training rows: .json, .jsonl, .csv, .tsv, .xlsx, .parquet, a saved data set, "
+            "hf:OWNER/NAME, or a .yaml that lists several of them, each with its sampling strategy."
         }
     )
     model: str | None = option(None, "Model name or path; the same as --model_name_or_path.")

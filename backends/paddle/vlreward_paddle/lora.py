@@ -16,7 +16,6 @@ from functools import partial
 from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import numpy as np
 
@@ -165,8 +164,11 @@ def only_adapter(model: Any) -> Iterator[None]:
         found = whole(*args, **kwargs)
         return {n: value for n, value in found.items() if n.endswith((".lora_A", ".lora_B"))}
 
-    with patch.object(model, "state_dict", state_dict):
+    model.state_dict = state_dict
+    try:
         yield
+    finally:
+        del model.state_dict
 
 
 def merged(model: Any) -> Iterator[tuple[str, Tensor]]:

@@ -104,7 +104,7 @@ def test_the_benchmark_runs_a_trained_model_in_the_frame_of_its_training(
 
 def test_qwen3_vl_trains_in_its_own_frame(argv: Callable[..., list[str]], tmp_path: Path) -> None:
     run = prepare(parse(argv("rec", "qwen3-vl", "--output_dir", tmp_path)))
-    assert (run.rows.frames.frame_of(None).value, run.resizing.factor) == ("norm1000", 32)
+    assert (run.rows.frames.frame_of(None), run.resizing.factor) == ("norm1000", 32)
     assert {row["frame"] for row in run.rows[:3]} == {"norm1000"}
     assert len(_logs(train(run))) == 1
 

@@ -17,6 +17,7 @@ from vlreward.verify.exact.relations import (
 )
 from vlreward.verify.exact.sample import all_names, constant_value, differs
 from vlreward.verify.exact.surd import multiply, rational
+from vlreward.verify.exact.units import parse_unit
 from vlreward.verify.exact.values import (
     Choice,
     Clock,
@@ -44,6 +45,10 @@ __all__ = ["equal"]
 
 def equal(gold: Value, answer: Value, policy: Policy) -> bool | None:
     """Whether `answer` equals `gold`; None where the exact tier cannot tell."""
+    if isinstance(gold, Number) and gold.unit and isinstance(answer, Symbolic):
+        answer = _with_unit(answer) or answer
+    elif isinstance(answer, Number) and answer.unit and isinstance(gold, Symbolic):
+        gold = _with_unit(gold) or gold
     if isinstance(gold, Number) and isinstance(answer, Number):
         return numbers_equal(gold, answer, policy)
     if isinstance(gold, Choice) or isinstance(answer, Choice):
@@ -72,6 +77,16 @@ def equal(gold: Value, answer: Value, policy: Policy) -> bool | None:
     if isinstance(gold, Empty) or isinstance(answer, Empty):
         return isinstance(gold, Empty) and isinstance(answer, Empty)
     return _expressions(gold, answer, policy)
+
+
+_GLUED = re.compile(r"(-?\d{1,40})([shgLlNJWVAFCTKBΩ])")
+
+
+def _with_unit(value: Symbolic) -> Number | None:
+    """`3h` as hours, beside a quantity: alone, the letter may be a variable."""
+    found = _GLUED.fullmatch(value.text)
+    unit = parse_unit(found[2], upright=True) if found and value.unit is None else None
+    return Number(rational(int(found[1])), unit=unit[0]) if found and unit else None
 
 
 def _named(gold: Value, answer: Value, policy: Policy) -> bool | None:

@@ -41,6 +41,8 @@ def numbers_equal(gold: Number, answer: Number, policy: Policy) -> bool:
             if first.dimension != second.dimension:
                 return False
             a = multiply(a, factor(second, first))
+        elif (gold.percent and second) or (answer.percent and first):
+            return False  # a share is no length
     if gold.percent != answer.percent and policy.percent != "number":
         if close(g, multiply(a, _HUNDRED if gold.percent else _HUNDREDTH), gold, answer, policy):
             return True

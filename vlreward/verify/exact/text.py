@@ -12,6 +12,7 @@ import unicodedata
 
 from vlreward.verify.exact.lexer import closing
 from vlreward.verify.exact.surd import TooComplex
+from vlreward.verify.exact.units import UNKNOWN, parse_unit
 
 __all__ = ["GREEK_LETTERS", "GREEK_NAMES", "MAX_CHARACTERS", "canonical_text", "without_phrases"]
 
@@ -38,7 +39,7 @@ _BEFORE = {
     ))},
     ord("㎜"): "mm", ord("㎝"): "cm", ord("㎞"): "km", ord("㎡"): "m^2", ord("㎥"): "m^3",
     ord("㎠"): "cm^2", ord("㎤"): "cm^3", ord("㎟"): "mm^2", ord("㎢"): "km^2",
-    ord("′"): "'", ord("″"): "''", ord("’"): "'",
+    ord("∛"): "\\sqrt[3]", ord("′"): "'", ord("″"): "''", ord("’"): "'",
 }  # fmt: skip
 
 GREEK_NAMES = (
@@ -76,6 +77,28 @@ _ESCAPES = {
     ":": " ", "!": "", " ": " ", "\\": "\\\\", "&": "&", "|": "|", "_": "_", "#": "#", "/": "/",
 }  # fmt: skip
 
+# What a text must hold, a pattern, and what takes its place before commands are read.
+_WRITTEN = (
+    ("**", re.compile(r"(?<![\w)\]}])\*\*(?=\S)([^*\n]{1,400})(?<=\S)\*\*(?![\w({\\])"), r"\1"),
+    ("#", re.compile(r"\A\s*#{1,6}\s+"), ""),
+    ("/-", re.compile(r"\+/-"), "±"),
+    ("cent", re.compile(r"\bper\s+cent\b"), "percent"),
+    ("10", re.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))"), "*"),
+    ("egative", re.compile(r"(?<![-\w])[nN]egative\s+(?=[\d.√\\$])"), "-"),
+    ("inus", re.compile(r"(?<![-\w])[mM]inus\s+(?=[\d.√\\$])"), "-"),
+    ("=", re.compile(r"(?<![\w\\}])([a-z])(\d)(?=\s*=)"), r"\1_\2"),  # "x1 = 2, x2 = 3"
+    ("//", re.compile(r"(?<=[A-Z])\s*//\s*(?=[A-Z])"), "∥"),
+    ("||", re.compile(r"(?<=[A-Z])\s*\|\|\s*(?=[A-Z])"), "∥"),
+    ("{\\", re.compile(r"(?<=[\d\s~)}])\{\s*\\(?:rm|bf|it|text)\s+([^{}]*)\}"), r"\\text{\1}"),
+    (
+        "^",
+        re.compile(
+            r"(?<=\d)\s?\^\s?(?:\{\s?[oO]\s?\}|[oO](?![A-Za-z])"
+            r"|\{\s?\\(?:text|mathrm)\s?\{[oO]\}\s?\}|\\(?:text|mathrm)\s?\{[oO]\})"
+        ),
+        "°",
+    ),
+)  # fmt: skip
 _COLOR = re.compile(r"\\(?:textcolor|color|colorbox)\s*(?:\[[^\[\]{}]*\])?\s*\{[^{}]*\}")
 _CIRCLED = re.compile(r"\\textcircled\s*\{\s*(\d{1,2})\s*\}|[①-⑳]")
 _PRIMES = re.compile(r"\^\s*\{\s*((?:'\s*)+)\}|\^\s*('+)")
@@ -83,6 +106,11 @@ _REPEATING = re.compile(r"(\d*\.\d*)\\(?:overline|bar|dot)\s*\{(\d{1,20})\}")
 _DOTTED = re.compile(r"(\d*\.\d*)\\dot\s*(?:\{(\d)\}|(\d))(\d*)\\dot\s*(?:\{(\d)\}|(\d))")
 _CURRENCY_SIGN = re.compile(r"^\s*[-−]?\s*\$\s*(?=\d)")
 _MATRIX = re.compile(r"\\begin\s*\{([pb]?matrix)\}((?:(?!\\begin).)*?)\\end\s*\{\1\}", re.DOTALL)
+_SYSTEM = re.compile(
+    r"(?:\\left\s*\\\{\s*)?\\begin\s*\{(cases|aligned|align\*?|gathered|array)\}(?:\s*\{[^{}]*\})?"
+    r"((?:(?!\\begin).)*?)\\end\s*\{\1\}(?:\s*\\right\s*\.)?",
+    re.DOTALL,
+)
 _COMMAND = re.compile(r"\\([a-zA-Z]+|.)", re.DOTALL)
 _DEGREE = re.compile(r"\^\s*(?:\{\s*(?:\\circ|°|\\degree)\s*\}|\\circ|°)|\\circ(?![a-zA-Z])")
 _SUPERSCRIPTS = re.compile("[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
@@ -92,6 +120,8 @@ _ARRAY = re.compile(
     re.DOTALL,
 )
 _SPACES = re.compile(r"\s+")
+_TEMPERATURE = re.compile(r"°\s+(?=[CF](?![A-Za-z]))")
+_IN_PARENTHESES = re.compile(r"(?<=[\d}π°])\s*\(\s*([A-Za-z\u4e00-\u9fffΩ][^()]{0,23})\s*\)\Z")
 _RELATION_WORDS = (("<=", "≤"), (">=", "≥"), ("!=", "≠"), ("==", "="), ("≈=", "≈"), ("**", "^"))
 
 
@@ -126,12 +156,15 @@ def canonical_text(text: str) -> str:
             raise TooComplex(f"{len(text)} characters when decomposed")
     if "{,}" in text:
         text = text.replace("{,}", "")
+    for needle, pattern, written in _WRITTEN:
+        if needle in text:
+            text = pattern.sub(written, text)
     if "\\" in text:
         if "\\\\" in text and "\\begin" not in text:
             text = text.replace("\\\\", "\\")  # escaped once too often, as in JSON
         text = text.replace(",\\!", "")
         if "\\begin" in text:
-            text = _ARRAY.sub(r"\\begin{pmatrix}\1\\end{pmatrix}", text)
+            text = _SYSTEM.sub(_in_rows, _ARRAY.sub(r"\\begin{pmatrix}\1\\end{pmatrix}", text))
         if "}\\boxed" in text:
             text = text.replace("}\\boxed", "},\\boxed")  # one answer per box
         if "\\overline" in text or "\\bar" in text or "\\dot" in text:
@@ -162,6 +195,10 @@ def canonical_text(text: str) -> str:
     if "~" in text:
         text = text.replace("~", " ")
     text = _trim(_SPACES.sub(" ", text))
+    if "°" in text:
+        text = _TEMPERATURE.sub("°", text)
+    if text.endswith(")"):
+        text = _IN_PARENTHESES.sub(_unit_behind, text)
     while text.startswith("{") and closing(text, 0, ("{", "}")) == len(text) - 1:
         text = _trim(text[1:-1])
     if text[:1] in ("*", "_"):  # emphasis
@@ -185,6 +222,22 @@ def _uncircled(match: re.Match[str]) -> str:
 def _repeated(match: re.Match[str]) -> str:
     """``0.\\dot{1}4\\dot{2}`` as ``0.⟨142⟩``."""
     return f"{match[1]}⟨{match[2] or match[3]}{match[4]}{match[5] or match[6]}⟩"
+
+
+def _unit_behind(match: re.Match[str]) -> str:
+    """``5 (cm)`` as ``5 cm``."""
+    unit = parse_unit(match[1].strip(), upright=True)
+    measures = unit and unit[0] and not unit[0].dimension.startswith(UNKNOWN)
+    return f" {match[1].strip()}" if measures else match.group()
+
+
+def _in_rows(match: re.Match[str]) -> str:
+    """A system of equations as a list of them; a chain of them, one below the other, as a chain."""
+    rows = [row.strip(" \n,;") for row in match[2].replace("&=", "=").split("\\\\")]
+    rows = [row for row in rows if row]
+    if any("=" not in row or "&" in row or "," in row for row in rows):
+        return match.group()
+    return ", ".join(rows).replace(", =", " =")
 
 
 def _bracketed(match: re.Match[str]) -> str:
@@ -234,7 +287,9 @@ def _lower_superscripts(match: re.Match[str]) -> str:
 
 
 _PHRASES = (
-    re.compile(r"(?i:therefore|thus|hence|so|then|and)\b\s*,?\s*|(?i:answer|ans)\s+(?![a-z])"),
+    re.compile(
+        r"(?i:therefore|thus|hence|so|then|and)\b\s*,?\s*|(?i:(?:final\s)?answer|ans)\s+(?![a-z])"
+    ),
     # "The final answer is", "So the area of ABC equals": words alone, then a verb.
     re.compile(
         r"[A-Za-z∠△°,' ]*?\b(?:answer\s*(?:is|:|=)|is equal to|equals|is|are|be|was)\b\s*:?\s*"

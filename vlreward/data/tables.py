@@ -1,30 +1,59 @@
-"""Tables of recorded completions: tab- or comma-separated text, and spreadsheets."""
+"""Rows of tables: tab- or comma-separated text, and spreadsheets."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.rows import RawRow
 
-__all__ = ["table_rows"]
+__all__ = ["TABLE_SUFFIXES", "TableRows"]
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx")
 
 _MAX_CELL = 16 * 1024 * 1024
-_LONGEST_NAME = 512  # an image of more characters is one in base64, which no path is
 _NUMBERED = ("index", "id", "doc_id", "question_id")
 
 
-def table_rows(path: Path) -> Iterator[RawRow]:
-    """The rows of a `.tsv`, `.csv` or `.xlsx` file with a header; empty cells are left out.
+@dataclass(slots=True)
+class TableRows:
+    """The rows of a `.tsv`, `.csv` or `.xlsx` file with a header; empty cells are None."""
 
-    Raises:
-        DataError: If it is no such table; names the line.
-        ImportError: If it is a spreadsheet and the extra `xlsx` is missing.
-    """
-    return _sheet(path) if path.suffix.lower() == ".xlsx" else _separated(path)
+    path: Path
+    """File to read."""
+    sha256: str = field(default="", init=False)
+    """Hex digest of the bytes of the file; set once all rows have been read."""
+    _held: dict[int, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __iter__(self) -> Iterator[RawRow]:
+        """Yield the rows.
+
+        Raises:
+            DataError: If it is no such table; names the line.
+            ImportError: If it is a spreadsheet and the extra `xlsx` is missing.
+        """
+        number = 0
+        spread = self.path.suffix.lower() == ".xlsx"
+        for raw in _sheet(self.path) if spread else _separated(self.path):
+            number = raw.number
+            yield raw
+        if not number:
+            raise DataError("expected rows, got a header alone", path=self.path)
+        self.sha256 = hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def hold(self, raw: RawRow) -> None:
+        """Keep a row for `row`."""
+        self._held[raw.number] = raw.value
+
+    def row(self, number: int) -> Any:
+        """A row that `hold` kept."""
+        return self._held[number]
 
 
 def _separated(path: Path) -> Iterator[RawRow]:
@@ -105,7 +134,9 @@ def _sheet(path: Path) -> Iterator[RawRow]:
             if all(cell is None for cell in cells):
                 continue
             number += 1
-            yield RawRow(number, _cells(dict(zip(header, map(_number, cells)))), line)
+            yield RawRow(
+                number, _cells(dict(zip(header, chain(map(_number, cells), repeat(None))))), line
+            )
     finally:
         book.close()
 
@@ -117,20 +148,21 @@ def _number(cell: Any) -> Any:
 def _check_header(path: Path, header: list[str]) -> None:
     if not header:
         raise DataError("expected a header, got an empty file", path=path)
+    other = next((mark for mark in (";", "\t", "|", ",") if mark in header[0]), None)
+    if len(header) == 1 and other is not None:
+        raise DataError(
+            f"expected a header of several columns, got one, {header[0]!r:.80}: is {other!r} what "
+            "parts them? Files with commas are named .csv, those with tabs .tsv",
+            path=path,
+        )
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"expected a header of names that differ, got {twice} again", path=path)
 
 
 def _cells(row: dict[str, Any]) -> dict[str, Any]:
-    """The cells that say something; those of a completion also where they are empty."""
-    kept = {
-        name: cell
-        for name, cell in row.items()
-        if cell not in (None, "")
-        and not (name == "image" and isinstance(cell, str) and len(cell) > _LONGEST_NAME)
-    }
-    return {name: None for name in ("prediction", "response") if name in row} | kept
+    """The row with None in its empty cells."""
+    return {name: None if cell == "" else cell for name, cell in row.items()}
 
 
 def _error(path: Path, number: int, message: str, line: int) -> DataError:
