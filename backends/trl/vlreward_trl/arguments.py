@@ -26,7 +26,6 @@ __all__ = ["TRLOptions", "parse"]
 _CHECKPOINTING = "activation_checkpointing"
 _SWITCHES = {
     "vllm_": "use_vllm",
-    "max_logp_difference": "use_vllm",
     "lora_": "use_peft",
     "bnb_4bit_": "load_in_4bit",
     "hub_": "push_to_hub",

@@ -167,7 +167,6 @@ def test_what_would_do_nothing_or_fail_later_is_refused(
         (("--temperature", "0"), "--temperature: expected more than 0, got 0.0"),
         (("--lora_r", "8"), "--lora_r does nothing without --use_peft"),
         (("--vllm_mode", "server"), "--vllm_mode does nothing without --use_vllm"),
-        (("--max_logp_difference", "1"), "--max_logp_difference does nothing without --use_vllm"),
         (("--eval_steps", "5"), "--eval_steps does nothing without --eval_data"),
         (("--attn_implementation", "flash_attention_2"), "needs the package flash-attn"),
         (("--freeze_vision", "false", "--use_peft"), "an adapter leaves the vision tower as it is"),
