@@ -113,19 +113,31 @@ def check_lengths(
     # A token is a byte at least, but for those that every chat has around its text.
     around = words(rows.prompts[dataset[0].task].render(dataset[0]))
     problems = []
+    known: dict[str | None, int] = {}
+
+    def seen(sample: Sample, name: str) -> int:
+        if name not in known:
+            assert dataset.images is not None
+            size = sample.image_size if name == sample.image else None
+            try:
+                size = rows.resizing.size(size or image_size(dataset.images.source(name)))
+                known[name] = size.width * size.height // area
+            except ValueError:  # what that image is, others say
+                known[name] = 0
+        return known[name]
+
     for sample, number in zip(dataset, dataset.row_numbers, strict=True):
         prompt, names = rows.prompts[sample.task], sample.every_image or ("",)
-        most = len(names) * rows.resizing.max_pixels // area
-        if around + len(prompt.text_for(sample).encode()) + most + completion <= limit:
+        room = limit - completion
+        most = around + len(prompt.text_for(sample).encode())
+        if most + len(names) * rows.resizing.max_pixels // area <= room:
+            continue
+        image = sum(seen(sample, name) for name in names)
+        if most + image <= room:
             continue
         taken = words(prompt.render(sample))
-        if taken + most + completion <= limit:
-            continue
-        assert dataset.images is not None
-        sizes = [rows.resizing.size(image_size(dataset.images.source(name))) for name in names]
-        seen = sum(size.width * size.height // area for size in sizes)
-        if taken + seen + completion > limit:
-            text = f"{taken} tokens of the prompt, {seen} of its image, {completion} of the answer"
+        if taken + image > room:
+            text = f"{taken} tokens of the prompt, {image} of its image, {completion} of the answer"
             problems.append(RowProblem(number, text))
     if problems:
         raise DataError(
