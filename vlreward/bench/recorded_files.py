@@ -85,7 +85,7 @@ def recorded_rows(path: Path) -> RecordedRows:
     rows = list(plain_rows(_without_pixels(source)))
     if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)):
         accuracy = None
-    if accuracy is not None and accuracy > 1:  # most record percentages
+    elif accuracy > 1:  # most record percentages
         accuracy /= 100
     return RecordedRows(rows, source.sha256, accuracy)
 

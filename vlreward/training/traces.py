@@ -90,7 +90,8 @@ class TraceFile:
             for name in _COPIED:
                 value = _at(columns, name, i)
                 # JSON has no NaN, which a run that diverges comes to.
-                if columns.get(name) is not None and not _is_nan(value):
+                diverged = isinstance(value, float) and not math.isfinite(value)
+                if columns.get(name) is not None and not diverged:
                     row[name] = value
             lines.append(json.dumps(row, ensure_ascii=False, default=_plain))
         if lines:
@@ -191,10 +192,6 @@ def alike(values: Collection[float]) -> bool:
 def _at(columns: dict[str, Any], name: str, index: int) -> Any:
     column = columns.get(name)
     return None if column is None else column[index]
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _plain(answer: Any) -> Any:
