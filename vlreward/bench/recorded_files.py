@@ -58,7 +58,10 @@ def recorded_rows(path: Path) -> RecordedRows:
         raise DataError(f"expected a file that ends in {', '.join(SUFFIXES)}", path=path)
     if is_trace(path):
         torn: list[str] = []
-        return RecordedRows(list(read_trace(path, torn.append)), _digest(path), notes=tuple(torn))
+        rows = list(read_trace(path, torn.append))
+        # As the run's provenance, its notes have the name alone: paths differ by machine.
+        notes = tuple(text.replace(str(path), path.name) for text in torn)
+        return RecordedRows(rows, _digest(path), notes=notes)
     if suffix == ".eval":
         return RecordedRows(list(_without_pixels(inspect_rows(path))), _digest(path))
     accuracy = None

@@ -37,7 +37,7 @@ def schema_of(row: Mapping[str, Any], *, path: str | Path | None = None) -> Sche
     Raises:
         UnknownSchemaError: If none or several fit; lists the keys found and the schemas known.
     """
-    found = [s for s in all_schemas().values() if all(k in row for k in s.keys) and s.fits(row)]
+    found = [schema for schema in all_schemas().values() if schema.takes(row)]
     own = [schema for schema in found if task_of_schema(schema)]
     # A task's own schema comes before a general one that reads the gold from the same column.
     found = own + [

@@ -193,9 +193,7 @@ def _read_options(key: str, row: Mapping[str, Any]) -> Fields:
 
 
 def _of_no_publisher(row: Mapping[str, Any]) -> bool:
-    return has_options(row) and not any(
-        all(key in row for key in s.keys) and s.fits(row) for s in _PUBLISHED
-    )
+    return has_options(row) and not any(schema.takes(row) for schema in _PUBLISHED)
 
 
 _PUBLISHED = (

@@ -175,7 +175,9 @@ def read_trace(path: Path, say: Callable[[str], object] = warn) -> Iterator[RawR
         else:
             torn.append(raw.problem("expected an object with 'step'"))
     if not found and any(problem.kind != "unfinished" for problem in torn):
-        raise DataError("expected traces, got other lines", path=path, problems=torn)
+        raise DataError(
+            "expected traces in a file of this name, got other lines", path=path, problems=torn
+        )
     if torn:
         named = ", ".join(str(problem.line) for problem in torn[:_NAMED])
         more = ", ..." if len(torn) > _NAMED else ""
