@@ -64,14 +64,6 @@ def _is_answered(row: Mapping[str, Any]) -> bool:
     return answered and row.get("solution") is None and row.get("objects") is None
 
 
-def _has(key: str) -> Callable[[Mapping[str, Any]], bool]:
-    return lambda row: row.get(key) is not None
-
-
-def _lacks(*keys: str) -> Callable[[Mapping[str, Any]], bool]:
-    return lambda row: all(row.get(key) is None for key in keys)
-
-
 def _read_alpaca(row: Mapping[str, Any]) -> Fields:
     """LLaMA-Factory's Alpaca form: the question is the instruction with its input."""
     parts = [row["instruction"], row.get("input")]
@@ -113,7 +105,7 @@ GENERAL = (
         ("messages", "solution"),
         gold="solution",
         question="messages",
-        fits=_has("solution"),
+        fits=lambda row: row.get("solution") is not None,
         gold_at="solution",
     ),
     _table("trl", ("prompt", "solution"), gold="solution", question="prompt", gold_at="solution"),
@@ -129,7 +121,7 @@ GENERAL = (
         ("query", "response"),
         gold="response",
         question="query",
-        fits=_lacks("solution"),
+        fits=lambda row: row.get("solution") is None,
         gold_at="solution",
     ),
     _table(
