@@ -179,6 +179,15 @@ def test_what_would_fail_after_the_model_is_loaded_is_said_before(
         _parse("rec", *more)
 
 
+def test_a_sampler_that_nobody_would_watch_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound was there, and nothing to hold against it."""
+    monkeypatch.setattr("vlreward_trl.arguments.find_spec", lambda name: name)
+    unwatched = ("--use_vllm", "--vllm_importance_sampling_correction", "false")
+    with pytest.raises(OptionError, match=r"correction false: .* say --max_logp_difference 0 too"):
+        _parse("rec", *unwatched)
+    _parse("rec", *unwatched, "--max_logp_difference", "0")
+
+
 def test_switches_are_switches() -> None:
     """`--freeze_vision` alone was an error, while other booleans are flags."""
     assert _parse("rec", "--freeze_vision").arguments.freeze_vision is True  # type: ignore[attr-defined]
