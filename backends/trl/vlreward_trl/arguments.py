@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,9 @@ def parse(argv: Sequence[str]) -> TRLOptions:
     values["model_name_or_path"] = values["model"]
     try:
         arguments, training, model = parser.parse_dict(values)
+    except json.JSONDecodeError as error:
+        objects = ", ".join(f"--{k}" for k, v in chosen.items() if str(v).startswith("{"))
+        raise OptionError(f"{objects or 'an option'}: expected JSON: {error}") from error
     except ValueError as error:
         raise OptionError(str(error)) from error
     _check(chosen, arguments, training, model)
