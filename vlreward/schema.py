@@ -82,6 +82,10 @@ class Schema:
     gold_named: bool = False
     """Whether the user named the column of the gold: no envelope elsewhere replaces it."""
 
+    def takes(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is of this schema: it has the keys, and fits."""
+        return all(key in row for key in self.keys) and self.fits(row)
+
 
 def text_at(row: Mapping[str, Any], key: str) -> str:
     """The text under a key.

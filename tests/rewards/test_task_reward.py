@@ -138,6 +138,7 @@ def test_only_boxes_are_clipped() -> None:
     [
         ({}, r"row 0 of the batch: the frame of predicted coordinates is not declared"),
         ({"frame": ["pixels"]}, r"row 0.*expected a frame, one of original_px.*got 'pixels'"),
+        ({"frame": [["norm1"]]}, r"row 0.*expected a frame, one of .*got \['norm1'\]"),
         ({"frame": ["norm1000"]}, r"row 0.*add a column 'image_size'"),
         ({"frame": ["input_px"], "image_size": [(9, 9)]}, r"add a column 'input_size'"),
         ({"frame": ["norm1"], "image_size": [(0, 9)]}, r"two positive whole numbers, got \(0, 9\)"),

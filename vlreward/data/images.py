@@ -180,7 +180,9 @@ def in_eight_bits(image: Image) -> Image:
 
         return PILImage.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"expected 8 or 16 bits a pixel, got 32 (Pillow's mode {image.mode})")
+        raise ValueError(
+            f"expected 8 or 16 bits a pixel, got 32 (Pillow's mode {image.mode}): save it so"
+        )
     return image
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import Generic, Literal, TypeVar, get_args
 
-from vlreward.parsers.final import thinking_around
+from vlreward.parsers.final import after_thinking
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = [
@@ -106,7 +106,7 @@ def answer_spans(
         before, for callers that can tell whether they mean the same.
     """
     if where == "whole":
-        blocks = [thinking_around(text)]
+        blocks = [after_thinking(text)]
     else:
         end = text.rfind(_CLOSE)
         start = text.rfind(_OPEN, 0, end) if end >= 0 else -1

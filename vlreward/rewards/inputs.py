@@ -25,7 +25,6 @@ PLACE = ("frame", "axis_order", "image_size", "input_size")
 ROW_COLUMNS = (*PLACE, "metadata", "image", "images")
 """Columns that say something of a row beside its gold and its task."""
 _TEXT = frozenset((str,))
-_FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
 _NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct(task="none"))
 
 
@@ -256,13 +255,11 @@ class GoldColumns:
 
     def _frame(self, name: Any) -> Frame | None:
         """The frame of a name, else of the settings, which must say one if answers need one."""
-        if name is not None and name not in _FRAMES:
-            raise ValueError(f"expected a frame, one of {', '.join(_FRAMES)}; got {name!r}")
-        frame = self.frames.frame_of(None if name is None else _FRAMES[name])
+        frame = self.frames.frame_of(None if name is None else Frame(name))
         if frame is None and self.task.located:
             raise ValueError(
                 "the frame of predicted coordinates is not declared: add a column "
-                f"'frame' (one of {', '.join(_FRAMES)}), use gold envelopes "
+                f"'frame' (one of {', '.join(Frame)}), use gold envelopes "
                 "(vlreward.golds.pack), or configure the reward, e.g. "
                 f"TaskReward({self.task.name!r}, family='qwen2.5-vl')"
             )

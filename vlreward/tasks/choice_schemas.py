@@ -23,7 +23,7 @@ from vlreward.schema import (
     row_id,
     text_at,
     text_of_id,
-)  # fmt: skip
+)
 
 __all__ = ["CHOICE_SCHEMAS", "MOST_OPTIONS", "OPTION_PREFIX", "option_texts"]
 
@@ -147,6 +147,9 @@ def _read_geometry3k_choices(row: Mapping[str, Any]) -> Fields:
     )
 
 
+_OF_KIT = ("index", "image", "image_path", "question", "hint", "answer")
+
+
 def _read_vlmevalkit(row: Mapping[str, Any]) -> Fields:
     """VLMEvalKit's tables of choices: an option in each of the columns A, B ..., some empty."""
     listed = [row.get(letter) for letter in string.ascii_uppercase]
@@ -160,16 +163,7 @@ def _read_vlmevalkit(row: Mapping[str, Any]) -> Fields:
         question=_with_options(f"{hint}\n{question}" if hint else question, options),
         image=row.get("image") or row.get("image_path"),
         id=text_of_id(row["index"]),
-        metadata=rest_of(
-            row,
-            "index",
-            "image",
-            "image_path",
-            "question",
-            "hint",
-            "answer",
-            *string.ascii_uppercase,
-        ),
+        metadata=rest_of(row, *_OF_KIT, *string.ascii_uppercase),
     )
 
 
@@ -199,9 +193,7 @@ def _read_options(key: str, row: Mapping[str, Any]) -> Fields:
 
 
 def _of_no_publisher(row: Mapping[str, Any]) -> bool:
-    return has_options(row) and not any(
-        all(key in row for key in s.keys) and s.fits(row) for s in _PUBLISHED
-    )
+    return has_options(row) and not any(schema.takes(row) for schema in _PUBLISHED)
 
 
 _PUBLISHED = (

@@ -20,7 +20,7 @@ from vlreward.training.arguments import CHECKS
 from vlreward.training.columns import Rows, size_problem
 from vlreward.types import Sample
 
-__all__ = ["SAMPLE_SIZE", "decode_images", "refuse_unseen", "with_good_images"]
+__all__ = ["SAMPLE_SIZE", "check_lengths", "decode_images", "refuse_unseen", "with_good_images"]
 
 SAMPLE_SIZE = 1_000
 """Images that the mode `sample` decodes, at most."""

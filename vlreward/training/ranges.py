@@ -30,12 +30,7 @@ _AT_LEAST = {
     ),
 }  # fmt: skip
 _POSITIVE = (
-    "temperature",
-    "top_p",
-    "num_train_epochs",
-    "logging_steps",
-    "save_steps",
-    "eval_steps",
+    *("temperature", "top_p", "num_train_epochs", "logging_steps", "save_steps", "eval_steps"),
 )
 _AT_MOST = {"top_p": 1, "temperature": 10, "seed": 2**32 - 1}
 

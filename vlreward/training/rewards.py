@@ -27,15 +27,9 @@ from vlreward.training.traces import TraceFile
 from vlreward.types import Score
 
 __all__ = [
-    "SharedScores",
-    "TermReward",
-    "UserReward",
-    "cut_off",
-    "term_rewards",
-    "user_rewards",
+    "SharedScores", "TermReward", "UserReward", "cut_off", "term_rewards", "user_rewards",
     "weight_of",
-]
-
+]  # fmt: skip
 
 _GIVEN = (
     "completions", "prompts", "completion_ids", *COLUMNS[1:], "logp_difference", "environments",

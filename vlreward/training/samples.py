@@ -129,7 +129,7 @@ def say_remarks(loaded: Sequence[Dataset]) -> None:
         for kind, count in kinds.items():
             print(f"{origin.path}: {count} rows left out: {kind}", file=sys.stderr)
         if (doubt := suspicious_text(origin)) is not None:
-            print(f"warning: {origin.path}: {doubt}", file=sys.stderr)
+            warn(f"{origin.path}: {doubt}")
 
 
 def tasks_of(provenance: Provenance) -> set[str]:
