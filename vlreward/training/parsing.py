@@ -126,8 +126,17 @@ def _given(
         raise _unknown_option(wrong, actions)
     os.environ.update({name: str(value) for name, value in environment.items()})
     for name, value in configured.items():
-        if isinstance(value, str):  # as 1e-6 is to YAML
-            configured[name] = parser._get_values(actions[name], [value])
+        several, action = isinstance(value, list), actions[name]
+        if several and action.nargs is None:
+            if action.type in (int, float):
+                raise OptionError(f"--config: expected one number as {name}, got {value!r:.80}")
+            continue  # some take what a command line cannot say
+        words = value if several else [value]
+        if all(isinstance(word, (str, int, float)) for word in words):  # 1e-6 is text to YAML
+            try:
+                configured[name] = parser._get_values(action, [str(word) for word in words])
+            except argparse.ArgumentError as error:
+                raise OptionError(f"--config: {one_line(error)}") from None
     return {**configured, **found}
 
 

@@ -129,6 +129,13 @@ def prepare_run(
     loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
     rewards = task_rewards(arguments, sorted(tasks), training.reward_weights)
+    best = getattr(training, "metric_for_best_model", None) if len(loaded) > 1 else None
+    best = (best or "acc").removeprefix("eval_")
+    if best not in ("acc", "reward") and best.partition("/")[0] not in tasks:
+        raise OptionError(
+            "--metric_for_best_model: expected acc, reward or TASK/METRIC with a task of the data, "
+            f"{', '.join(sorted(tasks))}; got {best!r}"
+        )
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:

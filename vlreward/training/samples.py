@@ -150,10 +150,12 @@ def informative(samples: Dataset, run: str, say: Callable[[str], object] = warn)
         say: Told of torn lines, see `read_trace`.
 
     Raises:
-        OptionError: If there are no traces.
+        OptionError: If there are no traces, or none of these rows.
         DataError: If nothing is left, or a file is none of traces.
     """
     asked, taught = _questions(Path(run), say)
+    if not any(sample.id in asked for sample in samples):
+        raise OptionError(f"--informative_in {run}: its traces are of other rows than these")
     kept = [
         index
         for index, sample in enumerate(samples)

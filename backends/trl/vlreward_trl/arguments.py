@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,13 +93,16 @@ def parse(argv: Sequence[str]) -> TRLOptions:
     values["model_name_or_path"] = values["model"]
     try:
         arguments, training, model = parser.parse_dict(values)
+    except json.JSONDecodeError as error:
+        objects = ", ".join(f"--{k}" for k, v in chosen.items() if str(v).startswith("{"))
+        raise OptionError(f"{objects or 'an option'}: expected JSON: {error}") from error
     except ValueError as error:
         raise OptionError(str(error)) from error
-    _check(chosen, training, model)
+    _check(chosen, arguments, training, model)
     return TRLOptions(task, arguments, training, model)
 
 
-def _check(chosen: Mapping[str, Any], training: Any, model: Any) -> None:
+def _check(chosen: Mapping[str, Any], arguments: Any, training: Any, model: Any) -> None:
     """What would do nothing, or fail after the model is loaded."""
     from trl import GRPOConfig
 
@@ -128,6 +132,12 @@ def _check(chosen: Mapping[str, Any], training: Any, model: Any) -> None:
         )
     if training.use_vllm and find_spec("vllm") is None:
         raise OptionError("--use_vllm needs its package: pip install 'vlreward[trl,vllm]'")
+    unwatched = training.use_vllm and not training.vllm_importance_sampling_correction
+    if unwatched and arguments.max_logp_difference:
+        raise OptionError(
+            "--vllm_importance_sampling_correction false: nothing would tell whether the sampler "
+            "is the model; say --max_logp_difference 0 too"
+        )
     if training.use_liger_kernel and find_spec("liger_kernel") is None:
         raise OptionError("--use_liger_kernel needs its package: pip install liger-kernel")
     attention = model.attn_implementation or ""
