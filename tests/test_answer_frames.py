@@ -120,7 +120,7 @@ def _trained(case: Case, folder: Path) -> tuple[Any, Any]:
     frame, order = case.option
     arguments: Any = SimpleNamespace(prompt=None, frame=frame, axis_order=order)
     family, reward = case.family or "nobody's", TaskReward("rec")
-    if case.family is None and frame is None:  # whatever rows declare, as before
+    if case.family is None and frame is None:  # whatever rows declare
         with pytest.raises(OptionError, match="is not known: declare --frame"):
             rows_for(data, arguments, [reward], LIMITS, family)
         return case.told

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import sys
 import time
+import weakref
 from pathlib import Path
 
 from vlreward.errors import UserError
@@ -22,7 +24,8 @@ class FileLock:
     """Holds `path` locked until `release`.
 
     The lock belongs to the open file, not to the file's existence: a file left behind by a
-    process that was killed does not block anyone.
+    process that was killed does not block anyone, and neither do its forks, which close theirs.
+    A file system without locks locks nobody out.
 
     Args:
         path: The lock file; created, and removed on release.
@@ -49,6 +52,9 @@ class FileLock:
                     break
             os.close(descriptor)
         self._descriptor = descriptor
+        if hasattr(os, "register_at_fork"):
+            held = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _close(held()))
         os.ftruncate(descriptor, 0)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         os.write(
@@ -61,8 +67,13 @@ class FileLock:
             return
         with contextlib.suppress(OSError):
             self._path.unlink()
-        os.close(self._descriptor)
-        self._descriptor = None
+        _close(self)
+
+
+def _close(lock: FileLock | None) -> None:
+    if lock is not None and lock._descriptor is not None:
+        os.close(lock._descriptor)
+        lock._descriptor = None
 
 
 if sys.platform == "win32":  # pragma: no cover
@@ -83,4 +94,7 @@ else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                raise
         return True

@@ -64,16 +64,13 @@ class AnswerFrames:
             OptionError: If there are limits and no family that resizes by them, or if they leave
                 no size.
         """
-        limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
-        resizing = None
-        if any(limit is not None for limit in limits.values()):
-            resizing = None if family is None else family.resizing(**limits)
-            if resizing is None:
-                raise OptionError(
-                    "--min-pixels and --max-pixels need a --family that resizes by them"
-                )
-        if family is not None and max_pixels is None and min_pixels is not None:
-            family, resizing = replace(family, min_pixels=min_pixels), None
+        if min_pixels is None and max_pixels is None:
+            return cls(frame, axis_order, family, None, over_rows)
+        resizing = family.resizing(min_pixels=min_pixels, max_pixels=max_pixels) if family else None
+        if family is None or resizing is None:
+            raise OptionError("--min-pixels and --max-pixels need a --family that resizes by them")
+        if max_pixels is None:  # the largest area, which `resizing` is to declare, is the family's
+            family, resizing = replace(family, min_pixels=resizing.min_pixels), None
         return cls(frame, axis_order, family, resizing, over_rows)
 
     def frame_of(self, own: Frame | None) -> Frame | None:
@@ -107,8 +104,9 @@ class AnswerFrames:
 
         They change nothing of an image that fits into those of common recipes.
         """
-        known = own is not None or seen is None or self.resizing is not None
-        return not known and seen.width * seen.height > COMMON_LIMIT  # type: ignore[union-attr]
+        if own is not None or seen is None or self.resizing is not None:
+            return False
+        return seen.width * seen.height > COMMON_LIMIT
 
 
 def needs_seen(sample: Sample) -> bool:

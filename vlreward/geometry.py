@@ -36,11 +36,13 @@ class Size(NamedTuple):
         """Check and build a size.
 
         Args:
-            value: Two positive whole numbers, width first; integral floats are accepted.
+            value: Two positive whole numbers, width first, an array of them too; integral floats
+                are accepted.
 
         Raises:
             ValueError: If there are not two of them or one is not a positive whole number.
         """
+        value = value.tolist() if hasattr(value, "tolist") else value
         if len(value) != 2 or not all(_is_positive_whole(v) for v in value):
             raise ValueError(
                 f"expected (width, height) as two positive whole numbers, got {short(value)}"

@@ -81,12 +81,11 @@ class GoldFrame:
         if name in get_args(Layout) and not layout:
             name, layout = Frame.ORIGINAL_PX.value, name
         frame = _ALIASES.get(name)
-        frames = [f.value for f in Frame]
-        if frame is None and name in frames:
+        if frame is None and name in list(Frame):
             frame = Frame(name)
         if frame is None or (layout or "xyxy") not in get_args(Layout):
             raise OptionError(
-                f"gold frame: expected one of {', '.join(frames)}, with :xywh, :cxcywh or :yxyx "
+                f"gold frame: expected one of {', '.join(Frame)}, with :xywh, :cxcywh or :yxyx "
                 f"behind it if the numbers of a box are not x1, y1, x2, y2; got {str(value)!r:.80}"
             )
         return cls(frame, layout or "xyxy")  # type: ignore[arg-type]  # checked above

@@ -168,7 +168,7 @@ def declared_frame(sample: Sample | Row) -> Frame:
     if sample.frame is None:
         raise ValueError(
             f"sample {sample.id!r} declares no frame for predicted boxes; expected one of "
-            f"{', '.join(f.value for f in Frame)} (see vlreward.frames.FAMILIES)"
+            f"{', '.join(Frame)} (see vlreward.frames.FAMILIES)"
         )
     sample.frame.check_sizes(sample.image_size, sample.input_size)
     return sample.frame

@@ -159,7 +159,7 @@ def _placed(sample: Sample, frames: AnswerFrames, seen: Size | None) -> Sample:
     if frame is None:
         raise ValueError(
             "nothing says in which frame the model writes coordinates: declare it with --frame or "
-            f"--family (frames: {', '.join(f.value for f in Frame)})"
+            f"--family (frames: {', '.join(Frame)})"
         )
     try:
         frame.check_sizes(sample.image_size, seen)

@@ -9,6 +9,7 @@ from typing import Any
 from vlreward._text import short
 
 __all__ = [
+    "IMAGE_KEYS",
     "OPTION_KEYS",
     "SENTENCE",
     "Fields",
@@ -27,6 +28,8 @@ SENTENCE = "Please provide the bounding box coordinate of the region this senten
 """What stands before the expression in the `problem` of the processed RefCOCO files."""
 OPTION_KEYS = ("options", "choices")
 """Keys under which the options of a question stand."""
+IMAGE_KEYS = ("images", "image", "image_path")
+"""Keys under which images stand, the first that has one counts."""
 
 
 @dataclass(slots=True)
@@ -81,6 +84,10 @@ class Schema:
     """Column in which the trainer that reads such rows hands the gold to its rewards."""
     gold_named: bool = False
     """Whether the user named the column of the gold: no envelope elsewhere replaces it."""
+
+    def takes(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is of this schema: it has the keys, and fits."""
+        return all(key in row for key in self.keys) and self.fits(row)
 
 
 def text_at(row: Mapping[str, Any], key: str) -> str:

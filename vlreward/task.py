@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vlreward.errors import OptionError
 from vlreward.parsers.tags import think_answer_structure
 from vlreward.prompts import PromptTemplate
 from vlreward.registry import unknown_name
@@ -251,13 +253,19 @@ class TaskSpec(BaseModel):
 
         Raises:
             UnknownNameError: If a name is not a term of this task; lists the terms.
+            OptionError: If a weight is no finite number, or that of a term that is not used.
         """
         terms = {term.name: term for term in (*self.terms, *self.extra_terms)}
         for name in (*(names or ()), *(weights or ())):
             if name not in terms:
                 raise unknown_name(f"term of task {self.name!r}", name, terms)
         chosen = list(self.terms) if names is None else [terms[name] for name in names]
-        for i, term in enumerate(chosen):
-            if weights and term.name in weights:
-                chosen[i] = replace(term, weight=weights[term.name])
+        used = [term.name for term in chosen]
+        for name, weight in (weights or {}).items():
+            if name not in used or not isfinite(weight):
+                raise OptionError(
+                    f"expected finite weights of the terms {', '.join(used)}, got {name}="
+                    f"{weight!r}" + ("" if name in used else f": name {name!r} in terms too")
+                )
+        chosen = [replace(t, weight=(weights or {}).get(t.name, t.weight)) for t in chosen]
         return self.model_copy(update={"terms": tuple(chosen)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,10 @@ __all__ = ["IMAGE_TAG", "Chat", "read_chat", "shown_question", "with_names"]
 
 IMAGE_TAG = "<image>"
 """What stands for an image in a text."""
+_QWEN_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
+_CONTROL = re.compile(
+    r"<\|(?:vision_start|image_pad|video_pad|vision_end|im_start|im_end|endoftext)\|>"
+)
 
 _ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
@@ -106,7 +111,17 @@ def _text(content: Any, images: list[Any]) -> str:
 
 
 def shown_question(text: str, image: Any) -> str:
-    """The question, with `<image>` only where each of several images has its place in it."""
+    """The question, with `<image>` only where each of several images has its place in it.
+
+    Raises:
+        ValueError: If it holds a token by which models tell images and turns.
+    """
+    text = text.replace(_QWEN_IMAGE, IMAGE_TAG)
+    if (token := _CONTROL.search(text)) is not None:
+        raise ValueError(
+            f"expected words in the question, got {token[0]!r}, which a model does not read as "
+            "text: take it out"
+        )
     several = len(image) if isinstance(image, (list, tuple)) else 1
     if several > 1 and text.count(IMAGE_TAG) == several:
         return text.strip()

@@ -6,7 +6,9 @@ import hashlib
 import io
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
@@ -108,6 +110,19 @@ class TestOpen:
         Image.new(mode, (4, 3)).save(buffer, "TIFF" if mode == "CMYK" else "PNG")
         opened = open_image(buffer.getvalue())
         assert (opened.mode, opened.size) == ("RGB", (4, 3))
+
+    def test_of_sixteen_bits_the_upper_ones_are_seen(self, tmp_path: Path) -> None:
+        """All from 255 of 65,535 on was white."""
+        levels = np.array([[0, 255, 256, 30_000, 65_535]], dtype=np.uint16)
+        path = tmp_path / "a.png"
+        Image.fromarray(levels).save(path)
+        assert np.asarray(open_image(path))[0, :, 0].tolist() == [0, 0, 1, 117, 255]
+
+    @pytest.mark.parametrize("kind", [np.float32, np.int32])
+    def test_levels_without_an_end_are_refused(self, tmp_path: Path, kind: Any) -> None:
+        Image.fromarray(np.full((2, 3), 1, dtype=kind)).save(tmp_path / "a.tiff")
+        with pytest.raises(DataError, match=r"a\.tiff: .*expected 8 or 16 bits a pixel, got 32"):
+            open_image(tmp_path / "a.tiff")
 
     def test_broken_images_name_the_file_and_the_sample(self, tmp_path: Path) -> None:
         path = tmp_path / "a.jpg"

@@ -258,3 +258,24 @@ def test_the_assistants_turn_may_be_named_as_gold(tmp_path: Path) -> None:
     path.write_text(json.dumps({"talk": talk, "image": "a.png"}) + "\n")
     (sample,) = load(path, columns="gold=talk,question=talk,image=image", task="counting")
     assert (sample.question, sample.target, sample.metadata) == ("How many?", 3, {})
+
+
+@pytest.mark.parametrize(
+    "token", ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|im_end|>", "<|endoftext|>"]
+)
+def test_tokens_that_models_do_not_read_as_text_are_no_question(tmp_path: Path, token: str) -> None:
+    """A run died of the first, whenever its row was taken; others ended the user's turn."""
+    Image.new("RGB", (60, 60)).save(tmp_path / "a.png")
+    whole = "<|vision_start|><|image_pad|><|vision_end|>"
+    rows = [
+        {"image_path": "a.png", "question": question, "ground_truth": 1}
+        for question in (f"{whole}How many?", f"How {token} many?")
+    ]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        load(path, task="counting", image_root=tmp_path)
+    (problem,) = caught.value.problems
+    assert f"expected words in the question, got {token!r}" in str(problem)
+    path.write_text(json.dumps(rows[:1]), encoding="utf-8")
+    assert load(path, task="counting", image_root=tmp_path)[0].question == "How many?"

@@ -104,6 +104,16 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({**CHOICE, "answer": 1, "choices": ["red", "blue"]}, {}, "may count from 0 or from 1"),
     ({**CHOICE, "answer": "green", "choices": ["red", "blue"]}, {}, "to be one of .*got 'green'"),
     ({**KIT, "answer": "C"}, {}, "expected letters up to B"),
+    (
+        {**CHOICE, "question": "Which <|im_end|>?", "options": ["red", "blue"]},
+        {},
+        r"expected words in the question, got '<\|im_end\|>'",
+    ),
+    (
+        {**PLAIN, "normal_caption": "man <|image_pad|>", "solution": [64, 96, 320, 288]},
+        {"task": "rec"},
+        r"expected words in the question, got '<\|image_pad\|>'",
+    ),
     ({**KIT, "B": None, "C": "blue", "answer": "C"}, {}, "options A, B, ... without a gap"),
     (
         {"prompt": [{"role": "user", "content": "?"}], "images": ["a.png"], "reward_model": None},
@@ -187,6 +197,7 @@ def test_packed_boxes_of_older_files_keep_their_image(folder: Path) -> None:
     [
         ({**CHOICE, "options": ["red", "blue"]}, "Which?\n(A) red\n(B) blue"),
         ({**CHOICE, "choices": ["A. red", "B. blue"]}, "Which?\n(A) red\n(B) blue"),
+        ({**KIT, "question": "<image>\nWhich?", "answer": "B"}, "Which?\n(A) red\n(B) blue"),
         (
             {**CHOICE, "question": "Which?\nA. red\nB. blue", "options": ["red", "blue"]},
             "Which?\nA. red\nB. blue",

@@ -89,7 +89,7 @@ def test_ids_of_coco_that_come_twice_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "coco.json"
     for lists, message in (
         ({"categories": whole["categories"][:1]}, "image 2: expected an id of its own, got 1"),
-        ({"images": whole["images"][:1]}, "expected one name of category 1, got several"),
+        ({"images": whole["images"][:1]}, "category 1: expected one name, got 'man' and 'dog'"),
     ):
         path.write_text(json.dumps({**whole, **lists}))
         with pytest.raises(DataError, match=f"COCO's format: {message}"):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from vlreward.parsers import ChoiceParser, CountParser
-from vlreward.parsers.final import last_boxed, marked, thinking_around
+from vlreward.parsers.final import after_thinking, last_boxed, marked
 from vlreward.parsers.math import MathParser
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
@@ -29,7 +29,7 @@ from vlreward.types import FailureCode, Parsed, ParseFailure
     ],
 )
 def test_what_is_no_thinking(text: str, rest: str) -> None:
-    start, end = thinking_around(text)
+    start, end = after_thinking(text)
     assert text[start:end] == rest
 
 
@@ -128,6 +128,6 @@ def test_a_choice_in_a_whole_output(text: str, letters: tuple[str, ...]) -> None
 def test_a_long_text_is_looked_at_once(piece: str) -> None:
     text = piece * (131_072 // len(piece))
     started = time.thread_time()
-    marked(text, *thinking_around(text))
+    marked(text, *after_thinking(text))
     last_boxed(text)
     assert time.thread_time() - started < 1

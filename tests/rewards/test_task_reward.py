@@ -5,8 +5,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from vlreward.errors import OptionError
 from vlreward.golds import pack
 from vlreward.registry import UnknownNameError
 from vlreward.resizing import Resizing
@@ -136,10 +138,12 @@ def test_only_boxes_are_clipped() -> None:
     [
         ({}, r"row 0 of the batch: the frame of predicted coordinates is not declared"),
         ({"frame": ["pixels"]}, r"row 0.*expected a frame, one of original_px.*got 'pixels'"),
+        ({"frame": [["norm1"]]}, r"row 0.*expected a frame, one of .*got \['norm1'\]"),
         ({"frame": ["norm1000"]}, r"row 0.*add a column 'image_size'"),
         ({"frame": ["input_px"], "image_size": [(9, 9)]}, r"add a column 'input_size'"),
         ({"frame": ["norm1"], "image_size": [(0, 9)]}, r"two positive whole numbers, got \(0, 9\)"),
-        ({"frame": ["norm1"] * 2}, r"expected 1 values in column 'frame', got 2"),
+        ({"frame": ["norm1"] * 2}, r"expected a list of 1 values in column 'frame', .* got 2"),
+        ({"frame": "norm1"}, r"a list of 1 values in column 'frame', .* got 'norm1'"),
     ],
 )
 def test_what_is_missing_is_named(columns: dict[str, Any], message: str) -> None:
@@ -150,6 +154,47 @@ def test_what_is_missing_is_named(columns: dict[str, Any], message: str) -> None
 def test_no_solution_column_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"needs a column 'solution'.*'answer'"):
         iou_reward([RIGHT], answer=[GOLD])
+
+
+def test_weights_that_would_do_nothing_are_refused() -> None:
+    """That of a term that is not used was dropped, and NaN ended the first batch."""
+    for options, message in (
+        (
+            {"weights": {"giou": 1.0}},
+            "of the terms iou, format, got giou=1.0: name 'giou' in terms",
+        ),
+        ({"terms": ["iou"], "weights": {"format": 1.0}}, "of the terms iou, got format=1.0"),
+        (
+            {"weights": {"iou": float("nan")}},
+            "finite weights of the terms iou, format, got iou=nan",
+        ),
+    ):
+        with pytest.raises(OptionError, match=message):
+            TaskReward("rec", **options)  # type: ignore[arg-type]
+
+
+def test_a_task_that_is_misspelt_in_a_column_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its rows are nobody's, and their rewards None for ever."""
+    reward = TaskReward("counting")
+    for _ in range(2):
+        assert reward(["2"] * 3, [2, 2, 2], task=["cuonting", "rec", "captions"]) == [None] * 3
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("rows of the task 'cuonting' are not rewarded by the task 'counting'")
+
+
+def test_arrays_of_sizes_are_sizes() -> None:
+    sizes = np.array([[100, 200]])
+    text = "<answer>[0, 0, 100, 100]</answer>"
+    assert iou_reward([text], [GOLD], frame=["norm1000"], image_size=sizes) == [0.5]
+
+
+@pytest.mark.parametrize("completions", [RIGHT, np.array([[1, 2, 3]])])
+def test_completions_that_are_no_list_of_texts_are_said_to_be_none(completions: Any) -> None:
+    """An array of tokens was a truth value that is ambiguous, and a text 51 missing golds."""
+    with pytest.raises(TypeError, match=r"expected (a list of completions|completion 0 as a str)"):
+        iou_reward(completions, [GOLD], frame=["original_px"])
 
 
 def test_a_bad_gold_names_its_row() -> None:

@@ -16,7 +16,7 @@ from vlreward.data import DataError, Dataset, MissingImagesError, load
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS, PromptTemplate
 from vlreward.resizing import Resizing
-from vlreward.training.checks import decode_images
+from vlreward.training.checks import check_lengths, decode_images
 from vlreward.training.columns import Rows
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
@@ -123,3 +123,22 @@ def test_rows_without_an_image_are_an_error(images: Path) -> None:
 
     with pytest.raises(DataError, match="row 7: expected an image"):
         _rows(Bare())  # type: ignore[arg-type]
+
+
+def test_prompts_that_a_model_cannot_read_are_listed(images: Path) -> None:
+    """One of them hung the run, or had its answers cut off, when its row was taken."""
+    data = _data(images, ["good0.jpg", "good1.jpg"])
+    counted: list[int] = []
+
+    def words(messages: list[Any]) -> int:
+        counted.append(1)
+        return len(str(messages[-1]["content"][-1]["text"]).split()) + 1
+
+    rows = _rows(data, PromptTemplate(name="long", text="{question} " + "word " * 100))
+    check_lengths(rows, words, completion=30, limit=5_000)
+    assert len(counted) == 1, "what is short enough whatever its tokens are is not counted"
+    seen = 3 * 2  # of 84 x 56 pixels
+    check_lengths(rows, words, completion=30, limit=102 + seen + 30)
+    with pytest.raises(DataError, match=r"at most 137 tokens together, got 2 longer ones") as error:
+        check_lengths(rows, words, completion=30, limit=102 + seen + 29)
+    assert "row 2: 102 tokens of the prompt, 6 of its image, 30 of the answer" in str(error.value)

@@ -21,7 +21,7 @@ class Idle(Backend):
     prog = "idle"
     model = "MODEL"
 
-    def __init__(self, error: Exception | None = None, rank: int = 0) -> None:
+    def __init__(self, error: BaseException | None = None, rank: int = 0) -> None:
         self.error = error
         self.rank = rank
         self.did: list[str] = []
@@ -56,13 +56,16 @@ def test_a_dry_run_is_printed_by_the_first_process_and_trains_nothing(capsys: An
         (UnknownNameError("unknown term"), 2),
         (FileNotFoundError("no file"), 2),
         (EngineError("no model"), 3),
+        (KeyboardInterrupt("interrupted: the same command goes on from the last checkpoint"), 130),
     ],
 )
-def test_what_a_user_can_mend_is_one_message(error: Exception, code: int, capsys: Any) -> None:
+def test_what_a_user_can_mend_is_one_message(error: BaseException, code: int, capsys: Any) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(Idle(error), [])
     assert stopped.value.code == code
-    assert capsys.readouterr().err == f"error: {error}\n"
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {error}")
+    assert said.count("\n") == 1
 
 
 def test_messages_of_the_library_speak_of_options(capsys: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ def test_terms_and_weights_of_the_options_reach_the_functions(tmp_path: Path) ->
         ({"terms": ["counting.exact"]}, OptionError, "expected TASK.TERM with a task of the data"),
         ({"weights": ["iou"]}, OptionError, "--weights: expected TERM=NUMBER, got 'iou='"),
         ({"terms": ["iuo"]}, UnknownNameError, "did you mean 'iou'"),
+        (
+            {"weights": ["giou=1"]},
+            OptionError,
+            "of the terms iou, format, got giou=1.0: name 'giou'",
+        ),
+        ({"weights": ["iou=inf"]}, OptionError, "--weights: expected TERM=NUMBER, got 'iou=inf'"),
         ({"protocol": "stricd"}, UnknownNameError, "unknown protocol of task 'rec' 'stricd"),
     ],
 )
@@ -215,6 +222,19 @@ def test_rewards_that_are_given_belong_to_the_run() -> None:
 
     nothing: dict[str, Any] = {field.name: None for field in fields(Run)}
     run = Run(**{**nothing, "terms": [], "extra": []})
-    assert run.with_rewards([even]).rewards() == ([even], [1.0])
+    functions, weights = run.with_rewards([even]).rewards()
+    assert ([f.__name__ for f in functions], weights) == (["even"], [1.0])
     assert [reward.function for reward in run.with_rewards([even]).extra] == [even]
     assert run.rewards() == ([], [])
+
+
+def test_the_metric_of_the_best_model_is_one_that_there_will_be(
+    scenes_data: Path, training_options: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A run ended in a KeyError at its first checkpoint."""
+    arguments = _arguments(scenes_data / "rec.jsonl", val_split_ratio=0.5)
+    more = {"metric_for_best_model": "eval_loss", "eval_strategy": "steps"}
+    options = Options("rec", arguments, training_options(tmp_path / "out", **more))
+    places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
+    with pytest.raises(OptionError, match=r"reward or TASK/METRIC .* rec; got 'loss'"):
+        prepare_run(options, None, None, RESIZING, **places)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vlreward.errors import OptionError
-from vlreward.training.resuming import RUN_FILE, RunStart, decide
+from vlreward._lock import LockedError
+from vlreward.errors import OptionError, UserError
+from vlreward.training.resuming import RUN_FILE, RunStart, StoppedError, decide
 
 SETTINGS = {"task": "counting", "beta": 0.04, "weights": {"counting.exact": 1.0}}
 
@@ -70,6 +76,88 @@ def test_torn_and_later_checkpoints_are_put_aside(tmp_path: Path) -> None:
     assert len(_everything(tmp_path)) == before + 1, "and the note of this run"
     later = _checkpoint(tmp_path, 300)
     assert _decide(tmp_path, resume=str(good)).aside == (later,)
+
+
+@pytest.mark.parametrize("state", ["", '{"global_step": 2', "[]"])
+def test_a_checkpoint_whose_state_is_torn_is_not_whole(tmp_path: Path, state: str) -> None:
+    """A kill while it was written made every start after it fail."""
+    good, torn = _checkpoint(tmp_path, 100), _checkpoint(tmp_path, 200)
+    (torn / "trainer_state.json").write_text(state)
+    start = _decide(tmp_path)
+    assert (start.checkpoint, start.aside) == (str(good), (torn,))
+    with pytest.raises(OptionError, match=r"no whole trainer_state\.json; there are .*-100"):
+        _decide(tmp_path, resume=str(torn))
+
+
+def test_two_runs_are_never_in_one_directory(tmp_path: Path) -> None:
+    """A queue that started a command twice had both write the same traces and checkpoints, and
+    each delete the other's."""
+    start = _decide(tmp_path / "run")
+    with start.held(0):
+        with pytest.raises(LockedError, match=r"another process is writing here: process \d+ on"):
+            _decide(tmp_path / "run").held(0).__enter__()
+        with start.held(1):  # another process of this run
+            pass
+    with _decide(tmp_path / "run").held(0):
+        pass
+
+
+def test_what_a_killed_run_has_forked_holds_nothing() -> None:
+    """Its loader's workers end a second later."""
+    code = (
+        "import os, pathlib, tempfile, time\n"
+        "from vlreward._lock import FileLock\n"
+        "path = pathlib.Path(tempfile.mkdtemp()) / 'run.lock'\n"
+        "lock = FileLock(path)\n"
+        "forked = os.fork()\n"
+        "if not forked:\n"
+        "    time.sleep(60)\n"
+        "time.sleep(0.2)\n"
+        "os.close(lock._descriptor)\n"  # as the system does it with those of a killed process
+        "try:\n"
+        "    FileLock(path).release()\n"
+        "finally:\n"
+        "    os.kill(forked, 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+
+
+def test_a_full_disk_is_said_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch says `unexpected pos 16401664 vs 16401552`."""
+    start = _decide(tmp_path)
+    again = "full: .*Make room .*start the same command again: it goes on from the last whole"
+    for code in (errno.ENOSPC, errno.EDQUOT):
+        with pytest.raises(UserError, match=again), start.held(0):
+            raise OSError(code, "no space")
+    with pytest.raises(RuntimeError, match="shapes"), start.held(0):
+        raise RuntimeError("shapes")
+    nothing = SimpleNamespace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: nothing)
+    with pytest.raises(UserError, match=r"unexpected pos 1 vs 2. Make room"), start.held(1):
+        raise RuntimeError("unexpected pos 1 vs 2")
+
+
+def test_a_directory_that_cannot_be_made_is_an_option(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OptionError, match=r"--output_dir '.*file/run': .*[Nn]ot a directory"),
+        _decide(tmp_path / "file/run").held(0),
+    ):
+        pass
+    with pytest.raises(OptionError, match="--output_dir: expected a directory, got ''"):
+        decide("", resume="auto", overwrite=False, settings={}, total_steps=1)
+
+
+def test_a_training_that_was_told_to_end_is_not_finished(tmp_path: Path) -> None:
+    """With --enable_jit_checkpoint it was, for good, and ended with 0."""
+    start = _decide(tmp_path)
+    with pytest.raises(StoppedError, match=r"step 9 of 300: the same command goes on") as caught:
+        start.check_end(SimpleNamespace(global_step=9, max_steps=300), early=False)
+    assert caught.value.exit_code == 143
+    start.check_end(SimpleNamespace(global_step=9, max_steps=300), early=True)
+    start.check_end(SimpleNamespace(global_step=300, max_steps=300), early=False)
 
 
 def test_traces_of_a_run_without_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -13,10 +13,18 @@ from typing import Any
 
 import pytest
 
+from vlreward.errors import OptionError, UserError
 from vlreward.geometry import Box
 from vlreward.golds import pack
 from vlreward.rewards import TaskReward
-from vlreward.training.rewards import SharedScores, TermReward, shown, term_rewards
+from vlreward.training.rewards import (
+    SharedScores,
+    TermReward,
+    UserReward,
+    shown,
+    term_rewards,
+    user_rewards,
+)
 from vlreward.training.traces import TraceFile
 from vlreward.types import Sample, Score
 
@@ -262,3 +270,38 @@ def test_answers_of_any_task_can_be_shown_and_traced(tmp_path: Path) -> None:
     trace.write("mine", ["?"] * 4, [Score(0.0, {}, {}, answer=answer) for answer in answers], {})
     written = [json.loads(line)["answer"] for line in trace.path.read_text().splitlines()]
     assert written == [[[[1, 2, 3.5, 4], "cup"]], [1], "a label", 3]
+
+
+def _graded(completions: list[Any], solution: list[Any], **columns: Any) -> list[float | None]:
+    return [None, *(float(gold) for gold in solution[1:])]
+
+
+def _alone(completions: list[Any]) -> list[float]:
+    return [1.0 for _ in completions]
+
+
+def _unknown(completions: list[Any], golds: list[Any], **columns: Any) -> list[float]:
+    return [1.0 for _ in completions]
+
+
+def test_functions_that_a_trainer_cannot_call_are_refused_before_the_model_is_loaded() -> None:
+    """They ended the run in a TypeError, after the first batch was sampled."""
+    for function, why in ((_alone, "unexpected keyword.*'prompts'"), (_unknown, "'golds'")):
+        with pytest.raises(OptionError, match=rf"{function.__name__!r} cannot be called .*{why}"):
+            UserReward(function)
+    with pytest.raises(OptionError, match="--rewards: expected NAME=NUMBER, got 'len=nan'"):
+        user_rewards(["len=nan"])
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0], [1.0, float("inf")], [1.0, float("nan")], [1.0, "a"], None, 1.0]
+)
+def test_what_is_no_reward_is_said_with_the_function_that_returned_it(values: Any) -> None:
+    """Infinity made the loss no number, and NaN was taken for None."""
+
+    def mine(completions: list[Any], **columns: Any) -> Any:
+        return values
+
+    assert UserReward(_graded)(completions=["a", "b"], solution=[1, 2]) == [None, 2.0]
+    with pytest.raises(UserError, match=r"'mine': expected 2 finite numbers, or None .*, got"):
+        UserReward(mine)(completions=["a", "b"])

@@ -197,6 +197,9 @@ def test_without_traces_or_rows_there_is_an_error(scenes_data: Path, tmp_path: P
     samples = load_samples(file, "counting", Arguments(data=file))
     with pytest.raises(OptionError, match=r"expected traces in .*, found no rank-"):
         informative(samples, str(tmp_path))
+    _traces(tmp_path / "other", [{"step": 0, "id": "rec/1", "value": 1}])
+    with pytest.raises(OptionError, match="its traces are of other rows than these"):
+        informative(samples, str(tmp_path / "other"))
     every = [{"step": 0, "id": sample.id, "value": 1} for sample in samples for _ in range(2)]
     _traces(tmp_path / "traces", every)
     with pytest.raises(DataError, match="taught something, got none among 4"):

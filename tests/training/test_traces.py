@@ -77,7 +77,7 @@ def test_what_is_no_trace_is_refused_and_stays(tmp_path: Path) -> None:
     """A run that went on emptied such a file."""
     path = tmp_path / "rank-00000.jsonl"
     path.write_text('{"id": 1}\nnone\n')
-    expected = r"rank-00000.jsonl: expected traces, got other lines\n  line 1: expected an object"
+    expected = r"expected traces in a file of this name, got other lines\n  line 1: expected an"
     with pytest.raises(DataError, match=expected):
         TraceFile(str(tmp_path)).rewind(2)
     with pytest.raises(DataError, match=expected):
@@ -93,7 +93,7 @@ def test_recorded_completions_of_a_trace_are_read_by_the_same_reader(tmp_path: P
     golds = {"q": Sample.model_validate({"id": "q", "gold": {"task": "counting", "count": 3}})}
     file = read_recorded(path, "counting", golds=golds)
     assert len(file.rows) == 2
-    assert file.notes[0] == f"{path}: left out 1 torn line: line 2"
+    assert file.notes[0] == "rank-00000.jsonl: left out 1 torn line: line 2"
 
 
 def test_what_is_no_number_leaves_the_trace_readable(tmp_path: Path) -> None:

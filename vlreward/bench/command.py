@@ -235,8 +235,11 @@ def finish(
     make_room(out, about)
     written = write_results(evaluations, out)
     if options is not None:
-        sizes = [(e.name, e.provenance.get("resizing")) for e in evaluations]
-        seen = [f"{name}: images as seen: {resizing}" for name, resizing in sizes if resizing]
+        seen = [
+            f"{evaluation.name}: images as seen: {resizing}"
+            for evaluation in evaluations
+            if (resizing := evaluation.provenance.get("resizing"))
+        ]
         written.append(write_config(options, out, seen))
     clear(out, {evaluation.suite.name for evaluation in evaluations})
     if log_format == "inspect":

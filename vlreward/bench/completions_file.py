@@ -102,8 +102,9 @@ def read_recorded(
             notes say where that matters and was not declared.
         golds: Samples by id, for files that hold no golds.
         columns: Keys by what is read from them, in place of the usual ones: `completion`, `gold`,
-            `question`, `image`, `id`, `correct`; `a.b` is the field `b` of the object `a`.
-        gold_frame: Frame of the golds' coordinates; a frame beside a box wins. Pixels of the
+            `gold_frame`, `question`, `image`, `width`, `height`, `id`, `correct`; `a.b` is the
+            field `b` of the object `a`.
+        gold_frame: Frame of the golds' coordinates; a frame in the row wins. Pixels of the
             original image by default; golds that look otherwise are said in the notes.
         in_data: Fields of `columns` that were read from the file of `golds`; the rows need not
             have them.

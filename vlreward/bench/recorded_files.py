@@ -58,7 +58,10 @@ def recorded_rows(path: Path) -> RecordedRows:
         raise DataError(f"expected a file that ends in {', '.join(SUFFIXES)}", path=path)
     if is_trace(path):
         torn: list[str] = []
-        return RecordedRows(list(read_trace(path, torn.append)), _digest(path), notes=tuple(torn))
+        rows = list(read_trace(path, torn.append))
+        # As the run's provenance, its notes have the name alone: paths differ by machine.
+        notes = tuple(text.replace(str(path), path.name) for text in torn)
+        return RecordedRows(rows, _digest(path), notes=notes)
     if suffix == ".eval":
         return RecordedRows(list(_without_pixels(inspect_rows(path))), _digest(path))
     accuracy = None
@@ -85,7 +88,7 @@ def recorded_rows(path: Path) -> RecordedRows:
     rows = list(plain_rows(_without_pixels(source)))
     if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)):
         accuracy = None
-    if accuracy is not None and accuracy > 1:  # most record percentages
+    elif accuracy > 1:  # most record percentages
         accuracy /= 100
     return RecordedRows(rows, source.sha256, accuracy)
 

@@ -243,15 +243,7 @@ def suggestion(row: Mapping[str, Any]) -> str:
 
 _HINTS = {
     "completion": (
-        "compl",
-        "respon",
-        "output",
-        "generat",
-        "pred",
-        "model",
-        "reply",
-        "said",
-        "content",
+        *("compl", "respon", "output", "generat", "pred", "model", "reply", "said", "content"),
     ),
     "gold": ("gold", "truth", "gt", "correct", "expect", "refer", "answer", "target", "label"),
 }

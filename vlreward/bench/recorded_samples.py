@@ -140,7 +140,7 @@ def _published(
     """Gold and task of a row of a suite of several tasks, as the schema of its data reads them."""
     whole = {"pid": given_id, "image": None, **row}
     for schema in get_task(tasks[0]).schemas:
-        if all(key in whole for key in schema.keys) and schema.fits(whole):
+        if schema.takes(whole):
             fields = schema.read(whole)
             if fields.task in tasks:
                 return fields.gold, fields.task

@@ -14,8 +14,10 @@ from vlreward.tasks import get_task
 
 __all__ = ["rescore"]
 
-_KEPT = {"file", "file_sha256", "data_sha256", "ids_sha256", "model", "engine", "sampling",
-         "resizing"}  # fmt: skip
+_KEPT = {
+    *("file", "file_sha256", "data_sha256", "ids_sha256"),
+    *("model", "engine", "sampling", "resizing"),
+}
 
 
 def rescore(

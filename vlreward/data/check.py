@@ -145,11 +145,7 @@ def _glimpse(path: str | Path, options: dict[str, Any]) -> dict[str, str]:
     return {"schema": schema.name, **keys}
 
 
-def _facts(
-    dataset: Dataset,
-    answers: AnswerFrames,
-    gold_frame: Any,
-) -> dict[str, str]:
+def _facts(dataset: Dataset, answers: AnswerFrames, gold_frame: Any) -> dict[str, str]:
     origin = dataset.provenance
     tasks: Counter[str] = Counter()
     golds: Counter[str] = Counter()

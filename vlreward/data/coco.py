@@ -32,15 +32,20 @@ def coco_rows(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     names: dict[Any, str] = {}
     for category in value["categories"]:
-        if names.setdefault(category["id"], category["name"]) != category["name"]:
-            raise ValueError(f"expected one name of category {category['id']!r}, got several")
+        name = names.setdefault(category["id"], category["name"])
+        if name != category["name"]:
+            raise ValueError(
+                f"category {category['id']!r}: expected one name, got {name!r} and "
+                f"{category['name']!r}: files that are merged need ids of their own"
+            )
     rows: dict[Any, dict[str, Any]] = {}
     for number, image in enumerate(value["images"], 1):
         if not isinstance(image, dict) or "id" not in image:
             raise ValueError(f"image {number}: expected an object with 'id', got {image!r:.80}")
-        if image["id"] in rows:  # as of files that were merged; whose annotations are whose?
+        if image["id"] in rows:
             raise ValueError(
-                f"image {number}: expected an id of its own, got {image['id']!r} again"
+                f"image {number}: expected an id of its own, got {image['id']!r} again, of which "
+                "image annotations are is not known: files that are merged need ids of their own"
             )
         rows[image["id"]] = {**image, "annotations": [], "categories": list(names.values())}
     for number, annotation in enumerate(value["annotations"], 1):

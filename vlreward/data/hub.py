@@ -34,10 +34,10 @@ def open_hub(
         ImportError: If `datasets` is not installed; names the extra.
         DataError: If it is no such data set, or the split is missing or ambiguous.
     """
-    if isinstance(path, Path) and path.is_file() and path.suffix.lower() == ".parquet":
-        needed("pyarrow", path)
-        return ParquetRows(path, [path])
     if isinstance(path, Path) and path.is_file():
+        if path.suffix.lower() == ".parquet":
+            needed("pyarrow", path)
+            return ParquetRows(path, [path])
         raise DataError(
             "expected a file that ends in .json, .jsonl, .ndjson, .csv, .tsv, .xlsx, .parquet or "
             ".yaml, or a directory; what is compressed must be unpacked first",
@@ -59,12 +59,13 @@ def open_hub(
             raise DataError(
                 f"expected a directory saved by datasets or holding rows, got {str(path)!r}"
             )
-    except (ValueError, OSError, RuntimeError) as error:  # what `datasets` raises for bad input
+    except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"datasets cannot read it: {type(error).__name__}: {error}", path=path
-        ) from (error)
+            f"datasets cannot read it: {type(error).__name__}: {error.__cause__ or error}",
+            path=path,
+        ) from error
     if isinstance(found, datasets.DatasetDict):
         found = _split_of(found, split, path)
     return HubRows(path, found)

@@ -29,6 +29,7 @@ __all__ = [
     "ImageSource",
     "image_sha256",
     "image_size",
+    "in_eight_bits",
     "open_image",
     "opened_image",
     "resolve_image",
@@ -146,7 +147,8 @@ def upright_size(image: Image) -> Size:
 def open_image(source: Path | bytes, *, where: str = "", max_pixels: int = MAX_PIXELS) -> Image:
     """Decode an image to RGB, turned upright by its EXIF orientation.
 
-    Transparency is dropped, as the image processors of transformers drop it.
+    Transparency is dropped, as the image processors of transformers drop it; of 16 bits the upper
+    eight are kept, which they would take for white.
 
     Args:
         source: File, or its bytes.
@@ -162,7 +164,26 @@ def open_image(source: Path | bytes, *, where: str = "", max_pixels: int = MAX_P
         ImageOps.exif_transpose(image, in_place=True)  # each copy costs as much as decoding
         whole = image.mode == "RGB" and "transparency" not in image.info
         image.load()
-        return image if whole else image.convert("RGB")
+        return image if whole else in_eight_bits(image).convert("RGB")
+
+
+def in_eight_bits(image: Image) -> Image:
+    """An image whose levels go from 0 to 255; Pillow cuts others off there.
+
+    Raises:
+        ValueError: If it is not said how far its levels go.
+    """
+    from PIL import Image as PILImage
+
+    if image.mode.startswith("I;16"):
+        import numpy as np
+
+        return PILImage.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"expected 8 or 16 bits a pixel, got 32 (Pillow's mode {image.mode}): save it so"
+        )
+    return image
 
 
 def image_sha256(source: Path | bytes) -> str:

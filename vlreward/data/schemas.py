@@ -20,6 +20,7 @@ from vlreward.golds import claimant, is_envelope
 from vlreward.registry import unknown_name
 from vlreward.schema import OPTION_KEYS, Fields, Schema, has_options
 from vlreward.tasks import TASKS
+from vlreward.turns import IMAGE_TAG, shown_question
 
 __all__ = [
     "all_schemas", "fields_of", "named_schema", "schema_of", "task_of_rows", "task_of_schema",
@@ -37,7 +38,7 @@ def schema_of(row: Mapping[str, Any], *, path: str | Path | None = None) -> Sche
     Raises:
         UnknownSchemaError: If none or several fit; lists the keys found and the schemas known.
     """
-    found = [s for s in all_schemas().values() if all(k in row for k in s.keys) and s.fits(row)]
+    found = [schema for schema in all_schemas().values() if schema.takes(row)]
     own = [schema for schema in found if task_of_schema(schema)]
     # A task's own schema comes before a general one that reads the gold from the same column.
     found = own + [
@@ -97,7 +98,8 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
     """Read one row by a schema.
 
     Raises:
-        BadRow: If it is no object, lacks a key, or has a value of another kind.
+        BadRow: If it is no object, lacks a key, has a value of another kind, or asks with tokens
+            by which models tell images and turns.
     """
     if not isinstance(raw.value, dict):
         raise BadRow(f"expected an object, got {short(raw.value)}")
@@ -120,11 +122,17 @@ def fields_of(raw: RawRow, schema: Schema) -> Fields:
                 "'objects': --columns gold=objects reads the boxes there as the gold",
                 "bad_gold",
             )
+        fields.question = _shown(fields.question, fields.image)
+        fields.expression = fields.expression and _shown(fields.expression, None)
         return fields
     except BadRow:
         raise
     except ValueError as error:
         raise BadRow(str(error)) from None
+
+
+def _shown(text: str, image: Any) -> str:
+    return shown_question(text, image) if IMAGE_TAG in text or "<|" in text else text
 
 
 def task_of_rows(schema: Schema, rows: Iterable[RawRow], path: str | Path) -> str:

@@ -70,7 +70,7 @@ a threshold for something that the input does not tell.
 
     limits = {name: getattr(options, f"max_{name}") for name in CHECKS}
     thresholds = {name: limit for name, limit in limits.items() if limit is not None}
-    torn: list[str] = []
+    notes: list[str] = []
     observations = read_observations(
         options.path,
         task=options.task,
@@ -81,9 +81,9 @@ a threshold for something that the input does not tell.
         axis_order=options.axis_order,
         min_pixels=options.min_pixels,
         max_pixels=options.max_pixels,
-        say=torn.append,
+        say=notes.append,
     )
-    for text in torn:
+    for text in notes:
         typer.echo(f"warning: {text}", err=True)
     findings = diagnose(observations)
     source = str(options.path)
@@ -91,7 +91,7 @@ a threshold for something that the input does not tell.
         source += " (a run that is not finished)"
     if options.as_json:
         found = to_json(source, observations, findings, thresholds)
-        typer.echo(json.dumps({**found, "notes": torn}, indent=2))
+        typer.echo(json.dumps({**found, "notes": notes}, indent=2))
     else:
         from rich.console import Console
 

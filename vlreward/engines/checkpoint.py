@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vlreward._text import one_line
 from vlreward.engines.adapters import merged
@@ -14,7 +14,14 @@ from vlreward.engines.values import EngineError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["fingerprint", "import_torch", "open_config", "open_model", "open_processor"]
+__all__ = [
+    "NoModelError",
+    "fingerprint",
+    "import_torch",
+    "open_config",
+    "open_model",
+    "open_processor",
+]
 
 _CHUNKS, _CHUNK = 64, 4096
 
@@ -33,6 +40,12 @@ def import_torch() -> tuple[Any, Any]:
             f"the engine 'hf' needs torch and transformers ({error}): pip install 'vlreward[hf]'"
         ) from error
     return torch, transformers
+
+
+class NoModelError(EngineError):
+    """There is no model where one was named: asking again does not help."""
+
+    exit_code: ClassVar[int] = 2
 
 
 def open_config(name: str, **options: Any) -> Any:
@@ -153,14 +166,14 @@ def _check_directory(name: str) -> None:
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file() and (path / "adapter_config.json").is_file():
-            raise EngineError(
+            raise NoModelError(
                 f"expected a whole model in {name!r}, found a LoRA adapter: merge it first, with "
                 f"vlreward merge {name} --out DIR"
             )
         if not (path / "config.json").is_file():
             found = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
-            raise EngineError(
+            raise NoModelError(
                 f"expected a checkpoint in {name!r}, but there is no config.json; found {found}"
             )
     elif name.startswith(("/", "./", "../", "~")) or name.count("/") > 1:
-        raise EngineError(f"no directory {name!r}: check the path given by --model")
+        raise NoModelError(f"no directory {name!r}: check the path given by --model")

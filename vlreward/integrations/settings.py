@@ -56,8 +56,8 @@ max_pixels=None, axis_order=None, protocol='strict', weights={'iou': 2.0}, clip=
     @field_validator("frame", mode="before")
     @classmethod
     def _frame_by_name(cls, value: Any) -> Any:
-        if isinstance(value, str) and value not in [frame.value for frame in Frame]:
-            raise ValueError(f"expected one of {', '.join(f.value for f in Frame)}, got {value!r}")
+        if isinstance(value, str) and value not in list(Frame):
+            raise ValueError(f"expected one of {', '.join(Frame)}, got {value!r}")
         return value
 
     @field_validator("family")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["last_boxed", "last_marked", "marked", "thinking_around"]
+__all__ = ["after_thinking", "last_boxed", "last_marked", "marked"]
 
 _BEGIN, _END = "<|begin_of_box|>", "<|end_of_box|>"  # GLM-V
 _BRACE = re.compile(r"[{}]")
 _BOXED = ("\\boxed", "\\fbox")
 
 
-def thinking_around(text: str) -> tuple[int, int]:
+def after_thinking(text: str) -> tuple[int, int]:
     """The part of a whole output that is no thinking: from its last end to one that never ends.
 
     Example:
-        >>> thinking_around("<think>3 or 4?</think>4")
+        >>> after_thinking("<think>3 or 4?</think>4")
         (22, 23)
-        >>> thinking_around("<think>3 or 4?")
+        >>> after_thinking("<think>3 or 4?")
         (0, 0)
     """
     start = text.rfind("</think>") + 8

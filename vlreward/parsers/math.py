@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vlreward.parsers.counts import undisputed
-from vlreward.parsers.final import last_boxed, last_marked, thinking_around
+from vlreward.parsers.final import after_thinking, last_boxed, last_marked
 from vlreward.parsers.tags import MAX_CHARS, Several, answer_region, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 from vlreward.verify.exact.text import MAX_CHARACTERS
@@ -54,7 +54,7 @@ class MathParser:
         """The answer text with its span in `text`, or why there is none."""
         if len(text) > MAX_CHARS:
             return too_long(MAX_CHARS, len(text))
-        start, end = thinking_around(text)
+        start, end = after_thinking(text)
         found = answer_region(text[start:] if start else text, several=self.several)
         if isinstance(found, ParseFailure):
             if found.code is not FailureCode.NO_ANSWER:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import Generic, Literal, TypeVar, get_args
 
-from vlreward.parsers.final import thinking_around
+from vlreward.parsers.final import after_thinking
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
 __all__ = [
@@ -106,7 +106,7 @@ def answer_spans(
         before, for callers that can tell whether they mean the same.
     """
     if where == "whole":
-        blocks = [_last_block(text) or thinking_around(text)]
+        blocks = [_last_block(text) or after_thinking(text)]
     else:
         end = text.rfind(_CLOSE)
         start = text.rfind(_OPEN, 0, end) if end >= 0 else -1
@@ -247,7 +247,7 @@ def _blocks(text: str, most: int) -> list[tuple[int, int]]:
 
 def _last_block(text: str) -> tuple[int, int] | None:
     """The contents of the only block, where nothing but thinking stands before it or after."""
-    start, end = thinking_around(text)
+    start, end = after_thinking(text)
     closed = len(text.rstrip()) - len(_CLOSE)
     if end == len(text) or text[start:end].strip() or text.count(_OPEN, end) != 1:
         return None

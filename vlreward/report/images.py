@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vlreward.data.errors import DataError
-from vlreward.data.images import opened_image, upright_size
+from vlreward.data.images import in_eight_bits, opened_image, upright_size
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -217,4 +217,4 @@ def _flat(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         ground = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(ground, rgba).convert("RGB")
-    return image.convert("RGB")
+    return in_eight_bits(image).convert("RGB")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from operator import is_
 from typing import Any
 
+from vlreward._text import short
 from vlreward.answer_frames import AnswerFrames
 from vlreward.frames import Frame, MissingSizeError, ModelFamily, family_of
 from vlreward.geometry import Size
@@ -22,13 +25,26 @@ PLACE = ("frame", "axis_order", "image_size", "input_size")
 ROW_COLUMNS = (*PLACE, "metadata", "image", "images")
 """Columns that say something of a row beside its gold and its task."""
 _TEXT = frozenset((str,))
-_FRAMES: dict[Any, Frame] = {frame.value: frame for frame in Frame}
+_FRAMES = {frame.value: frame for frame in Frame}
 _NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct(task="none"))
 
 
 @lru_cache(maxsize=16_384)
 def _read_text(gold: str, task: str, kind: type[Gold]) -> Gold | Envelope:
     return read_gold(gold, task, kind)
+
+
+@lru_cache
+def _say_if_misspelt(task: Any, mine: str) -> None:
+    """Rows of any other task are none of ours, and one that is misspelt would never be any's."""
+    from vlreward.tasks import TASKS
+
+    if task not in TASKS and get_close_matches(str(task), [mine], 1, 0.8):
+        logging.getLogger(__name__).warning(
+            "rows of the task %r are not rewarded by the task %r; is one of the names misspelt?",
+            task,
+            mine,
+        )
 
 
 def to_completions(
@@ -81,7 +97,8 @@ def to_texts(completions: Sequence[Any], first: int = 0) -> list[str]:
 
 def _content(completion: Any, row: int) -> str:
     try:
-        content = completion[-1]["content"] if completion else ""
+        empty = completion is None or not len(completion)
+        content = "" if empty else completion[-1]["content"]
     except (TypeError, KeyError, IndexError):
         raise TypeError(
             f"expected completion {row} as a string or a list of messages with 'content', "
@@ -117,8 +134,8 @@ class GoldColumns:
         """
         if solution is None:
             raise ValueError(
-                f"the {self.task.name} reward needs a column 'solution' with the golds; the "
-                f"columns are {sorted(columns) or 'none'}"
+                f"the {self.task.name} reward needs a column 'solution' with the golds: rename "
+                f"yours; the columns are {sorted(columns) or 'none'}"
             )
         given = {**columns, "solution": solution}
         used = {
@@ -127,8 +144,12 @@ class GoldColumns:
             if given.get(name) is not None
         }
         for name, column in used.items():
-            if len(column) != n:
-                raise ValueError(f"expected {n} values in column {name!r}, got {len(column)}")
+            if isinstance(column, str) or len(column) != n:
+                got = short(column) if isinstance(column, str) else len(column)
+                raise ValueError(
+                    f"expected a list of {n} values in column {name!r}, one for each completion, "
+                    f"got {got}"
+                )
         return used
 
     def rows(self, columns: dict[str, Sequence[Any]], start: int, stop: int) -> list[Row | None]:
@@ -170,6 +191,7 @@ class GoldColumns:
         if task is None and solution is None:
             return None
         if task is not None and task != mine.name:
+            _say_if_misspelt(task, mine.name)
             return None
         read: Gold | Envelope
         if isinstance(solution, (Envelope, Gold)):
@@ -234,13 +256,12 @@ class GoldColumns:
 
     def _frame(self, name: Any) -> Frame | None:
         """The frame of a name, else of the settings, which must say one if answers need one."""
-        if name is not None and name not in _FRAMES:
-            raise ValueError(f"expected a frame, one of {', '.join(_FRAMES)}; got {name!r}")
-        frame = self.frames.frame_of(None if name is None else _FRAMES[name])
+        own = _FRAMES.get(name) if isinstance(name, str) else None  # quicker than Frame(name)
+        frame = self.frames.frame_of(Frame(name) if own is None and name is not None else own)
         if frame is None and self.task.located:
             raise ValueError(
                 "the frame of predicted coordinates is not declared: add a column "
-                f"'frame' (one of {', '.join(_FRAMES)}), use gold envelopes "
+                f"'frame' (one of {', '.join(Frame)}), use gold envelopes "
                 "(vlreward.golds.pack), or configure the reward, e.g. "
                 f"TaskReward({self.task.name!r}, family='qwen2.5-vl')"
             )

@@ -7,6 +7,7 @@ from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from vlreward._text import short
 from vlreward.answer_frames import AnswerFrames
 from vlreward.frames import Frame, ModelFamily
 from vlreward.resizing import Resizing
@@ -197,6 +198,8 @@ class TaskReward:
         solution: Sequence[Any] | None,
         columns: dict[str, Any],
     ) -> Iterator[Score | None]:
+        if isinstance(completions, str):
+            raise TypeError(f"expected a list of completions, got a text: {short(completions, 80)}")
         n = len(completions)
         used = self._golds.check(n, solution, columns)
         ids, truncated = columns.get("completion_ids"), columns.get("truncated")

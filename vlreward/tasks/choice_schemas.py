@@ -15,6 +15,7 @@ from vlreward._text import short
 from vlreward.golds import literal
 from vlreward.parsers.choice import plain_option
 from vlreward.schema import (
+    IMAGE_KEYS,
     OPTION_KEYS,
     Fields,
     Schema,
@@ -23,7 +24,7 @@ from vlreward.schema import (
     row_id,
     text_at,
     text_of_id,
-)  # fmt: skip
+)
 
 __all__ = ["CHOICE_SCHEMAS", "MOST_OPTIONS", "OPTION_PREFIX", "option_texts"]
 
@@ -147,6 +148,9 @@ def _read_geometry3k_choices(row: Mapping[str, Any]) -> Fields:
     )
 
 
+_OF_KIT = ("index", "image", "image_path", "question", "hint", "answer")
+
+
 def _read_vlmevalkit(row: Mapping[str, Any]) -> Fields:
     """VLMEvalKit's tables of choices: an option in each of the columns A, B ..., some empty."""
     listed = [row.get(letter) for letter in string.ascii_uppercase]
@@ -160,16 +164,7 @@ def _read_vlmevalkit(row: Mapping[str, Any]) -> Fields:
         question=_with_options(f"{hint}\n{question}" if hint else question, options),
         image=row.get("image") or row.get("image_path"),
         id=text_of_id(row["index"]),
-        metadata=rest_of(
-            row,
-            "index",
-            "image",
-            "image_path",
-            "question",
-            "hint",
-            "answer",
-            *string.ascii_uppercase,
-        ),
+        metadata=rest_of(row, *_OF_KIT, *string.ascii_uppercase),
     )
 
 
@@ -192,16 +187,14 @@ def _read_options(key: str, row: Mapping[str, Any]) -> Fields:
         gold={"letters": [text], "options": options} if lettered else _choice(text, options),
         task=_CHOICE,
         question=question if _LISTED.search(question) else _with_options(question, options),
-        image=next((row[k] for k in ("images", "image", "image_path") if row.get(k)), None),
+        image=next((row[k] for k in IMAGE_KEYS if row.get(k)), None),
         id=row_id(row),
-        metadata=rest_of(row, "id", "images", "image", "image_path", "question", "answer", key),
+        metadata=rest_of(row, "id", *IMAGE_KEYS, "question", "answer", key),
     )
 
 
 def _of_no_publisher(row: Mapping[str, Any]) -> bool:
-    return has_options(row) and not any(
-        all(key in row for key in s.keys) and s.fits(row) for s in _PUBLISHED
-    )
+    return has_options(row) and not any(schema.takes(row) for schema in _PUBLISHED)
 
 
 _PUBLISHED = (

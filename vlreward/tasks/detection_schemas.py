@@ -8,7 +8,7 @@ from typing import Any
 from vlreward.gold_frames import image_index
 from vlreward.golds import literal
 from vlreward.schema import Fields, Schema, rest_of, row_id, row_size
-from vlreward.turns import read_chat, shown_question, with_names
+from vlreward.turns import read_chat, with_names
 
 __all__ = ["DETECTION_SCHEMAS"]
 
@@ -67,10 +67,9 @@ def _read_swift(row: Mapping[str, Any]) -> Fields:
             f"--columns gold=COLUMN,question={key},image=images"
         )
     index = image_index({"image_index": row.get("image_index"), "objects": objects})
-    question = with_names(shown_question(chat.question, row["images"]), objects)
     return Fields(
         gold={"objects": objects},
-        question=question.strip(),
+        question=with_names(chat.question, objects).strip(),
         image=row["images"],
         image_index=0 if index is None else index,
         id=row_id(row),

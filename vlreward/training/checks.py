@@ -1,4 +1,4 @@
-"""Looking at images before the first step, so that no run dies of one in its middle."""
+"""Looking at rows before the first step, so that no run dies of one in its middle."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vlreward.errors import OptionError
 from vlreward.geometry import Size
 from vlreward.resizing import Resizing
 from vlreward.training.arguments import CHECKS
-from vlreward.training.columns import size_problem
+from vlreward.training.columns import Rows, size_problem
 from vlreward.types import Sample
 
-__all__ = ["SAMPLE_SIZE", "decode_images", "refuse_unseen", "with_good_images"]
+__all__ = ["SAMPLE_SIZE", "check_lengths", "decode_images", "refuse_unseen", "with_good_images"]
 
 SAMPLE_SIZE = 1_000
 """Images that the mode `sample` decodes, at most."""
@@ -91,6 +91,62 @@ def with_good_images(dataset: Dataset, resizing: Resizing, mode: str = "all") ->
     found = ((index, bad.get(_key(sample))) for index, sample in enumerate(dataset))
     rows = dataset.row_numbers
     return without(dataset, {i: replace(p, row=rows[i]) for i, p in found if p is not None})
+
+
+def check_lengths(
+    rows: Rows, words: Callable[[list[Any]], int], completion: int, limit: int
+) -> None:
+    """Check that a model can read every prompt with its images, and a completion behind it.
+
+    Args:
+        rows: The rows.
+        words: The tokens of chat messages, an image counted as one.
+        completion: Tokens of the longest completion.
+        limit: Tokens that the model reads.
+
+    Raises:
+        DataError: If it cannot; lists the first ten rows and the count.
+    """
+    dataset, area = rows.dataset, rows.resizing.factor**2
+    if not len(rows):
+        return
+    # A token is a byte at least, but for those that every chat has around its text.
+    around = words(rows.prompts[dataset[0].task].render(dataset[0]))
+    problems = []
+    known: dict[str | None, int] = {}
+
+    def seen(sample: Sample, name: str) -> int:
+        if name not in known:
+            assert dataset.images is not None
+            size = sample.image_size if name == sample.image else None
+            try:
+                size = rows.resizing.size(size or image_size(dataset.images.source(name)))
+                known[name] = size.width * size.height // area
+            except ValueError:  # what that image is, others say
+                known[name] = 0
+        return known[name]
+
+    for sample, number in zip(dataset, dataset.row_numbers, strict=True):
+        prompt, names = rows.prompts[sample.task], sample.every_image or ("",)
+        room = limit - completion
+        most = around + len(prompt.text_for(sample).encode())
+        if most + len(names) * rows.resizing.max_pixels // area <= room:
+            continue
+        image = sum(seen(sample, name) for name in names)
+        if most + image <= room:
+            continue
+        taken = words(prompt.render(sample))
+        if taken + image > room:
+            text = f"{taken} tokens of the prompt, {image} of its image, {completion} of the answer"
+            problems.append(RowProblem(number, text))
+    if problems:
+        raise DataError(
+            f"expected prompts, images and answers of at most {limit} tokens together, got "
+            f"{len(problems)} longer ones: leave them out, or see --max_pixels, "
+            "--max_completion_length and, with vLLM, --vllm_max_model_length",
+            path=dataset.provenance.path,
+            problems=problems,
+        )
 
 
 def _problems(

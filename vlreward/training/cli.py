@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "main", "opening"]
 
+_GOES_ON = "interrupted: the same command goes on from the last checkpoint, if there is one"
 _FIRST_SPEAKS = 5.0
 """Seconds that other processes leave the first one for its message."""
 
@@ -84,12 +85,15 @@ def main(backend: Backend, argv: Sequence[str] | None = None) -> None:
             backend.train(run)
         elif run.rank == 0:
             print(backend.describe(run))
-    except UserError as error:
+    except (UserError, KeyboardInterrupt) as error:
+        message, code = _GOES_ON, 130
+        if isinstance(error, UserError):
+            message, code = in_options(str(error)), error.exit_code
         if os.environ.get("LOCAL_RANK", os.environ.get("PADDLE_RANK_IN_NODE", "0")) != "0":
             # Nearly always the first process has the same to say, and the launcher then ends this.
             time.sleep(_FIRST_SPEAKS)
-        print(f"error: {in_options(str(error))}", file=sys.stderr, flush=True)
-        backend.leave(error.exit_code)
+        print(f"error: {message}", file=sys.stderr, flush=True)
+        backend.leave(code)
 
 
 def opening(run: Run) -> str:

@@ -49,8 +49,8 @@ def answer_frames(
     Raises:
         OptionError: If the frame is unknown, or none is declared and the family is unknown.
     """
-    known = ", ".join(f.value for f in Frame)
-    if frame is not None and frame not in [f.value for f in Frame]:
+    known = ", ".join(Frame)
+    if frame is not None and frame not in list(Frame):
         raise OptionError(f"--frame: expected one of {known}, got {frame!r}")
     family = None
     try:

@@ -15,6 +15,7 @@ from vlreward._text import one_line
 from vlreward.errors import OptionError
 from vlreward.frames import Frame
 from vlreward.training.arguments import Arguments
+from vlreward.training.ranges import check_ranges
 from vlreward.training.recipes import task_names
 
 __all__ = ["in_options", "layered", "short_help", "usage"]
@@ -85,7 +86,8 @@ def layered(
 
     Raises:
         SystemExit: For `--help_all`, and for missing or malformed options, as argparse does.
-        OptionError: For options that nobody takes, and if the file cannot be read.
+        OptionError: For options that nobody takes, for numbers out of their range, and if the file
+            cannot be read.
     """
     parser.add_argument("--config", help="YAML file with options.")
     if argv and argv[0] == "--help_all":
@@ -98,6 +100,7 @@ def layered(
         parser.set_defaults(**recipe(task, {}))
         parser.parse_args(["--help"])
     given = _given(parser, rest, aliases)
+    check_ranges(given)
     values = {aliases.get(k, k): v for k, v in recipe(task, given).items()} | given
     values["model"] = values.get("model") or values.get("model_name_or_path")
     for name, what in (("data", "the training rows"), ("model", "its name or directory")):
@@ -123,8 +126,17 @@ def _given(
         raise _unknown_option(wrong, actions)
     os.environ.update({name: str(value) for name, value in environment.items()})
     for name, value in configured.items():
-        if isinstance(value, str):  # as 1e-6 is to YAML
-            configured[name] = parser._get_values(actions[name], [value])
+        several, action = isinstance(value, list), actions[name]
+        if several and action.nargs is None:
+            if action.type in (int, float):
+                raise OptionError(f"--config: expected one number as {name}, got {value!r:.80}")
+            continue  # some take what a command line cannot say
+        words = value if several else [value]
+        if all(isinstance(word, (str, int, float)) for word in words):  # 1e-6 is text to YAML
+            try:
+                configured[name] = parser._get_values(action, [str(word) for word in words])
+            except argparse.ArgumentError as error:
+                raise OptionError(f"--config: {one_line(error)}") from None
     return {**configured, **found}
 
 

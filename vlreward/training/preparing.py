@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import iscoroutinefunction
 from typing import Any
 
 from vlreward.data import Dataset
@@ -73,7 +74,7 @@ class Run:
 
     def rewards(self) -> tuple[list[Callable[..., Any]], list[float]]:
         """Every reward function as trainers call them, and their weights."""
-        extra = [reward.function for reward in self.extra]
+        extra = [r.function if iscoroutinefunction(r.function) else r for r in self.extra]
         weights = [term.weight for term in self.terms]
         return [*self.terms, *extra], weights + [reward.weight for reward in self.extra]
 
@@ -128,6 +129,13 @@ def prepare_run(
     loaded = load_both(options.task, arguments, seed=getattr(training, "seed", 0) or 0)
     tasks = set().union(*(tasks_of(data.provenance) for data in loaded))
     rewards = task_rewards(arguments, sorted(tasks), training.reward_weights)
+    best = getattr(training, "metric_for_best_model", None) if len(loaded) > 1 else None
+    best = (best or "acc").removeprefix("eval_")
+    if best not in ("acc", "reward") and best.partition("/")[0] not in tasks:
+        raise OptionError(
+            "--metric_for_best_model: expected acc, reward or TASK/METRIC with a task of the data, "
+            f"{', '.join(sorted(tasks))}; got {best!r}"
+        )
     if arguments.on_bad_image == "skip":  # every process leaves out the same rows
         loaded = [with_good_images(d, resizing, arguments.check_images) for d in loaded]
     if arguments.informative_in is not None:
@@ -238,10 +246,9 @@ def _identity(
             for reward in rewards
             for term in reward.spec.terms
         },
-        **{name: getattr(arguments, name) for name in (*shared, "freeze_vision")},
-        **({} if arguments.gold_frame is None else {"gold_frame": arguments.gold_frame}),
+        **{name: getattr(arguments, name) for name in (*shared, "freeze_vision", "gold_frame")},
         **{name: getattr(training, name, None) for name in (*numbers, "seed")},
-        **({} if options.lora_rank is None else {"lora_r": options.lora_rank}),
+        "lora_r": options.lora_rank,
     }
 
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vlreward import __version__
-from vlreward.errors import OptionError
+from vlreward._lock import FileLock
+from vlreward._text import one_line
+from vlreward.errors import OptionError, UserError
 from vlreward.files import replacing
 
-__all__ = ["RUN_FILE", "RunStart", "decide"]
+__all__ = ["RUN_FILE", "RunStart", "StoppedError", "decide"]
 
 RUN_FILE = "run.json"
 """File in the directory of a run with the settings that it was begun with."""
 _AUTO = ("auto", "last", "true")
 _LEFTOVERS = ("traces", "completions", "trainer_state.json", RUN_FILE)
+_NEARLY_FULL = 2**20
 _WEIGHTS = ("*.safetensors", "*.pdparams", "*.bin")
+
+
+class StoppedError(UserError):
+    """A run was told to end before its last step."""
+
+    exit_code: ClassVar[int] = 143
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,42 @@ class RunStart:
         begin = f"goes on from {self.checkpoint}" if self.checkpoint else "begins at step 0"
         return f"{where}, {begin}{kept}"
 
+    @contextmanager
+    def held(self, rank: int) -> Iterator[None]:
+        """Keep other runs out of the directory while this one is in it.
+
+        Args:
+            rank: Number of the process, of which the first one holds it.
+
+        Raises:
+            LockedError: If another run is there; says which process.
+            OptionError: If it cannot be made.
+            UserError: If what is done meanwhile fails because the disk is full.
+        """
+        lock = None
+        try:
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            if rank == 0:
+                lock = FileLock(self.output_dir / "run.lock")
+        except OSError as error:
+            raise OptionError(
+                f"--output_dir {str(self.output_dir)!r}: {one_line(error)}"
+            ) from error
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # the latter is torch's
+            full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+            if not full and shutil.disk_usage(self.output_dir).free > _NEARLY_FULL:
+                raise
+            raise UserError(
+                f"the disk of {self.output_dir} is full: {one_line(error)}. Make room (what "
+                "earlier-N there hold was put aside), and start the same command again: it goes "
+                "on from the last whole checkpoint"
+            ) from error
+        finally:
+            if lock is not None:
+                lock.release()
+
     def make(self) -> None:
         """Put aside what is in the way, and note the settings.
 
@@ -61,6 +108,22 @@ class RunStart:
                 with suppress(FileNotFoundError):
                     path.rename(target / path.name)
         self._note(None)
+
+    def check_end(self, state: Any, *, early: bool) -> None:
+        """Look at the end of a training, before its model is saved as the result.
+
+        Args:
+            state: The trainer's state.
+            early: Whether it has learned enough to end before its last step.
+
+        Raises:
+            StoppedError: If something else ended it: `--enable_jit_checkpoint`, or a callback.
+        """
+        if state.global_step < state.max_steps and not early:
+            raise StoppedError(
+                f"stopped at step {state.global_step} of {state.max_steps}: the same command goes "
+                f"on from the last checkpoint in {self.output_dir}"
+            )
 
     def finish(self, steps: int) -> None:
         """Note that the model is saved and so many steps are done with, early stops included."""
@@ -102,6 +165,8 @@ def decide(
         OptionError: If there is no such checkpoint, if the directory holds a run with other
             settings, or if a finished model would be written over.
     """
+    if not str(output_dir):
+        raise OptionError("--output_dir: expected a directory, got ''")
     directory = Path(output_dir)
     settings = json.loads(json.dumps(settings, default=str))
     present = _checkpoints(directory)
@@ -125,7 +190,7 @@ def decide(
         if step is None:
             raise OptionError(
                 f"--resume: expected auto or the directory of a checkpoint, got {resume!r}, which "
-                f"holds no trainer_state.json; {_known(present)}"
+                f"holds no whole trainer_state.json; {_known(present)}"
             )
         if checkpoint.resolve().parent != directory.resolve():
             if everything or _has_model(directory):
@@ -154,13 +219,15 @@ def _checkpoints(directory: Path) -> dict[int, Path]:
 
 
 def _step(checkpoint: Path) -> int | None:
-    """The step of a whole checkpoint: the trainers write their state last."""
+    """The step of a whole checkpoint: trainers write their state last, a kill may tear it."""
     if not any(checkpoint.glob("trainer_state.*")):
         return None
     try:
         return int(json.loads((checkpoint / "trainer_state.json").read_bytes())["global_step"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
         return int(checkpoint.name[11:]) if checkpoint.name[11:].isdigit() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _later(present: Mapping[int, Path], step: int) -> tuple[Path, ...]:

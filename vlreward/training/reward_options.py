@@ -10,7 +10,7 @@ from vlreward.errors import OptionError
 from vlreward.rewards import TaskReward
 from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments
-from vlreward.training.rewards import term_rewards
+from vlreward.training.rewards import term_rewards, weight_of
 
 __all__ = ["task_rewards"]
 
@@ -39,12 +39,9 @@ def task_rewards(
     for (task, name), (_, _, value) in zip(
         _pairs([name for name, _, _ in named], tasks, "--weights"), named, strict=True
     ):
-        try:
-            weights[task][name] = float(value)
-        except ValueError:
-            raise OptionError(
-                f"--weights: expected TERM=NUMBER, got {name + '=' + value!r}"
-            ) from None
+        weights[task][name] = weight_of(
+            value, f"--weights: expected TERM=NUMBER, got {name + '=' + value!r}"
+        )
     on_timeout: Literal["zero", "none"] = "none" if arguments.on_timeout == "none" else "zero"
     clips = {task: get_task(task, protocol=arguments.protocol).clips for task in tasks}
     if arguments.clip and not any(clips.values()):
@@ -79,7 +76,8 @@ def _reweighted(rewards: list[TaskReward], weights: Sequence[float]) -> list[Tas
             f"--reward_weights: expected {len(names)} numbers, for {', '.join(names)}; got "
             f"{weights!r}"
         )
-    left = iter(weights)
+    wrong = f"--reward_weights: expected finite numbers, got {weights!r}"
+    left = (weight_of(weight, wrong) for weight in weights)
     return [
         replace(reward, weights={term.name: next(left) for term in reward.spec.terms})
         for reward in rewards

@@ -10,19 +10,32 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from inspect import signature
+from math import isfinite
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from vlreward._text import one_line
-from vlreward.errors import OptionError
+from vlreward._text import one_line, short
+from vlreward.errors import OptionError, UserError
 from vlreward.rewards import REWARDS, TaskReward
+from vlreward.training.columns import COLUMNS
 from vlreward.training.traces import TraceFile
 from vlreward.types import Score
 
-__all__ = ["SharedScores", "TermReward", "UserReward", "cut_off", "term_rewards", "user_rewards"]
+__all__ = [
+    "SharedScores", "TermReward", "UserReward", "cut_off", "term_rewards", "user_rewards",
+    "weight_of",
+]  # fmt: skip
+
+_GIVEN = (
+    "completions", "prompts", "completion_ids", *COLUMNS[1:], "logp_difference", "environments",
+    "trainer_state", "log_metric", "log_extra",
+)  # fmt: skip
+"""What trainers give reward functions, by name; some of it not always."""
 
 
 class _Batch(NamedTuple):
@@ -205,16 +218,51 @@ def term_rewards(
 
 @dataclass(frozen=True)
 class UserReward:
-    """A reward function beside the terms of the tasks."""
+    """A reward function beside the terms of the tasks.
+
+    Raises:
+        OptionError: If it cannot be called as trainers call it.
+    """
 
     function: Callable[..., Any]
     """Called as TRL calls rewards: `f(completions=, **columns)`, one number or None for each."""
     weight: float = 1.0
     """Its weight in the reward."""
 
+    def __post_init__(self) -> None:
+        try:
+            signature(self.function).bind(**dict.fromkeys(_GIVEN))
+        except TypeError as error:
+            raise OptionError(
+                f"the reward function {self.__name__!r} cannot be called as a trainer does "
+                f"({one_line(error)}): expected f(completions, **columns), with columns of "
+                f"{', '.join(_GIVEN)}"
+            ) from None
+        except ValueError:  # it does not tell, as some that are not written in Python
+            pass
+
     @property
     def __name__(self) -> str:
         return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def __call__(self, **columns: Any) -> list[float | None]:
+        """What the function returns, if those are rewards.
+
+        Raises:
+            UserError: If it is not one number, or None, for each completion.
+        """
+        values, count = self.function(**columns), len(columns["completions"])
+        try:
+            found = [None if value is None else float(value) for value in values]
+            wrong = len(found) != count or not all(v is None or isfinite(v) for v in found)
+        except (TypeError, ValueError):
+            wrong = True
+        if wrong:
+            raise UserError(
+                f"the reward function {self.__name__!r}: expected {count} finite numbers, or None "
+                f"for what it does not judge, got {short(values)}"
+            )
+        return found
 
 
 def user_rewards(names: Sequence[str]) -> list[UserReward]:
@@ -231,15 +279,24 @@ def user_rewards(names: Sequence[str]) -> list[UserReward]:
     found = []
     for text in names:
         name, _, weight = text.partition("=")
-        try:
-            number = float(weight or 1)
-        except ValueError:
-            raise OptionError(f"--rewards: expected NAME=NUMBER, got {text!r}") from None
+        number = weight_of(weight or 1, f"--rewards: expected NAME=NUMBER, got {text!r}")
         function = _imported(name) if ":" in name else REWARDS.get(name)
         if not callable(function):
             raise OptionError(f"--rewards: expected a function, got {name!r}, {type(function)}")
         found.append(UserReward(function, number))
     return found
+
+
+def weight_of(value: str | float, expected: str) -> float:
+    """A weight of a reward.
+
+    Raises:
+        OptionError: If it is no finite number; says what was expected.
+    """
+    with suppress(ValueError):
+        if isfinite(number := float(value)):
+            return number
+    raise OptionError(expected)
 
 
 def _imported(name: str) -> Any:

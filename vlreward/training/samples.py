@@ -129,7 +129,7 @@ def say_remarks(loaded: Sequence[Dataset]) -> None:
         for kind, count in kinds.items():
             print(f"{origin.path}: {count} rows left out: {kind}", file=sys.stderr)
         if (doubt := suspicious_text(origin)) is not None:
-            print(f"warning: {origin.path}: {doubt}", file=sys.stderr)
+            warn(f"{origin.path}: {doubt}")
 
 
 def tasks_of(provenance: Provenance) -> set[str]:
@@ -150,10 +150,12 @@ def informative(samples: Dataset, run: str, say: Callable[[str], object] = warn)
         say: Told of torn lines, see `read_trace`.
 
     Raises:
-        OptionError: If there are no traces.
+        OptionError: If there are no traces, or none of these rows.
         DataError: If nothing is left, or a file is none of traces.
     """
     asked, taught = _questions(Path(run), say)
+    if not any(sample.id in asked for sample in samples):
+        raise OptionError(f"--informative_in {run}: its traces are of other rows than these")
     kept = [
         index
         for index, sample in enumerate(samples)

@@ -90,7 +90,8 @@ class TraceFile:
             for name in _COPIED:
                 value = _at(columns, name, i)
                 # JSON has no NaN, which a run that diverges comes to.
-                if columns.get(name) is not None and not _is_nan(value):
+                diverged = isinstance(value, float) and not math.isfinite(value)
+                if columns.get(name) is not None and not diverged:
                     row[name] = value
             lines.append(json.dumps(row, ensure_ascii=False, default=_plain))
         if lines:
@@ -174,7 +175,9 @@ def read_trace(path: Path, say: Callable[[str], object] = warn) -> Iterator[RawR
         else:
             torn.append(raw.problem("expected an object with 'step'"))
     if not found and any(problem.kind != "unfinished" for problem in torn):
-        raise DataError("expected traces, got other lines", path=path, problems=torn)
+        raise DataError(
+            "expected traces in a file of this name, got other lines", path=path, problems=torn
+        )
     if torn:
         named = ", ".join(str(problem.line) for problem in torn[:_NAMED])
         more = ", ..." if len(torn) > _NAMED else ""
@@ -191,10 +194,6 @@ def alike(values: Collection[float]) -> bool:
 def _at(columns: dict[str, Any], name: str, index: int) -> Any:
     column = columns.get(name)
     return None if column is None else column[index]
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _plain(answer: Any) -> Any:

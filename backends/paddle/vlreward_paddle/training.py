@@ -111,9 +111,14 @@ def train(run: Run) -> GRPOTrainer | None:
     Where the run begins, and what it puts aside first, is `run.start`'s; None is returned if it
     was finished already.
     """
-    args, start = run.options.training, run.start
-    if start.finished:
+    if run.start.finished:
         return None
+    with run.start.held(run.rank):
+        return _train(run)
+
+
+def _train(run: Run) -> GRPOTrainer:
+    args, start = run.options.training, run.start
     if max(0, args.local_rank) == 0:
         start.make()
     if paddle.distributed.is_initialized():

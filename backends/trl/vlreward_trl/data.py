@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vlreward.training.columns import COLUMNS, Rows
@@ -10,7 +17,7 @@ from vlreward.training.columns import COLUMNS, Rows
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["as_table"]
+__all__ = ["as_table", "ending_with_parent"]
 
 
 def as_table(rows: Rows) -> datasets.Dataset:
@@ -31,3 +38,31 @@ class _Taken:
         share one image."""
         made = {index: self.rows[index] for index in dict.fromkeys(batch["index"])}
         return {name: [made[index][name] for index in batch["index"]] for name in COLUMNS}
+
+
+def ending_with_parent(begin: Callable[[int], None] | None) -> Callable[[int], None]:
+    """What a worker of torch's `DataLoader` begins with, so that it does not outlive its parent.
+
+    A worker whose parent was killed waits for ever to hand over its last batch, where that is
+    larger than a pipe, and keeps memory and the output of the run open.
+
+    Args:
+        begin: What else it begins with, given the worker's number.
+    """
+    return partial(_begin, begin)
+
+
+def _begin(begin: Callable[[int], None] | None, worker: int) -> None:
+    # Launchers send it to all processes, and a run that ends with a checkpoint needs its workers.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if begin is not None:
+        begin(worker)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while os.getppid() == parent.pid:
+        time.sleep(1)
+    os._exit(1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
+from vlreward.training.checks import check_lengths
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
 from vlreward_trl.processing import load as load_processor
@@ -21,6 +22,7 @@ _SHAPING = (
     "importance_sampling_level", "weight_decay", "lr_scheduler_type", "warmup_steps",
 )  # fmt: skip
 """Options of TRL's that shape the result, besides those that backends share."""
+_ADAPTING = ("lora_alpha", "lora_target_modules", "use_rslora", "use_dora")
 
 
 def prepare(options: TRLOptions) -> Run:
@@ -57,8 +59,11 @@ def prepare(options: TRLOptions) -> Run:
         steps_per_batch=training.num_iterations
         * training.steps_per_generation
         / training.gradient_accumulation_steps,
-        settings={name: getattr(training, name) for name in _SHAPING},
+        settings={name: getattr(training, name) for name in _SHAPING}
+        | ({name: getattr(model, name) for name in _ADAPTING} if model.use_peft else {}),
     )
+    if training.local_process_index == 0:
+        _check_lengths(run)
     training.distributed_state.wait_for_everyone()
     resizing.check(processor.image_processor, run.rows[0]["image"], tensors="pt")
     if training.ddp_find_unused_parameters is None:
@@ -73,6 +78,23 @@ def uses_fsdp() -> bool:
     from accelerate.utils import parse_flag_from_env
 
     return bool(parse_flag_from_env("ACCELERATE_USE_FSDP"))
+
+
+def _check_lengths(run: Run) -> None:
+    training, tokenizer = run.options.training, run.processor.tokenizer
+    limit = run.config.get_text_config().max_position_embeddings
+    if training.use_vllm:
+        limit = training.vllm_max_model_length or limit
+
+    def words(messages: list[Any]) -> int:
+        more = training.chat_template_kwargs or {}
+        text = run.processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **more
+        )
+        return len(tokenizer(text)["input_ids"])
+
+    for rows in filter(None, (run.rows, run.eval_rows)):
+        check_lengths(rows, words, training.max_completion_length, limit)
 
 
 def _check_processes(training: Any) -> None:

@@ -17,6 +17,7 @@ from trl.data_utils import prepare_multimodal_messages
 from vlreward.files import replacing
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.rewards import TermReward, cut_off
+from vlreward_trl.data import ending_with_parent
 from vlreward_trl.resampling import Resampler
 from vlreward_trl.watching import WatchingGRPOTrainer
 
@@ -84,6 +85,20 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    def get_train_dataloader(self) -> Any:
+        """The loader, whose workers end with this process, however that ends."""
+        loader = super().get_train_dataloader()
+        inner = getattr(loader, "base_dataloader", loader)  # accelerate's asks torch's
+        inner.worker_init_fn = ending_with_parent(inner.worker_init_fn)
+        return loader
+
+    def _run_epoch(self, **kwargs: Any) -> None:
+        # A run that was killed after its last step is only saved; Trainer would make one more.
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(**kwargs)
+        else:
+            self.control.should_training_stop = True
 
     def _evaluated_by_trl(self, *args: Any) -> dict[str, float]:
         shared = [f.shared for f in self.reward_funcs if isinstance(f, TermReward)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import torch
+from accelerate.utils import gather
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -13,6 +17,7 @@ from transformers import (
     TrainerCallback,
 )
 
+from vlreward.errors import OptionError, UserError
 from vlreward.training.card import model_card
 from vlreward.training.models import freeze_vision
 from vlreward.training.preparing import Run
@@ -27,6 +32,29 @@ __all__ = ["build_trainer", "save", "train"]
 
 class _Progress(Progress, TrainerCallback):  # type: ignore[misc]
     pass
+
+
+class _SavingOnTerm(TrainerCallback):  # type: ignore[misc]
+    """On SIGTERM ends a run at the end of its step, with a checkpoint: what
+    `--enable_jit_checkpoint` promises, but for all processes at the same step."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._before = signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *received: Any) -> None:
+        self._asked = True
+        signal.signal(signal.SIGTERM, self._before)  # which a second one is for
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if gather(torch.tensor([self._asked], device=args.device)).any():
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        signal.signal(signal.SIGTERM, self._before)
 
 
 def build_trainer(
@@ -68,6 +96,9 @@ def build_trainer(
     own: list[TrainerCallback] = [_Progress(run.traces)]
     if options.arguments.early_stopping_patience is not None:
         own.append(EarlyStoppingCallback(options.arguments.early_stopping_patience))
+    if training.enable_jit_checkpoint:
+        training.enable_jit_checkpoint = False
+        own.append(_SavingOnTerm())
     trainer = ResumableGRPOTrainer(
         model=model.model_name_or_path,
         reward_funcs=functions,
@@ -90,8 +121,9 @@ def build_trainer(
     )
     trainer.aligns = options.arguments.fast_vision
     if options.arguments.fast_vision:
-        for each in filter(None, (trainer.model, trainer.ref_model)):
-            speed_up(each)
+        speed_up(trainer.model)
+        if trainer.ref_model is not None:
+            speed_up(trainer.ref_model)
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
     trainer.evaluation = run.evaluation
@@ -114,21 +146,44 @@ def train(run: Run) -> Any:
     Returns:
         The trainer; None if the run was finished already.
     """
-    training, start = run.options.training, run.start
-    if start.finished:
+    if run.start.finished:
         return None
+    with run.start.held(run.rank):
+        return _train(run)
+
+
+def _train(run: Run) -> Any:
+    training, start = run.options.training, run.start
     if training.local_process_index == 0:
         start.make()
     training.distributed_state.wait_for_everyone()
     # What was measured before the checkpoint was saved is not measured again.
     training.eval_on_start = training.eval_on_start and not start.step
-    trainer = build_trainer(run)
+    try:
+        trainer = build_trainer(run)
+    except (ImportError, OSError, ValueError) as error:
+        if isinstance(error, UserError) or _is_ours(error):
+            raise
+        raise OptionError(f"the trainer cannot be built: {' '.join(str(error).split())}") from error
     trainer.train(resume_from_checkpoint=start.checkpoint)
+    start.check_end(trainer.state, early=_learned(trainer))
     save(trainer)
     if run.rank == 0:
         start.finish(trainer.state.max_steps)
         print(closing(run, trainer.state), flush=True)
     return trainer
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether this package raised an error, not a library that says what is wrong with options."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("vlreward")
+
+
+def _learned(trainer: Any) -> bool:
+    """Whether `--early_stopping_patience` has ended the run."""
+    found = (c for c in trainer.callback_handler.callbacks if isinstance(c, EarlyStoppingCallback))
+    return any(c.early_stopping_patience_counter >= c.early_stopping_patience for c in found)
 
 
 def save(trainer: Any) -> None:

@@ -234,8 +234,8 @@ def test_a_bad_gold_is_named_with_file_and_row(model: Path, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": 0}, "expected a temperature above 0 and at most 10, got 0.0"),
-        ({"num_generations": 1}, "expected num_generations of at least 2, got 1"),
+        ({"temperature": 0}, "--temperature: expected more than 0, got 0.0"),
+        ({"num_generations": 1}, "--num_generations: expected at least 2, got 1"),
         ({"loss_type": "ppo"}, "expected loss_type grpo, bnpo, dr_grpo, dapo, got 'ppo'"),
         ({"model": "/nowhere"}, "without config.json; download the model first"),
         ({"frame": "feet"}, "--frame: expected one of original_px"),

@@ -113,5 +113,6 @@ def test_training_on_from_an_adapter_says_how(
     _, out = lora
     with pytest.raises(EngineError, match=r"a LoRA adapter: merge it first, with vlreward merge"):
         prepare(parse(argv("rec", "qwen2.5-vl", "--model", out)))
-    with pytest.raises(EngineError, match="no directory '/no/where'"):
+    with pytest.raises(EngineError, match="no directory '/no/where'") as caught:
         prepare(parse(argv("rec", "qwen2.5-vl", "--model", "/no/where")))
+    assert caught.value.exit_code == 2, "a name that is wrong stays so when it is tried again"

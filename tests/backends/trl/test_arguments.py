@@ -159,7 +159,15 @@ def test_what_would_do_nothing_or_fail_later_is_refused(
         (("--max_stepz", "3"), r"unknown option --max_stepz \(did you mean --max_steps"),
         (("--protocl=vlm-r1",), r"unknown option --protocl \(did you mean --protocol\?\)"),
         (("--report_to", "wandb"), "--report_to wandb needs its package: pip install wandb"),
-        (("--use_vllm",), "--use_vllm needs its package"),
+        (("--report_to", "wand"), "--report_to: expected some of .*wandb; got 'wand'"),
+        (("--use_vllm",), r"--use_vllm needs its package: pip install 'vlreward\[trl,vllm\]'"),
+        (("--use_liger_kernel",), "--use_liger_kernel needs its package"),
+        (("--loss_type", "dpo"), "--loss_type: TRL .* knows no 'dpo'"),
+        (("--scale_rewards", "false"), "--scale_rewards: TRL .* knows no 'false'"),
+        (("--temperature", "0"), "--temperature: expected more than 0, got 0.0"),
+        (("--lora_r", "8"), "--lora_r does nothing without --use_peft"),
+        (("--vllm_mode", "server"), "--vllm_mode does nothing without --use_vllm"),
+        (("--eval_steps", "5"), "--eval_steps does nothing without --eval_data"),
         (("--attn_implementation", "flash_attention_2"), "needs the package flash-attn"),
         (("--freeze_vision", "false", "--use_peft"), "an adapter leaves the vision tower as it is"),
     ],
@@ -169,6 +177,15 @@ def test_what_would_fail_after_the_model_is_loaded_is_said_before(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         _parse("rec", *more)
+
+
+def test_a_sampler_that_nobody_would_watch_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound was there, and nothing to hold against it."""
+    monkeypatch.setattr("vlreward_trl.arguments.find_spec", lambda name: name)
+    unwatched = ("--use_vllm", "--vllm_importance_sampling_correction", "false")
+    with pytest.raises(OptionError, match=r"correction false: .* say --max_logp_difference 0 too"):
+        _parse("rec", *unwatched)
+    _parse("rec", *unwatched, "--max_logp_difference", "0")
 
 
 def test_switches_are_switches() -> None:
@@ -204,6 +221,38 @@ def test_unknown_yaml_keys_are_named(tmp_path: Path) -> None:
     config.write_text("max_stepz: 7\n", encoding="utf-8")
     with pytest.raises(OptionError, match="max_stepz"):
         parse(["rec", "--model", "m", "--data", "d", "--config", str(config)])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_steps: two", "argument --max_steps.*: invalid int value: 'two'"),
+        ("max_steps: 1.5", "argument --max_steps.*: invalid int value: '1.5'"),
+        ("seed: true", "argument --seed: invalid int value: 'True'"),
+        ("bf16: nope", "argument --bf16: Truthy value expected"),
+        ("temperature: [1]", r"expected one number as temperature, got \[1\]"),
+        ("temperature: 0", "--temperature: expected more than 0"),
+    ],
+)
+def test_a_bad_value_in_a_file_is_one_message(tmp_path: Path, text: str, message: str) -> None:
+    """It was a traceback, or the first step's."""
+    config = tmp_path / "run.yaml"
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(OptionError, match=message):
+        _parse("rec", "--config", str(config))
+
+
+def test_lists_in_a_file_are_lists(tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("terms: iou\nweights: [iou=2]\nreward_weights: [1, 2]\nreport_to: [none]\n")
+    options = _parse("rec", "--config", str(config))
+    assert (options.arguments.terms, options.arguments.weights) == (["iou"], ["iou=2"])  # type: ignore[attr-defined]
+    assert options.training.reward_weights == [1.0, 2.0]  # type: ignore[attr-defined]
+
+
+def test_json_that_is_none_is_said_with_its_option() -> None:
+    with pytest.raises(OptionError, match="--generation_kwargs: expected JSON: Expecting"):
+        _parse("rec", "--generation_kwargs", "{bad")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,3 +77,30 @@ def test_a_hundred_thousand_rows_cost_their_text_alone(
         assert len(opened) == 1
     record_property("seconds_for_100000_rows", round(seconds, 2))
     assert rows.data.nbytes / count <= 8  # bytes
+
+
+def test_workers_do_not_outlive_a_killed_run(root: Path) -> None:
+    """They waited for ever with a batch that was larger than a pipe, and so did `run | tee log`,
+    whose output they kept open."""
+    code = (
+        "import os, signal, time\n"
+        "from torch.utils.data import DataLoader\n"
+        "from vlreward_trl.data import ending_with_parent\n"
+        "rows = [bytes(1 << 20)] * 64\n"
+        "begin = ending_with_parent(None)\n"
+        "loader = DataLoader(rows, collate_fn=list, num_workers=2, worker_init_fn=begin)\n"
+        "batches = iter(loader)\n"
+        "next(batches)\n"
+        "time.sleep(1)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # Ends when nobody has its output open any more.
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'backends/trl'}"},
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")

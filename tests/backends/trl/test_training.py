@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +20,8 @@ from transformers import TrainerCallback
 
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
+from vlreward.training.progress import Progress
+from vlreward.training.resuming import StoppedError
 from vlreward_trl.arguments import parse
 from vlreward_trl.preparing import prepare
 from vlreward_trl.training import build_trainer, save, train
@@ -390,6 +395,88 @@ def test_the_same_line_again_keeps_what_an_earlier_run_wrote(
     assert (aside / "traces/rank-00000.jsonl").read_bytes() == kept
     assert (aside / "checkpoint-1/optimizer.pt").is_file()
     assert (tmp_path / "checkpoint-1/optimizer.pt").is_file()
+
+
+def test_the_workers_of_a_run_end_with_it_and_no_sooner(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """A launcher's SIGTERM took those of a run that wanted to save a checkpoint first."""
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)
+    run = prepare(parse([*words, "--dataloader_num_workers", "1"]))
+    before = set(multiprocessing.active_children())
+    batches = iter(build_trainer(run).get_train_dataloader())
+    next(batches)
+    (worker,) = set(multiprocessing.active_children()) - before
+    worker.terminate()
+    worker.join(0.5)
+    assert worker.is_alive()
+    worker.kill()
+    worker.join()
+
+
+def _terminated_after(step: int) -> Callable[..., None]:
+    def on_log(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return on_log
+
+
+def test_a_run_that_was_told_to_end_goes_on(
+    argv: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM with `--enable_jit_checkpoint`: the same command said that all was done."""
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 4)
+    words += ["--save_strategy", "steps", "--save_steps", "100", "--enable_jit_checkpoint"]
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "on_log", _terminated_after(1))
+        with pytest.raises(StoppedError, match="stopped at step 2 of 4: the same command goes on"):
+            _train(words)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not (tmp_path / "model.safetensors").exists()
+    run = prepare(parse(words))
+    assert (run.start.step, run.start.finished) == (2, False)
+    assert train(run).state.global_step == 4
+
+
+def test_a_run_that_was_killed_after_its_last_step_is_saved_as_it_was(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """It was trained for one step more than it has, at no learning rate that was meant."""
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path, "--max_steps", 2)
+    words += ["--save_strategy", "steps", "--save_steps", "1"]
+    _train(words)
+    saved = load_file(tmp_path / "model.safetensors")
+    traces = (tmp_path / "traces/rank-00000.jsonl").read_bytes()
+    for name in ("run.json", "model.safetensors"):
+        (tmp_path / name).unlink()
+    trainer = _train(words)
+    assert trainer.state.global_step == 2
+    again = load_file(tmp_path / "model.safetensors")
+    assert all(torch.equal(saved[name], again[name]) for name in saved)
+    assert (tmp_path / "traces/rank-00000.jsonl").read_bytes() == traces
+    assert prepare(parse(words)).start.finished
+
+
+def test_what_the_trainer_refuses_is_one_message(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """A library's error says what is wrong with an option; it was a traceback."""
+    words = argv("counting", "qwen2.5-vl", "--use_peft", "--lora_target_modules", "no_such")
+    with pytest.raises(OptionError, match=r"cannot be built: Target modules .*no_such.* not found"):
+        _train([*words, "--output_dir", str(tmp_path)])
+
+
+def test_an_adapter_does_not_go_on_with_a_model(
+    argv: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """torch said that the sizes of parameter groups differ."""
+    words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)
+    saving = ["--save_strategy", "steps", "--save_steps", "1"]
+    _train([*words, *saving])
+    with pytest.raises(OptionError, match="other settings: lora_r None -> 16"):
+        prepare(parse([*words, *saving, "--use_peft"]))
 
 
 def test_a_whole_model_is_saved_where_checkpoints_are_shards() -> None:
