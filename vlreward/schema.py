@@ -9,6 +9,7 @@ from typing import Any
 from vlreward._text import short
 
 __all__ = [
+    "IMAGE_KEYS",
     "OPTION_KEYS",
     "SENTENCE",
     "Fields",
@@ -27,6 +28,8 @@ SENTENCE = "Please provide the bounding box coordinate of the region this senten
 """What stands before the expression in the `problem` of the processed RefCOCO files."""
 OPTION_KEYS = ("options", "choices")
 """Keys under which the options of a question stand."""
+IMAGE_KEYS = ("images", "image", "image_path")
+"""Keys under which images stand, the first that has one counts."""
 
 
 @dataclass(slots=True)

@@ -34,10 +34,10 @@ def open_hub(
         ImportError: If `datasets` is not installed; names the extra.
         DataError: If it is no such data set, or the split is missing or ambiguous.
     """
-    if isinstance(path, Path) and path.is_file() and path.suffix.lower() == ".parquet":
-        needed("pyarrow", path)
-        return ParquetRows(path, [path])
     if isinstance(path, Path) and path.is_file():
+        if path.suffix.lower() == ".parquet":
+            needed("pyarrow", path)
+            return ParquetRows(path, [path])
         raise DataError(
             "expected a file that ends in .json, .jsonl, .ndjson, .csv, .tsv, .xlsx, .parquet or "
             ".yaml, or a directory; what is compressed must be unpacked first",

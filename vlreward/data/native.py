@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlreward.data.columns import fields_by
-from vlreward.schema import Fields, Schema, has_options
+from vlreward.schema import IMAGE_KEYS, Fields, Schema, has_options
 from vlreward.turns import read_chat
 
 __all__ = ["GENERAL"]
-
-_IMAGES = ("images", "image", "image_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +26,14 @@ class _Table:
         outer, _, inner = (self.raw_question or "").partition(".")
         if isinstance(row.get(outer), Mapping) and row[outer].get(inner):
             columns["question"] = f"{outer}.{inner}"
-        image = next((k for k in _IMAGES if row.get(k) is not None), None)
+        image = next((k for k in IMAGE_KEYS if row.get(k) is not None), None)
         columns.update({} if image is None else {"image": image})
         fields = fields_by(row, columns)
         # Neither the prompt that the question is part of, nor what is there and empty.
         fields.metadata = {
             key: value
             for key, value in (fields.metadata or {}).items()
-            if key != self.question and (value or key not in ("system", *_IMAGES))
+            if key != self.question and (value or key not in ("system", *IMAGE_KEYS))
         }
         return fields
 
@@ -64,14 +62,6 @@ def _is_answered(row: Mapping[str, Any]) -> bool:
     except ValueError:
         answered = True  # what is wrong with it is said when it is read
     return answered and row.get("solution") is None and row.get("objects") is None
-
-
-def _has(key: str) -> Callable[[Mapping[str, Any]], bool]:
-    return lambda row: row.get(key) is not None
-
-
-def _lacks(*keys: str) -> Callable[[Mapping[str, Any]], bool]:
-    return lambda row: all(row.get(key) is None for key in keys)
 
 
 def _read_alpaca(row: Mapping[str, Any]) -> Fields:
@@ -115,7 +105,7 @@ GENERAL = (
         ("messages", "solution"),
         gold="solution",
         question="messages",
-        fits=_has("solution"),
+        fits=lambda row: row.get("solution") is not None,
         gold_at="solution",
     ),
     _table("trl", ("prompt", "solution"), gold="solution", question="prompt", gold_at="solution"),
@@ -131,7 +121,7 @@ GENERAL = (
         ("query", "response"),
         gold="response",
         question="query",
-        fits=_lacks("solution"),
+        fits=lambda row: row.get("solution") is None,
         gold_at="solution",
     ),
     _table(

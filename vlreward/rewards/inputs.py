@@ -25,6 +25,7 @@ PLACE = ("frame", "axis_order", "image_size", "input_size")
 ROW_COLUMNS = (*PLACE, "metadata", "image", "images")
 """Columns that say something of a row beside its gold and its task."""
 _TEXT = frozenset((str,))
+_FRAMES = {frame.value: frame for frame in Frame}
 _NO_ENVELOPE = Envelope.model_construct(gold=Gold.model_construct(task="none"))
 
 
@@ -255,7 +256,8 @@ class GoldColumns:
 
     def _frame(self, name: Any) -> Frame | None:
         """The frame of a name, else of the settings, which must say one if answers need one."""
-        frame = self.frames.frame_of(None if name is None else Frame(name))
+        own = _FRAMES.get(name) if isinstance(name, str) else None  # quicker than Frame(name)
+        frame = self.frames.frame_of(Frame(name) if own is None and name is not None else own)
         if frame is None and self.task.located:
             raise ValueError(
                 "the frame of predicted coordinates is not declared: add a column "

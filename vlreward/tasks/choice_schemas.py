@@ -15,6 +15,7 @@ from vlreward._text import short
 from vlreward.golds import literal
 from vlreward.parsers.choice import plain_option
 from vlreward.schema import (
+    IMAGE_KEYS,
     OPTION_KEYS,
     Fields,
     Schema,
@@ -186,9 +187,9 @@ def _read_options(key: str, row: Mapping[str, Any]) -> Fields:
         gold={"letters": [text], "options": options} if lettered else _choice(text, options),
         task=_CHOICE,
         question=question if _LISTED.search(question) else _with_options(question, options),
-        image=next((row[k] for k in ("images", "image", "image_path") if row.get(k)), None),
+        image=next((row[k] for k in IMAGE_KEYS if row.get(k)), None),
         id=row_id(row),
-        metadata=rest_of(row, "id", "images", "image", "image_path", "question", "answer", key),
+        metadata=rest_of(row, "id", *IMAGE_KEYS, "question", "answer", key),
     )
 
 

@@ -246,8 +246,7 @@ def _identity(
             for reward in rewards
             for term in reward.spec.terms
         },
-        **{name: getattr(arguments, name) for name in (*shared, "freeze_vision")},
-        "gold_frame": arguments.gold_frame,
+        **{name: getattr(arguments, name) for name in (*shared, "freeze_vision", "gold_frame")},
         **{name: getattr(training, name, None) for name in (*numbers, "seed")},
         "lora_r": options.lora_rank,
     }
