@@ -471,6 +471,21 @@ def test_what_the_trainer_refuses_is_one_message(
         _train([*words, "--output_dir", str(tmp_path)])
 
 
+def test_a_broken_package_that_trl_imports_is_one_message(
+    argv: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a vLLM for another torch: TRL says so in a RuntimeError, whoever wants vLLM or not."""
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        code = "raise RuntimeError('Failed to import: undefined symbol') from ImportError()"
+        exec(code, {"__name__": "trl._lazy_module"})
+
+    run = prepare(parse(argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)))
+    monkeypatch.setattr("vlreward_trl.training.build_trainer", broken)
+    with pytest.raises(OptionError, match="cannot be built: Failed to import: undefined symbol"):
+        train(run)
+
+
 def test_an_adapter_does_not_go_on_with_a_model(
     argv: Callable[..., list[str]], tmp_path: Path
 ) -> None:
