@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -400,18 +401,20 @@ def test_the_same_line_again_keeps_what_an_earlier_run_wrote(
 def test_the_workers_of_a_run_end_with_it_and_no_sooner(
     argv: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    """A launcher's SIGTERM took those of a run that wanted to save a checkpoint first."""
+    """A launcher's SIGTERM took those of a run that wanted to save a checkpoint first; a run that
+    failed then waited for one that had to wait for its image."""
     words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)
     run = prepare(parse([*words, "--dataloader_num_workers", "1"]))
     before = set(multiprocessing.active_children())
     batches = iter(build_trainer(run).get_train_dataloader())
     next(batches)
     (worker,) = set(multiprocessing.active_children()) - before
-    worker.terminate()
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
     worker.join(0.5)
     assert worker.is_alive()
-    worker.kill()
-    worker.join()
+    worker.terminate()
+    worker.join(5)
+    assert not worker.is_alive()
 
 
 def _terminated_after(step: int) -> Callable[..., None]:
