@@ -36,7 +36,7 @@ def test_drawn_scenes_are_read_with_the_options_that_the_command_names(
 def test_a_task_without_scenes_is_refused_with_those_that_have_some(tmp_path: Path) -> None:
     result = data("scenes", "count", "--out", tmp_path / "d")
     assert result.exit_code == 2
-    assert "unknown task 'count'; did you mean 'counting'" in result.stderr
+    assert "unknown task with scenes 'count'; did you mean 'counting'" in result.stderr
     assert not (tmp_path / "d").exists()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from vlreward.errors import UserError
 from vlreward.training.card import model_card
 from vlreward.training.progress import Progress, closing, eval_line, reward_change, step_line
 
@@ -51,6 +52,16 @@ def test_lines_come_from_the_first_process_alone(capsys: pytest.CaptureFixture[s
     assert len(lines) == 2
     assert lines[0].startswith("step 1/2  reward 1.250")
     assert lines[0].endswith("left 0 s")
+
+
+@pytest.mark.parametrize("logs", [{"loss": float("nan")}, {"loss": 1.0, "grad_norm": float("inf")}])
+def test_a_run_that_is_no_number_any_more_ends_before_it_is_saved(logs: dict[str, Any]) -> None:
+    """The only checkpoint became one of NaN, and the next batch a traceback of torch's sampler."""
+    state = SimpleNamespace(global_step=7, max_steps=9, is_world_process_zero=False)
+    (name,) = [name for name, value in logs.items() if value != 1.0]
+    with pytest.raises(UserError, match=rf"step 7: {name} is .*--resume .*lower --learning_rate"):
+        Progress().on_log(None, state, None, logs)
+    Progress().on_log(SimpleNamespace(fp16=True), state, None, logs)  # such steps are left out
 
 
 def test_the_change_is_between_the_first_and_the_last_tenth() -> None:

@@ -26,6 +26,8 @@ from vlreward.training.ranges import check_ranges
         ("top_p", 2.0, "at most 1"),
         ("top_k", -5, "at least 0"),
         ("beta", -1.0, "at least 0"),
+        ("vllm_gpu_memory_utilization", 25.0, "at most 1"),
+        ("vllm_gpu_memory_utilization", 0.0, "more than 0"),
         ("seed", -1, "at least 0"),
         ("learning_rate", math.nan, "a number"),
         ("anything", math.nan, "a number"),

@@ -60,6 +60,9 @@ def test_a_run_that_is_finished_says_so(tmp_path: Path) -> None:
     start.make()
     _checkpoint(tmp_path, 500)
     assert not _decide(tmp_path).finished, "killed before the model was saved"
+    assert (
+        _decide(tmp_path).text().endswith("all 500 steps: its model is saved, nothing is trained")
+    )
     start.finish(500)
     assert _decide(tmp_path).finished
     assert not _decide(tmp_path, total_steps=600).finished, "longer than before"

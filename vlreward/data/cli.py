@@ -79,7 +79,7 @@ OUT/images.
 
     names = (*TASKS, *MORE_TASKS)
     if task not in names:
-        raise unknown_name("task", task, names)
+        raise unknown_name("task with scenes", task, names)
     path = export_scenes(task, out, n, split=split, level=level)
     typer.echo(f"written: {path}, {n} rows, images in {path.parent / 'images'}")
     typer.echo(f"read it with: --data {path} --image-root {path.parent}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from vlreward._text import duration
+from vlreward.errors import UserError
 from vlreward.suite import SUITES
 from vlreward.training.preparing import Run
 from vlreward.training.traces import TraceFile
@@ -46,7 +48,14 @@ class Progress:
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
-        """Print what was logged, in the first process."""
+        """Print what was logged, in the first process.
+
+        Raises:
+            UserError: If the loss or its gradient is no number any more, before a checkpoint of
+                such weights takes the place of a good one.
+        """
+        if not getattr(args, "fp16", False):  # which leaves out such steps, and goes on
+            _check_finite(state.global_step, logs or {})
         if not logs or not state.is_world_process_zero:
             return
         if "eval_acc" in logs:
@@ -56,6 +65,18 @@ class Progress:
             spent = time.monotonic() - self._began
             left = spent / done * (state.max_steps - state.global_step) if done else None
             print(step_line(state.global_step, state.max_steps, logs, left), flush=True)
+
+
+def _check_finite(step: int, logs: Mapping[str, Any]) -> None:
+    for name in ("loss", "grad_norm"):
+        value = logs.get(name)
+        if isinstance(value, float) and not isfinite(value):
+            raise UserError(
+                f"step {step}: {name} is {value}, and with it the weights. Checkpoints are those "
+                "from before: go on from one by --resume DIR/checkpoint-N, with a lower "
+                "--learning_rate or --max_grad_norm, and look at the last steps and `vlreward "
+                "doctor` for what grew"
+            )
 
 
 def step_line(step: int, total: int, logs: Mapping[str, Any], seconds_left: float | None) -> str:

@@ -17,6 +17,7 @@ _AT_LEAST = {
             "per_device_train_batch_size", "per_device_eval_batch_size", "num_iterations",
             "gradient_accumulation_steps", "steps_per_generation", "max_completion_length",
             "early_stopping_patience", "lora_r", "lora_alpha", "logprob_chunk_size",
+            "vllm_max_model_length", "vllm_tensor_parallel_size",
         ),
         1,
     ),
@@ -30,9 +31,10 @@ _AT_LEAST = {
     ),
 }  # fmt: skip
 _POSITIVE = (
-    *("temperature", "top_p", "num_train_epochs", "logging_steps", "save_steps", "eval_steps"),
-)
-_AT_MOST = {"top_p": 1, "temperature": 10, "seed": 2**32 - 1}
+    "temperature", "top_p", "num_train_epochs", "logging_steps", "save_steps", "eval_steps",
+    "vllm_gpu_memory_utilization",
+)  # fmt: skip
+_AT_MOST = {"top_p": 1, "vllm_gpu_memory_utilization": 1, "temperature": 10, "seed": 2**32 - 1}
 
 
 def check_ranges(values: Mapping[str, Any]) -> None:

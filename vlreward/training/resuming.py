@@ -49,6 +49,8 @@ class RunStart:
     """What an earlier run left that this one would write over or delete."""
     settings: Mapping[str, Any]
     """What makes it this run and no other."""
+    total: int = 0
+    """Steps that the whole run has, if known."""
 
     def text(self) -> str:
         """One line for people."""
@@ -57,6 +59,8 @@ class RunStart:
             return f"{where}: finished at step {self.step}, nothing is left to train"
         kept = f"; what is there already is put aside in {self._aside()}" if self.aside else ""
         begin = f"goes on from {self.checkpoint}" if self.checkpoint else "begins at step 0"
+        if self.checkpoint and self.step >= self.total > 0:
+            begin += f", which has all {self.total} steps: its model is saved, nothing is trained"
         return f"{where}, {begin}{kept}"
 
     @contextmanager
@@ -177,7 +181,7 @@ def decide(
         checkpoint: Path | None, step: int, aside: tuple[Path, ...], finished: bool = False
     ) -> RunStart:
         name = None if checkpoint is None else str(checkpoint)
-        return RunStart(directory, name, step, finished, aside, settings)
+        return RunStart(directory, name, step, finished, aside, settings, total_steps)
 
     automatic = resume.lower() in _AUTO
     if overwrite:

@@ -22,6 +22,12 @@ MASTER=${MASTER:-127.0.0.1:8080}
 PYTHON=${PYTHON:-python}
 OUTPUT_DIR=${OUTPUT_DIR:-work_dirs/${NAME}_${GPUS}GPUS}
 
+for KEY in GPUS BATCH_SIZE NUM_GENERATIONS PER_DEVICE_BATCH_SIZE NODES; do
+  if ! [[ ${!KEY} =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: expected $KEY to be a whole number from 1 on, got '${!KEY}'" >&2
+    exit 2
+  fi
+done
 PROCESSES=$((GPUS * NODES))
 PASS=$((PER_DEVICE_BATCH_SIZE * PROCESSES))
 if [ "$PASS" -gt "$BATCH_SIZE" ] || [ $((BATCH_SIZE % PASS)) -ne 0 ]; then

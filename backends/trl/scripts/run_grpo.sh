@@ -20,6 +20,12 @@ MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 MASTER_PORT=${MASTER_PORT:-29500}
 OUTPUT_DIR=${OUTPUT_DIR:-work_dirs/${NAME}_${GPUS}GPUS}
 
+for KEY in GPUS BATCH_SIZE NUM_GENERATIONS COMPLETIONS_PER_DEVICE NODES; do
+  if ! [[ ${!KEY} =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: expected $KEY to be a whole number from 1 on, got '${!KEY}'" >&2
+    exit 2
+  fi
+done
 PROCESSES=$((GPUS * NODES))
 COMPLETIONS=$((BATCH_SIZE * NUM_GENERATIONS))
 PASS=$((COMPLETIONS_PER_DEVICE * PROCESSES))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_table", "ending_with_parent"]
 
+_WAITS = hasattr(signal, "sigtimedwait")  # as on Linux
+
 
 def as_table(rows: Rows) -> datasets.Dataset:
     """Rows as TRL wants them: a table of their numbers, which become rows when they are taken."""
@@ -53,8 +55,10 @@ def ending_with_parent(begin: Callable[[int], None] | None) -> Callable[[int], N
 
 
 def _begin(begin: Callable[[int], None] | None, worker: int) -> None:
-    # Launchers send it to all processes, and a run that ends with a checkpoint needs its workers.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Launchers send it to all processes, and a run that ends with a checkpoint needs its workers:
+    # their parent alone may end one, which may wait for its image for ever.
+    if _WAITS:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if begin is not None:
         begin(worker)
@@ -64,5 +68,8 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     while os.getppid() == parent.pid:
-        time.sleep(1)
+        if not _WAITS:
+            time.sleep(1)
+        elif (told := signal.sigtimedwait({signal.SIGTERM}, 1)) and told.si_pid == parent.pid:
+            break
     os._exit(1)

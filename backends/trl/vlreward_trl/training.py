@@ -161,8 +161,10 @@ def _train(run: Run) -> Any:
     training.eval_on_start = training.eval_on_start and not start.step
     try:
         trainer = build_trainer(run)
-    except (ImportError, OSError, ValueError) as error:
-        if isinstance(error, UserError) or _is_ours(error):
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
+        # TRL imports vLLM wherever it is, and says so if that is broken.
+        mended = not isinstance(error, RuntimeError) or isinstance(error.__cause__, ImportError)
+        if isinstance(error, UserError) or not mended or _is_ours(error):
             raise
         raise OptionError(f"the trainer cannot be built: {' '.join(str(error).split())}") from error
     trainer.train(resume_from_checkpoint=start.checkpoint)

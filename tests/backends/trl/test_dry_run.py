@@ -115,6 +115,10 @@ def test_scripts_refuse_what_does_not_divide_and_unknown_strategies(
 ) -> None:
     done = launch("run_grpo_rec.sh", GPUS="3")
     assert (done.returncode, "must be a multiple" in done.stderr) == (2, True)
+    for wrong in ("0", "x", "2.5"):
+        done = launch("run_grpo_rec.sh", GPUS=wrong)
+        said = f"error: expected GPUS to be a whole number from 1 on, got '{wrong}'\n"
+        assert (done.returncode, done.stderr) == (2, said)
     done = launch("run_grpo_rec.sh", STRATEGY="zero9")
     assert (done.returncode, "expected STRATEGY" in done.stderr) == (2, True)
     done = launch("run_grpo_counting.sh", STRATEGY="multi_node_fsdp2", NODES="2", NODE_RANK="1")

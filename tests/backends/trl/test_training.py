@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -400,18 +401,20 @@ def test_the_same_line_again_keeps_what_an_earlier_run_wrote(
 def test_the_workers_of_a_run_end_with_it_and_no_sooner(
     argv: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    """A launcher's SIGTERM took those of a run that wanted to save a checkpoint first."""
+    """A launcher's SIGTERM took those of a run that wanted to save a checkpoint first; a run that
+    failed then waited for one that had to wait for its image."""
     words = argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)
     run = prepare(parse([*words, "--dataloader_num_workers", "1"]))
     before = set(multiprocessing.active_children())
     batches = iter(build_trainer(run).get_train_dataloader())
     next(batches)
     (worker,) = set(multiprocessing.active_children()) - before
-    worker.terminate()
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
     worker.join(0.5)
     assert worker.is_alive()
-    worker.kill()
-    worker.join()
+    worker.terminate()
+    worker.join(5)
+    assert not worker.is_alive()
 
 
 def _terminated_after(step: int) -> Callable[..., None]:
@@ -466,6 +469,21 @@ def test_what_the_trainer_refuses_is_one_message(
     words = argv("counting", "qwen2.5-vl", "--use_peft", "--lora_target_modules", "no_such")
     with pytest.raises(OptionError, match=r"cannot be built: Target modules .*no_such.* not found"):
         _train([*words, "--output_dir", str(tmp_path)])
+
+
+def test_a_broken_package_that_trl_imports_is_one_message(
+    argv: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a vLLM for another torch: TRL says so in a RuntimeError, whoever wants vLLM or not."""
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        code = "raise RuntimeError('Failed to import: undefined symbol') from ImportError()"
+        exec(code, {"__name__": "trl._lazy_module"})
+
+    run = prepare(parse(argv("counting", "qwen2.5-vl", "--output_dir", tmp_path)))
+    monkeypatch.setattr("vlreward_trl.training.build_trainer", broken)
+    with pytest.raises(OptionError, match="cannot be built: Failed to import: undefined symbol"):
+        train(run)
 
 
 def test_an_adapter_does_not_go_on_with_a_model(
