@@ -229,8 +229,7 @@ def test_recorded_completions_say_how_large_images_are_taken_to_be_shown(tmp_pat
     assert not any("401,408" in note for note in entry["notes"])
     assert entry["resizing"] == {"factor": 28, "min_pixels": 3136, "max_pixels": 401_408}
     assert entry["acc"] == 1
-    config = (tmp_path / "declared" / "config.yaml").read_text()
-    assert "max-pixels: 401408" in config
+    assert "max-pixels: 401408" in (tmp_path / "declared" / "config.yaml").read_text()
     (again,) = rescore(tmp_path / "declared")
     assert again.provenance["resizing"]["max_pixels"] == 401_408
 

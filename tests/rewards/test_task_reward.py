@@ -170,7 +170,7 @@ def test_weights_that_would_do_nothing_are_refused() -> None:
         ),
     ):
         with pytest.raises(OptionError, match=message):
-            TaskReward("rec", **options)  # type: ignore[arg-type]
+            TaskReward("rec", **options)
 
 
 def test_a_task_that_is_misspelt_in_a_column_is_said_once(
