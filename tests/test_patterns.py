@@ -32,7 +32,7 @@ _CAPS = {
     "vlreward.bench.expectations.": 4_096,
     "vlreward.metrics.text._UNIT": MAX_REPETITION_CHARS,
     "vlreward.parsers._prose._PLACES": 16_384,
-    "vlreward.parsers.counts._BOUNDED": 48,  # what stands before a number
+    "vlreward.parsers.standing._BOUNDED": 48,  # what stands before a number
     "vlreward.parsers.numbers.": 8_192,
     "vlreward.parsers.": MAX_CHARS,
     "vlreward.tasks.pointing_published.": MAX_CHARS,

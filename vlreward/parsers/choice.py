@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vlreward.parsers.counts import undisputed
+from vlreward.parsers.standing import undisputed
 from vlreward.parsers.tags import AnswerParser, answer_region, excerpt, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vlreward.parsers.counts import undisputed
 from vlreward.parsers.final import after_thinking, last_boxed, last_marked
+from vlreward.parsers.standing import undisputed
 from vlreward.parsers.tags import MAX_CHARS, Several, answer_region, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 from vlreward.verify.exact.text import MAX_CHARACTERS
