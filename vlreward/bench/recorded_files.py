@@ -12,7 +12,7 @@ from vlreward.bench.inspect_log import inspect_rows, inspect_sample
 from vlreward.bench.recorded_keys import plain_rows
 from vlreward.data.errors import DataError
 from vlreward.data.loaders import open_rows
-from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
+from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile, is_by_id
 from vlreward.data.tables import TABLE_SUFFIXES
 from vlreward.training.traces import is_trace, read_trace
 
@@ -69,9 +69,9 @@ def recorded_rows(path: Path) -> RecordedRows:
     def listed(content: Any) -> Any:
         nonlocal accuracy
         name = next((n for n in _LISTS if isinstance(content.get(n), list)), None)
-        name = name or next((n for n in _LISTS if _by_id(content.get(n))), None)
+        name = name or next((n for n in _LISTS if is_by_id(content.get(n))), None)
         if name is None:
-            if _by_id(content):
+            if is_by_id(content):
                 return content
             raise DataError(
                 f"expected a JSON list of rows, or an object with one under {', '.join(_LISTS)}, "
@@ -95,11 +95,6 @@ def recorded_rows(path: Path) -> RecordedRows:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _by_id(value: Any) -> bool:
-    rows = value.values() if isinstance(value, dict) else ()
-    return bool(rows) and all(isinstance(row, dict) for row in rows)
 
 
 def _without_pixels(rows: Iterable[RawRow]) -> Iterator[RawRow]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from vlreward.data.coco import coco_rows, is_coco
 from vlreward.data.errors import DataError, RowProblem
 
-__all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile", "RowSource", "read_json"]
+__all__ = ["JSONL_SUFFIXES", "RawRow", "RowFile", "RowSource", "is_by_id", "read_json"]
 
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
 
@@ -185,7 +185,7 @@ class RowFile:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 message = f"expected annotations in COCO's format: {error}"
                 raise DataError(message, path=self.path) from None
-        if isinstance(rows, dict) and rows and all(isinstance(r, dict) for r in rows.values()):
+        if is_by_id(rows):
             rows = [{"id": key, **row} for key, row in rows.items()]  # by id, as MathVista's
         if not isinstance(rows, list):
             raise DataError(self._not_a_list(rows), path=self.path)
@@ -217,6 +217,15 @@ def _without_bom(path: Path, head: bytes) -> bytes:
         if head.startswith(bom):
             raise DataError(f"expected UTF-8, got {name}: save the file as UTF-8", path=path)
     return head[_bom_length(head) :]
+
+
+def is_by_id(value: Any) -> bool:
+    """Whether what JSON gave is an object of rows, by their ids."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(row, dict) for row in value.values())
+    )
 
 
 def _parse(path: Path, raw: bytes, line: int | None = None) -> Any:

@@ -112,6 +112,7 @@ def check_lengths(
         return
     # A token is a byte at least, but for those that every chat has around its text.
     around = words(rows.prompts[dataset[0].task].render(dataset[0]))
+    room = limit - completion
     problems = []
     known: dict[str | None, int] = {}
 
@@ -128,7 +129,6 @@ def check_lengths(
 
     for sample, number in zip(dataset, dataset.row_numbers, strict=True):
         prompt, names = rows.prompts[sample.task], sample.every_image or ("",)
-        room = limit - completion
         most = around + len(prompt.text_for(sample).encode())
         if most + len(names) * rows.resizing.max_pixels // area <= room:
             continue

@@ -121,9 +121,9 @@ def build_trainer(
     )
     trainer.aligns = options.arguments.fast_vision
     if options.arguments.fast_vision:
-        speed_up(trainer.model)
-        if trainer.ref_model is not None:
-            speed_up(trainer.ref_model)
+        for each in (trainer.model, trainer.ref_model):
+            if each is not None:  # truth would ask a compiled one for its length
+                speed_up(each)
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
     trainer.evaluation = run.evaluation
