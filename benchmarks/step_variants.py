@@ -5,12 +5,12 @@
 
 MODEL is what `random_model.py` writes, or any other, DATA and IMAGES are rows of referring
 expressions and their images; where DATA is not there, 64 scenes of 640x480 are written. Each way
-(`step_ways.py`) runs its first step to warm up and a second that counts; with `--steps 1` the first
-one counts, which finds no memory kept for it. Times are those of the first rank, which waits for
-its GPU at their ends. On the questions of the first pass, loss and log-probabilities of each way
-are set beside the plain one's. With `--profile`, `profile_*.json` in $PROFILES holds what torch's
-profiler saw of one forward and backward pass of the plain way and the shipped one; that takes
-minutes for the plain one.
+(`step_ways.py`) runs its first step to warm up, and those after it count: `seconds` is their
+median, parts and memory are the last one's; with `--steps 1` the first one counts, which finds no
+memory kept for it. Times are those of the first rank, which waits for its GPU at their ends. On the
+questions of the first pass, loss and log-probabilities of each way are set beside the plain one's.
+With `--profile`, `profile_*.json` in $PROFILES holds what torch's profiler saw of one forward and
+backward pass of the plain way and the shipped one; that takes minutes for the plain one.
 
 What a way cannot change within a run is an option of the trainer, and a run of its own:
 
@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument(
-        "--steps", type=int, default=2, help="of each way, the last of which counts"
+        "--steps", type=int, default=2, help="of each way, the first of which warms up"
     )
     parser.add_argument("--seconds", type=float, default=420, help="no new way after so many")
     options, more = parser.parse_known_args()
@@ -113,6 +114,7 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         self.steps: int = options.steps
         self.document = document
         self.found: dict[str, dict[str, Any]] = {}
+        self.seconds: dict[str, list[float]] = {}
         self.first: dict[str, dict[str, float]] = {}
         self.parts: dict[str, float] = {}
         self.profile: str | None = None
@@ -145,12 +147,15 @@ class Ways(TrainerCallback):  # type: ignore[misc]
         self.started = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Note the second step of each way."""
+        """Note what a step took; the last one of each way stays."""
         _wait()
         seconds = time.perf_counter() - self.started
         name = self.names[(state.global_step - 1) // self.steps]
+        steps = self.seconds.setdefault(name, [])
+        steps.append(round(seconds, 2))
         self.found[name] = {
-            "seconds": round(seconds, 2),
+            "seconds": round(statistics.median(steps[1:] or steps), 2),
+            "seconds_of_each_step": steps.copy(),
             "parts": {part: round(value, 2) for part, value in self.parts.items()},
             "peak_gib": _gib("allocated"),
             "peak_reserved_gib": _gib("reserved"),
