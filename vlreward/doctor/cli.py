@@ -62,7 +62,11 @@ a threshold for something that the input does not tell.
     from vlreward.doctor.observations import read_observations
     from vlreward.doctor.report import as_json as to_json
     from vlreward.doctor.report import exceeded, print_report
+    from vlreward.errors import OptionError
 
+    root = options.image_root
+    if root is not None and not root.is_dir():
+        raise OptionError(f"--image-root: expected a directory, got {str(root)!r}")
     limits = {name: getattr(options, f"max_{name}") for name in CHECKS}
     thresholds = {name: limit for name, limit in limits.items() if limit is not None}
     notes: list[str] = []
@@ -74,7 +78,7 @@ a threshold for something that the input does not tell.
         frames=options.answer_frames,
         columns=options.columns,
         gold_frame=options.gold_frame,
-        images=None if options.image_root is None else ImageFolder(options.image_root),
+        images=None if root is None else ImageFolder(root),
         say=notes.append,
     )
     for text in notes:
