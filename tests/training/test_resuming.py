@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from vlreward._lock import LockedError
+from vlreward._lock import FileLock, LockedError
 from vlreward.errors import OptionError, UserError
 from vlreward.training.resuming import RUN_FILE, RunStart, StoppedError, decide
 
@@ -198,6 +199,15 @@ def test_what_a_killed_run_has_forked_holds_nothing() -> None:
         "    os.kill(forked, 9)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+
+
+def test_locks_leave_no_hook_each_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook of `fork` stays for the life of a process, and a fetch takes a lock for each file."""
+    hooks: list[object] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **hook: hooks.append(hook), raising=False)
+    for _ in range(3):
+        FileLock(tmp_path / "lock").release()
+    assert not hooks
 
 
 def test_a_full_disk_is_said_with_what_to_do(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-__all__ = ["CHECKS", "Arguments", "Options", "option"]
+from vlreward.data.decoding import CHECKS
 
-CHECKS = ("all", "headers", "sample", "none")
-"""How images are checked before the first step; see `vlreward.training.checks`."""
+__all__ = ["Arguments", "Options", "option"]
 
 
 def option(default: Any, help: str, **metadata: Any) -> Any:
