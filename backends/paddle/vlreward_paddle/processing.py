@@ -76,6 +76,10 @@ class QwenCodec:
         )
         return text
 
+    def words(self, messages: list[dict[str, Any]]) -> int:
+        """The tokens of chat messages, an image counted as one."""
+        return len(self._ids(self.render(messages)))
+
     def encode(self, row: dict[str, Any]) -> Prompt:
         """The prompt of a row with `prompt` and `images`."""
         return self.prompt(row["prompt"], row.get("images") or [])

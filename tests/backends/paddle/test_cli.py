@@ -253,6 +253,7 @@ def test_a_bad_gold_is_named_with_file_and_row(model: Path, tmp_path: Path, caps
         ({"frame": "feet"}, "--frame: expected one of original_px"),
         ({"reward_weights": 1.0}, "--reward_weights: expected 2 numbers, for counting_exact"),
         ({"terms": "iou"}, "iou"),
+        ({"max_completion_length": 500}, "at most 512 tokens together, got 8 longer ones: leave"),
         ({"resume_from_checkpoint": "none"}, "expected auto or the directory of a checkpoint"),
     ],
 )
@@ -312,7 +313,7 @@ def test_the_scripts_say_what_they_would_do(name: str, model: Path, tmp_path: Pa
     }
     script = _ROOT / f"backends/paddle/scripts/run_grpo_{name}.sh"
     done = subprocess.run(
-        ["bash", str(script), "--dry-run"],
+        ["bash", str(script), "--dry-run", "--max_completion_length", "256"],
         env=environment,
         capture_output=True,
         text=True,
