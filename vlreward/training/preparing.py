@@ -77,10 +77,16 @@ class Run:
         return replace(self, extra=[*self.extra, *given])
 
     def rewards(self) -> tuple[list[Callable[..., Any]], list[float]]:
-        """Every reward function as trainers call them, and their weights."""
+        """Every reward function as trainers call them, and their weights.
+
+        Raises:
+            OptionError: If all of these are 0, so that nothing is learned.
+        """
         extra = [r.function if iscoroutinefunction(r.function) else r for r in self.extra]
-        weights = [term.weight for term in self.terms]
-        return [*self.terms, *extra], weights + [reward.weight for reward in self.extra]
+        weights = [term.weight for term in self.terms] + [own.weight for own in self.extra]
+        if weights and not any(weights):
+            raise OptionError("--weights: expected one that is not 0, got none: nothing is learned")
+        return [*self.terms, *extra], weights
 
     def check_lengths(
         self, words: Callable[[list[Any]], int], limit: int, option: str = ""

@@ -8,6 +8,7 @@ from vlreward.training.preparing import Run, prepare_run
 from vlreward_paddle.arguments import PaddleOptions
 from vlreward_paddle.modeling.checkpoint import read_config
 from vlreward_paddle.processing import QwenCodec
+from vlreward_paddle.sampler import questions_of
 
 __all__ = ["prepare"]
 
@@ -41,9 +42,10 @@ def prepare(options: PaddleOptions) -> Run:
         model_type=config["model_type"],
         rank=paddle.distributed.get_rank(),
         local_rank=max(0, training.local_rank),
-        questions=training.completions_per_device
-        * paddle.distributed.get_world_size()
-        // training.num_generations,
+        questions=questions_of(
+            training.completions_per_device * paddle.distributed.get_world_size(),
+            training.num_generations,
+        ),
         steps_per_batch=training.num_iterations,
         settings={name: str(getattr(training, name)) for name in _SHAPING}
         | ({n: getattr(adapter, n) for n in _ADAPTING} if adapter.use_peft else {}),
