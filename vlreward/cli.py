@@ -12,6 +12,7 @@ import typer
 
 from vlreward.attack.cli import attack
 from vlreward.command_line import (
+    PROTOCOLS,
     AxisOrderOption,
     Family,
     FrameOption,
@@ -158,9 +159,7 @@ def merge(
 def rescore(
     run: Run,
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the new results.")],
-    protocol: Annotated[
-        str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v; default: the run's.")
-    ] = None,
+    protocol: Annotated[str | None, typer.Option(help=f"{PROTOCOLS} Default: the run's.")] = None,
     method: Annotated[
         Literal["r1", "baseline"] | None,
         typer.Option(help="Where answers stand; default: as in the run."),

@@ -53,12 +53,18 @@ def load_suite(suite: Suite, options: RunOptions, file: Path | None, sampler: Sa
 
 def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
     if path is None:
+        if not suite.file:
+            raise DataError(
+                f"{suite.name!r} is a task, whose rows are your own: name them with --data FILE, "
+                "or recorded completions with --completions FILE; `vlreward-bench list` shows "
+                "the suites that have data"
+            )
         if options.data_root is None:
             raise DataError(
                 f"suite {suite.name!r} needs its data file {suite.file!r}: give its directory "
                 "with --data-root, or the file with --data; `vlreward data fetch` downloads it"
             )
-        path = options.data_root / str(suite.file)
+        path = options.data_root / suite.file
     if not path.exists():
         raise DataError(
             f"expected the data of suite {suite.name!r}, found no such file; `vlreward data fetch "

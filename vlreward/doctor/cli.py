@@ -9,12 +9,28 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlreward.command_line import AxisOrderOption, Family, FrameOption, MaxPixels, MinPixels
+from vlreward.command_line import (
+    PROTOCOLS,
+    AxisOrderOption,
+    Family,
+    FrameOption,
+    MaxPixels,
+    MinPixels,
+)
 from vlreward.options import as_command
 
 __all__ = ["doctor"]
 
-_Share = Annotated[float | None, typer.Option(min=0, max=1, rich_help_panel="Thresholds")]
+_Share = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        rich_help_panel="Thresholds",
+        help="Largest value that is let pass.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -41,7 +57,7 @@ class _Options:
     task: Annotated[
         str | None, typer.Option(help="Task of recorded completions, which are scored first.")
     ] = None
-    protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict"
+    protocol: Annotated[str, typer.Option(help=f"Of recorded completions: {PROTOCOLS}")] = "strict"
     method: Annotated[
         Literal["r1", "baseline"] | None,
         typer.Option(help="Where answers stand in recorded completions: r1, baseline."),
