@@ -41,8 +41,8 @@ class Suite(BaseModel):
     description: str
     """One line for `vlreward-bench list`."""
     file: str | None
-    """Data file (or directory) under the data root; None for suites that are generated, empty for
-    rows that an option names."""
+    """Data file (or directory) under the data root or up to two directories below it; None for
+    suites that are generated, empty for rows that an option names."""
     split: str | None = None
     """Split to take, where the data has several."""
     images: str | None = None

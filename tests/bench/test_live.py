@@ -123,6 +123,24 @@ def test_a_perfect_model_scores_one_in_its_own_frame(
     assert manifest["count"] == 3
 
 
+def test_data_are_found_where_the_download_leaves_them(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    root, name = tmp_path / "DATA", "refcoco_val.json"
+    unpacked = root / "rec_jsons_processed/rec_jsons_processed"
+    unpacked.mkdir(parents=True)
+    (root / "coco").mkdir()
+    (data / name).rename(unpacked / name)
+    for image in data.glob("*.png"):
+        image.rename(root / "coco" / image.name)
+    line = ("--model", "qwen2.5-vl", "--data-root", root, "--out", tmp_path / "out")
+    assert bench(*line).exit_code == 0
+    assert entry(tmp_path / "out")["acc"] == 1.0
+    (root / "other").mkdir()
+    (root / "other" / name).write_text("[]")
+    assert "found no such file" in bench(*line, "--overwrite").stderr, "two of them: no guess"
+
+
 def test_the_name_of_a_task_takes_rows_of_ones_own(
     engine: type[PerfectEngine], data: Path, tmp_path: Path
 ) -> None:

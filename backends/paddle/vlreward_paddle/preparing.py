@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import paddle
 
+from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_paddle.arguments import PaddleOptions
 from vlreward_paddle.modeling.checkpoint import read_config
@@ -23,6 +24,7 @@ def prepare(options: PaddleOptions) -> Run:
 
     Raises:
         CheckpointError: If the model is no Qwen-VL checkpoint.
+        OptionError: If the completions of a step are no whole groups.
     """
     arguments, training = options.arguments, options.training
     assert arguments.model is not None
@@ -30,6 +32,13 @@ def prepare(options: PaddleOptions) -> Run:
     codec = QwenCodec(
         arguments.model, min_pixels=arguments.min_pixels, max_pixels=arguments.max_pixels
     )
+    completions = training.completions_per_device * paddle.distributed.get_world_size()
+    if completions % training.num_generations:
+        raise OptionError(
+            "expected --per_device_train_batch_size * --gradient_accumulation_steps * processes, "
+            "the completions of a step, to be a multiple of --num_generations "
+            f"{training.num_generations}, got {completions}"
+        )
     run = prepare_run(
         options,
         config,
@@ -38,9 +47,7 @@ def prepare(options: PaddleOptions) -> Run:
         model_type=config["model_type"],
         rank=paddle.distributed.get_rank(),
         local_rank=max(0, training.local_rank),
-        questions=training.completions_per_device
-        * paddle.distributed.get_world_size()
-        // training.num_generations,
+        questions=completions // training.num_generations,
         steps_per_batch=training.num_iterations,
         settings={name: str(getattr(training, name)) for name in _SHAPING},
     )
