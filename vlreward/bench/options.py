@@ -11,13 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from vlreward.bench.config_file import read_config
-from vlreward.command_line import (
-    PROTOCOLS,
-    AxisOrderOption,
-    FrameOption,
-    ReadOptions,
-    data_option,
-)
+from vlreward.command_line import PROTOCOLS, AnswerOptions, ReadOptions, data_option
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
 from vlreward.options import flag
@@ -36,7 +30,7 @@ def _from_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(EngineConfig, ReadOptions):
+class RunOptions(EngineConfig, ReadOptions, AnswerOptions):
     """What a run is told; `vlreward-bench run --help` shows it with those of engines and of rows.
 
     Raises:
@@ -74,13 +68,6 @@ class RunOptions(EngineConfig, ReadOptions):
         data_option(
             help="Data file of each suite, in order, in place of its own under --data-root; with "
             "--completions, the golds of files that come without."
-        ),
-    ] = None
-    columns: Annotated[
-        str | None,
-        data_option(
-            help="Which key of a row holds what, e.g. gold=answer,question=problem; of recorded "
-            "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it."
         ),
     ] = None
     split: Annotated[str | None, data_option(help="Split of --data, if not the suite's own.")] = (
@@ -147,8 +134,6 @@ class RunOptions(EngineConfig, ReadOptions):
         ),
     ] = None
     prompt: Annotated[str | None, _rules(help="Prompt preset, in place of the suite's.")] = None
-    frame: FrameOption = None
-    axis_order: AxisOrderOption = None
     clip: Annotated[
         bool,
         _rules("--clip", help="Clip answers to their frame; by default those that leave it fail."),

@@ -17,6 +17,7 @@ _SHAPING = (
     "weight_decay", "lr_scheduler_type", "warmup_steps",
 )  # fmt: skip
 """Options that shape the result, besides those that backends share."""
+_ADAPTING = ("lora_alpha", "lora_dropout", "targets")
 
 
 def prepare(options: PaddleOptions) -> Run:
@@ -26,7 +27,7 @@ def prepare(options: PaddleOptions) -> Run:
         CheckpointError: If the model is no Qwen-VL checkpoint.
         OptionError: If the completions of a step are no whole groups.
     """
-    arguments, training = options.arguments, options.training
+    arguments, training, adapter = options.arguments, options.training, options.adapter
     assert arguments.model is not None
     config = read_config(arguments.model)
     codec = QwenCodec(
@@ -49,7 +50,8 @@ def prepare(options: PaddleOptions) -> Run:
         local_rank=max(0, training.local_rank),
         questions=completions // training.num_generations,
         steps_per_batch=training.num_iterations,
-        settings={name: str(getattr(training, name)) for name in _SHAPING},
+        settings={name: str(getattr(training, name)) for name in _SHAPING}
+        | ({n: getattr(adapter, n) for n in _ADAPTING} if adapter.use_peft else {}),
     )
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")
     return run

@@ -18,6 +18,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from tests.backends.paddle.tiny import write_data, write_held_out
+from vlreward.engines.torn import torn_file
 from vlreward_paddle.cli import main
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.shim import launch_options
@@ -99,6 +100,17 @@ def test_training_writes_a_model_traces_and_checkpoints_that_resume(
     )
     assert (out / "tokenizer.json").is_file()
     load_model(out / "checkpoint-3/hf")
+
+    last = out / "checkpoint-6"
+    for path in (*last.glob("optimizer-*"), *last.glob("*.pdparams"), last / "trainer_state.bin"):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        assert path.name in str(torn_file(last))
+        path.write_bytes(content)
+    assert torn_file(last) is None
+    with pytest.raises(SystemExit) as ended:
+        main(["counting", *argv, "--resume", str(last), "--use_peft"])
+    assert ended.value.code == 2
 
 
 def test_an_adapter_is_trained_evaluated_and_merged(
