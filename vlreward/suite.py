@@ -40,7 +40,7 @@ class Suite(BaseModel):
     """Further tasks that rows may belong to, each scored by its own rules."""
     description: str
     """One line for `vlreward-bench list`."""
-    file: str | None
+    file: str | None = None
     """Data file (or directory) under the data root; None for suites that are generated."""
     split: str | None = None
     """Split to take, where the data has several."""
@@ -48,7 +48,7 @@ class Suite(BaseModel):
     """Directory of the images under the data root; None for the data root itself."""
     fetch: str | None = None
     """What `vlreward data fetch` calls the data; None for the name of the task."""
-    n: int | None
+    n: int | None = None
     """Number of samples in the standard split, where known."""
     prompts: dict[str, str]
     """Prompt preset by method; that of rows of a further task by `METHOD TASK`."""
