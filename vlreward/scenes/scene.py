@@ -246,27 +246,15 @@ def _geometry(rng: random.Random, seed: SceneSeed, figure: Figure) -> Scene:
 
 
 def _ask(rng: random.Random, scene: Scene, task: TaskName) -> Scene | None:
-    if task == "counting":
+    if task in ("counting", "detection"):
         count = ask_count(rng, scene.objects, scene.level)
         name = count.kind.plural
-        return replace(
-            scene,
-            question=f"How many {name} are there?",
-            gold=len(count.items),
-            expression=None,
-            topic=name,
-            cited=count.items,
-        )
-    if task == "detection":
-        count = ask_count(rng, scene.objects, scene.level)
-        name = count.kind.plural
-        return replace(
-            scene,
-            question=f"Find all {name}. The label of each is its colour and shape: red circle.",
-            gold=tuple((item.box, f"{item.colour} {item.shape}") for item in count.items),
-            topic=name,
-            cited=count.items,
-        )
+        question, gold = f"How many {name} are there?", cast("Gold", len(count.items))
+        if task == "detection":
+            question = f"Find all {name}. The label of each is its colour and shape: red circle."
+            gold = tuple((item.box, f"{item.colour} {item.shape}") for item in count.items)
+        asked = replace(scene, question=question, gold=gold, expression=None)
+        return replace(asked, topic=name, cited=count.items)
     found = refer(rng, scene.objects, scene.level)
     if found is None:
         return None
