@@ -16,7 +16,7 @@ from vlreward.geometry import Size
 from vlreward.scenes.figures import Figure, draw_figure
 from vlreward.scenes.problems import problems
 from vlreward.scenes.referring import ask_count, refer
-from vlreward.scenes.seeds import LEVELS, MORE_TASKS, TASKS, Level, SceneSeed, Split, TaskName
+from vlreward.scenes.seeds import LEVELS, MORE_TASKS, Level, SceneSeed, Split, TaskName
 from vlreward.scenes.shapes import SceneObject, draw_objects
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from vlreward.types import Sample
 
-__all__ = ["SIZES", "TASKS", "Scene", "make_scene", "more_questions", "scenes"]
+__all__ = ["SIZES", "Scene", "make_scene", "more_questions", "scenes"]
 
 SIZES: dict[Level, tuple[Size, ...]] = {
     "easy": (Size(112, 112), Size(120, 120)),
