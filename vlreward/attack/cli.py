@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlreward.command_line import PROTOCOLS
+
 if TYPE_CHECKING:
     from vlreward.attack.search import Attack, Found
 
@@ -19,7 +21,7 @@ def attack(
     task: Annotated[
         str | None, typer.Option(help="Task of the golds; by default as the data says.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Whose rules the reward follows.")] = "strict",
+    protocol: Annotated[str, typer.Option(help=PROTOCOLS)] = "strict",
     terms: Annotated[
         str | None, typer.Option(help="Reward terms, separated by commas; default: the task's.")
     ] = None,

@@ -9,12 +9,21 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlreward.command_line import AnswerOptions, GoldOptions
+from vlreward.command_line import PROTOCOLS, AnswerOptions, GoldOptions
 from vlreward.options import as_command
 
 __all__ = ["doctor"]
 
-_Share = Annotated[float | None, typer.Option(min=0, max=1, rich_help_panel="Thresholds")]
+_Share = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        rich_help_panel="Thresholds",
+        help="Largest value that is let pass.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +50,7 @@ class _Options(AnswerOptions, GoldOptions):
     task: Annotated[
         str | None, typer.Option(help="Task of recorded completions, which are scored first.")
     ] = None
-    protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict"
+    protocol: Annotated[str, typer.Option(help=f"Of recorded completions: {PROTOCOLS}")] = "strict"
     method: Annotated[
         Literal["r1", "baseline"] | None,
         typer.Option(help="Where answers stand in recorded completions: r1, baseline."),

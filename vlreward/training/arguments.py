@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from vlreward.data.decoding import CHECKS
 
@@ -136,6 +136,8 @@ class Options:
     """Options of data, prompts and rewards."""
     training: Any
     """The backend's `GRPOConfig`."""
+    foreign: ClassVar[tuple[str, ...]] = ()
+    """Patterns of files in checkpoints of other backends, which this one cannot go on from."""
 
     @property
     def lora_rank(self) -> int | None:

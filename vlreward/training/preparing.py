@@ -157,6 +157,8 @@ def prepare_run(
         overwrite=arguments.overwrite_output_dir,
         settings=_identity(options, samples, rewards, questions) | dict(settings or {}),
         total_steps=schedule.total,
+        adapter=options.lora_rank is not None,
+        foreign=options.foreign,
     )
     rows = [rows_for(d, arguments, rewards, resizing, model_type) for d in loaded]
     first_here = local_rank == 0
