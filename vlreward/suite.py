@@ -40,7 +40,7 @@ class Suite(BaseModel):
     """Further tasks that rows may belong to, each scored by its own rules."""
     description: str
     """One line for `vlreward-bench list`."""
-    file: str | None
+    file: str | None = None
     """Data file (or directory) under the data root or up to two directories below it; None for
     suites that are generated, empty for rows that an option names."""
     split: str | None = None
@@ -49,7 +49,7 @@ class Suite(BaseModel):
     """Directory of the images under the data root; None for the data root itself."""
     fetch: str | None = None
     """What `vlreward data fetch` calls the data; None for the name of the task."""
-    n: int | None
+    n: int | None = None
     """Number of samples in the standard split, where known."""
     prompts: dict[str, str]
     """Prompt preset by method; that of rows of a further task by `METHOD TASK`."""

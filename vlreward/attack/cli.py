@@ -68,14 +68,8 @@ attack = as_command(_Options, _attack)
 
 def _as_json(found: Attack, margin: float) -> str:
     def shown(one: Found) -> dict[str, object]:
-        kind, answer, text = one.candidate
-        return {
-            "kind": kind,
-            "answer": answer,
-            "completion": text,
-            "reward": one.reward,
-            "accuracy": one.accuracy,
-        }
+        told = dict(zip(("kind", "answer", "completion"), one.candidate))
+        return told | {"reward": one.reward, "accuracy": one.accuracy}
 
     return json.dumps(
         {
