@@ -172,6 +172,11 @@ def test_targets_that_cannot_be(target: str, message: str, tmp_path: Path) -> No
         pack_file(source, tmp_path / target)
 
 
+def test_a_source_that_is_not_there_is_not_one_of_a_wrong_kind(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.jsonl: expected a file, found no such file"):
+        pack_file(tmp_path / "none.jsonl", tmp_path / "out.jsonl")
+
+
 def test_an_old_target_survives_a_failure(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", ROWS["counting"])
     (tmp_path / "out.jsonl").write_text("old")

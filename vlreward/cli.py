@@ -11,7 +11,14 @@ from typing import Annotated, Literal
 import typer
 
 from vlreward.attack.cli import attack
-from vlreward.command_line import AnswerOptions, AxisOrderOption, FrameOption, Group, Version
+from vlreward.command_line import (
+    PROTOCOLS,
+    AnswerOptions,
+    AxisOrderOption,
+    FrameOption,
+    Group,
+    Version,
+)
 from vlreward.data.cli import app as data
 from vlreward.data.options import RowOptions
 from vlreward.doctor.cli import doctor
@@ -150,9 +157,7 @@ def merge(
 def rescore(
     run: Run,
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the new results.")],
-    protocol: Annotated[
-        str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v; default: the run's.")
-    ] = None,
+    protocol: Annotated[str | None, typer.Option(help=f"{PROTOCOLS} Default: the run's.")] = None,
     method: Annotated[
         Literal["r1", "baseline"] | None,
         typer.Option(help="Where answers stand; default: as in the run."),
@@ -250,7 +255,7 @@ app.command("pack")(as_command(_PackOptions, _pack))
 app.command("serve")(integrations.serve)
 app.command()(integrations.path)
 app.command("doctor")(doctor)
-app.command()(attack)
+app.command("attack")(attack)
 app.command()(families)
 
 

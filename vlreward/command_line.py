@@ -24,6 +24,7 @@ from vlreward.frames import Frame
 
 __all__ = [
     "BUG",
+    "PROTOCOLS",
     "AnswerOptions",
     "AxisOrderOption",
     "Command",
@@ -42,6 +43,9 @@ __all__ = [
 
 BUG = 70
 """Exit code of what is no user's fault: a traceback was printed (EX_SOFTWARE of sysexits.h)."""
+
+PROTOCOLS = "strict, or whose published rules: vlm-r1, r1-v, paddlemix, visual-rft."
+"""Help of every `--protocol`."""
 
 _UsageError: Any = typer.BadParameter.__base__  # typer has its own click since 0.26
 
@@ -136,6 +140,12 @@ class GoldOptions:
 class ReadOptions(GoldOptions):
     """How rows are read, whoever reads them."""
 
+    schema: Annotated[
+        str | None, data_option(help="Schema of the rows, where the keys do not tell.")
+    ] = None
+    on_bad_gold: Annotated[
+        Literal["error", "skip"], data_option(help="What to do about rows whose gold is none.")
+    ] = "error"
     where: Annotated[
         list[str] | None,
         data_option(help="Condition that rows must fit, e.g. difficulty<0.8; may be given again."),

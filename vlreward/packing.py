@@ -132,6 +132,8 @@ def pack_file(
 
 def _check_names(source: Path, target: Path) -> None:
     readable = (".json", *JSONL_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
+    if not source.exists():
+        raise DataError("expected a file, found no such file", path=source)
     if source.suffix.lower() not in readable or not source.is_file():
         raise DataError(f"expected a file that ends in one of {', '.join(readable)}", path=source)
     kinds = (*JSONL_SUFFIXES, ".parquet")

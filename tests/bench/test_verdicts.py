@@ -80,6 +80,13 @@ def test_there_is_nothing_to_say_within_two_points_or_without_verdicts() -> None
     assert disagreement(scores, "acc", [None] * 100, 0.5) is not None
 
 
+def test_most_rows_that_fail_are_said_where_the_file_has_no_verdicts() -> None:
+    note = disagreement([_score(False, _NO_TAG)] * 3 + [_score(True)] * 2, "acc", [None] * 5, None)
+    assert note is not None
+    assert "3 of 5 rows have no usable answer, 3 of them by no_answer" in note
+    assert "try --method baseline" in note
+
+
 def test_clicks_that_are_taken_for_boxes_are_named(shared_data: Path, tmp_path: Path) -> None:
     path = shared_data / "recorded/screenspot/click_results_screenspot_mobile_checkpoint_100.json"
     if not path.is_file():

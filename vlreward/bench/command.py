@@ -35,7 +35,7 @@ def run_command(options: RunOptions) -> list[Evaluation]:
     from vlreward.suite import get_suite
 
     suites = [get_suite(name) for name in options.suites]
-    if not any(suite.file for suite in suites) and not options.completions:
+    if all(suite.file is None for suite in suites) and not options.completions:
         unread = {field.name for field in dataclasses.fields(ReadOptions)}
         options.refuse("a suite that is generated", unread | {"data", "data_root", "split"})
     _check_directory(options.out)

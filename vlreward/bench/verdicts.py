@@ -1,4 +1,5 @@
-"""Where a file's own verdicts and ours differ: by how much, why most often, and what may help."""
+"""Where a file's own verdicts and ours differ, or most rows fail: by how much, why most often, and
+what may help."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def disagreement(
     verdicts: Sequence[bool | None],
     recorded: float | None,
 ) -> str | None:
-    """A warning where the file's accuracy is not ours by more than two points; else None.
+    """A warning where the file's accuracy is not ours by more than two points, or where it records
+    none and most rows have no usable answer; else None.
 
     Args:
         scores: What each row earned here.
@@ -68,6 +70,11 @@ def disagreement(
     known = [verdict for verdict in verdicts if verdict is not None]
     if len(known) == len(ours) and ours:
         recorded = sum(known) / len(known)
+    failed = [score.failure for score in scores if score.failure is not None]
+    if recorded is None and 2 * len(failed) > len(ours):
+        reason, remedy = _commonest(failed)
+        rows = f"{len(failed)} of {len(ours)} rows"
+        return f"WARNING: {rows} have no usable answer{reason}; try {remedy}"
     if recorded is None or not ours or abs(recorded - sum(ours) / len(ours)) <= _ENOUGH:
         return None
     # Rows that the file counts otherwise; where it has no verdicts, those that failed here.

@@ -9,12 +9,22 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlreward.command_line import AnswerOptions, GoldOptions
+from vlreward.command_line import PROTOCOLS, AnswerOptions, GoldOptions
 from vlreward.options import as_command
 
 __all__ = ["doctor"]
 
-_Share = Annotated[float | None, typer.Option(min=0, max=1, rich_help_panel="Thresholds")]
+_Share = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        rich_help_panel="Thresholds",
+        help="Largest allowed.",
+        metavar="SHARE",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +46,18 @@ class _Options(AnswerOptions, GoldOptions):
     max_timeouts: _Share = None
     max_disagreement: _Share = None
     max_sampler: Annotated[
-        float | None, typer.Option(min=0, rich_help_panel="Thresholds", help="In nats a token.")
+        float | None,
+        typer.Option(
+            min=0,
+            rich_help_panel="Thresholds",
+            help="Largest allowed, in nats a token.",
+            metavar="NATS",
+        ),
     ] = None
     task: Annotated[
         str | None, typer.Option(help="Task of recorded completions, which are scored first.")
     ] = None
-    protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict"
+    protocol: Annotated[str, typer.Option(help=f"Of recorded completions: {PROTOCOLS}")] = "strict"
     method: Annotated[
         Literal["r1", "baseline"] | None,
         typer.Option(help="Where answers stand in recorded completions: r1, baseline."),

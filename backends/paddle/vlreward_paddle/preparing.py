@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import paddle
 
+from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_paddle.arguments import PaddleOptions
 from vlreward_paddle.modeling.checkpoint import read_config
 from vlreward_paddle.processing import QwenCodec
-from vlreward_paddle.sampler import questions_of
 
 __all__ = ["prepare"]
 
@@ -27,6 +27,7 @@ def prepare(options: PaddleOptions) -> Run:
 
     Raises:
         CheckpointError: If the model is no Qwen-VL checkpoint.
+        OptionError: If the completions of a step are no whole groups.
     """
     arguments, training, adapter = options.arguments, options.training, options.adapter
     assert arguments.model is not None
@@ -34,6 +35,13 @@ def prepare(options: PaddleOptions) -> Run:
     codec = QwenCodec(
         arguments.model, min_pixels=arguments.min_pixels, max_pixels=arguments.max_pixels
     )
+    completions = training.completions_per_device * paddle.distributed.get_world_size()
+    if completions % training.num_generations:
+        raise OptionError(
+            "expected --per_device_train_batch_size * --gradient_accumulation_steps * processes, "
+            "the completions of a step, to be a multiple of --num_generations "
+            f"{training.num_generations}, got {completions}"
+        )
     run = prepare_run(
         options,
         config,
@@ -42,10 +50,7 @@ def prepare(options: PaddleOptions) -> Run:
         model_type=config["model_type"],
         rank=paddle.distributed.get_rank(),
         local_rank=max(0, training.local_rank),
-        questions=questions_of(
-            training.completions_per_device * paddle.distributed.get_world_size(),
-            training.num_generations,
-        ),
+        questions=completions // training.num_generations,
         steps_per_batch=training.num_iterations,
         settings={name: str(getattr(training, name)) for name in _SHAPING}
         | ({n: getattr(adapter, n) for n in _ADAPTING} if adapter.use_peft else {}),

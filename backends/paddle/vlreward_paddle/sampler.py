@@ -6,9 +6,7 @@ import random
 from collections.abc import Iterator, Sized
 from dataclasses import KW_ONLY, dataclass
 
-from vlreward.errors import OptionError
-
-__all__ = ["GroupSampler", "questions_of"]
+__all__ = ["GroupSampler"]
 
 
 @dataclass
@@ -54,7 +52,13 @@ class GroupSampler:
 
     def __post_init__(self) -> None:
         total = self.batch_size * self.world_size
-        self.questions = questions_of(total, self.num_generations)
+        if total % self.num_generations:
+            raise ValueError(
+                f"expected per_device_train_batch_size * gradient_accumulation_steps * processes = "
+                f"{total} completions of a step to be a multiple of num_generations="
+                f"{self.num_generations}"
+            )
+        self.questions = total // self.num_generations
         self.size = len(self.data)
         if self.size < self.questions:
             raise ValueError(
@@ -86,18 +90,3 @@ class GroupSampler:
         if self.shuffle:
             random.Random(f"{self.seed} {number}").shuffle(order)
         return order
-
-
-def questions_of(completions: int, num_generations: int) -> int:
-    """Questions of a step that takes so many completions.
-
-    Raises:
-        OptionError: If they make up no whole groups.
-    """
-    if completions % num_generations:
-        raise OptionError(
-            "expected per_device_train_batch_size * gradient_accumulation_steps * processes = "
-            f"{completions} completions of a step to be a multiple of num_generations="
-            f"{num_generations}"
-        )
-    return completions // num_generations

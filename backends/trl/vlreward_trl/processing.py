@@ -37,9 +37,8 @@ def load(
     try:
         processor = load_processor(name, **options)
     except (OSError, ValueError) as error:
-        raise OptionError(
-            f"no processor could be loaded from {name!r}: {one_line(error)}"
-        ) from error
+        said = " ".join(str(error).split())
+        raise OptionError(f"no processor could be loaded from {name!r}: {said}") from error
     images = processor.image_processor
     resizing = Resizing.of(images, min_pixels, max_pixels)
     if resizing is None:

@@ -253,13 +253,13 @@ def test_a_bad_gold_is_named_with_file_and_row(model: Path, tmp_path: Path, caps
         ({"frame": "feet"}, "--frame: expected one of original_px"),
         ({"reward_weights": 1.0}, "--reward_weights: expected 2 numbers, for counting_exact"),
         ({"terms": "iou"}, "iou"),
-        ({"num_generations": 3}, "8 completions of a step to be a multiple of num_generations=3"),
         ({"lora_r": 4}, "--lora_r does nothing without --use_peft"),
         ({"eval_steps": 4}, "--eval_steps does nothing without --eval_data"),
         ({"device": "abacus"}, "--device: Paddle sees cpu here, got 'abacus'"),
         ({"sharding": "stage9"}, "--sharding: expected auto, stage1, stage2 or '' for none"),
         ({"report_to": "paper"}, "--report_to: expected some of none, all, visualdl"),
         ({"max_completion_length": 500}, "at most 512 tokens together, got 8 longer ones: leave"),
+        ({"num_generations": 3}, "to be a multiple of --num_generations 3, got 8"),
         ({"resume_from_checkpoint": "none"}, "expected auto or the directory of a checkpoint"),
     ],
 )
@@ -314,22 +314,25 @@ def test_the_scripts_say_what_they_would_do(name: str, model: Path, tmp_path: Pa
         "IMAGE_ROOT": str(tmp_path / "images"),
         "OUTPUT_DIR": str(tmp_path / "out"),
         "PYTHON": sys.executable,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": f"{_ROOT}:{_ROOT}/backends/paddle",
         "NUM_GENERATIONS": "4",
     }
     script = _ROOT / f"backends/paddle/scripts/run_grpo_{name}.sh"
     done = subprocess.run(
         ["bash", str(script), "--dry-run", "--max_completion_length", "256"],
-        env=environment,
+        env={**environment, "GPUS": "2", "BATCH_SIZE": "8"},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    size, steps = (8, 1) if name == "rec" else (4, 2)
+    size, steps = (8, 2) if name == "rec" else (4, 4)
     assert f"per_device_train_batch_size: {size}" in done.stdout
     assert f"gradient_accumulation_steps: {steps}" in done.stdout
+    assert "500 steps of 8 questions" in done.stdout
+    assert "ddp, 2 process(es)" in done.stdout
     assert "sharding: ''\n" in done.stdout, "none on CPUs"
     refused = subprocess.run(
         ["bash", str(script)],
