@@ -172,7 +172,7 @@ def test_what_would_do_nothing_or_fail_later_is_refused(
         (("--attn_implementation", "flash_attention_2"), "needs the package flash-attn"),
         (("--freeze_vision", "false", "--use_peft"), "an adapter leaves the vision tower as it is"),
         (
-            ("--load_best_model_at_end",),
+            ("--load_best_model_at_end", "--save_strategy", "no"),
             "--load_best_model_at_end does nothing without --eval_data",
         ),
         (("--importance_sampling_level", "word"), "--importance_sampling_level: TRL .* knows no"),
