@@ -68,6 +68,10 @@ def _given(case: Case) -> dict[str, Any]:
     return {"frame": Frame(frame) if frame else None, "axis_order": order, "family": family}
 
 
+def _frames(case: Case) -> AnswerFrames:
+    return AnswerFrames(**_given(case))
+
+
 def _rows(case: Case, folder: Path, **more: Any) -> Path:
     """A file of one row whose envelope says what the row does."""
     Image.new("RGB", (640, 428)).save(folder / "a.png")
@@ -108,9 +112,9 @@ def _packed(case: Case, folder: Path) -> tuple[Any, Any]:
     source = _rows(case, folder)
     if case.told == NONE:
         with pytest.raises(DataError, match="nothing says in which frame"):
-            pack_file(source, folder / "out.jsonl", **_given(case))
+            pack_file(source, folder / "out.jsonl", frames=_frames(case))
         return NONE
-    packed = pack_file(source, folder / "out.jsonl", **_given(case))
+    packed = pack_file(source, folder / "out.jsonl", frames=_frames(case))
     envelope = unpack(packed.example, "rec")
     return _said(envelope.frame, envelope.axis_order)
 
@@ -129,7 +133,7 @@ def _trained(case: Case, folder: Path) -> tuple[Any, Any]:
 
 
 def _checked(case: Case, folder: Path) -> tuple[Any, Any]:
-    found = check_data(_rows(case, folder), image_root=folder, **_given(case))
+    found = check_data(_rows(case, folder), image_root=folder, frames=_frames(case))
     said = found.facts["frame of answers"]
     frame, _, order = said.partition(", ")
     return (None if "--family shows it" in said else frame), "yx" if order else None
@@ -137,12 +141,12 @@ def _checked(case: Case, folder: Path) -> tuple[Any, Any]:
 
 def _recorded(case: Case, folder: Path, with_data: bool) -> tuple[Any, Any]:
     path = _rows(case, folder, completion="<answer>[1, 2, 3, 4]</answer>")
-    given, golds = _given(case), None
+    golds = None
     if with_data:
         golds = {s.id: s for s in load(path, image_root=folder)}
         path = folder / "said.jsonl"
         path.write_text(json.dumps({"id": "a", "completion": "x"}) + "\n")
-    file = read_recorded(path, "rec", golds=golds, **given)
+    file = read_recorded(path, "rec", golds=golds, frames=_frames(case))
     if file.frame_declared_by == "default":
         assert file.frame is Frame.ORIGINAL_PX
         return None, file.rows[0].sample.axis_order
@@ -153,7 +157,7 @@ def _diagnosed(case: Case, folder: Path) -> tuple[Any, Any]:
     row = {"completion": "x", "terms": {}, "step": 1, "task": "rec", "answer": [1, 2, 30, 40]}
     path = folder / "rank-00000.jsonl"
     path.write_text(json.dumps({**row, "frame": case.row[0], "axis_order": case.row[1]}) + "\n")
-    (found,) = read_observations(path, **_given(case))
+    (found,) = read_observations(path, frames=_frames(case))
     return found.frame, "yx" if found.box == (2, 1, 40, 30) else None
 
 
@@ -267,10 +271,10 @@ def test_doctor_says_it_too(tmp_path: Path) -> None:
 
 def test_nothing_is_said_where_no_coordinate_rests_on_it(tmp_path: Path) -> None:
     path = _large(tmp_path)
-    for family, more in (("qwen3-vl", {}), ("qwen2.5-vl", {"frame": Frame.NORM1000})):
-        file = read_recorded(path, "rec", family=FAMILIES[family], **more)  # type: ignore[arg-type]
+    for family, frame in (("qwen3-vl", None), ("qwen2.5-vl", Frame.NORM1000)):
+        file = read_recorded(path, "rec", frames=AnswerFrames(frame, family=FAMILIES[family]))
         assert (file.assumed, file.resizing) == (0, None)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps({**r, "input_size": [728, 532]}) + "\n" for r in rows))
-    file = read_recorded(path, "rec", family=FAMILIES["qwen2.5-vl"])
+    file = read_recorded(path, "rec", frames=AnswerFrames(family=FAMILIES["qwen2.5-vl"]))
     assert (file.assumed, file.resizing) == (0, None)

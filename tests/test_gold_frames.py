@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.bench.completions_file import read_recorded
 from vlreward.data import load
 from vlreward.data.framed import FramedGold, read_framed
@@ -216,7 +217,7 @@ def test_the_nearest_frame_of_a_gold_holds_at_every_door(
     path.write_text(json.dumps(row | {"image": "a.png", "width": 640, "height": 480}) + "\n")
     given: Any = {"columns": None if column is None else "gold_frame=how", "gold_frame": option}
     if door == "packed":
-        packed = pack_file(path, tmp_path / "out.jsonl", frame=Frame.NORM1, **given)
+        packed = pack_file(path, tmp_path / "out.jsonl", frames=AnswerFrames(Frame.NORM1), **given)
         (sample,) = load(packed.path)
     elif door == "recorded":
         sample = read_recorded(path, "rec", **given).rows[0].sample

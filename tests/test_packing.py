@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.cli import app
 from vlreward.data import DataError
 from vlreward.frames import FAMILIES, Frame
@@ -44,7 +45,12 @@ def read(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("task", ROWS)
 def test_each_tasks_gold_comes_back_and_nothing_else_changes(task: str, tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", ROWS[task])
-    packed = pack_file(source, tmp_path / "out.jsonl", column="gold", family=FAMILIES["qwen2.5-vl"])
+    packed = pack_file(
+        source,
+        tmp_path / "out.jsonl",
+        column="gold",
+        frames=AnswerFrames(family=FAMILIES["qwen2.5-vl"]),
+    )
     assert packed.tasks == {task: len(ROWS[task])}
     rows = read(packed.path)
     assert [{k: v for k, v in row.items() if k != "gold"} for row in rows] == ROWS[task]
@@ -74,9 +80,7 @@ def test_what_a_row_declares_of_answers_outweighs_the_family(tmp_path: Path) -> 
         packed = pack_file(
             source,
             tmp_path / "out.jsonl",
-            family=FAMILIES["qwen2.5-vl"],
-            frame=frame,
-            axis_order=order,  # type: ignore[arg-type]
+            frames=AnswerFrames(frame, order, FAMILIES["qwen2.5-vl"]),  # type: ignore[arg-type]
         )
         found = unpack(packed.example, "rec")
         assert (found.frame, found.axis_order) == (frame or box.frame, order or box.axis_order)
@@ -110,22 +114,28 @@ def test_sizes_from_the_images(tmp_path: Path) -> None:
     row = {"image": "a.png", "normal_caption": "a man.", "solution": [1, 2, 30, 40]}
     source = write(tmp_path / "in.jsonl", [row])
     family = FAMILIES["qwen3-vl"]
-    packed = pack_file(source, tmp_path / "out.jsonl", family=family, image_root=tmp_path)
+    packed = pack_file(
+        source, tmp_path / "out.jsonl", frames=AnswerFrames(family=family), image_root=tmp_path
+    )
     envelope = unpack(packed.example, "rec")
     assert (envelope.frame, envelope.image_size) == (Frame.NORM1000, (300, 200))
 
 
 BAD: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
-    ([{**ROWS["rec"][0], "solution": [9, 9, 1, 1]}], {"frame": Frame.NORM1}, r"line 1: .*x2"),
+    (
+        [{**ROWS["rec"][0], "solution": [9, 9, 1, 1]}],
+        {"frames": AnswerFrames(Frame.NORM1)},
+        r"line 1: .*x2",
+    ),
     (ROWS["rec"], {}, r"row 1: nothing says in which frame.*\n  row 2: "),
     (
         [{"image": "a.png", "normal_caption": "a", "solution": [1, 2, 3, 4]}],
-        {"frame": Frame.NORM1000},
+        {"frames": AnswerFrames(Frame.NORM1000)},
         r"row 1: expected image_size=.* in frame 'norm1000', got None.*--image-root",
     ),
     (
         ROWS["rec"],
-        {"frame": Frame.INPUT_PX},
+        {"frames": AnswerFrames(Frame.INPUT_PX)},
         r"expected input_size=.* in frame 'input_px', got None.*--family",
     ),
     (
@@ -160,6 +170,11 @@ def test_targets_that_cannot_be(target: str, message: str, tmp_path: Path) -> No
     source = write(tmp_path / "in.jsonl", ROWS["counting"])
     with pytest.raises(DataError, match=message):
         pack_file(source, tmp_path / target)
+
+
+def test_a_source_that_is_not_there_is_not_one_of_a_wrong_kind(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.jsonl: expected a file, found no such file"):
+        pack_file(tmp_path / "none.jsonl", tmp_path / "out.jsonl")
 
 
 def test_an_old_target_survives_a_failure(tmp_path: Path) -> None:

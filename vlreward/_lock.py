@@ -52,9 +52,7 @@ class FileLock:
                     break
             os.close(descriptor)
         self._descriptor = descriptor
-        if hasattr(os, "register_at_fork"):
-            held = weakref.ref(self)
-            os.register_at_fork(after_in_child=lambda: _close(held()))
+        _HELD.add(self)
         os.ftruncate(descriptor, 0)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         os.write(
@@ -67,14 +65,24 @@ class FileLock:
             return
         with contextlib.suppress(OSError):
             self._path.unlink()
-        _close(self)
+        self._close()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
-def _close(lock: FileLock | None) -> None:
-    if lock is not None and lock._descriptor is not None:
-        os.close(lock._descriptor)
-        lock._descriptor = None
+_HELD: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
+
+def _close_all() -> None:
+    for lock in tuple(_HELD):
+        lock._close()
+
+
+if hasattr(os, "register_at_fork"):  # hooks stay for good: one for all locks
+    os.register_at_fork(after_in_child=_close_all)
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["duration", "first_problem", "one_line", "short"]
+__all__ = ["duration", "first_problem", "one_line", "short", "without_surrogates"]
 
 
 def duration(seconds: float) -> str:
@@ -81,6 +81,11 @@ def one_line(value: object, n: int = 300) -> str:
     """
     clean = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
     return clean if len(clean) <= n else clean[: n - 1] + "…"
+
+
+def without_surrogates(text: str) -> str:
+    """Lone surrogates, which models do write and few readers take, become question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def first_problem(

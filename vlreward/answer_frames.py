@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vlreward.families import ModelFamily
     from vlreward.types import Sample
 
-__all__ = ["COMMON_LIMIT", "AnswerFrames", "assumed_text", "needs_seen"]
+__all__ = ["COMMON_LIMIT", "UNDECLARED", "AnswerFrames", "assumed_text", "needs_seen"]
 
 COMMON_LIMIT = 401_408
 """Largest area in pixels that the scripts of VLM-R1, R1-V and PaddleMIX all show unchanged."""
@@ -55,8 +55,6 @@ class AnswerFrames:
         family: ModelFamily | None,
         min_pixels: int | None = None,
         max_pixels: int | None = None,
-        *,
-        over_rows: bool = False,
     ) -> AnswerFrames:
         """What options declare; the limits are those of the image as the model sees it.
 
@@ -65,13 +63,13 @@ class AnswerFrames:
                 no size.
         """
         if min_pixels is None and max_pixels is None:
-            return cls(frame, axis_order, family, None, over_rows)
+            return cls(frame, axis_order, family)
         resizing = family.resizing(min_pixels=min_pixels, max_pixels=max_pixels) if family else None
         if family is None or resizing is None:
             raise OptionError("--min-pixels and --max-pixels need a --family that resizes by them")
         if max_pixels is None:  # the largest area, which `resizing` is to declare, is the family's
             family, resizing = replace(family, min_pixels=resizing.min_pixels), None
-        return cls(frame, axis_order, family, resizing, over_rows)
+        return cls(frame, axis_order, family, resizing)
 
     def frame_of(self, own: Frame | None) -> Frame | None:
         """The frame of a row's answer, None if nothing says it; `own` is what the row says."""
@@ -107,6 +105,10 @@ class AnswerFrames:
         if own is not None or seen is None or self.resizing is not None:
             return False
         return seen.width * seen.height > COMMON_LIMIT
+
+
+UNDECLARED = AnswerFrames()
+"""Nothing is declared but by the rows."""
 
 
 def needs_seen(sample: Sample) -> bool:

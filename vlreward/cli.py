@@ -12,14 +12,13 @@ import typer
 
 from vlreward.attack.cli import attack
 from vlreward.command_line import (
+    PROTOCOLS,
+    AnswerOptions,
     AxisOrderOption,
-    Family,
     FrameOption,
     Group,
-    MaxPixels,
-    MinPixels,
     Version,
-)  # fmt: skip
+)
 from vlreward.data.cli import app as data
 from vlreward.data.options import RowOptions
 from vlreward.doctor.cli import doctor
@@ -158,9 +157,7 @@ def merge(
 def rescore(
     run: Run,
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the new results.")],
-    protocol: Annotated[
-        str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v; default: the run's.")
-    ] = None,
+    protocol: Annotated[str | None, typer.Option(help=f"{PROTOCOLS} Default: the run's.")] = None,
     method: Annotated[
         Literal["r1", "baseline"] | None,
         typer.Option(help="Where answers stand; default: as in the run."),
@@ -180,7 +177,7 @@ def rescore(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _PackOptions(RowOptions):
+class _PackOptions(RowOptions, AnswerOptions):
     source: Annotated[
         Path, typer.Argument(help="Data set: .json, .jsonl, .csv, .tsv, .xlsx or .parquet.")
     ]
@@ -203,10 +200,6 @@ class _PackOptions(RowOptions):
             "--family."
         ),
     ] = None
-    axis_order: AxisOrderOption = None
-    family: Family = None
-    min_pixels: MinPixels = None
-    max_pixels: MaxPixels = None
 
 
 def _pack(options: _PackOptions) -> None:
@@ -219,25 +212,19 @@ ms-swift, PaddleNLP. Rows keep their own format. Golds that lie in the image nee
     from vlreward.answer_frames import assumed_text
     from vlreward.data.errors import DataError
     from vlreward.data.suspicious import suspicious_text
-    from vlreward.engines.base import resolve_family
     from vlreward.errors import OptionError
     from vlreward.packing import pack_file
 
     column = options.column
     if column is not None and not column.strip("."):
         raise OptionError(f"--column: expected the name of a column, got {column!r}")
-    family = resolve_family(options.family)
     try:
         packed = pack_file(
             options.source,
             options.target,
             column=column,
             overwrite_column=options.overwrite_column,
-            frame=options.frame,
-            axis_order=options.axis_order,
-            family=family,
-            min_pixels=options.min_pixels,
-            max_pixels=options.max_pixels,
+            frames=options.answer_frames,
             **options.reading(),
         )
     except DataError as error:
@@ -268,7 +255,7 @@ app.command("pack")(as_command(_PackOptions, _pack))
 app.command("serve")(integrations.serve)
 app.command()(integrations.path)
 app.command("doctor")(doctor)
-app.command()(attack)
+app.command("attack")(attack)
 app.command()(families)
 
 

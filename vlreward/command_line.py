@@ -18,16 +18,20 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vlreward import __version__
+from vlreward.answer_frames import AnswerFrames
 from vlreward.errors import OptionError, UserError
 from vlreward.frames import Frame
 
 __all__ = [
     "BUG",
+    "PROTOCOLS",
+    "AnswerOptions",
     "AxisOrderOption",
     "Command",
     "DefaultGroup",
     "Family",
     "FrameOption",
+    "GoldOptions",
     "Group",
     "MaxPixels",
     "MinPixels",
@@ -39,6 +43,9 @@ __all__ = [
 
 BUG = 70
 """Exit code of what is no user's fault: a traceback was printed (EX_SOFTWARE of sysexits.h)."""
+
+PROTOCOLS = "strict, or whose published rules: vlm-r1, r1-v, paddlemix, visual-rft."
+"""Help of every `--protocol`."""
 
 _UsageError: Any = typer.BadParameter.__base__  # typer has its own click since 0.26
 
@@ -72,19 +79,45 @@ MaxPixels = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions:
+    """How answers write their coordinates."""
+
+    frame: FrameOption = None
+    axis_order: AxisOrderOption = None
+    family: Family = None
+    min_pixels: MinPixels = None
+    max_pixels: MaxPixels = None
+
+    @property
+    def answer_frames(self) -> AnswerFrames:
+        """What they declare.
+
+        Raises:
+            OptionError: If the family is not known, or does not resize by limits that are given.
+        """
+        from vlreward.engines.base import resolve_family
+
+        family = resolve_family(self.family)
+        return AnswerFrames.of_options(
+            self.frame, self.axis_order, family, self.min_pixels, self.max_pixels
+        )
+
+
 data_option = functools.partial(typer.Option, rich_help_panel="Data")
 """An option that says how rows are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """How rows are read, whoever reads them."""
+class GoldOptions:
+    """Where rows keep what, and how their golds are written."""
 
     columns: Annotated[
         str | None,
         data_option(
-            help="What is read from which column, e.g. gold=answer,image=images,question=problem; "
-            "for rows of no known schema, whose message proposes it, or to change what one reads."
+            help="What is read from which column, e.g. gold=answer,image=images,question=problem, "
+            "of recorded completions also completion=KEY,id=KEY,correct=KEY; for rows of no known "
+            "schema, whose message proposes it, or to change what one reads."
         ),
     ] = None
     gold_frame: Annotated[
@@ -95,15 +128,27 @@ class ReadOptions:
             "in its column, --columns gold_frame=COLUMN. Default: original_px."
         ),
     ] = None
-    where: Annotated[
-        list[str] | None,
-        data_option(help="Condition that rows must fit, e.g. difficulty<0.8; may be given again."),
-    ] = None
     image_root: Annotated[
         Path | None,
         data_option(
             help="Directory that image names are relative to, also for sizes that rows lack."
         ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(GoldOptions):
+    """How rows are read, whoever reads them."""
+
+    schema: Annotated[
+        str | None, data_option(help="Schema of the rows, where the keys do not tell.")
+    ] = None
+    on_bad_gold: Annotated[
+        Literal["error", "skip"], data_option(help="What to do about rows whose gold is none.")
+    ] = "error"
+    where: Annotated[
+        list[str] | None,
+        data_option(help="Condition that rows must fit, e.g. difficulty<0.8; may be given again."),
     ] = None
     flat_images: Annotated[
         bool, data_option("--flat-images", help="All images lie directly in --image-root.")

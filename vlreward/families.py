@@ -134,21 +134,14 @@ FAMILIES: Mapping[str, ModelFamily] = _Families(
         example='[{"bbox_2d": [100, 200, 300, 600], "label": "the man"}]',
         source="Qwen3-VL cookbooks; ms-swift",
     ),
-    ModelFamily(
-        "qwen3.5",
-        Frame.NORM1000,
-        "qwen3-vl",
-        **_PX32,
-        example='[{"bbox_2d": [100, 200, 300, 600], "label": "the man"}]',
-        source=_SWIFT,
-    ),
-    ModelFamily(
-        "qwen3.6",
-        Frame.NORM1000,
-        "qwen3-vl",
-        **_PX32,
-        example='[{"bbox_2d": [100, 200, 300, 600], "label": "the man"}]',
-        source=_SWIFT,
+    *(
+        ModelFamily(
+            *(name, Frame.NORM1000, "qwen3-vl"),
+            **_PX32,
+            example='[{"bbox_2d": [100, 200, 300, 600], "label": "the man"}]',
+            source=_SWIFT,
+        )
+        for name in ("qwen3.5", "qwen3.6")
     ),
     ModelFamily(
         "qwen3.8",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from vlreward._lazy import lazy_names
 from vlreward._text import short
 
 if TYPE_CHECKING:
@@ -169,9 +170,5 @@ class Box(_Corners):
         return Box(x1, y1, x2, y2) if min(x2 - x1, y2 - y1) >= LEAST_SIDE else None
 
 
-def __getattr__(name: str) -> Any:
-    if name == "Polygon":  # its home is where it is used, with what shapely knows about it
-        from vlreward.metrics.polygons import Polygon
-
-        return Polygon
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Its home is where it is used, with what shapely knows about it.
+__getattr__ = lazy_names(__name__, {"vlreward.metrics.polygons": "Polygon"})[1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from vlreward.answer_frames import AnswerFrames
+from vlreward.answer_frames import UNDECLARED, AnswerFrames
 from vlreward.data.dataset import Provenance
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.hub import needed
@@ -16,7 +16,7 @@ from vlreward.data.loaders import load, open_rows
 from vlreward.data.rows import JSONL_SUFFIXES
 from vlreward.data.tables import TABLE_SUFFIXES
 from vlreward.files import replacing
-from vlreward.frames import AxisOrder, Frame, MissingSizeError, ModelFamily
+from vlreward.frames import Frame, MissingSizeError
 from vlreward.geometry import Size
 from vlreward.golds import pack
 from vlreward.types import Sample
@@ -53,11 +53,7 @@ def pack_file(
     *,
     column: str | None = None,
     overwrite_column: bool = False,
-    frame: Frame | None = None,
-    axis_order: AxisOrder | None = None,
-    family: ModelFamily | None = None,
-    min_pixels: int | None = None,
-    max_pixels: int | None = None,
+    frames: AnswerFrames = UNDECLARED,
     image_root: Path | None = None,
     on_bad_image: Literal["error", "skip"] = "error",
     **options: Any,
@@ -76,13 +72,9 @@ def pack_file(
             EasyR1, `solution` for ms-swift and TRL, else `ground_truth`. The gold that is read
             from there is replaced.
         overwrite_column: Replace another column of that name.
-        frame: Frame of the coordinates that the model writes, whatever rows declare; needed for
-            golds that lie in the image, unless rows or `family` say.
-        axis_order: Which coordinate of a pair the model writes first, whatever rows declare.
-        family: Model family, for the frame and the order of the axes of rows that declare none,
-            and for the resized size.
-        min_pixels: Smallest area in pixels of the resized image, if not the family's default.
-        max_pixels: Largest area in pixels of the resized image, if not the family's default.
+        frames: How the model writes coordinates: frame and axis order whatever rows declare, the
+            family for rows that declare none and for the resized size. Needed for golds that lie
+            in the image, unless rows say it.
         image_root: Directory of the images; sizes that rows lack are read from them.
         on_bad_image: `error`, or `skip` for rows whose image the family refuses, and as in `load`.
         **options: Passed on to `vlreward.data.load`.
@@ -92,9 +84,7 @@ def pack_file(
             are; names the file and the rows.
         ImportError: If Parquet is asked for without the extra `data`.
     """
-    frames = AnswerFrames.of_options(
-        frame, axis_order, family, min_pixels, max_pixels, over_rows=True
-    )
+    frames = replace(frames, over_rows=True)
     _check_names(source, target)
     dataset = load(
         source,
@@ -142,6 +132,8 @@ def pack_file(
 
 def _check_names(source: Path, target: Path) -> None:
     readable = (".json", *JSONL_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
+    if not source.exists():
+        raise DataError("expected a file, found no such file", path=source)
     if source.suffix.lower() not in readable or not source.is_file():
         raise DataError(f"expected a file that ends in one of {', '.join(readable)}", path=source)
     kinds = (*JSONL_SUFFIXES, ".parquet")

@@ -40,15 +40,16 @@ class Suite(BaseModel):
     """Further tasks that rows may belong to, each scored by its own rules."""
     description: str
     """One line for `vlreward-bench list`."""
-    file: str | None
-    """Data file (or directory) under the data root; None for suites that are generated."""
+    file: str | None = None
+    """Data file (or directory) under the data root or up to two directories below it; None for
+    suites that are generated, empty for rows that an option names."""
     split: str | None = None
     """Split to take, where the data has several."""
     images: str | None = None
     """Directory of the images under the data root; None for the data root itself."""
     fetch: str | None = None
     """What `vlreward data fetch` calls the data; None for the name of the task."""
-    n: int | None
+    n: int | None = None
     """Number of samples in the standard split, where known."""
     prompts: dict[str, str]
     """Prompt preset by method; that of rows of a further task by `METHOD TASK`."""
@@ -92,9 +93,15 @@ SUITES: Registry[Suite] = _Suites("suite", group="vlreward.suites")
 
 
 def get_suite(name: str) -> Suite:
-    """The suite called `name`.
+    """The suite called `name`; the name of a task stands for rows of one's own.
 
     Raises:
-        UnknownNameError: If there is none; names near matches and all suites.
+        UnknownNameError: If there is none; names near matches, all suites and tasks.
     """
-    return SUITES.get(name)
+    from vlreward.tasks import TASKS
+
+    if name in SUITES:
+        return SUITES.get(name)
+    if name not in TASKS:
+        raise unknown_name("suite", name, [*SUITES, *TASKS])
+    return Suite(name=name, task=name, description="Rows of your own", file="", n=None, prompts={})

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal, Protocol
@@ -32,6 +33,7 @@ __all__ = [
     "TaskSpec",
     "TextTerm",
     "constant_controls",
+    "weight_of",
 ]
 
 Parser = Callable[[str], "Parsed[Any] | ParseFailure"]
@@ -140,6 +142,18 @@ class AccuracyBySize:
 @dataclass(frozen=True, slots=True)
 class Confusion:
     """A figure of the report: whole-number answers against whole-number golds."""
+
+
+def weight_of(value: str | float, expected: str) -> float:
+    """The weight of a reward or of one of its terms.
+
+    Raises:
+        OptionError: If it is no finite number; says what was expected.
+    """
+    with suppress(ValueError):
+        if isfinite(number := float(value)):
+            return number
+    raise OptionError(expected)
 
 
 def constant_controls(samples: Sequence[Sample]) -> Mapping[str, Sequence[str]]:
@@ -259,13 +273,10 @@ class TaskSpec(BaseModel):
         for name in (*(names or ()), *(weights or ())):
             if name not in terms:
                 raise unknown_name(f"term of task {self.name!r}", name, terms)
-        chosen = list(self.terms) if names is None else [terms[name] for name in names]
-        used = [term.name for term in chosen]
+        chosen = {t.name: t for t in self.terms} if names is None else {n: terms[n] for n in names}
         for name, weight in (weights or {}).items():
-            if name not in used or not isfinite(weight):
-                raise OptionError(
-                    f"expected finite weights of the terms {', '.join(used)}, got {name}="
-                    f"{weight!r}" + ("" if name in used else f": name {name!r} in terms too")
-                )
-        chosen = [replace(t, weight=(weights or {}).get(t.name, t.weight)) for t in chosen]
-        return self.model_copy(update={"terms": tuple(chosen)})
+            expected = f"expected finite weights of the terms {', '.join(chosen)}, got {name}="
+            if name not in chosen:
+                raise OptionError(f"{expected}{weight!r}: name {name!r} in terms too")
+            chosen[name] = replace(chosen[name], weight=weight_of(weight, f"{expected}{weight!r}"))
+        return self.model_copy(update={"terms": tuple(chosen.values())})

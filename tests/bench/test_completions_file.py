@@ -16,6 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.runs import results
+from vlreward.answer_frames import AnswerFrames
 from vlreward.bench.cli import app
 from vlreward.bench.completions_file import RecordedFile, read_recorded
 from vlreward.bench.recorded_keys import PLACES
@@ -595,15 +596,15 @@ def test_the_frame_of_an_envelope_wins_over_the_options(tmp_path: Path) -> None:
     }  # fmt: skip
     row = {"completion": "<answer>[5, 5, 25, 25]</answer>", "gold": json.dumps(envelope)}
     path = lines(tmp_path / "x.jsonl", row)
-    file = read_recorded(path, "rec", frame=Frame.NORM1000)
+    file = read_recorded(path, "rec", frames=AnswerFrames(Frame.NORM1000))
     assert (file.frame, file.frame_declared_by) == (Frame.INPUT_PX, "file")
     (note,) = file.notes
     assert "1 of 1 rows declare the frame input_px themselves" in note
-    same = read_recorded(path, "rec", frame=Frame.INPUT_PX)
+    same = read_recorded(path, "rec", frames=AnswerFrames(Frame.INPUT_PX))
     assert (same.frame, same.notes) == (Frame.INPUT_PX, ())
     bare = {"completion": "x", "gold": [1, 1, 5, 5], "image_size": [200, 100]}
     with pytest.raises(DataError, match="1 rows declare their own, which wins: score them apart"):
-        read_recorded(lines(path, row, bare), "rec", frame=Frame.NORM1000)
+        read_recorded(lines(path, row, bare), "rec", frames=AnswerFrames(Frame.NORM1000))
 
 
 def test_what_a_row_says_of_its_answer_holds_with_golds_of_a_data_file(tmp_path: Path) -> None:
@@ -623,7 +624,7 @@ def test_what_a_row_says_of_its_answer_holds_with_golds_of_a_data_file(tmp_path:
         sample = file.rows[0].sample
         assert (sample.axis_order, sample.input_size) == ("yx", (100, 50))
         assert sample.image_size == (200, 100)
-        (note,) = read_recorded(path, "rec", frame=Frame.NORM1000, **options).notes
+        (note,) = read_recorded(path, "rec", frames=AnswerFrames(Frame.NORM1000), **options).notes
         assert "1 of 1 rows declare the frame input_px themselves" in note
     # The data's size of the image wins, and what is no frame is refused.
     sized = {"a": golds["a"].model_copy(update={"image_size": Size(400, 200)})}

@@ -16,6 +16,7 @@ from tests.runs import results
 from vlreward.bench.cli import app
 from vlreward.bench.command import run_command
 from vlreward.bench.options import RunOptions
+from vlreward.cli import app as commands
 from vlreward.engines.base import (
     ENGINES,
     Engine,
@@ -120,6 +121,54 @@ def test_a_perfect_model_scores_one_in_its_own_frame(
     assert found["model"] == family
     manifest = json.loads((out / "manifest_refcoco_val.json").read_text())
     assert manifest["count"] == 3
+
+
+def test_data_are_found_where_the_download_leaves_them(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    root, name = tmp_path / "DATA", "refcoco_val.json"
+    unpacked = root / "rec_jsons_processed/rec_jsons_processed"
+    unpacked.mkdir(parents=True)
+    (root / "coco").mkdir()
+    (data / name).rename(unpacked / name)
+    for image in data.glob("*.png"):
+        image.rename(root / "coco" / image.name)
+    line = ("--model", "qwen2.5-vl", "--data-root", root, "--out", tmp_path / "out")
+    assert bench(*line).exit_code == 0
+    assert entry(tmp_path / "out")["acc"] == 1.0
+    (root / "other").mkdir()
+    (root / "other" / name).write_text("[]")
+    assert "found no such file" in bench(*line, "--overwrite").stderr, "two of them: no guess"
+
+
+def test_the_name_of_a_task_takes_rows_of_ones_own(
+    engine: type[PerfectEngine], data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    line = ["rec", "--engine", "perfect", "--method", "baseline", "--model", "qwen2.5-vl"]
+    options = [*line, "--out", str(out)]
+    mine = (data / "refcoco_val.json").rename(data / "mine.json")
+    result = CliRunner().invoke(app, [*options, "--data", str(mine)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found = entry(out, "rec")
+    assert (found["acc"], found["n"], found["references"]) == (1.0, 3, [])
+    assert found["prompt"] == "rec-baseline"
+    done = CliRunner().invoke(commands, ["rescore", str(out), "--out", str(tmp_path / "again")])
+    assert done.exit_code == 0, done.output
+    assert entry(tmp_path / "again", "rec")["acc"] == 1.0
+    mine.write_text(mine.read_text().replace("[10, 20, 300, 480]", '"there"'))
+    options[-1] = str(tmp_path / "skipped")
+    refused = CliRunner().invoke(app, [*options, "--data", str(mine)])
+    assert "--on-bad-gold skip" in refused.stderr
+    line = [*options, "--data", str(mine), "--on-bad-gold", "skip"]
+    assert CliRunner().invoke(app, line).exit_code == 0
+    left = entry(tmp_path / "skipped", "rec")
+    assert (left["n"], left["acc"]) == (2, 1.0)
+    assert "1 rows of the data were skipped" in left["notes"]
+    for more in ([], ["--data-root", str(data)]):
+        bare = CliRunner().invoke(app, [*options, "--overwrite", *more])
+        assert bare.exit_code == 2
+        assert "whose rows are your own: name them with --data FILE" in bare.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from vlreward.answer_frames import AnswerFrames
 from vlreward.bench.cli import app
 from vlreward.bench.completions_file import RecordedFile, read_recorded
 from vlreward.data.errors import DataError
@@ -132,7 +133,9 @@ def test_a_table_says_true_sizes_and_lengths_as_texts(tmp_path: Path) -> None:
     more = {"input_size": "(644, 476)", "truncated": "True", "token_count": 12, "correct": "False"}
     other = {"id": 2.0, "truncated": "False", "correct": "1.0", "input_size": "", "token_count": ""}
     path = _table(tmp_path, row | more, row | more | other)
-    first, second = read_recorded(path, "rec", family=FAMILIES["qwen2.5-vl"]).rows
+    first, second = read_recorded(
+        path, "rec", frames=AnswerFrames(family=FAMILIES["qwen2.5-vl"])
+    ).rows
     assert (first.sample.image_size, first.sample.input_size) == ((640, 480), (644, 476))
     assert (first.completion.truncated, first.completion.token_count) == (True, 12)
     assert (second.completion.truncated, second.completion.token_count) == (False, None)
@@ -175,6 +178,10 @@ def test_results_by_id_and_an_accuracy_as_a_fraction(tmp_path: Path) -> None:
     assert file.accuracy == 0.5
     path.write_text(json.dumps({"accuracy": 50.0, "results": [COUNT, wrong]}))
     assert read_recorded(path, "counting").accuracy == 0.5
+    path.write_text(json.dumps({"accuracy": 1, "results": [COUNT | {"id": i} for i in range(200)]}))
+    file = read_recorded(path, "counting")
+    assert file.accuracy is None
+    assert "records the accuracy 1: its rows do not tell whether it is a fraction" in file.notes[-1]
 
 
 def test_what_an_inspect_log_knows_of_its_rows_is_read(tmp_path: Path) -> None:
@@ -185,7 +192,9 @@ def test_what_an_inspect_log_knows_of_its_rows_is_read(tmp_path: Path) -> None:
         "output": {"choices": [{"message": said, "stop_reason": "stop"}]},
         "metadata": {**SIZE, "image": "a.png", "frame": "norm1000", "level": 2, "gold": "a man"},
     }  # fmt: skip
-    file = read_recorded(_log(tmp_path, sample), "rec", family=FAMILIES["qwen2.5-vl"])
+    file = read_recorded(
+        _log(tmp_path, sample), "rec", frames=AnswerFrames(family=FAMILIES["qwen2.5-vl"])
+    )
     row = file.rows[0].sample
     assert (row.image, row.image_size, row.frame) == ("a.png", (640, 480), Frame.NORM1000)
     assert row.metadata == {"level": 2, "gold": "a man"}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from vlreward.bench.evaluate import sample_row
@@ -422,6 +423,26 @@ def test_golds_of_recorded_completions_are_looked_at(tmp_path: Path) -> None:
     findings = {f.name: f for f in diagnose(read_observations(path, task="rec"))}
     assert findings["golds"].value == 1.0
     assert "--gold-frame norm1" in findings["golds"].note
+
+
+def test_the_remedies_that_it_names_are_its_options(tmp_path: Path) -> None:
+    """It named --gold-frame and --columns, and knew neither."""
+    row = {"truth": [0.1, 0.2, 0.5, 0.6], "said": "<answer>[64, 96, 320, 288]</answer>"}
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
+    path = write(tmp_path / "rows.jsonl", [{**row, "image": "a.png"}] * 3)
+    refused = run(str(path), "--task", "rec")
+    assert refused.exit_code == 2
+    named = ("--task", "rec", "--columns", "completion=said,gold=truth")
+    assert named[-1] in refused.output
+    given = ("--gold-frame", "norm1", "--image-root", str(tmp_path))
+    done = run(str(path), *named, *given, "--max-golds", "0", "--max-failures", "0", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["findings"]
+    assert (found["golds"]["value"], found["failures"]["value"]) == (0, 0)
+    scored = write(tmp_path / "rank-00000.jsonl", [{"completion": "x", "terms": {}, "step": 1}])
+    refused = run(str(scored), *named)
+    assert refused.exit_code == 2
+    assert "--columns and --gold-frame are for recorded completions" in refused.output
 
 
 def test_rollouts_that_verl_recorded_have_groups(root: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlreward.parsers.math import MAX_ANSWER, MathParser, last_boxed
+from vlreward.parsers.final import last_boxed
+from vlreward.parsers.math import MAX_ANSWER, MathParser
 from vlreward.types import Parsed, ParseFailure
 
 

@@ -8,8 +8,7 @@ from vlreward.data import load
 from vlreward.errors import OptionError
 from vlreward.scenes import scenes
 from vlreward.scenes.export import export_scenes
-from vlreward.scenes.scene import TASKS
-from vlreward.scenes.seeds import TaskName
+from vlreward.scenes.seeds import TASKS, TaskName
 
 
 @pytest.mark.parametrize("task", TASKS)

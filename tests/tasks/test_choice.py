@@ -47,6 +47,7 @@ def test_golds(value: Any, letters: str, options: list[str] | None) -> None:
     [
         ("a red car", "expected a letter"),
         ({"answer": "a green car", "options": _OPTIONS}, "content of one of the options"),
+        ("a green car", "content with `options` beside it"),
         ({"answer": "E", "options": _OPTIONS}, "letters up to D"),
         ({"answer": "(A) a blue car", "options": _OPTIONS}, "content of one of the options"),
         ({"answer": "A", "options": {"A": "x", "C": "y"}}, "without a gap"),

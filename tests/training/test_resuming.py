@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from vlreward._lock import LockedError
+from vlreward._lock import FileLock, LockedError
 from vlreward.errors import OptionError, UserError
 from vlreward.training.resuming import RUN_FILE, RunStart, StoppedError, decide
 
@@ -23,9 +24,9 @@ SETTINGS = {"task": "counting", "beta": 0.04, "weights": {"counting.exact": 1.0}
 def _checkpoint(directory: Path, step: int, *, whole: bool = True, optimizer: bool = True) -> Path:
     path = directory / f"checkpoint-{step}"
     path.mkdir(parents=True)
-    (path / "model.safetensors").write_bytes(b"w")
+    (path / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
     if optimizer:
-        (path / "optimizer.pt").write_bytes(b"o")
+        (path / "optimizer.pt").write_bytes(b"PK\x05\x06" + bytes(18))  # of an empty archive
     if whole:
         (path / "trainer_state.json").write_text(json.dumps({"global_step": step}))
     return path
@@ -81,15 +82,90 @@ def test_torn_and_later_checkpoints_are_put_aside(tmp_path: Path) -> None:
     assert _decide(tmp_path, resume=str(good)).aside == (later,)
 
 
-@pytest.mark.parametrize("state", ["", '{"global_step": 2', "[]"])
-def test_a_checkpoint_whose_state_is_torn_is_not_whole(tmp_path: Path, state: str) -> None:
-    """A kill while it was written made every start after it fail."""
+@pytest.mark.parametrize("name", ["trainer_state.json", "model.safetensors", "optimizer.pt"])
+@pytest.mark.parametrize("content", [b"", b"{"])
+def test_a_torn_checkpoint_is_passed_over_and_named(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    """A power cut while it was written made every start after it fail, with a traceback."""
     good, torn = _checkpoint(tmp_path, 100), _checkpoint(tmp_path, 200)
-    (torn / "trainer_state.json").write_text(state)
-    start = _decide(tmp_path)
-    assert (start.checkpoint, start.aside) == (str(good), (torn,))
-    with pytest.raises(OptionError, match=r"no whole trainer_state\.json; there are .*-100"):
+    (torn / name).write_bytes(content)
+    for resume in ("auto", "last"):
+        start = _decide(tmp_path, resume=resume)
+        assert (start.checkpoint, start.aside) == (str(good), (torn,))
+        assert f"\nwarning: no whole checkpoint: {torn / name}: " in start.text()
+    with pytest.raises(OptionError, match=rf"{name}: .*; whole ones are \S*-100$"):
         _decide(tmp_path, resume=str(torn))
+
+
+def test_where_no_checkpoint_is_whole_it_is_said(tmp_path: Path) -> None:
+    for step in (100, 200):
+        (_checkpoint(tmp_path, step) / "optimizer.pt").write_bytes(b"")
+    start = _decide(tmp_path)
+    assert (start.checkpoint, len(start.aside), len(start.torn)) == (None, 2, 2)
+    assert "NO CHECKPOINT IS WHOLE, all steps are done again" in start.text()
+    assert f"--model {tmp_path}/earlier-1/checkpoint-N" in start.text()
+    (tmp_path / "model.safetensors").write_bytes(b"days of work")
+    with pytest.raises(OptionError, match=r"no checkpoint to go on from; .*optimizer\.pt: is empt"):
+        _decide(tmp_path)
+    with pytest.raises(OptionError, match=r"is empty; there are no whole checkpoints$"):
+        _decide(tmp_path, resume=str(tmp_path / "checkpoint-100"))
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [("[]", "says no step"), ("{}", "says no step"), (None, "holds no trainer_state.json")],
+)
+def test_a_checkpoint_without_its_step_is_none(
+    tmp_path: Path, state: str | None, message: str
+) -> None:
+    path = _checkpoint(tmp_path, 100) / "trainer_state.json"
+    path.unlink() if state is None else path.write_text(state)
+    assert message in _decide(tmp_path).text()
+
+
+def test_a_checkpoint_without_weights_is_none(tmp_path: Path) -> None:
+    (_checkpoint(tmp_path, 100) / "model.safetensors").unlink()
+    assert "checkpoint-100: holds no weights" in _decide(tmp_path).text()
+
+
+def test_a_checkpoint_of_another_kind_is_not_gone_on_from(tmp_path: Path) -> None:
+    """Each ended in a traceback with the names of all weights."""
+    model = _checkpoint(tmp_path, 100)
+    resumes = ("auto", str(model))
+    for resume in resumes:
+        with pytest.raises(OptionError, match=r"of an adapter, got a whole model.*out --use_peft"):
+            _decide(tmp_path, resume=resume, adapter=True)
+        with pytest.raises(OptionError, match=r"other backend, with optimizer\.pt: go on"):
+            _decide(tmp_path, resume=resume, foreign=("*.pt",))
+    (model / "adapter_config.json").write_text("{}")
+    for resume in resumes:
+        with pytest.raises(OptionError, match=r"of a whole model, got an adapter.*add --use_peft"):
+            _decide(tmp_path, resume=resume)
+        assert _decide(tmp_path, resume=resume, adapter=True).step == 100
+    (model / "adapter_config.json").unlink()
+    index = {"weight_map": {"model.layers.0.q_proj.lora_A": "model.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert _decide(tmp_path, adapter=True).step == 100
+    (model / "pytorch_model_fsdp_0").mkdir()  # which does not say what it holds
+    assert _decide(tmp_path).step == _decide(tmp_path, adapter=True).step == 100
+
+
+def test_weights_that_do_not_fit_are_one_message(tmp_path: Path) -> None:
+    def load_state_dict(text: str) -> None:
+        raise RuntimeError(text)
+
+    path = _checkpoint(tmp_path, 100)
+    with (
+        pytest.raises(UserError, match=r"-100 does not fit .* run with other settings: size mism"),
+        _decide(tmp_path).held(0),
+    ):
+        load_state_dict("size mismatch for a.weight " * 1000)
+    with pytest.raises(RuntimeError, match=r"^no kernel"), _decide(tmp_path).held(0):
+        load_state_dict("no kernel")
+    shutil.rmtree(path)
+    with pytest.raises(RuntimeError, match=r"^size mismatch"), _decide(tmp_path).held(0):
+        load_state_dict("size mismatch")
 
 
 def test_two_runs_are_never_in_one_directory(tmp_path: Path) -> None:
@@ -123,6 +199,15 @@ def test_what_a_killed_run_has_forked_holds_nothing() -> None:
         "    os.kill(forked, 9)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+
+
+def test_locks_leave_no_hook_each_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook of `fork` stays for the life of a process, and a fetch takes a lock for each file."""
+    hooks: list[object] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **hook: hooks.append(hook), raising=False)
+    for _ in range(3):
+        FileLock(tmp_path / "lock").release()
+    assert not hooks
 
 
 def test_a_full_disk_is_said_with_what_to_do(
@@ -194,6 +279,7 @@ def test_another_run_is_not_gone_on_with(tmp_path: Path, other: dict[str, Any]) 
     # Named by hand, it is what was meant; and a setting that an older version did not note is none.
     named = _decide(tmp_path, settings={**SETTINGS, **other}, resume=str(checkpoint))
     assert named.step == 100
+    assert f"warning: the checkpoint is of a run with other settings: {name} " in named.text()
     assert _decide(tmp_path, settings={**SETTINGS, "new": 1}).step == 100
 
 

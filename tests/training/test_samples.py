@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from vlreward.data import DataError
+from vlreward.data.decoding import with_good_images
 from vlreward.doctor import diagnose, read_observations
 from vlreward.errors import OptionError
 from vlreward.resizing import Resizing
 from vlreward.training.arguments import Arguments
-from vlreward.training.checks import with_good_images
 from vlreward.training.dry_run import data_text
 from vlreward.training.samples import informative, load_both, load_samples, say_remarks
 

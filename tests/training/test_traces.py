@@ -10,9 +10,10 @@ import pytest
 
 from vlreward.bench.completions_file import read_recorded
 from vlreward.data import DataError
+from vlreward.data.traces import read_trace
 from vlreward.doctor import read_observations
 from vlreward.rewards import TaskReward
-from vlreward.training.traces import TraceFile, read_trace
+from vlreward.training.traces import TraceFile
 from vlreward.types import Sample
 
 

@@ -35,7 +35,7 @@ def run_command(options: RunOptions) -> list[Evaluation]:
     from vlreward.suite import get_suite
 
     suites = [get_suite(name) for name in options.suites]
-    if not any(suite.file for suite in suites) and not options.completions:
+    if all(suite.file is None for suite in suites) and not options.completions:
         unread = {field.name for field in dataclasses.fields(ReadOptions)}
         options.refuse("a suite that is generated", unread | {"data", "data_root", "split"})
     _check_directory(options.out)
@@ -93,9 +93,7 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
     from vlreward.bench.evaluate import Evaluation
     from vlreward.bench.suite_data import columns_of_files, image_source, read_data
     from vlreward.bench.verdicts import disagreement
-    from vlreward.engines.base import resolve_family
 
-    family = resolve_family(options.family)
     evaluations: list[Evaluation] = []
     for i, rule in enumerate(rules):
         suite = rule.suite
@@ -111,11 +109,7 @@ def _recorded(rules: Sequence[Rules], options: RunOptions) -> list[Evaluation]:
             options.completions[i],
             suite.task,
             also=suite.also,
-            frame=options.frame,
-            axis_order=options.axis_order,
-            family=family,
-            min_pixels=options.min_pixels,
-            max_pixels=options.max_pixels,
+            frames=options.answer_frames,
             golds=None if dataset is None else {sample.id: sample for sample in dataset},
             columns=columns.completions,
             in_data=columns.data,
@@ -230,9 +224,10 @@ def finish(
     if not evaluations:  # not the first process of several
         return
     about = [{"suite": e.suite.name, **e.provenance} for e in evaluations]
-    if not overwrite:
+    if overwrite:
+        make_room(out, about)
+    else:
         refuse_another_run(out, about)
-    make_room(out, about)
     written = write_results(evaluations, out)
     if options is not None:
         seen = [

@@ -10,24 +10,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vlreward._text import first_problem
-from vlreward.answer_frames import AnswerFrames, assumed_text, needs_seen
+from vlreward._text import first_problem, short
+from vlreward.answer_frames import UNDECLARED, AnswerFrames, assumed_text, needs_seen
 from vlreward.bench.recorded_files import recorded_rows
-from vlreward.bench.recorded_keys import (
-    PLACES,
-    field_of,
-    replies_of,
-    verdict_of,
-)
+from vlreward.bench.recorded_keys import PLACES, field_of, replies_of, verdict_of
 from vlreward.bench.recorded_questions import Questions, Recorded
 from vlreward.bench.recorded_samples import recorded_sample, sample_in_data
+from vlreward.bench.verdicts import recorded_accuracy
 from vlreward.data.columns import has, parse_columns
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.images import ImageSource
 from vlreward.data.rows import RawRow
 from vlreward.data.suspicious import suspicious_rows
 from vlreward.errors import OptionError
-from vlreward.frames import AxisOrder, Frame, ModelFamily
+from vlreward.frames import Frame
 from vlreward.gold_frames import GoldFrame
 from vlreward.resizing import Resizing
 from vlreward.types import Sample
@@ -51,7 +47,8 @@ class RecordedFile:
     """Who declared the frame: `option`, `model family`, `file` or `default`; `file` only if no row
     needed another."""
     accuracy: float | None
-    """The accuracy that the file itself records, as a fraction; None if it records none."""
+    """The accuracy that the file itself records, as a fraction; None if it records none, or (as
+    `notes` say) its unit cannot be told."""
     resizing: Resizing | None = None
     """How images were taken to be resized, where coordinates rest on it and rows do not say."""
     assumed: int = 0
@@ -71,11 +68,7 @@ def read_recorded(
     task: str,
     *,
     also: Sequence[str] = (),
-    frame: Frame | None = None,
-    family: ModelFamily | None = None,
-    axis_order: AxisOrder | None = None,
-    min_pixels: int | None = None,
-    max_pixels: int | None = None,
+    frames: AnswerFrames = UNDECLARED,
     golds: Mapping[str, Sample] | None = None,
     columns: str | Mapping[str, str] | None = None,
     in_data: Collection[str] = (),
@@ -92,14 +85,9 @@ def read_recorded(
             answers to one question.
         task: Task of rows that do not name theirs.
         also: Further tasks that rows may name.
-        frame: Frame of predicted coordinates, for rows and envelopes that declare none;
-            `original_px` if nothing says one.
-        family: Model family, for the frame, the order of the axes and input sizes, where neither
-            the rows nor the other options say them.
-        axis_order: Which coordinate of a predicted pair comes first, for rows that do not say.
-        min_pixels: Smallest area in pixels of images as the model saw them, if not the family's.
-        max_pixels: Largest area in pixels of images as the model saw them, if not the family's; the
-            notes say where that matters and was not declared.
+        frames: How predicted coordinates were written, for rows and envelopes that do not say;
+            the frame is `original_px` if nothing says one. The notes say where the size at which
+            images were seen matters and was not declared.
         golds: Samples by id, for files that hold no golds.
         columns: Keys by what is read from them, in place of the usual ones: `completion`, `gold`,
             `gold_frame`, `question`, `image`, `width`, `height`, `id`, `correct`; `a.b` is the
@@ -114,17 +102,16 @@ def read_recorded(
         DataError: If the file is missing, empty or of another format, or a row lacks something;
             names the row, what was expected and what was found.
         ImportError: If the format needs an extra that is missing.
-        OptionError: If `columns` or `gold_frame` say what there is not, or limits need a family.
+        OptionError: If `columns` or `gold_frame` say what there is not.
     """
-    answers = AnswerFrames.of_options(frame, axis_order, family, min_pixels, max_pixels)
     columns = parse_columns(columns, tuple(PLACES))
     of_golds = None if gold_frame is None else GoldFrame.parse(gold_frame)
     file = recorded_rows(path)
     columns = _present(columns, file.rows, in_data, path)
-    usual = answers.frame_of(None)
-    said_by = "option" if frame else "default" if usual is None else "model family"
+    usual = frames.frame_of(None)
+    said_by = "option" if frames.frame else "default" if usual is None else "model family"
     questions = Questions()
-    frames: dict[Frame, Counter[str]] = {}
+    used: dict[Frame, Counter[str]] = {}
     own: Counter[Frame] = Counter()
     suspicious: list[RowProblem] = []
     assumed, resized = 0, False
@@ -137,17 +124,17 @@ def read_recorded(
             row = _object(raw.value)
             replies = replies_of(row, columns)
             if golds is not None:
-                sample, said = sample_in_data(row, golds, columns, answers, images)
+                sample, said = sample_in_data(row, golds, columns, frames, images)
             else:
                 sample, said = recorded_sample(
-                    row, raw.number, (task, *also), columns, of_golds, suspect, answers, images
+                    row, raw.number, (task, *also), columns, of_golds, suspect, frames, images
                 )
             if sample.gold.located:
                 if said.frame is not None and usual not in (None, said.frame):
                     own[said.frame] += 1
                 if said.input_size is None and needs_seen(sample):
                     resized = True
-                    assumed += answers.assumes(None, sample.input_size)
+                    assumed += frames.assumes(None, sample.input_size)
             named = field_of(row, "id", columns) is not None
             questions.add(raw, sample, replies, verdict_of(row, columns), row, named=named)
         except ValidationError as error:
@@ -155,18 +142,18 @@ def read_recorded(
         except ValueError as error:
             raise DataError(str(raw.problem(str(error))), path=path) from None
         if sample.frame is not None:
-            frames.setdefault(sample.frame, Counter())["file" if said.frame else said_by] += 1
+            used.setdefault(sample.frame, Counter())["file" if said.frame else said_by] += 1
     if not questions.rows:
         raise DataError("expected recorded completions, got none", path=path)
-    if len(frames) > 1:
-        names = sorted(name.value for name in frames)
+    if len(used) > 1:
+        names = sorted(name.value for name in used)
         remedy = (
             f"{sum(own.values())} rows declare their own, which wins: score them apart"
             if own
             else "declare one"
         )
         raise DataError(f"expected one frame for all rows, got {names}; {remedy}", path=path)
-    used, by = next(iter(frames.items()), (None, Counter[str]()))
+    frame, by = next(iter(used.items()), (None, Counter[str]()))
     n = len(file.rows)
     notes = [*file.notes, *questions.notes()]
     if (doubt := suspicious_rows(suspicious, n)) is not None:
@@ -179,16 +166,22 @@ def read_recorded(
         for name, rows in own.items()
         if usual is not None
     ]
+    accuracy = recorded_accuracy(file.accuracy, [row.correct for row in questions.rows])
+    if accuracy is None and file.accuracy is not None:
+        notes.append(
+            f"the file records the accuracy {short(file.accuracy)}: its rows do not tell whether "
+            "it is a fraction or per cent, so it is compared with nothing"
+        )
     if assumed:
         notes.append(f"WARNING: {assumed_text(assumed, 'the model')}")
     return RecordedFile(
         path=path,
         sha256=file.sha256,
         rows=tuple(questions.rows),
-        frame=used,
+        frame=frame,
         frame_declared_by=said_by if by[said_by] else "file" if by else None,
-        accuracy=file.accuracy,
-        resizing=answers.limits if resized else None,
+        accuracy=accuracy,
+        resizing=frames.limits if resized else None,
         assumed=assumed,
         notes=tuple(notes),
     )

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from vlreward._text import without_surrogates
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.output import versions
 from vlreward.bench.run_files import SampleRow, plain_name
@@ -48,7 +49,7 @@ def _write(log: zipfile.ZipFile, evaluation: Evaluation, now: str, key: str) -> 
     model, summaries = start["eval"]["model"], []  # type: ignore[index]
     for row, sample in zip(evaluation.sample_rows(), evaluation.samples):
         found = _sample(row, evaluation.asked(sample), sample.gold.text(), model)
-        _put(log, f"samples/{_clean(row.id)}_epoch_{found['epoch']}.json", found)
+        _put(log, f"samples/{without_surrogates(row.id)}_epoch_{found['epoch']}.json", found)
         kept = ("id", "epoch", "input", "target", "metadata", "scores")
         summaries.append({**{name: found[name] for name in kept}, "completed": True})
     _put(log, "summaries.json", summaries)
@@ -95,7 +96,7 @@ def _results(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _sample(row: SampleRow, prompt: str, target: str, model: str) -> dict[str, Any]:
-    answer = None if row.answer is None else _text(row.answer)
+    answer = row.answer_text
     why = None if row.failure is None else f"{row.failure.code}: {row.failure.detail}"
     said = {"role": "assistant", "content": row.completion, "source": "generate"}
     stop = "max_tokens" if row.truncated else "stop"
@@ -122,15 +123,6 @@ def _sample(row: SampleRow, prompt: str, target: str, model: str) -> dict[str, A
     }  # fmt: skip
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _clean(text: str) -> str:
-    """Without halves of surrogate pairs, which models do write and its reader refuses."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def _put(log: zipfile.ZipFile, name: str, value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    log.writestr(name, _clean(text))
+    log.writestr(name, without_surrogates(text))

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from vlreward._text import without_surrogates
 from vlreward.bench.attempts import grouped
 from vlreward.bench.evaluate import Evaluation
 from vlreward.bench.output import versions
@@ -38,7 +39,7 @@ def write_lm_eval(evaluations: Sequence[Evaluation], directory: Path) -> list[Pa
             for number, row in enumerate(_samples(evaluation)):
                 line = json.dumps({"doc_id": number, **row}, ensure_ascii=False)
                 # Halves of surrogate pairs, which models do write, stop its readers.
-                file.write(line.encode("utf-8", "replace").decode() + "\n")
+                file.write(without_surrogates(line) + "\n")
         paths.append(path)
     path = directory / f"results_{stamp}.json"
     with replacing(path) as file:
@@ -132,7 +133,7 @@ def _samples(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
             "target": target,
             "arguments": {"gen_args_0": {"arg_0": text, "arg_1": {}}},
             "resps": [[row.completion for row in rows]],
-            "filtered_resps": [_text(row.answer) for row in rows],
+            "filtered_resps": [row.answer_text or "" for row in rows],
             "filter": "none",
             "metrics": common,
             "doc_hash": _hash(key),
@@ -140,12 +141,6 @@ def _samples(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
             "target_hash": _hash(target),
             **{name: sum(row.metrics[name] for row in rows) / len(rows) for name in common},
         }
-
-
-def _text(answer: Any) -> str:
-    if answer is None or isinstance(answer, str):
-        return answer or ""
-    return json.dumps(answer, ensure_ascii=False)
 
 
 def _hash(value: Any) -> str:

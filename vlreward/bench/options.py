@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from vlreward.bench.config_file import read_config
-from vlreward.command_line import AxisOrderOption, FrameOption, ReadOptions, data_option
+from vlreward.command_line import PROTOCOLS, AnswerOptions, ReadOptions, data_option
 from vlreward.engines.config import EngineConfig
 from vlreward.errors import OptionError
 from vlreward.options import flag
@@ -30,7 +30,7 @@ def _from_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(EngineConfig, ReadOptions):
+class RunOptions(EngineConfig, ReadOptions, AnswerOptions):
     """What a run is told; `vlreward-bench run --help` shows it with those of engines and of rows.
 
     Raises:
@@ -38,7 +38,11 @@ class RunOptions(EngineConfig, ReadOptions):
     """
 
     suites: Annotated[
-        list[str], typer.Argument(help="Suites; [bold]vlreward-bench list[/bold] shows them.")
+        list[str],
+        typer.Argument(
+            help="Suites; [bold]vlreward-bench list[/bold] shows them. A task's name takes rows of "
+            "your own, by --data or --completions."
+        ),
     ]
     config: Annotated[
         Path | None,
@@ -66,13 +70,6 @@ class RunOptions(EngineConfig, ReadOptions):
             "--completions, the golds of files that come without."
         ),
     ] = None
-    columns: Annotated[
-        str | None,
-        data_option(
-            help="Which key of a row holds what, e.g. gold=answer,question=problem; of recorded "
-            "completions also completion=KEY,id=KEY,correct=KEY. Messages propose it."
-        ),
-    ] = None
     split: Annotated[str | None, data_option(help="Split of --data, if not the suite's own.")] = (
         None
     )
@@ -81,12 +78,15 @@ class RunOptions(EngineConfig, ReadOptions):
     )
     image_root: Annotated[
         Path | None,
-        data_option(help="Directory that image names are relative to. Default: the data root."),
+        data_option(
+            help="Directory that image names are relative to. Default: the data root, or that of "
+            "--data."
+        ),
     ] = None
     sample_num: Annotated[
         int | None, data_option(help="Draw this many samples of each suite.", min=1)
     ] = None
-    seed: Annotated[int | None, data_option(help="Seed of that draw, and of the engine's.")] = 42
+    seed: Annotated[int | None, data_option(help="Seed of --sample-num, and of the engine.")] = 42
     draw: Annotated[
         Literal["per-dataset", "chained"],
         data_option(
@@ -107,7 +107,7 @@ class RunOptions(EngineConfig, ReadOptions):
         str,
         _engine(
             help="hf (transformers in this process), openai (an endpoint: vLLM, SGLang, "
-            "FastDeploy, transformers serve), paddle, or a plug-in's."
+            "FastDeploy, transformers serve), vllm (in this process), paddle, or a plug-in's."
         ),
     ] = "hf"
     samples: Annotated[
@@ -125,9 +125,7 @@ class RunOptions(EngineConfig, ReadOptions):
             help="Share of samples that may stay unanswered; one more stops the run.", min=0, max=1
         ),
     ] = 0.01
-    protocol: Annotated[
-        str, _rules(help="strict, or whose published rules: vlm-r1, paddlemix, r1-v.")
-    ] = "strict"
+    protocol: Annotated[str, _rules(help=PROTOCOLS)] = "strict"
     method: Annotated[
         Literal["r1", "baseline"] | None,
         _rules(
@@ -136,8 +134,6 @@ class RunOptions(EngineConfig, ReadOptions):
         ),
     ] = None
     prompt: Annotated[str | None, _rules(help="Prompt preset, in place of the suite's.")] = None
-    frame: FrameOption = None
-    axis_order: AxisOrderOption = None
     clip: Annotated[
         bool,
         _rules("--clip", help="Clip answers to their frame; by default those that leave it fail."),
@@ -196,7 +192,8 @@ class RunOptions(EngineConfig, ReadOptions):
                     f"{len(self.suites)} suites, got {len(files)}"
                 )
         if self.completions:
-            self.refuse("recorded completions (--completions)", ASKING_FIELDS)
+            useless = ASKING_FIELDS if self.data else {*ASKING_FIELDS, "schema"}
+            self.refuse("recorded completions (--completions)", useless)
         elif self.model is None and self.engine != "openai":
             raise OptionError(
                 "give a model to ask (--model NAME_OR_PATH) or recorded completions to score "
@@ -211,8 +208,8 @@ _OF_ANSWERS = {"family", "min_pixels", "max_pixels"}
 ASKING_FIELDS = frozenset(
     {
         *({field.name for field in dataclasses.fields(EngineConfig)} - _OF_ANSWERS),
-        *("sample_num", "draw", "limit", "on_missing", "on_bad_image", "allow_urls", "where"),
-        *("split", "engine", "samples", "max_error_rate"),
+        *("sample_num", "draw", "limit", "on_missing", "on_bad_image", "on_bad_gold", "allow_urls"),
+        *("where", "split", "engine", "samples", "max_error_rate"),
     }
 )
 """What matters only where a model is asked."""

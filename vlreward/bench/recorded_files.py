@@ -14,7 +14,7 @@ from vlreward.data.errors import DataError
 from vlreward.data.loaders import open_rows
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile, is_by_id
 from vlreward.data.tables import TABLE_SUFFIXES
-from vlreward.training.traces import is_trace, read_trace
+from vlreward.data.traces import is_trace, read_trace
 
 __all__ = ["SUFFIXES", "RecordedRows", "recorded_rows"]
 
@@ -33,8 +33,8 @@ class RecordedRows:
     """Its rows, as objects of the tool's own keys."""
     sha256: str
     """Hex digest of its bytes."""
-    accuracy: float | None = None
-    """The accuracy that it records itself, as a fraction; None if it records none."""
+    accuracy: Any = None
+    """What it records as its accuracy, as it stands there; None if it records none."""
     notes: tuple[str, ...] = ()
     """What was left out."""
 
@@ -86,10 +86,6 @@ def recorded_rows(path: Path) -> RecordedRows:
 
     source = RowFile(path, listed=listed) if suffix == ".json" else open_rows(path)
     rows = list(plain_rows(_without_pixels(source)))
-    if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)):
-        accuracy = None
-    elif accuracy > 1:  # most record percentages
-        accuracy /= 100
     return RecordedRows(rows, source.sha256, accuracy)
 
 

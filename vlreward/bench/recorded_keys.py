@@ -138,7 +138,7 @@ def gold_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) ->
     if gold is None:
         raise ValueError(
             f"expected a gold in one of {', '.join(PLACES['gold'][:7])} ..., got none; "
-            f"{suggestion(row)}; or name the data file with --data"
+            f"{suggestion(row)}; or name the data file with vlreward-bench --data"
         )
     label = None if "gold" in (columns or ()) else row.get("label")
     # Whose answer is it? Where golds are labels, the model's.

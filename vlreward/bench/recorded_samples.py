@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from vlreward.answer_frames import AnswerFrames
 from vlreward.bench.recorded_keys import field_of, gold_of, place_of, question_of
 from vlreward.data.errors import DataError
-from vlreward.data.framed import FramedGold, looked_at, read_framed, refuse_unread
+from vlreward.data.framed import FramedGold, read_framed
 from vlreward.data.image_values import image_names, is_kept
 from vlreward.data.images import ImageSource, image_size
 from vlreward.frames import Frame, MissingSizeError
@@ -109,10 +109,8 @@ def recorded_sample(
     if isinstance(gold, dict) and isinstance(gold.get("task"), str):
         gold = {"gold": gold}  # as a run writes it: an envelope with nothing else in it
     column = field_of(row, "gold_frame", columns)
-    framed = read_framed(gold, task, column, declared, suspect)
+    framed = read_framed(gold, task, column, declared, suspect, row, columns.get("gold"))
     envelope = framed.envelope
-    if not framed.frame_known:
-        refuse_unread(row, columns.get("gold"))
     if envelope.gold.task not in tasks:
         expected = " or ".join(map(repr, tasks))
         raise ValueError(f"expected a gold of task {expected}, got one of {envelope.gold.task!r}")
@@ -120,17 +118,16 @@ def recorded_sample(
     own = _declared(row, envelope, columns)
     more = row.get("metadata")
     image, names = _images(row, columns, framed)
-    sample = Sample(
+    sample, _ = framed.sample(
+        suspect,
+        more if isinstance(more, dict) else {},
         id=text_of_id(number if given_id is None else given_id),
         question=question_of(row, columns),
         expression=row.get("expression") or row.get("normal_caption"),
-        gold=envelope.gold,
         image=image,
         images=() if image is None else names,  # without one no image is the one asked about
         **_placed(own, image, frames, images),
-        metadata=envelope.metadata | (more if isinstance(more, dict) else {}),
     )
-    looked_at(sample.gold, framed.corners, sample.image_size, suspect)
     return RecordedSample(sample, own)
 
 
@@ -221,7 +218,8 @@ def _measured(image: str | None, images: ImageSource | None, missing: str) -> Si
     """
     if image is None or images is None:
         raise ValueError(
-            f"{missing}: give width and height in the row, or the image's name and --image-root"
+            f"{missing}: give width and height in the row or in --data, or the image's name "
+            "and --image-root"
         )
     try:
         return image_size(images.source(image))

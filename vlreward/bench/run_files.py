@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from vlreward._text import short
+from vlreward._text import short, without_surrogates
 from vlreward.answer_frames import AnswerFrames
 from vlreward.frames import Frame
 from vlreward.types import AxisOrder, Completion, Sample
@@ -275,6 +276,13 @@ class SampleRow(BaseModel):
         """
         return self.id if self.attempt is None else f"{self.id}#{self.attempt}"
 
+    @property
+    def answer_text(self) -> str | None:
+        """The answer as text; None if there is none."""
+        if self.answer is None or isinstance(self.answer, str):
+            return self.answer
+        return json.dumps(self.answer, ensure_ascii=False)
+
     @cached_property
     def sample(self) -> Sample:
         """The sample that was scored.
@@ -285,7 +293,8 @@ class SampleRow(BaseModel):
         if self.gold.get("task") != self.task:
             raise ValueError(f"expected a gold of task {self.task!r}, got {short(self.gold)}")
         fields = {name: getattr(self, name) for name in Sample.model_fields if name in _ROW_FIELDS}
-        return Sample(**fields | {k: _clean(v) for k, v in fields.items() if isinstance(v, str)})
+        texts = {k: without_surrogates(v) for k, v in fields.items() if isinstance(v, str)}
+        return Sample(**fields | texts)
 
     def sample_in(self, frame: Frame | None, axis_order: AxisOrder | None = None) -> Sample:
         """The sample with another frame, or order of the axes, of what the model wrote, if its gold
@@ -312,11 +321,6 @@ class SampleRow(BaseModel):
 
 
 _ROW_FIELDS = frozenset(SampleRow.model_fields)
-
-
-def _clean(text: str) -> str:
-    """Without lone surrogates, which no sample has."""
-    return text.encode("utf-8", "replace").decode()
 
 
 class Results(BaseModel):

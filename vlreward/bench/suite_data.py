@@ -53,12 +53,18 @@ def load_suite(suite: Suite, options: RunOptions, file: Path | None, sampler: Sa
 
 def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
     if path is None:
+        if not suite.file:
+            raise DataError(
+                f"{suite.name!r} is a task, whose rows are your own: name them with --data FILE, "
+                "or recorded completions with --completions FILE; `vlreward-bench list` shows "
+                "the suites that have data"
+            )
         if options.data_root is None:
             raise DataError(
                 f"suite {suite.name!r} needs its data file {suite.file!r}: give its directory "
                 "with --data-root, or the file with --data; `vlreward data fetch` downloads it"
             )
-        path = options.data_root / str(suite.file)
+        path = _under(options.data_root, suite.file)
     if not path.exists():
         raise DataError(
             f"expected the data of suite {suite.name!r}, found no such file; `vlreward data fetch "
@@ -66,6 +72,12 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
             path=path,
         )
     return read_data(suite, options, path, suite.name)
+
+
+def _under(root: Path, file: str) -> Path:
+    """A suite's file below the data root, or in the one directory of an archive that holds it."""
+    deeper = [path for above in ("*", "*/*") for path in root.glob(f"{above}/{file}")]
+    return deeper[0] if len(deeper) == 1 and not (root / file).exists() else root / file
 
 
 class FileColumns(NamedTuple):
@@ -142,7 +154,9 @@ def read_data(
         columns=options.columns if columns is None else columns,
         gold_frame=options.gold_frame,
         split=_split(suite, options, path),
+        schema=options.schema,
         where=options.where,
+        on_bad_gold=options.on_bad_gold,
         image_root=images,
         allow_urls=options.allow_urls,
         on_suspicious=options.on_suspicious,

@@ -25,9 +25,9 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
 
     numbers = ("accuracy", "95% interval", "n", "parsed")
     table = Table(
-        Column("suite", no_wrap=True),
+        Column("suite", overflow="fold"),
         *(Column(name, justify="right", no_wrap=True) for name in numbers),
-        "failures by code",
+        Column("failures", overflow="fold"),
     )
     for evaluation in evaluations:
         report = evaluation.report
@@ -112,6 +112,9 @@ def print_catalogue() -> None:
                 what += f" (rows of {', '.join(suite.also)} too)"
             table.add_row(suite.name, str(suite.n or "-"), f"{what}; {_whence(suite)}")
         console.print(table)
+    console.print(
+        "Rows of your own: a task's name in place of a suite, with --data or --completions."
+    )
     table = Table(title="Tasks under each protocol and method", title_justify="left")
     for column in ("task", "protocol", "method", "weight and term", "metrics"):
         table.add_column(column, no_wrap=column in ("task", "protocol", "method"))

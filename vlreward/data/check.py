@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vlreward._text import one_line
-from vlreward.answer_frames import AnswerFrames
+from vlreward.answer_frames import UNDECLARED, AnswerFrames
 from vlreward.data.dataset import Dataset, Provenance
+from vlreward.data.decoding import decode_images, refuse_unseen, with_good_images
 from vlreward.data.errors import DataError, RowProblem, UnknownSchemaError
 from vlreward.data.loaders import load, open_rows
 from vlreward.data.missing import check_images
 from vlreward.data.schemas import all_schemas, named_schema, schema_of
 from vlreward.data.suspicious import refuse_suspicious
-from vlreward.families import ModelFamily
-from vlreward.frames import AxisOrder, Frame
+from vlreward.frames import Frame
 from vlreward.resizing import Resizing
 from vlreward.types import Sample
 
@@ -79,26 +79,22 @@ def _frame(sample: Sample) -> str | None:
 def check_data(
     path: str | Path,
     *,
-    family: ModelFamily | None = None,
-    frame: Frame | None = None,
-    axis_order: AxisOrder | None = None,
+    frames: AnswerFrames = UNDECLARED,
     decode: str = "all",
     **options: Any,
 ) -> Checked:
     """Read data as training would, and tell what came of it; bad rows do not end it.
 
     Args:
-        family: Family of the model that is to be trained, for its frame and its sizes.
-        decode: Which images are looked at: see `vlreward.training.checks.decode_images`.
+        frames: How the model that is to be trained writes coordinates and sees images.
+        decode: Which images are looked at: see `vlreward.data.decoding.decode_images`.
         **options: Options of `load`.
 
     Raises:
         OptionError: If an option is wrong in itself.
     """
-    from vlreward.training.checks import refuse_unseen
-
     refuse_unseen(options.get("on_bad_image", "error"), decode)
-    frames = AnswerFrames(frame, axis_order, family, over_rows=True)  # as in training
+    frames = replace(frames, over_rows=True)  # as in training
     reading = {**options, "on_missing": "keep", "on_suspicious": "keep"}
     try:
         dataset = load(path, **{**reading, "on_bad_gold": "skip"})
@@ -107,7 +103,7 @@ def check_data(
         problem = _fault(lambda: load(path, **reading)) if strict else None
         return Checked(str(path), _glimpse(path, options), problems=(problem or str(error),))
     origin = dataset.provenance
-    bad, dataset = _bad_images(dataset, family, decode, options)
+    bad, dataset = _bad_images(dataset, frames.limits or _ANY, decode, options)
     problems = [*_bad_golds(origin, options), *bad]
     origin = dataset.provenance
     samples = tuple(dataset[i] for i in range(min(SHOWN, len(dataset))))
@@ -214,17 +210,14 @@ def _bad_golds(origin: Provenance, options: dict[str, Any]) -> list[str]:
 
 
 def _bad_images(
-    dataset: Dataset, family: ModelFamily | None, decode: str, options: dict[str, Any]
+    dataset: Dataset, resizing: Resizing, decode: str, options: dict[str, Any]
 ) -> tuple[list[str], Dataset]:
     """What is wrong with the images, and the samples without those that are skipped on request."""
-    from vlreward.training.checks import decode_images, with_good_images
-
     path = dataset.provenance.path
     if not any(sample.image for sample in dataset):
         return [], dataset
     if dataset.images is None:
         return [f"{path}: no image root is known: give --image-root DIR"], dataset
-    resizing = (None if family is None else family.resizing()) or _ANY
     on_bad_image = options.get("on_bad_image", "error")
     problems = []
     try:

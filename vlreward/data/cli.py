@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlreward.command_line import AxisOrderOption, Family, FrameOption, Group
+from vlreward.command_line import AnswerOptions, Group
 from vlreward.data.options import RowOptions
 from vlreward.options import as_command
 
@@ -86,7 +86,7 @@ OUT/images.
 
 
 @dataclass(frozen=True, kw_only=True)
-class _CheckOptions(RowOptions):
+class _CheckOptions(RowOptions, AnswerOptions):
     files: Annotated[
         list[str],
         typer.Argument(help="Files, directories or hf:OWNER/NAME, as --data of training."),
@@ -95,9 +95,6 @@ class _CheckOptions(RowOptions):
     config: Annotated[
         str | None, typer.Option(help="Configuration of a data set that has several.")
     ] = None
-    family: Family = None
-    frame: FrameOption = None
-    axis_order: AxisOrderOption = None
     check_images: Annotated[
         Literal["all", "headers", "sample", "none"],
         typer.Option(help="Which images to look at: decode all, read headers, decode 1,000, none."),
@@ -115,19 +112,15 @@ samples; with golds drawn on their images in a page.
     """
     from vlreward.data.check import check_data
     from vlreward.data.check_page import page
-    from vlreward.engines.base import resolve_family
     from vlreward.errors import OptionError
     from vlreward.files import replacing
 
     reading = {**options.reading(), "split": options.split, "config": options.config}
-    family = resolve_family(options.family)
     try:
         checked = [
             check_data(
                 file if file.startswith("hf:") else Path(file),
-                family=family,
-                frame=options.frame,
-                axis_order=options.axis_order,
+                frames=options.answer_frames,
                 decode=options.check_images,
                 **reading,
             )

@@ -12,9 +12,9 @@ from vlreward.geometry import Size
 from vlreward.gold_frames import COCO_KEYS, GoldFrame, image_index, in_corners, suspicion
 from vlreward.golds import Envelope, is_envelope, literal, unpack, untagged
 from vlreward.tasks import gold_class
-from vlreward.types import Gold
+from vlreward.types import Gold, Sample
 
-__all__ = ["FramedGold", "looked_at", "read_framed", "refuse_unread"]
+__all__ = ["FramedGold", "read_framed"]
 
 _HOW = re.compile(
     r"(bbox|box|boxes|coord|coords|coordinate|gold)_?(type|format|mode|frame)\Z", re.I
@@ -31,8 +31,6 @@ class FramedGold(NamedTuple):
     corners: Any = None
     """What the row has as gold, its boxes as corners; None for an envelope, and where golds do not
     lie in the image."""
-    frame_known: bool = True
-    """Whether something says how the corners are meant, if there are any."""
 
     def image_index(self, row: Mapping[str, Any], named: Any = None) -> Any:
         """Which image of its row it lies in, None if nothing says it.
@@ -64,6 +62,28 @@ class FramedGold(NamedTuple):
             )
         return index
 
+    def sample(
+        self,
+        suspect: Callable[[str, str], object],
+        metadata: Mapping[str, Any] | None,
+        **fields: Any,
+    ) -> tuple[Sample, str | None]:
+        """The sample of its row, and what is remarkable about the gold in its image.
+
+        Args:
+            suspect: Told what looks wrong and which option would fit.
+            metadata: What the row says that is read into no field.
+            **fields: The other fields of the sample.
+
+        Raises:
+            ValidationError: If a field cannot have its value.
+            ValueError: If the gold cannot lie in this image; names the option that would fit.
+        """
+        gold = self.envelope.gold
+        remark = _looked_at(gold, self.corners, fields["image_size"], suspect)
+        metadata = {**self.envelope.metadata, **(metadata or {})}
+        return Sample(gold=gold, metadata=metadata, **fields), remark
+
 
 def read_framed(
     value: Any,
@@ -71,6 +91,8 @@ def read_framed(
     column: Any,
     option: GoldFrame | None,
     suspect: Callable[[str, str], object],
+    row: Mapping[str, Any] | None = None,
+    gold_at: str | None = None,
 ) -> FramedGold:
     """Read a gold. What an envelope says of its coordinates wins, then what stands beside its
     boxes, then a column, then an option.
@@ -81,9 +103,12 @@ def read_framed(
         column: What a column declares of its coordinates, if anything.
         option: What an option declares of them, if anything.
         suspect: Told what looks wrong and which option would fit, where the gold cannot be read.
+        row: What nothing was read from.
+        gold_at: The column of the gold, if an option names it.
 
     Raises:
-        ValueError: If it is no gold of the task, or names no frame.
+        ValueError: If it is no gold of the task, or names no frame; or if nothing is read that says
+            how its box is meant, and the row may.
     """
     if not gold_class(task).located or is_envelope(value):
         return FramedGold(unpack(value, task))
@@ -103,19 +128,12 @@ def read_framed(
     if holds and getattr(gold, "frame", holds.frame) is not holds.frame:
         gold = gold.model_copy(update={"frame": holds.frame})
         envelope = envelope.model_copy(update={"gold": gold})
-    return FramedGold(envelope, corners, holds is not None)
+    if holds is None:
+        _refuse_unread(row or {}, gold_at)
+    return FramedGold(envelope, corners)
 
 
-def refuse_unread(row: Mapping[str, Any], column: str | None) -> None:
-    """Refuse a row that may say how its box is meant, where nothing says to read it.
-
-    Args:
-        row: What nothing was read from.
-        column: Where its gold stands.
-
-    Raises:
-        ValueError: If it may; names the options.
-    """
+def _refuse_unread(row: Mapping[str, Any], column: str | None) -> None:
     for key in row:
         if _HOW.match(key):
             raise ValueError(
@@ -132,21 +150,10 @@ def refuse_unread(row: Mapping[str, Any], column: str | None) -> None:
         )
 
 
-def looked_at(
-    gold: Gold,
-    corners: Any,
-    size: Size | None,
-    suspect: Callable[[str, str], object],
+def _looked_at(
+    gold: Gold, corners: Any, size: Size | None, suspect: Callable[[str, str], object]
 ) -> str | None:
-    """What is remarkable about a gold in its image, and is not suspicious.
-
-    Args:
-        corners: As `FramedGold` has them.
-        size: (width, height) of its image in pixels, if known.
-
-    Raises:
-        ValueError: If it cannot lie in this image; names the option that would fit.
-    """
+    """What is remarkable about a gold in its image, and is not suspicious."""
     frame = getattr(gold, "frame", Frame.ORIGINAL_PX)
     doubt = None if corners is None else suspicion(corners, frame, size, _TOLERANCE)
     if doubt is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vlreward.data.columns import parse_columns
 from vlreward.data.dataset import Dataset
@@ -92,31 +92,15 @@ def load(
         ImportError: If a Hugging Face data set is asked for without the extra `data`.
         FileNotFoundError: If there is no such file.
     """
+    given = dict(locals())  # what a mixture hands on to each of its data sets
     _check("on_missing", on_missing, "error", "skip", "keep")
     _check("on_bad_image", on_bad_image, "error", "skip")
     _check("on_bad_gold", on_bad_gold, "error", "skip")
     _check("on_suspicious", on_suspicious, "error", "keep")
     path = _there(path)
     declared = None if gold_frame is None else GoldFrame.parse(gold_frame)
-    options: dict[str, Any] = {
-        "task": task,
-        "schema": schema,
-        "columns": columns,
-        "gold_frame": declared,
-        "split": split,
-        "config": config,
-        "where": where,
-        "image_root": image_root,
-        "flat_images": flat_images,
-        "allow_urls": allow_urls,
-        "on_missing": on_missing,
-        "on_bad_image": on_bad_image,
-        "on_bad_gold": on_bad_gold,
-        "on_suspicious": on_suspicious,
-        "read_sizes": read_sizes,
-    }
     if isinstance(path, Path) and path.suffix.lower() in (".yaml", ".yml"):
-        return load_mixture(path, name=name, **options)
+        return load_mixture(**given | {"path": path, "gold_frame": declared})
     folder = None
     if isinstance(image_root, ImageFolder):
         folder = replace(image_root, flat=flat_images or image_root.flat)

@@ -24,7 +24,7 @@ def check_images(
     """Look for the images of every sample: whether they are there, not what is in them.
 
     The option `--check_images` of training and of `vlreward data check` says how many images that
-    are there are decoded as well: see `vlreward.training.checks.decode_images`.
+    are there are decoded as well: see `vlreward.data.decoding.decode_images`.
 
     Args:
         dataset: Samples with an image source.

@@ -42,14 +42,16 @@ def _table(
     name: str,
     keys: tuple[str, ...],
     *,
-    gold: str,
-    question: str,
+    gold: str | None = None,
+    question: str | None = None,
     image: str = "images",
     raw_question: str | None = None,
     fits: Callable[[Mapping[str, Any]], bool] = lambda row: True,
     gold_at: str = "ground_truth",
     typed: bool = False,
 ) -> Schema:
+    """Rows with the question under the first key and the gold under the last, if not elsewhere."""
+    gold, question = gold or keys[-1], question or keys[0]
     columns = {"gold": gold, "question": question, "image": image}
     read = _Table(gold, question, raw_question)
     return Schema(name, keys, read, fits, typed, columns, gold_at)
@@ -73,72 +75,40 @@ def _read_alpaca(row: Mapping[str, Any]) -> Fields:
     return fields
 
 
-_ALPACA = _table("alpaca", ("instruction", "output"), gold="output", question="instruction")
+_ALPACA = _table("alpaca", ("instruction", "output"))
 
 GENERAL = (
-    _table("problem-solution", ("problem", "solution"), gold="solution", question="problem"),
-    _table(
-        "r1-v",
-        ("image_path", "question", "ground_truth"),
-        gold="ground_truth",
-        question="question",
-        typed=True,
-    ),
-    _table(
-        "conversations",
-        ("conversations",),
-        gold="conversations",
-        question="conversations",
-        image="image",
-    ),
+    _table("problem-solution", ("problem", "solution")),
+    _table("r1-v", ("image_path", "question", "ground_truth"), question="question", typed=True),
+    _table("conversations", ("conversations",), image="image"),
     _table(
         "verl",
         ("prompt", "reward_model"),
         gold="reward_model.ground_truth",
-        question="prompt",
         raw_question="extra_info.question",
         gold_at="reward_model.ground_truth",
     ),
-    _table("easyr1", ("problem", "answer"), gold="answer", question="problem", gold_at="answer"),
+    _table("easyr1", ("problem", "answer"), gold_at="answer"),
     _table(
         "swift",
         ("messages", "solution"),
-        gold="solution",
-        question="messages",
         fits=lambda row: row.get("solution") is not None,
         gold_at="solution",
     ),
-    _table("trl", ("prompt", "solution"), gold="solution", question="prompt", gold_at="solution"),
-    _table(
-        "query-solution",
-        ("query", "solution"),
-        gold="solution",
-        question="query",
-        gold_at="solution",
-    ),
+    _table("trl", ("prompt", "solution"), gold_at="solution"),
+    _table("query-solution", ("query", "solution"), gold_at="solution"),
     _table(
         "query-response",
         ("query", "response"),
-        gold="response",
-        question="query",
         fits=lambda row: row.get("solution") is None,
         gold_at="solution",
     ),
     _table(
         "question-answer",
         ("question", "answer"),
-        gold="answer",
-        question="question",
         fits=lambda row: not has_options(row),  # the answer is a letter or one of them
     ),
-    _table(
-        "messages",
-        ("messages",),
-        gold="messages",
-        question="messages",
-        fits=_is_answered,
-        gold_at="solution",
-    ),
+    _table("messages", ("messages",), fits=_is_answered, gold_at="solution"),
     replace(_ALPACA, read=_read_alpaca),
 )
 """Rows of any task: VLM-R1 and R1-V (`problem-solution`, `r1-v`, `conversations`), the trainers

@@ -17,7 +17,7 @@ from vlreward._text import first_problem, short
 from vlreward.data.columns import mapped
 from vlreward.data.dataset import Dataset, Provenance, Records
 from vlreward.data.errors import BadRow, DataError, RowProblem, UnknownSchemaError
-from vlreward.data.framed import FramedGold, looked_at, read_framed, refuse_unread
+from vlreward.data.framed import read_framed
 from vlreward.data.image_values import RowImages
 from vlreward.data.images import ImageFolder
 from vlreward.data.manifest import split_remarks
@@ -35,7 +35,7 @@ from vlreward.data.urls import UrlImages
 from vlreward.data.where import Where
 from vlreward.gold_frames import GoldFrame
 from vlreward.golds import claimant, is_envelope
-from vlreward.schema import Fields, Schema
+from vlreward.schema import Schema
 from vlreward.types import Gold, Sample
 
 __all__ = ["RowReader"]
@@ -195,49 +195,50 @@ class RowReader:
             )
         suspect = partial(self._suspect, raw)
         with _gold_at_fault():
-            framed = read_framed(fields.gold, task, fields.gold_frame, self.gold_frame, suspect)
-            self._check(framed, fields, schema, task)
-        envelope, gold = framed.envelope, framed.envelope.gold
+            framed = read_framed(
+                fields.gold,
+                task,
+                fields.gold_frame,
+                self.gold_frame,
+                suspect,
+                fields.metadata,
+                schema.columns.get("gold"),
+            )
+            envelope, gold = framed.envelope, framed.envelope.gold
+            self._check(gold, task)
         images, image = pictures.named(raw, fields, framed)
         sample_id = f"{self.name}/{raw.number}" if fields.id is None else fields.id.strip()
         before = self._row_of_id.setdefault(sample_id, raw.number)
         if before != raw.number:
             raise BadRow(f"expected ids that differ, got {sample_id!r} as in row {before}")
         size, differs = pictures.size(fields, gold, image, len(images))
-        size = size or envelope.image_size
         with _gold_at_fault():
-            remark = looked_at(gold, framed.corners, size, suspect)
-        self._notes += [raw.problem(text, "note") for text in (differs, remark) if text is not None]
-        self._unread.update(dict.fromkeys(fields.metadata or ()))
-        try:
-            return Sample(
+            sample, remark = framed.sample(
+                suspect,
+                fields.metadata,
                 id=sample_id,
                 question=fields.question,
                 expression=fields.expression,
-                gold=gold,
                 image=image,
                 images=images if len(images) > 1 else (),
-                image_size=size,
+                image_size=size or envelope.image_size,
                 input_size=envelope.input_size,
                 frame=envelope.frame,
                 axis_order=envelope.axis_order,
-                metadata={**envelope.metadata, **(fields.metadata or {})},
             )
-        except ValidationError as error:
-            raise BadRow(first_problem(error)) from None
+        self._notes += [raw.problem(text, "note") for text in (differs, remark) if text is not None]
+        self._unread.update(dict.fromkeys(fields.metadata or ()))
+        return sample
 
     def _suspect(self, raw: RawRow, what: str, fit: str) -> None:
         self._suspicious.append(raw.problem(what, "suspicious", fit))
 
-    def _check(self, framed: FramedGold, fields: Fields, schema: Schema, task: str) -> None:
+    def _check(self, gold: Gold, task: str) -> None:
         """Look at a gold closer than reading does.
 
         Raises:
             ValueError: If no answer could be compared with it.
         """
-        if not framed.frame_known:
-            refuse_unread(fields.metadata or {}, schema.columns.get("gold"))
-        gold = framed.envelope.gold
         if gold.task != task:
             raise ValueError(f"expected one for {task}, got one for {gold.task}")
         if type(gold).check is Gold.check:
@@ -264,8 +265,10 @@ class RowReader:
 
 @contextlib.contextmanager
 def _gold_at_fault() -> Iterator[None]:
-    """Says of what goes wrong that it is about the gold."""
+    """Says of what goes wrong that it is about the gold, but for the fields of a sample."""
     try:
         yield
+    except ValidationError as error:
+        raise BadRow(first_problem(error)) from None
     except ValueError as error:
         raise BadRow(f"gold: {error}", "bad_gold") from None

@@ -8,7 +8,7 @@ from typing import Literal
 
 from vlreward.registry import Registry
 
-__all__ = ["SOURCES", "PlanItem", "Source", "fetch_plan"]
+__all__ = ["SOURCES", "PlanItem", "Source", "fetch_plan", "on_hub"]
 
 _HUB = "https://huggingface.co"
 
@@ -33,6 +33,11 @@ class PlanItem:
     """Hex digest that the file must have; None if unknown before the server is asked."""
     unpack: tuple[str, ...] = ()
     """Of a repository: archives in it that are unpacked where they lie."""
+
+
+def on_hub(repository: str, to: str, about: str, *unpack: str) -> PlanItem:
+    """A data set repository of the Hugging Face hub, `OWNER/NAME`; see `PlanItem`."""
+    return PlanItem(f"{{hub}}/datasets/{repository}", to, "repository", about, unpack=unpack)
 
 
 @dataclass(frozen=True, slots=True)

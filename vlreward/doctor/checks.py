@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
 
+from vlreward.data.traces import alike
 from vlreward.doctor.frames import FrameFit, frame_fits, is_outside
 from vlreward.doctor.observations import Observation
 from vlreward.frames import Frame
 from vlreward.gold_frames import suspicion
-from vlreward.training.traces import alike
 from vlreward.types import UNSETTLED
 
 __all__ = ["CHECKS", "Finding", "diagnose"]

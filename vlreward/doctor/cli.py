@@ -9,16 +9,26 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlreward.command_line import AxisOrderOption, Family, FrameOption, MaxPixels, MinPixels
+from vlreward.command_line import PROTOCOLS, AnswerOptions, GoldOptions
 from vlreward.options import as_command
 
 __all__ = ["doctor"]
 
-_Share = Annotated[float | None, typer.Option(min=0, max=1, rich_help_panel="Thresholds")]
+_Share = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        rich_help_panel="Thresholds",
+        help="Largest allowed.",
+        metavar="SHARE",
+        show_default=False,
+    ),
+]
 
 
-@dataclass(frozen=True)
-class _Options:
+@dataclass(frozen=True, kw_only=True)
+class _Options(AnswerOptions, GoldOptions):
     path: Annotated[
         Path,
         typer.Argument(
@@ -36,21 +46,22 @@ class _Options:
     max_timeouts: _Share = None
     max_disagreement: _Share = None
     max_sampler: Annotated[
-        float | None, typer.Option(min=0, rich_help_panel="Thresholds", help="In nats a token.")
+        float | None,
+        typer.Option(
+            min=0,
+            rich_help_panel="Thresholds",
+            help="Largest allowed, in nats a token.",
+            metavar="NATS",
+        ),
     ] = None
     task: Annotated[
         str | None, typer.Option(help="Task of recorded completions, which are scored first.")
     ] = None
-    protocol: Annotated[str, typer.Option(help="Rules for recorded completions.")] = "strict"
+    protocol: Annotated[str, typer.Option(help=f"Of recorded completions: {PROTOCOLS}")] = "strict"
     method: Annotated[
         Literal["r1", "baseline"] | None,
         typer.Option(help="Where answers stand in recorded completions: r1, baseline."),
     ] = None
-    frame: FrameOption = None
-    family: Family = None
-    axis_order: AxisOrderOption = None
-    min_pixels: MinPixels = None
-    max_pixels: MaxPixels = None
     examples: Annotated[int, typer.Option(help="Examples of each finding.", min=0)] = 2
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 
@@ -62,12 +73,16 @@ def _doctor(options: _Options) -> None:
 a threshold for something that the input does not tell.
     """
     from vlreward.data.errors import DataError
+    from vlreward.data.images import ImageFolder
     from vlreward.doctor.checks import CHECKS, diagnose
     from vlreward.doctor.observations import read_observations
     from vlreward.doctor.report import as_json as to_json
     from vlreward.doctor.report import exceeded, print_report
-    from vlreward.engines.base import resolve_family
+    from vlreward.errors import OptionError
 
+    root = options.image_root
+    if root is not None and not root.is_dir():
+        raise OptionError(f"--image-root: expected a directory, got {str(root)!r}")
     limits = {name: getattr(options, f"max_{name}") for name in CHECKS}
     thresholds = {name: limit for name, limit in limits.items() if limit is not None}
     notes: list[str] = []
@@ -76,11 +91,10 @@ a threshold for something that the input does not tell.
         task=options.task,
         protocol=options.protocol,
         method=options.method,
-        frame=options.frame,
-        family=resolve_family(options.family),
-        axis_order=options.axis_order,
-        min_pixels=options.min_pixels,
-        max_pixels=options.max_pixels,
+        frames=options.answer_frames,
+        columns=options.columns,
+        gold_frame=options.gold_frame,
+        images=None if root is None else ImageFolder(root),
         say=notes.append,
     )
     for text in notes:

@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from vlreward._text import short
-from vlreward.answer_frames import AnswerFrames
+from vlreward.answer_frames import UNDECLARED, AnswerFrames
+from vlreward.bench.completions_file import RecordedFile, read_recorded
 from vlreward.data.errors import DataError
+from vlreward.data.images import ImageSource
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.frames import BOXES, AxisOrder, Frame, ModelFamily, x_first
+from vlreward.data.traces import is_trace, read_trace, trace_files, warn
+from vlreward.errors import OptionError
+from vlreward.frames import BOXES, Frame, x_first
 from vlreward.geometry import Box, Size
-from vlreward.training.traces import is_trace, read_trace, trace_files, warn
+from vlreward.gold_frames import GoldFrame
+from vlreward.task import TaskSpec
+from vlreward.tasks import get_task
 
 __all__ = ["Corners", "Observation", "read_observations"]
 
@@ -71,11 +77,10 @@ def read_observations(
     task: str | None = None,
     protocol: str = "strict",
     method: str | None = None,
-    frame: Frame | None = None,
-    family: ModelFamily | None = None,
-    axis_order: AxisOrder | None = None,
-    min_pixels: int | None = None,
-    max_pixels: int | None = None,
+    frames: AnswerFrames = UNDECLARED,
+    columns: str | Mapping[str, str] | None = None,
+    gold_frame: str | GoldFrame | None = None,
+    images: ImageSource | None = None,
     say: Callable[[str], object] = warn,
 ) -> list[Observation]:
     """Read a trace, the directory of a run, or a file of recorded completions.
@@ -87,16 +92,17 @@ def read_observations(
         task: Task of recorded completions, which must be scored first.
         protocol: Rules to score recorded completions by.
         method: Where the answers of recorded completions stand; by default as the protocol has it.
-        frame: Frame of the boxes, where the file does not say.
-        family: Model family, for what neither the file nor these options say.
-        axis_order: Which coordinate of a box comes first, where the file does not say.
-        min_pixels: Smallest area in pixels of images as the model saw them, if not the family's.
-        max_pixels: Largest area in pixels of images as the model saw them, if not the family's.
+        frames: How boxes were written, where the file does not say.
+        columns: Keys of recorded completions by what is read from them; see `read_recorded`.
+        gold_frame: Frame of the golds' coordinates in recorded completions that do not say.
+        images: Where images of recorded completions are, for sizes that their rows do not say.
         say: Told of torn lines of traces, which are left out, and of what a reader of recorded
             completions should know.
 
     Raises:
         DataError: If there is nothing to read, or a row is bad; names the file and the line.
+        OptionError: If `columns` or `gold_frame` say what there is not, or are given for rows
+            that are scored already.
     """
     if path.is_dir():
         files = trace_files(path) or trace_files(path / "traces")
@@ -112,19 +118,27 @@ def read_observations(
     else:
         raise DataError("expected a trace, a run or a result file, found nothing there", path=path)
     found: list[Observation] = []
-    declared: dict[str, Any] = {
-        "frame": frame,
-        "family": family,
-        "axis_order": axis_order,
-        "min_pixels": min_pixels,
-        "max_pixels": max_pixels,
-    }
     for file in files:
         rows = _scored_rows(file, say)
-        if rows is None:
-            found += _recorded(file, task, protocol, method, say, **declared)
-        else:
-            found += _observations(file, rows, AnswerFrames.of_options(**declared))
+        if rows is not None:
+            if columns is not None or gold_frame is not None:
+                raise OptionError(
+                    f"--columns and --gold-frame are for recorded completions: {str(file)!r} is "
+                    "scored already"
+                )
+            found += _observations(file, rows, frames)
+            continue
+        if task is None:
+            raise DataError(
+                "recorded completions must be scored: name their task with --task", path=file
+            )
+        read = read_recorded(
+            file, task, frames=frames, columns=columns, gold_frame=gold_frame, images=images
+        )
+        for note in read.notes:
+            say(f"{file.name}: {note.removeprefix('WARNING: ')}")
+        how: Any = method
+        found += _scored(read, get_task(task, protocol=protocol, method=how))
     if not found:
         raise DataError("expected completions, got none", path=path)
     return found
@@ -233,51 +247,28 @@ def _box(value: Any, order: Any = None, axes: Any = None) -> Corners | None:
     return x_first(value, order)
 
 
-def _recorded(
-    file: Path,
-    task: str | None,
-    protocol: str,
-    method: str | None,
-    say: Callable[[str], object],
-    **declared: Any,
-) -> list[Observation]:
-    from vlreward.bench.completions_file import read_recorded
+def _scored(file: RecordedFile, task: TaskSpec) -> Iterator[Observation]:
+    """Recorded completions, with what a task says of them."""
     from vlreward.scoring import score_batch
-    from vlreward.tasks import get_task
 
-    if task is None:
-        raise DataError(
-            "recorded completions must be scored: name their task with --task", path=file
-        )
-    read = read_recorded(file, task, **declared)
-    for note in read.notes:
-        say(f"{file.name}: {note.removeprefix('WARNING: ')}")
-    recorded = read.rows
-    how: Any = method
-    spec = get_task(task, protocol=protocol, method=how)
-    samples = [row.sample for row in recorded]
-    completions = [row.completion for row in recorded]
-    observations = []
-    scores = score_batch(spec, completions, samples)
-    for row, sample, completion, score in zip(recorded, samples, completions, scores):
+    samples = [row.sample for row in file.rows]
+    scores = score_batch(task, [row.completion for row in file.rows], samples)
+    for row, sample, score in zip(file.rows, samples, scores):
         failure = score.failure
-        observations.append(
-            Observation(
-                where=f"{file.name}, row {row.row}",
-                completion=completion.text,
-                value=score.value,
-                terms=score.terms,
-                task=task,
-                group=(task, sample.id),
-                tokens=completion.token_count,
-                truncated=completion.truncated or None,
-                failure=None if failure is None else failure.code.value,
-                detail="" if failure is None else failure.detail,
-                box=_box(score.answer, sample.axis_order),
-                frame=sample.frame,
-                image_size=sample.image_size,
-                input_size=sample.input_size,
-                gold=_box(sample.target),
-            )
+        yield Observation(
+            where=f"{file.path.name}, row {row.row}",
+            completion=row.completion.text,
+            value=score.value,
+            terms=score.terms,
+            task=task.name,
+            group=(task.name, sample.id),
+            tokens=row.completion.token_count,
+            truncated=row.completion.truncated or None,
+            failure=None if failure is None else failure.code.value,
+            detail="" if failure is None else failure.detail,
+            box=_box(score.answer, sample.axis_order),
+            frame=sample.frame,
+            image_size=sample.image_size,
+            input_size=sample.input_size,
+            gold=_box(sample.target),
         )
-    return observations

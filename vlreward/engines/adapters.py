@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlreward._text import one_line
+from vlreward.engines.torn import check_whole
 from vlreward.engines.values import EngineError
 from vlreward.errors import OptionError
 
@@ -25,7 +26,8 @@ def base_of(name: str, declared: str | None = None) -> str | None:
 
     Raises:
         OptionError: If a base is declared for a directory that holds a whole model.
-        EngineError: If the adapter does not say its base, or that is a directory that is not there.
+        EngineError: If the adapter does not say its base, or that is a directory that is not there,
+            or if a file of it is torn.
     """
     path = Path(name).expanduser()
     if path.is_dir() and ((path / "config.json").is_file() or not (path / _CONFIG).is_file()):
@@ -35,6 +37,7 @@ def base_of(name: str, declared: str | None = None) -> str | None:
                 "that holds none, or a whole model"
             )
         return None
+    check_whole(path)
     if declared is not None or not path.is_dir():
         return declared
     try:

@@ -222,15 +222,8 @@ class BatchedEngine(Engine):
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch or paddle means that memory ran out, on a GPU or without one."""
     text = str(error).lower()
-    return any(
-        phrase in text
-        for phrase in (
-            "out of memory",
-            "can't allocate memory",
-            "resourceexhausted",
-            "fail to alloc",
-        )
-    )
+    said = ("out of memory", "can't allocate memory", "resourceexhausted", "fail to alloc")
+    return any(phrase in text for phrase in said)
 
 
 def _weight(request: Request) -> tuple[int, int]:

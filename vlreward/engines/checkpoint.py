@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from vlreward._text import one_line
 from vlreward.engines.adapters import merged
 from vlreward.engines.processor import PROCESSOR_FILES, load_processor
-from vlreward.engines.values import EngineError
+from vlreward.engines.torn import check_whole
+from vlreward.engines.values import EngineError, NoModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "NoModelError",
     "fingerprint",
     "import_torch",
     "open_config",
@@ -42,17 +42,11 @@ def import_torch() -> tuple[Any, Any]:
     return torch, transformers
 
 
-class NoModelError(EngineError):
-    """There is no model where one was named: asking again does not help."""
-
-    exit_code: ClassVar[int] = 2
-
-
 def open_config(name: str, **options: Any) -> Any:
     """The configuration of a checkpoint.
 
     Raises:
-        EngineError: If there is no such checkpoint, or it is an adapter.
+        EngineError: If there is no such checkpoint, it is an adapter, or a file of it is torn.
     """
     _, transformers = import_torch()
     _check_directory(name)
@@ -157,8 +151,8 @@ def fingerprint(name: str, model: Any, base: str | None = None) -> str | None:
 
 def _unreadable(name: str, error: Exception) -> EngineError:
     return EngineError(
-        f"no checkpoint could be read at {name!r}: {one_line(error)}. Give the directory of a "
-        "checkpoint or its name on the Hub; without network, download it first"
+        f"no checkpoint could be read at {name!r}: {one_line(error).rstrip('.')}. Give the "
+        "directory of a checkpoint or its name on the Hub; without network, download it first"
     )
 
 
@@ -175,5 +169,6 @@ def _check_directory(name: str) -> None:
             raise NoModelError(
                 f"expected a checkpoint in {name!r}, but there is no config.json; found {found}"
             )
+        check_whole(path)
     elif name.startswith(("/", "./", "../", "~")) or name.count("/") > 1:
         raise NoModelError(f"no directory {name!r}: check the path given by --model")

@@ -37,18 +37,10 @@ class HFEngine(PromptedEngine):
     """
 
     name = "hf"
-    takes = frozenset(
-        {
-            "attn_implementation",
-            "base_model",
-            "batch_size",
-            "device_map",
-            "dtype",
-            "max_pixels",
-            "min_pixels",
-            "trust_remote_code",
-        }
-    )
+    takes = frozenset((
+        "attn_implementation", "base_model", "batch_size", "device_map", "dtype", "max_pixels",
+        "min_pixels", "trust_remote_code",
+    ))  # fmt: skip
 
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)

@@ -60,20 +60,10 @@ class OpenAIEngine(Engine):
     """
 
     name = "openai"
-    takes = frozenset(
-        {
-            "always_resize",
-            "api_key",
-            "base_url",
-            "concurrency",
-            "max_pixels",
-            "min_pixels",
-            "options",
-            "requests_per_minute",
-            "timeout",
-            "tries",
-        }
-    )
+    takes = frozenset((
+        "always_resize", "api_key", "base_url", "concurrency", "max_pixels", "min_pixels",
+        "options", "requests_per_minute", "timeout", "tries",
+    ))  # fmt: skip
 
     def __init__(self, config: EngineConfig, *, backoff: float = 0.5) -> None:
         super().__init__(config)

@@ -16,6 +16,7 @@ __all__ = [
     "EngineError",
     "Generation",
     "GenerationError",
+    "NoModelError",
     "Outcome",
     "Request",
     "Sampling",
@@ -26,6 +27,12 @@ class EngineError(UserError, RuntimeError):
     """The engine cannot go on: it concerns every request, not one. The text names the remedy."""
 
     exit_code: ClassVar[int] = 3
+
+
+class NoModelError(EngineError):
+    """There is no model where one was named: asking again does not help."""
+
+    exit_code: ClassVar[int] = 2
 
 
 @dataclass(frozen=True, slots=True)

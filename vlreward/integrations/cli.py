@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vlreward.command_line import AxisOrderOption, Family, FrameOption
+from vlreward.command_line import PROTOCOLS, AxisOrderOption, Family, FrameOption
 from vlreward.options import as_command
 
 __all__ = ["path", "serve"]
@@ -43,9 +43,7 @@ class _ServeOptions:
     frame: FrameOption = None
     family: Family = None
     axis_order: AxisOrderOption = None
-    protocol: Annotated[
-        str | None, typer.Option(help="strict, vlm-r1, paddlemix or r1-v. Default: strict.")
-    ] = None
+    protocol: Annotated[str | None, typer.Option(help=f"{PROTOCOLS} Default: strict.")] = None
     weights: Annotated[
         str | None, typer.Option(help="Weights of terms, e.g. iou=1,format=0.5.")
     ] = None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vlreward._text import first_problem
 from vlreward.frames import Frame, family_of
+from vlreward.task import weight_of
 from vlreward.types import AxisOrder
 
 __all__ = ["PREFIX", "Settings"]
@@ -72,18 +73,13 @@ max_pixels=None, axis_order=None, protocol='strict', weights={'iou': 2.0}, clip=
             return dict(value) if isinstance(value, Mapping) else value
         weights: dict[str, float] = {}
         for part in filter(None, (part.strip() for part in value.split(","))):
-            name, equals, number = (piece.strip() for piece in part.partition("="))
-            try:
-                weight = float(number)
-            except ValueError:
-                equals = ""
-            if not (name and equals):
-                raise ValueError(
-                    f"expected term=weight pairs such as 'iou=1,format=0.5', got {value!r}"
-                )
+            name, _, number = (piece.strip() for piece in part.partition("="))
             if name in weights:
                 raise ValueError(f"expected each term once, got {name!r} again in {value!r}")
-            weights[name] = weight
+            weights[name] = weight_of(
+                number if name else "",
+                f"expected term=weight pairs such as 'iou=1,format=0.5', got {value!r}",
+            )
         return weights
 
     @field_validator("weights")

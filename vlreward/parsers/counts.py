@@ -11,7 +11,7 @@ from vlreward.parsers.standing import standing, undisputed
 from vlreward.parsers.tags import AnswerParser, Several, excerpt, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 
-__all__ = ["CountParser", "standing"]
+__all__ = ["CountParser"]
 
 _MAX_ANSWER = 8_192  # characters; an honest answer has a few
 _MAX_NUMBERS = 1_000

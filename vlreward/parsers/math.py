@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vlreward.parsers.final import after_thinking, last_boxed, last_marked
+from vlreward.parsers.final import after_thinking, last_marked
 from vlreward.parsers.standing import undisputed
 from vlreward.parsers.tags import MAX_CHARS, Several, answer_region, too_long
 from vlreward.types import FailureCode, Parsed, ParseFailure
 from vlreward.verify.exact.text import MAX_CHARACTERS
 
-__all__ = ["MAX_ANSWER", "MathParser", "last_boxed"]
+__all__ = ["MAX_ANSWER", "MathParser"]
 
 MAX_ANSWER = MAX_CHARACTERS
 """Characters that an answer may have; `vlreward.verify` reads no more."""

@@ -16,8 +16,8 @@ validation and test scenes never share a picture; see `vlreward.scenes.seeds`.
 """
 
 from vlreward.scenes.export import export_scenes
-from vlreward.scenes.scene import SIZES, TASKS, Scene, make_scene, more_questions, scenes
-from vlreward.scenes.seeds import LEVELS, MORE_TASKS, Level, SceneSeed, Split
+from vlreward.scenes.scene import SIZES, Scene, make_scene, more_questions, scenes
+from vlreward.scenes.seeds import LEVELS, MORE_TASKS, TASKS, Level, SceneSeed, Split
 
 __all__ = [
     "LEVELS",

@@ -22,19 +22,13 @@ _ORDINALS = ("first", "second", "third")
 _CLEAR = 5
 _TRIES = 30
 
+# Which words tell objects apart.
+_SHAPE, _COLOUR, _LOOK = Kind(shape="*"), Kind(colour="*"), Kind(colour="*", shape="*")
+_SIZED = Kind(size="*", shape="*")
 _GRAINS: dict[Level, tuple[Kind, ...]] = {
-    "easy": (Kind(colour="*", shape="*"),),
-    "medium": (
-        Kind(colour="*", shape="*"),
-        Kind("*", "*", "*"),
-        Kind(shape="*"),
-    ),
-    "hard": (
-        Kind(colour="*", shape="*"),
-        Kind(shape="*"),
-        Kind(colour="*"),
-        Kind(size="*", shape="*"),
-    ),
+    "easy": (_LOOK,),
+    "medium": (_LOOK, Kind("*", "*", "*"), _SHAPE),
+    "hard": (_LOOK, _SHAPE, _COLOUR, _SIZED),
 }
 
 
@@ -104,15 +98,9 @@ def refer(rng: random.Random, objects: Sequence[SceneObject], level: Level) -> R
 
 
 _COUNTED: dict[Level, tuple[Kind, ...]] = {
-    "easy": (Kind(shape="*"), Kind(colour="*"), Kind(colour="*", shape="*")),
-    "medium": (Kind(shape="*"), Kind(colour="*"), Kind(colour="*", shape="*")),
-    "hard": (
-        Kind(shape="*"),
-        Kind(colour="*"),
-        Kind(colour="*", shape="*"),
-        Kind(size="*", shape="*"),
-        Kind(size="*", colour="*"),
-    ),
+    "easy": (_SHAPE, _COLOUR, _LOOK),
+    "medium": (_SHAPE, _COLOUR, _LOOK),
+    "hard": (_SHAPE, _COLOUR, _LOOK, _SIZED, Kind(size="*", colour="*")),
 }
 
 

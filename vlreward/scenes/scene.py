@@ -16,7 +16,7 @@ from vlreward.geometry import Size
 from vlreward.scenes.figures import Figure, draw_figure
 from vlreward.scenes.problems import problems
 from vlreward.scenes.referring import ask_count, refer
-from vlreward.scenes.seeds import LEVELS, MORE_TASKS, TASKS, Level, SceneSeed, Split, TaskName
+from vlreward.scenes.seeds import LEVELS, MORE_TASKS, Level, SceneSeed, Split, TaskName
 from vlreward.scenes.shapes import SceneObject, draw_objects
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from vlreward.types import Sample
 
-__all__ = ["SIZES", "TASKS", "Scene", "make_scene", "more_questions", "scenes"]
+__all__ = ["SIZES", "Scene", "make_scene", "more_questions", "scenes"]
 
 SIZES: dict[Level, tuple[Size, ...]] = {
     "easy": (Size(112, 112), Size(120, 120)),
@@ -246,27 +246,15 @@ def _geometry(rng: random.Random, seed: SceneSeed, figure: Figure) -> Scene:
 
 
 def _ask(rng: random.Random, scene: Scene, task: TaskName) -> Scene | None:
-    if task == "counting":
+    if task in ("counting", "detection"):
         count = ask_count(rng, scene.objects, scene.level)
         name = count.kind.plural
-        return replace(
-            scene,
-            question=f"How many {name} are there?",
-            gold=len(count.items),
-            expression=None,
-            topic=name,
-            cited=count.items,
-        )
-    if task == "detection":
-        count = ask_count(rng, scene.objects, scene.level)
-        name = count.kind.plural
-        return replace(
-            scene,
-            question=f"Find all {name}. The label of each is its colour and shape: red circle.",
-            gold=tuple((item.box, f"{item.colour} {item.shape}") for item in count.items),
-            topic=name,
-            cited=count.items,
-        )
+        question, gold = f"How many {name} are there?", cast("Gold", len(count.items))
+        if task == "detection":
+            question = f"Find all {name}. The label of each is its colour and shape: red circle."
+            gold = tuple((item.box, f"{item.colour} {item.shape}") for item in count.items)
+        asked = replace(scene, question=question, gold=gold, expression=None)
+        return replace(asked, topic=name, cited=count.items)
     found = refer(rng, scene.objects, scene.level)
     if found is None:
         return None

@@ -98,10 +98,10 @@ class ChoiceGold(Gold):
         text = text.upper() if len(text) == 1 else text
         if _LETTERS.match(text) or (_RUN.match(text) and list(text) == sorted(set(text))):
             return cls(letters=tuple(re.findall("[A-Z]", text)), options=options)
-        raise ValueError(
-            f"expected a letter, or the content of one of the options {short(options or (), 80)}, "
-            f"got {short(value, 80)}"
-        )
+        wanted = "content with `options` beside it, in the row or the gold"
+        if options:
+            wanted = f"the content of one of the options {short(options, 80)}"
+        raise ValueError(f"expected a letter, or {wanted}, got {short(value, 80)}")
 
     @classmethod
     def claims(cls, value: Any, *, typed: bool) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vlreward.data.sources import PlanItem, Source
+from functools import partial
+
+from vlreward.data.sources import Source, on_hub
 from vlreward.suite import Reference, Suite
 
 __all__ = ["GEOMETRY3K", "MATHVERSE", "MATHVISTA", "MATH_VISION", "SUITES"]
@@ -19,67 +21,48 @@ def _published(qwen3b: float, qwen7b: float) -> tuple[Reference, ...]:
     )
 
 
-def _suite(
-    name: str,
-    description: str,
-    file: str,
-    n: int,
-    split: str | None,
-    images: str | None = None,
-    references: tuple[Reference, ...] = (),
-) -> Suite:
-    return Suite(
-        name=name,
-        task="choice",
-        also=("geometry",),
-        description=description,
-        file=file,
-        split=split,
-        images=images,
-        fetch=file.partition("/")[0],
-        n=n,
-        prompts=_PROMPTS,
-        references=references,
-    )
-
+_suite = partial(Suite, task="choice", also=("geometry",), prompts=_PROMPTS)
 
 SUITES = (
     _suite(
-        "mathvista_testmini",
-        "MathVista testmini: figures of every kind, numbers and choices",
-        "mathvista",
-        1000,
-        "testmini",
+        name="mathvista_testmini",
+        description="MathVista testmini: figures of every kind, numbers and choices",
+        file="mathvista",
+        split="testmini",
+        fetch="mathvista",
+        n=1000,
         references=_published(0.623, 0.682),
     ),
     _suite(
-        "mathverse_testmini",
-        "MathVerse testmini: geometry and functions, in six versions of each question",
-        "mathverse/testmini.json",
-        3940,
-        None,
-        "mathverse/images",
+        name="mathverse_testmini",
+        description="MathVerse testmini: geometry and functions, in six versions of each question",
+        file="mathverse/testmini.json",
+        images="mathverse/images",
+        fetch="mathverse",
+        n=3940,
     ),
     _suite(
-        "math_vision_test",
-        "MATH-Vision: competition problems with pictures",
-        "math_vision",
-        3040,
-        "test",
+        name="math_vision_test",
+        description="MATH-Vision: competition problems with pictures",
+        file="math_vision",
+        split="test",
+        fetch="math_vision",
+        n=3040,
         references=_published(0.212, 0.251),
     ),
-    _suite(
-        "geometry3k_test", "Geometry3K test, answers as expressions", "geometry3k", 601, "test"
-    ).model_copy(update={"task": "geometry", "also": ()}),
+    Suite(
+        name="geometry3k_test",
+        task="geometry",
+        description="Geometry3K test, answers as expressions",
+        file="geometry3k",
+        split="test",
+        fetch="geometry3k",
+        n=601,
+        prompts=_PROMPTS,
+    ),
 )
 
-
-def _source(repository: str, to: str, about: str, unpack: tuple[str, ...] = ()) -> Source:
-    url = f"{{hub}}/datasets/{repository}"
-    return Source((PlanItem(url, to, "repository", about, unpack=unpack),))
-
-
-MATHVISTA = _source("AI4Math/MathVista", "mathvista", "MathVista")
-MATHVERSE = _source("AI4Math/MathVerse", "mathverse", "MathVerse", ("images.zip",))
-MATH_VISION = _source("MathLLMs/MathVision", "math_vision", "MATH-Vision")
-GEOMETRY3K = _source("hiyouga/geometry3k", "geometry3k", "Geometry3K")
+MATHVISTA = Source((on_hub("AI4Math/MathVista", "mathvista", "MathVista"),))
+MATHVERSE = Source((on_hub("AI4Math/MathVerse", "mathverse", "MathVerse", "images.zip"),))
+MATH_VISION = Source((on_hub("MathLLMs/MathVision", "math_vision", "MATH-Vision"),))
+GEOMETRY3K = Source((on_hub("hiyouga/geometry3k", "geometry3k", "Geometry3K"),))

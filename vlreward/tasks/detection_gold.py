@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from vlreward._text import short
 from vlreward.frames import Frame, to_original
 from vlreward.geometry import Box, Size
+from vlreward.gold_frames import COCO_KEYS
 from vlreward.golds import literal
 from vlreward.metrics.labelled import Labelled
 from vlreward.tasks.gold_boxes import (
-    COCO_KEYS,
     LABEL_KEYS,
     as_written,
     box_under,

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from vlreward.data.sources import PlanItem, Source
 from vlreward.suite import Suite
 
 __all__ = ["COCO_VAL2017", "SUITES"]
 
 _PROMPTS = {"r1": "detection-r1", "baseline": "detection-baseline"}
+_suite = partial(Suite, task="detection", prompts=_PROMPTS)
 
 SUITES = (
-    Suite(
+    _suite(
         name="coco_val2017",
-        task="detection",
         description="COCO val2017: every object of the 80 categories",
         file="coco_annotations/annotations/instances_val2017.json",
         images="coco_val2017/val2017",
         fetch="coco_val2017",
         n=5000,
-        prompts=_PROMPTS,
     ),
-    Suite(
+    _suite(
         name="scenes_detection_test",
-        task="detection",
         description="Synthetic scenes, test seeds, three levels: all objects of a kind, or none",
-        file=None,
         n=300,
-        prompts=_PROMPTS,
     ),
 )
 

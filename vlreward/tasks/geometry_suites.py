@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from vlreward.data.sources import PlanItem, Source
+from functools import partial
+
+from vlreward.data.sources import PlanItem, Source, on_hub
 from vlreward.suite import Suite
 
 __all__ = ["SOURCE", "SUITES"]
 
-_PROMPTS = {"r1": "r1-v", "baseline": "r1-v"}
+_suite = partial(Suite, task="geometry", prompts={"r1": "r1-v", "baseline": "r1-v"})
 
 SUITES = (
-    Suite(
+    _suite(
         name="geoqa_test",
-        task="geometry",
         description="GeoQA test: 754 plane-geometry questions with drawn figures",
         file="geoqa_test_prompts.jsonl",
         n=754,
-        prompts=_PROMPTS,
     ),
-    Suite(
+    _suite(
         name="geo170k_test",
-        task="geometry",
         description="Geo170K test questions, as rows of image_path, question, ground_truth",
         file="geo170k_test.jsonl",
-        n=None,
-        prompts=_PROMPTS,
     ),
-    Suite(
+    _suite(
         name="scenes_geometry_test",
-        task="geometry",
         description="Synthetic scenes, test seeds, three levels: compute a quantity of a drawn "
         "figure",
-        file=None,
         n=300,
-        prompts=_PROMPTS,
     ),
 )
 
@@ -42,18 +36,12 @@ _PROMPTS_AT = "https://raw.githubusercontent.com/Deep-Agent/R1-V/main/src/eval/p
 
 SOURCE = Source(
     (
-        PlanItem(
-            "{hub}/datasets/leonardPKU/GEOQA_R1V_Train_8K",
-            "GEOQA_R1V_Train_8K",
-            "repository",
-            "GEOQA-8k, for training",
-        ),
-        PlanItem(
-            "{hub}/datasets/Luckyjhg/Geo170K",
+        on_hub("leonardPKU/GEOQA_R1V_Train_8K", "GEOQA_R1V_Train_8K", "GEOQA-8k, for training"),
+        on_hub(
+            "Luckyjhg/Geo170K",
             "Geo170K",
-            "repository",
             "Geo170K, whose images the GeoQA test set uses",
-            unpack=("images.zip",),
+            "images.zip",
         ),
         PlanItem(f"{_PROMPTS_AT}/{_FILE}", _FILE, "file", "GeoQA test problems and answers"),
     ),

@@ -11,14 +11,8 @@ from vlreward.geometry import Box, Size
 from vlreward.gold_frames import BESIDE, COCO_KEYS, excess, in_corners, leaving
 
 __all__ = [
-    "COCO_KEYS",
-    "LABEL_KEYS",
-    "as_written",
-    "box_under",
-    "corners_and_frame",
-    "leaves_image",
-    "only",
-]
+    "LABEL_KEYS", "as_written", "box_under", "corners_and_frame", "leaves_image", "only",
+]  # fmt: skip
 
 LABEL_KEYS = ("label", "Label", "category_name", "category", "name", "class", "ref")
 """Keys that name what a box holds, the first one wins."""

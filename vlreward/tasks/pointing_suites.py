@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vlreward.data.sources import PlanItem, Source
+from functools import partial
+
+from vlreward.data.sources import Source, on_hub
 from vlreward.suite import Reference, Suite
 
 __all__ = ["SCREENSPOT", "SCREENSPOT_PRO", "SCREENSPOT_V2", "SUITES"]
@@ -26,79 +28,61 @@ _CLICKS = {
 }
 
 
-def _suite(
-    name: str,
-    description: str,
-    file: str | None,
-    images: str | None,
-    n: int,
-    references: tuple[Reference, ...] = (),
-) -> Suite:
-    return Suite(
-        name=name,
-        task="pointing",
-        description=description,
-        file=file,
-        images=images,
-        fetch=None if file is None else file.partition("/")[0],
-        n=n,
-        prompts=_PROMPTS,
-        references=references,
-    )
-
+_suite = partial(Suite, task="pointing", prompts=_PROMPTS)
 
 SUITES = (
     *(
         _suite(
-            f"screenspot_{screen}",
-            f"ScreenSpot: click what an instruction names, {screen} screens",
-            f"screenspot/metadata/screenspot_{screen}.json",
-            "screenspot/images",
-            n,
+            name=f"screenspot_{screen}",
+            description=f"ScreenSpot: click what an instruction names, {screen} screens",
+            file=f"screenspot/metadata/screenspot_{screen}.json",
+            images="screenspot/images",
+            fetch="screenspot",
+            n=n,
         )
         for screen, n in _SCREENS
     ),
     *(
         _suite(
-            f"screenspot_v2_{screen}",
-            f"ScreenSpot-v2, corrected: {screen} screens",
-            f"screenspot_v2/screenspot_{screen}_v2.json",
-            "screenspot_v2/screenspotv2_image",
-            n,
-            (_CLICKS[screen],),
+            name=f"screenspot_v2_{screen}",
+            description=f"ScreenSpot-v2, corrected: {screen} screens",
+            file=f"screenspot_v2/screenspot_{screen}_v2.json",
+            images="screenspot_v2/screenspotv2_image",
+            fetch="screenspot_v2",
+            n=n,
+            references=(_CLICKS[screen],),
         )
         for screen, n in _SCREENS_V2
     ),
     _suite(
-        "screenspot_pro",
-        "ScreenSpot-Pro: professional software on high-resolution screens",
-        "screenspot_pro/annotations",
-        "screenspot_pro/images",
-        1581,
-        _PRO,
+        name="screenspot_pro",
+        description="ScreenSpot-Pro: professional software on high-resolution screens",
+        file="screenspot_pro/annotations",
+        images="screenspot_pro/images",
+        fetch="screenspot_pro",
+        n=1581,
+        references=_PRO,
     ),
     _suite(
-        "scenes_pointing_test",
-        "Synthetic scenes, test seeds, three levels: point at an object by its description",
-        None,
-        None,
-        300,
+        name="scenes_pointing_test",
+        description="Synthetic scenes, test seeds, three levels: point at an object by its "
+        "description",
+        n=300,
     ),
 )
 
-
-def _source(repository: str, to: str, about: str, unpack: tuple[str, ...] = ()) -> Source:
-    url = f"{{hub}}/datasets/{repository}"
-    return Source((PlanItem(url, to, "repository", about, unpack=unpack),))
-
-
-SCREENSPOT = _source("KevinQHLin/ScreenSpot", "screenspot", "ScreenSpot, screens and instructions")
-SCREENSPOT_V2 = _source(
-    "OS-Copilot/ScreenSpot-v2",
-    "screenspot_v2",
-    "ScreenSpot-v2, screens and instructions",
-    ("screenspotv2_image.zip",),
+_ABOUT = "{}, screens and instructions".format
+SCREENSPOT = Source((on_hub("KevinQHLin/ScreenSpot", "screenspot", _ABOUT("ScreenSpot")),))
+SCREENSPOT_V2 = Source(
+    (
+        on_hub(
+            "OS-Copilot/ScreenSpot-v2",
+            "screenspot_v2",
+            _ABOUT("ScreenSpot-v2"),
+            "screenspotv2_image.zip",
+        ),
+    )
 )
-SCREENSPOT_PRO = _source(
-    "likaixin/ScreenSpot-Pro", "screenspot_pro", "ScreenSpot-Pro, screens and instructions"
+SCREENSPOT_PRO = Source(
+    (on_hub("likaixin/ScreenSpot-Pro", "screenspot_pro", _ABOUT("ScreenSpot-Pro")),)
 )

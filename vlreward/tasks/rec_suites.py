@@ -27,12 +27,19 @@ def _published(
     )
 
 
-def _refcoco(name: str, description: str, n: int | None, refs: tuple[Reference, ...] = ()) -> Suite:
+def _refcoco(
+    name: str,
+    description: str,
+    n: int | None,
+    refs: tuple[Reference, ...] = (),
+    images: str = "coco",
+) -> Suite:
     return Suite(
         name=name,
         task="rec",
         description=description,
         file=f"{name}.json",
+        images=images,
         n=n,
         prompts=_PROMPTS,
         references=refs,
@@ -53,6 +60,7 @@ SUITES = (
         "RefGTA subsample: rendered street scenes, out of domain",
         None,
         _published(0.718, 0.746),
+        "refgta",
     ),
     Suite(
         name="scenes_rec_test",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-__all__ = ["CHECKS", "Arguments", "Options", "option"]
+from vlreward.data.decoding import CHECKS
 
-CHECKS = ("all", "headers", "sample", "none")
-"""How images are checked before the first step; see `vlreward.training.checks`."""
+__all__ = ["Arguments", "Options", "option"]
 
 
 def option(default: Any, help: str, **metadata: Any) -> Any:
@@ -137,6 +136,8 @@ class Options:
     """Options of data, prompts and rewards."""
     training: Any
     """The backend's `GRPOConfig`."""
+    foreign: ClassVar[tuple[str, ...]] = ()
+    """Patterns of files in checkpoints of other backends, which this one cannot go on from."""
 
     @property
     def lora_rank(self) -> int | None:

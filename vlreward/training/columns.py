@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from vlreward.answer_frames import AnswerFrames
 from vlreward.data import DataError, Dataset, RowProblem
+from vlreward.data.decoding import size_problem
 from vlreward.data.images import open_image
 from vlreward.geometry import Size
 from vlreward.golds import pack
@@ -22,7 +23,7 @@ from vlreward.types import Sample
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["COLUMNS", "Rows", "size_problem"]
+__all__ = ["COLUMNS", "Rows"]
 
 COLUMNS = ("prompt", "image", "images", "id", "task", "solution", *PLACE)
 """The columns of a row. `images` are all images as the model sees them, `image` is the one that
@@ -129,19 +130,3 @@ class Rows(Sequence[dict[str, Any]]):
         """An image of a sample, upright and RGB, at its own size."""
         assert self.dataset.images is not None
         return open_image(self.dataset.images.source(name or ""), where=sample.id)
-
-
-def size_problem(sample: Sample, size: Size) -> str | None:
-    """What is wrong if an image is not as large as its row says; None if nothing is.
-
-    Only a gold that lies in the image depends on it: it then refers to another image, or to one
-    that is turned.
-    """
-    declared = sample.image_size
-    if declared is None or declared == size or not sample.gold.located:
-        return None
-    turned = " (turned upright by its EXIF orientation)" if declared[::-1] == tuple(size) else ""
-    return (
-        f"the image {sample.image!r} has {size.width} x {size.height} pixels{turned}, but the "
-        f"row says {declared.width} x {declared.height}, so its gold is in another frame"
-    )

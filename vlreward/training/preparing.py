@@ -8,12 +8,13 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from vlreward.data import Dataset
+from vlreward.data.decoding import decode_images, refuse_unseen, with_good_images
+from vlreward.data.traces import warn
 from vlreward.errors import OptionError, UserError
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.checks import decode_images, refuse_unseen, with_good_images
 from vlreward.training.columns import Rows
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import answer_frames
@@ -23,7 +24,7 @@ from vlreward.training.reward_options import task_rewards
 from vlreward.training.rewards import TermReward, UserReward, term_rewards, user_rewards
 from vlreward.training.samples import informative, load_both, say_remarks, tasks_of
 from vlreward.training.schedule import Schedule
-from vlreward.training.traces import TraceFile, warn
+from vlreward.training.traces import TraceFile
 
 __all__ = ["Run", "prepare_run", "rows_for"]
 
@@ -156,6 +157,8 @@ def prepare_run(
         overwrite=arguments.overwrite_output_dir,
         settings=_identity(options, samples, rewards, questions) | dict(settings or {}),
         total_steps=schedule.total,
+        adapter=options.lora_rank is not None,
+        foreign=options.foreign,
     )
     rows = [rows_for(d, arguments, rewards, resizing, model_type) for d in loaded]
     first_here = local_rank == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from vlreward._lock import FileLock
 from vlreward._text import one_line
 from vlreward.errors import OptionError, UserError
 from vlreward.files import replacing
+from vlreward.training.checkpoints import Checkpoint, checkpoints_in, is_misfit
 
 __all__ = ["RUN_FILE", "RunStart", "StoppedError", "decide"]
 
@@ -51,9 +52,25 @@ class RunStart:
     """What makes it this run and no other."""
     total: int = 0
     """Steps that the whole run has, if known."""
+    torn: tuple[str, ...] = ()
+    """What is wrong with later checkpoints, from which it would have gone on."""
+    changed: tuple[str, ...] = ()
+    """Settings that are others than those of the run that left the checkpoint."""
 
     def text(self) -> str:
-        """One line for people."""
+        """Lines for people, the first of which says where it begins."""
+        warnings = [f"warning: no whole checkpoint: {flaw}" for flaw in self.torn]
+        if self.torn and not self.checkpoint:
+            warnings.append(
+                "warning: NO CHECKPOINT IS WHOLE, all steps are done again. A model whose own "
+                f"files are whole can be trained on by --model {self._aside()}/checkpoint-N"
+            )
+        if self.changed:
+            changed = ", ".join(self.changed)
+            warnings.append(f"warning: the checkpoint is of a run with other settings: {changed}")
+        return "\n".join([self._begin(), *warnings])
+
+    def _begin(self) -> str:
         where = f"output in {self.output_dir}"
         if self.finished:
             return f"{where}: finished at step {self.step}, nothing is left to train"
@@ -73,7 +90,8 @@ class RunStart:
         Raises:
             LockedError: If another run is there; says which process.
             OptionError: If it cannot be made.
-            UserError: If what is done meanwhile fails because the disk is full.
+            UserError: If what is done meanwhile fails because the disk is full, or because the
+                checkpoint is of other weights than those that are trained.
         """
         lock = None
         try:
@@ -86,9 +104,17 @@ class RunStart:
             ) from error
         try:
             yield
-        except (OSError, RuntimeError) as error:  # the latter is torch's
+        except (OSError, RuntimeError, ValueError) as error:  # the latter two are libraries'
+            if isinstance(error, UserError):
+                raise
+            if self.checkpoint and is_misfit(error):
+                raise UserError(
+                    f"{self.checkpoint} does not fit the model or the optimizer of this run, it is "
+                    f"of a run with other settings: {one_line(error):.300}"
+                ) from error
             full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-            if not full and shutil.disk_usage(self.output_dir).free > _NEARLY_FULL:
+            room = shutil.disk_usage(self.output_dir).free > _NEARLY_FULL
+            if not full and (room or isinstance(error, ValueError)):
                 raise
             raise UserError(
                 f"the disk of {self.output_dir} is full: {one_line(error)}. Make room (what "
@@ -154,6 +180,8 @@ def decide(
     overwrite: bool,
     settings: Mapping[str, Any],
     total_steps: int,
+    adapter: bool = False,
+    foreign: Sequence[str] = (),
 ) -> RunStart:
     """Decide where a run begins; changes nothing.
 
@@ -164,74 +192,63 @@ def decide(
         overwrite: Begin anew, whatever is there.
         settings: What makes it this run: data, rewards, model and what shapes the result. JSON.
         total_steps: Steps that the whole run has.
+        adapter: Whether an adapter is trained, and not the model.
+        foreign: Patterns of files in checkpoints of other backends, which this one cannot read.
 
     Raises:
-        OptionError: If there is no such checkpoint, if the directory holds a run with other
-            settings, or if a finished model would be written over.
+        OptionError: If there is no such checkpoint, if it cannot be gone on from, if the directory
+            holds a run with other settings, or if a finished model would be written over.
     """
     if not str(output_dir):
         raise OptionError("--output_dir: expected a directory, got ''")
     directory = Path(output_dir)
     settings = json.loads(json.dumps(settings, default=str))
-    present = _checkpoints(directory)
+    present = checkpoints_in(directory)
     left = [p for p in map(directory.joinpath, _LEFTOVERS) if p.exists()]
     everything = (*present.values(), *left)
 
-    def start(
-        checkpoint: Path | None, step: int, aside: tuple[Path, ...], finished: bool = False
-    ) -> RunStart:
-        name = None if checkpoint is None else str(checkpoint)
-        return RunStart(directory, name, step, finished, aside, settings, total_steps)
+    def start(begun: Checkpoint | None, aside: Sequence[Path], **more: Any) -> RunStart:
+        name, step = (str(begun.path), begun.step or 0) if begun else (None, 0)
+        found: dict[str, Any] = {"finished": False, "settings": settings, "total": total_steps}
+        return RunStart(directory, name, step, aside=tuple(aside), **{**found, **more})
 
     automatic = resume.lower() in _AUTO
     if overwrite:
         if not automatic:
             raise OptionError(f"--overwrite_output_dir begins anew: leave out --resume {resume}")
-        return start(None, 0, everything)
+        return start(None, everything)
     if not automatic:
-        checkpoint = Path(resume)
-        step = _step(checkpoint)
-        if step is None:
+        named = Checkpoint.read(Path(resume))
+        if named.step is None:
             raise OptionError(
                 f"--resume: expected auto or the directory of a checkpoint, got {resume!r}, which "
-                f"holds no whole trainer_state.json; {_known(present)}"
+                f"is not whole: {named.flaw}; {_known(present)}"
             )
-        if checkpoint.resolve().parent != directory.resolve():
+        named.check_kind(adapter, foreign)
+        parent = named.path.resolve().parent
+        changed = tuple(_changed(parent, settings))
+        if parent != directory.resolve():
             if everything or _has_model(directory):
                 raise OptionError(_occupied(directory, f"--resume {resume} lies elsewhere"))
-            return start(checkpoint, step, ())
-        return start(checkpoint, step, _later(present, step))
-    whole = {step: path for step, path in present.items() if _step(path) is not None}
-    if whole:
+            return start(named, (), changed=changed)
+        return start(named, _later(present, named.step), changed=changed)
+    torn = []
+    for number in sorted(present, reverse=True):
+        last = Checkpoint.read(present[number])
+        if last.step is None:
+            torn.append(last.flaw)
+            continue
         _check_settings(directory, settings)
-        step = max(whole)
-        _check_optimizer(whole[step])
+        last.check_kind(adapter, foreign)
+        last.check_optimizer()
         done = _noted(directory).get("finished")
-        finished = done is not None and step <= done >= total_steps
-        return start(whole[step], step, _later(present, step), finished)
+        finished = done is not None and last.step <= done >= total_steps
+        later = _later(present, number)
+        return start(last, later, finished=finished, torn=tuple(torn))
     if _has_model(directory):
-        raise OptionError(_occupied(directory, "holds a model and no checkpoint to go on from"))
-    return start(None, 0, everything)
-
-
-def _checkpoints(directory: Path) -> dict[int, Path]:
-    return {
-        int(path.name[11:]): path
-        for path in sorted(directory.glob("checkpoint-*"))
-        if path.name[11:].isdigit() and path.is_dir()
-    }
-
-
-def _step(checkpoint: Path) -> int | None:
-    """The step of a whole checkpoint: trainers write their state last, a kill may tear it."""
-    if not any(checkpoint.glob("trainer_state.*")):
-        return None
-    try:
-        return int(json.loads((checkpoint / "trainer_state.json").read_bytes())["global_step"])
-    except FileNotFoundError:
-        return int(checkpoint.name[11:]) if checkpoint.name[11:].isdigit() else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        why = "; ".join(["holds a model and no checkpoint to go on from", *torn])
+        raise OptionError(_occupied(directory, why))
+    return start(None, everything, torn=tuple(torn))
 
 
 def _later(present: Mapping[int, Path], step: int) -> tuple[Path, ...]:
@@ -252,27 +269,22 @@ def _noted(directory: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _check_settings(directory: Path, settings: Mapping[str, Any]) -> None:
+def _changed(directory: Path, settings: Mapping[str, Any]) -> list[str]:
+    """What differs from the settings of the run in a directory."""
     before = _noted(directory).get("settings") or {}
-    changed = [
+    return [
         f"{name} {before[name]!r} -> {settings[name]!r}"
         for name in settings
         if name in before and before[name] != settings[name]
     ]
-    if changed:
+
+
+def _check_settings(directory: Path, settings: Mapping[str, Any]) -> None:
+    if changed := _changed(directory, settings):
         raise OptionError(
             f"{directory} holds a run with other settings: {', '.join(changed)}. Name another "
             "--output_dir, begin anew with --overwrite_output_dir, or go on all the same with "
             f"--resume {directory}/checkpoint-N"
-        )
-
-
-def _check_optimizer(checkpoint: Path) -> None:
-    if not any(checkpoint.glob("*optim*")) and not any(checkpoint.glob("global_step*")):
-        raise OptionError(
-            f"{checkpoint} holds a model without its optimizer (--save_only_model): training "
-            "cannot go on as it was. Name another --output_dir, begin anew with "
-            f"--overwrite_output_dir, or train the model on with --resume {checkpoint}"
         )
 
 
@@ -284,5 +296,5 @@ def _occupied(directory: Path, why: str) -> str:
 
 
 def _known(present: Mapping[int, Path]) -> str:
-    whole = [str(path) for path in present.values() if _step(path) is not None]
-    return f"there are {', '.join(whole)}" if whole else "there are no checkpoints"
+    whole = [str(path) for path in present.values() if Checkpoint.read(path).step is not None]
+    return f"whole ones are {', '.join(whole)}" if whole else "there are no whole checkpoints"

@@ -8,9 +8,10 @@ from typing import Literal
 
 from vlreward.errors import OptionError
 from vlreward.rewards import TaskReward
+from vlreward.task import weight_of
 from vlreward.tasks import get_task
 from vlreward.training.arguments import Arguments
-from vlreward.training.rewards import term_rewards, weight_of
+from vlreward.training.rewards import term_rewards
 
 __all__ = ["task_rewards"]
 

@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -22,14 +21,12 @@ from typing import Any, NamedTuple
 from vlreward._text import one_line, short
 from vlreward.errors import OptionError, UserError
 from vlreward.rewards import REWARDS, TaskReward
+from vlreward.task import weight_of
 from vlreward.training.columns import COLUMNS
 from vlreward.training.traces import TraceFile
 from vlreward.types import Score
 
-__all__ = [
-    "SharedScores", "TermReward", "UserReward", "cut_off", "term_rewards", "user_rewards",
-    "weight_of",
-]  # fmt: skip
+__all__ = ["SharedScores", "TermReward", "UserReward", "cut_off", "term_rewards", "user_rewards"]
 
 _GIVEN = (
     "completions", "prompts", "completion_ids", *COLUMNS[1:], "logp_difference", "environments",
@@ -285,18 +282,6 @@ def user_rewards(names: Sequence[str]) -> list[UserReward]:
             raise OptionError(f"--rewards: expected a function, got {name!r}, {type(function)}")
         found.append(UserReward(function, number))
     return found
-
-
-def weight_of(value: str | float, expected: str) -> float:
-    """A weight of a reward.
-
-    Raises:
-        OptionError: If it is no finite number; says what was expected.
-    """
-    with suppress(ValueError):
-        if isfinite(number := float(value)):
-            return number
-    raise OptionError(expected)
 
 
 def _imported(name: str) -> Any:

@@ -12,10 +12,10 @@ from typing import Any
 from vlreward.data import DataError, Dataset, Provenance, load
 from vlreward.data.images import ImageFolder
 from vlreward.data.suspicious import suspicious_text
+from vlreward.data.traces import alike, read_trace, trace_files, warn
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments
 from vlreward.training.recipes import MIXTURE
-from vlreward.training.traces import alike, read_trace, trace_files, warn
 
 __all__ = ["informative", "load_both", "load_samples", "say_remarks", "tasks_of"]
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlreward.data.errors import DataError, RowProblem
-from vlreward.data.rows import RawRow, RowFile
+from vlreward.data.traces import read_trace, trace_files
 from vlreward.files import replacing
 from vlreward.rewards.inputs import PLACE, to_texts
 from vlreward.types import Score
 
-__all__ = ["TraceFile", "alike", "is_trace", "read_trace", "trace_files", "warn"]
+__all__ = ["TraceFile"]
 
-_ALIKE = 1e-6
-_NAMED = 10
 _COPIED = (*PLACE, "logp_difference")
 
 
@@ -136,59 +132,6 @@ class TraceFile:
         """The traces of every process that has written here."""
         found = trace_files(Path(self.directory))
         return [TraceFile(self.directory, int(path.stem[5:])) for path in found]
-
-
-def trace_files(directory: Path) -> list[Path]:
-    """The traces that lie in a directory, in the order of their processes."""
-    return sorted(path for path in directory.glob("rank-*.jsonl") if is_trace(path))
-
-
-def is_trace(path: Path) -> bool:
-    """Whether a file has the name of the traces of a process."""
-    return path.suffix == ".jsonl" and path.stem[:5] == "rank-" and path.stem[5:].isdecimal()
-
-
-def warn(text: str) -> None:
-    """Say it on standard error."""
-    print(f"warning: {text}", file=sys.stderr)
-
-
-def read_trace(path: Path, say: Callable[[str], object] = warn) -> Iterator[RawRow]:
-    """The lines of a file of traces; whoever reads one reads it by this.
-
-    Lines that a kill has cut off are left out, wherever they stand: who goes on, or another
-    process on a shared disk, appends behind them.
-
-    Args:
-        path: The file.
-        say: Told at the end how many lines were left out, and which, if any were.
-
-    Raises:
-        DataError: If the file has lines, and none of a trace.
-    """
-    torn: list[RowProblem] = []
-    found = False
-    for raw in RowFile(path, growing=True, torn=torn):
-        if isinstance(raw.value, dict) and "step" in raw.value:
-            found = True
-            yield raw
-        else:
-            torn.append(raw.problem("expected an object with 'step'"))
-    if not found and any(problem.kind != "unfinished" for problem in torn):
-        raise DataError(
-            "expected traces in a file of this name, got other lines", path=path, problems=torn
-        )
-    if torn:
-        named = ", ".join(str(problem.line) for problem in torn[:_NAMED])
-        more = ", ..." if len(torn) > _NAMED else ""
-        lines = "1 torn line: line" if len(torn) == 1 else f"{len(torn)} torn lines: lines"
-        say(f"{path}: left out {lines} {named}{more}")
-
-
-def alike(values: Collection[float]) -> bool:
-    """Whether the completions of one question all earned the same: they teach nothing, since an
-    advantage is relative to the group."""
-    return max(values) - min(values) <= _ALIKE
 
 
 def _at(columns: dict[str, Any], name: str, index: int) -> Any:

@@ -9,8 +9,7 @@
 #   SHARDING=auto             stage2 on GPUs, none on CPUs; or stage1, stage2, or empty for none
 #   NODES=1 NODE_RANK=0 MASTER=127.0.0.1:8080   several machines, see ../README.md
 #
-# Arguments are passed on: run_grpo_rec.sh --learning_rate 2e-6. With --dry-run one process
-# prints what would be trained.
+# Arguments are passed on: run_grpo_rec.sh --learning_rate 2e-6 --dry-run
 
 GPUS=${GPUS:-8}
 BATCH_SIZE=${BATCH_SIZE:-16}
@@ -45,11 +44,6 @@ OPTIONS=(
 if [ -n "$SHARDING" ] && [ "$PROCESSES" -gt 1 ]; then
   OPTIONS+=(--sharding "$SHARDING" --sharding_parallel_degree "$PROCESSES")
 fi
-for argument in "$@"; do
-  if [ "$argument" = --dry-run ] || [ "$argument" = --dry_run ]; then
-    exec "$PYTHON" -m vlreward_paddle "${OPTIONS[@]}" "$@"
-  fi
-done
 exec "$PYTHON" -m paddle.distributed.launch --master "$MASTER" --nnodes "$NODES" \
   --rank "$NODE_RANK" --nproc_per_node "$GPUS" --run_mode collective \
   --log_dir "$OUTPUT_DIR/paddle_distributed_logs" \

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ClassVar
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments, Options
@@ -66,6 +66,7 @@ class PaddleOptions(Options):
     """How attention is computed."""
     adapter: AdapterOptions
     """Whether an adapter is trained, and which."""
+    foreign: ClassVar[tuple[str, ...]] = ("*.pt", "pytorch_model*", "adapter_model*")
 
     @property
     def lora_rank(self) -> int | None:

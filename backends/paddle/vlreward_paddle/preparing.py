@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import paddle
 
+from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_paddle.arguments import PaddleOptions
 from vlreward_paddle.modeling.checkpoint import read_config
@@ -16,6 +17,7 @@ _SHAPING = (
     "weight_decay", "lr_scheduler_type", "warmup_steps",
 )  # fmt: skip
 """Options that shape the result, besides those that backends share."""
+_ADAPTING = ("lora_alpha", "lora_dropout", "targets")
 
 
 def prepare(options: PaddleOptions) -> Run:
@@ -23,13 +25,21 @@ def prepare(options: PaddleOptions) -> Run:
 
     Raises:
         CheckpointError: If the model is no Qwen-VL checkpoint.
+        OptionError: If the completions of a step are no whole groups.
     """
-    arguments, training = options.arguments, options.training
+    arguments, training, adapter = options.arguments, options.training, options.adapter
     assert arguments.model is not None
     config = read_config(arguments.model)
     codec = QwenCodec(
         arguments.model, min_pixels=arguments.min_pixels, max_pixels=arguments.max_pixels
     )
+    completions = training.completions_per_device * paddle.distributed.get_world_size()
+    if completions % training.num_generations:
+        raise OptionError(
+            "expected --per_device_train_batch_size * --gradient_accumulation_steps * processes, "
+            "the completions of a step, to be a multiple of --num_generations "
+            f"{training.num_generations}, got {completions}"
+        )
     run = prepare_run(
         options,
         config,
@@ -38,11 +48,10 @@ def prepare(options: PaddleOptions) -> Run:
         model_type=config["model_type"],
         rank=paddle.distributed.get_rank(),
         local_rank=max(0, training.local_rank),
-        questions=training.completions_per_device
-        * paddle.distributed.get_world_size()
-        // training.num_generations,
+        questions=completions // training.num_generations,
         steps_per_batch=training.num_iterations,
-        settings={name: str(getattr(training, name)) for name in _SHAPING},
+        settings={name: str(getattr(training, name)) for name in _SHAPING}
+        | ({n: getattr(adapter, n) for n in _ADAPTING} if adapter.use_peft else {}),
     )
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")
     return run

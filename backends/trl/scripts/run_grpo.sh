@@ -42,6 +42,9 @@ if [ ! -f "$CONFIG" ]; then
   exit 2
 fi
 
+# So long a run that is told to end may take for its step and --enable_jit_checkpoint, before the
+# launcher kills it; with PyTorch below 2.12 that is 30 seconds, whatever is set.
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-600}
 exec accelerate launch --config_file "$CONFIG" \
   --num_processes "$PROCESSES" --num_machines "$NODES" --machine_rank "$NODE_RANK" \
   --main_process_ip "$MASTER_ADDR" --main_process_port "$MASTER_PORT" \

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers.integrations import (
     INTEGRATION_TO_CALLBACK,
@@ -42,6 +42,7 @@ class TRLOptions(Options):
 
     model: Any
     """A `trl.ModelConfig`, with the model's name and LoRA targets filled in."""
+    foreign: ClassVar[tuple[str, ...]] = ("*.pdparams", "trainer_state.bin")
 
     @property
     def lora_rank(self) -> int | None:

@@ -47,6 +47,8 @@ def prepare(options: TRLOptions) -> Run:
     )
     if model.use_peft and model.lora_target_modules is None:
         model.lora_target_modules = LORA_TARGETS
+    elif (one := model.lora_target_modules) and isinstance(one, str) and one.isidentifier():
+        model.lora_target_modules = [one]  # a single name is a pattern of whole names to TRL
     run = prepare_run(
         options,
         config,

@@ -14,6 +14,7 @@ from accelerate.utils import gather_object
 from transformers import GenerationConfig
 from trl.data_utils import prepare_multimodal_messages
 
+from vlreward.errors import UserError
 from vlreward.files import replacing
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.rewards import TermReward, cut_off
@@ -24,7 +25,7 @@ from vlreward_trl.watching import WatchingGRPOTrainer
 __all__ = ["CheckpointError", "ResumableGRPOTrainer"]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A checkpoint whose weights are not those of the model."""
 
 
@@ -182,9 +183,10 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
         loaded, found = type(model).from_pretrained(
             checkpoint, dtype=model.dtype, output_loading_info=True
         )
-        if wrong := {kind: sorted(found[kind]) for kind in _KINDS if found[kind]}:
+        if wrong := {kind: sorted(found[kind])[:3] for kind in _KINDS if found[kind]}:
             raise CheckpointError(
-                f"expected the weights of {type(model).__name__} in {checkpoint!r}, got {wrong!r}"
+                f"expected the weights of {type(model).__name__} in {checkpoint!r}, got {wrong!r} "
+                "and so on"
             )
         model.load_state_dict(loaded.state_dict())
 

@@ -18,6 +18,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from tests.backends.paddle.tiny import write_data, write_held_out
+from vlreward.engines.torn import torn_file
 from vlreward_paddle.cli import main
 from vlreward_paddle.modeling import load_model
 from vlreward_paddle.shim import launch_options
@@ -99,6 +100,17 @@ def test_training_writes_a_model_traces_and_checkpoints_that_resume(
     )
     assert (out / "tokenizer.json").is_file()
     load_model(out / "checkpoint-3/hf")
+
+    last = out / "checkpoint-6"
+    for path in (*last.glob("optimizer-*"), *last.glob("*.pdparams"), last / "trainer_state.bin"):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        assert path.name in str(torn_file(last))
+        path.write_bytes(content)
+    assert torn_file(last) is None
+    with pytest.raises(SystemExit) as ended:
+        main(["counting", *argv, "--resume", str(last), "--use_peft"])
+    assert ended.value.code == 2
 
 
 def test_an_adapter_is_trained_evaluated_and_merged(
@@ -241,6 +253,7 @@ def test_a_bad_gold_is_named_with_file_and_row(model: Path, tmp_path: Path, caps
         ({"frame": "feet"}, "--frame: expected one of original_px"),
         ({"reward_weights": 1.0}, "--reward_weights: expected 2 numbers, for counting_exact"),
         ({"terms": "iou"}, "iou"),
+        ({"num_generations": 3}, "to be a multiple of --num_generations 3, got 8"),
         ({"resume_from_checkpoint": "none"}, "expected auto or the directory of a checkpoint"),
     ],
 )
@@ -295,22 +308,25 @@ def test_the_scripts_say_what_they_would_do(name: str, model: Path, tmp_path: Pa
         "IMAGE_ROOT": str(tmp_path / "images"),
         "OUTPUT_DIR": str(tmp_path / "out"),
         "PYTHON": sys.executable,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": f"{_ROOT}:{_ROOT}/backends/paddle",
         "NUM_GENERATIONS": "4",
     }
     script = _ROOT / f"backends/paddle/scripts/run_grpo_{name}.sh"
     done = subprocess.run(
         ["bash", str(script), "--dry-run"],
-        env=environment,
+        env={**environment, "GPUS": "2", "BATCH_SIZE": "8"},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    size, steps = (8, 1) if name == "rec" else (4, 2)
+    size, steps = (8, 2) if name == "rec" else (4, 4)
     assert f"per_device_train_batch_size: {size}" in done.stdout
     assert f"gradient_accumulation_steps: {steps}" in done.stdout
+    assert "500 steps of 8 questions" in done.stdout
+    assert "ddp, 2 process(es)" in done.stdout
     assert "sharding: ''\n" in done.stdout, "none on CPUs"
     refused = subprocess.run(
         ["bash", str(script)],

@@ -66,10 +66,13 @@ def test_parameters_are_counted_as_published(root: Path) -> None:
 
 @pytest.fixture
 def launch(tmp_path: Path, root: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a script with an `accelerate` that prints its arguments."""
+    """Runs a script with an `accelerate` that prints its arguments, and how long it would wait."""
     fake = tmp_path / "bin" / "accelerate"
     fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
+    fake.write_text(
+        "#!/bin/sh\nprintf '%s\\n' \"$@\"\necho $TORCH_ELASTIC_SHUTDOWN_TIMEOUT >&2\n",
+        encoding="utf-8",
+    )
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     bash = shutil.which("bash")
     assert bash is not None
@@ -123,6 +126,15 @@ def test_scripts_refuse_what_does_not_divide_and_unknown_strategies(
     assert (done.returncode, "expected STRATEGY" in done.stderr) == (2, True)
     done = launch("run_grpo_counting.sh", STRATEGY="multi_node_fsdp2", NODES="2", NODE_RANK="1")
     assert "--num_processes\n16\n--num_machines\n2\n--machine_rank\n1" in done.stdout
+
+
+def test_scripts_give_a_run_that_is_ended_time_to_save(
+    launch: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """torchrun's 30 seconds are less than a step and a checkpoint of a model of real size."""
+    assert launch("run_grpo_rec.sh").stderr == "600\n"
+    done = launch("run_grpo_rec.sh", TORCH_ELASTIC_SHUTDOWN_TIMEOUT="90")
+    assert done.stderr == "90\n"
 
 
 @pytest.mark.parametrize("name", ["ddp", "fsdp2", "zero2", "zero3", "multi_node_fsdp2"])

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
+from vlreward.engines.torn import torn_file
 from vlreward.errors import OptionError
 from vlreward.geometry import Size
 from vlreward.training.progress import Progress
@@ -222,6 +223,43 @@ def test_a_checkpoint_of_another_model_is_an_error(
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"missing_keys.*norm\.weight"):
         _train([*line, "--max_steps", "2", "--resume_from_checkpoint", "last"])
+
+
+def test_files_of_torch_that_are_cut_short_are_known(tmp_path: Path) -> None:
+    """By what torch itself writes: archives, older pickles, and the pieces of FSDP's models."""
+    from torch.distributed import checkpoint as pieces
+
+    state = {"a": torch.ones(300), "b": {"step": 3, "betas": (0.9, 0.99)}}
+    torch.save(state, tmp_path / "optimizer.pt")
+    torch.save(state, tmp_path / "older.pt", _use_new_zipfile_serialization=False)
+    pieces.save(state, checkpoint_id=tmp_path / "pytorch_model_fsdp_0", no_dist=True)
+    assert torn_file(tmp_path) is None
+    for path in (tmp_path / "optimizer.pt", *(tmp_path / "pytorch_model_fsdp_0").iterdir()):
+        whole = path.read_bytes()
+        for left in (0, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:left])
+            assert path.name in str(torn_file(tmp_path))
+        path.write_bytes(whole)
+    assert torn_file(tmp_path) is None
+
+
+def test_a_run_goes_on_from_the_last_whole_checkpoint(
+    argv: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = argv("counting", "qwen2.5-vl", output_dir=tmp_path, save_strategy="steps", save_steps=1)
+    _train([*line, "--max_steps", "2", "--save_total_limit", "2"])
+    (tmp_path / "model.safetensors").unlink()  # as where the end was not reached
+    optimizer = tmp_path / "checkpoint-2" / "optimizer.pt"
+    optimizer.write_bytes(optimizer.read_bytes()[:1000])
+    with pytest.raises(
+        OptionError, match=r"optimizer\.pt: its content does not end in its 1,000 b"
+    ):
+        _train([*line, "--max_steps", "3", "--resume_from_checkpoint", str(optimizer.parent)])
+    run = prepare(parse([*line, "--max_steps", "3"]))
+    assert run.start.checkpoint == str(tmp_path / "checkpoint-1")
+    assert f"warning: no whole checkpoint: {optimizer}: " in run.start.text()
+    assert train(run).state.global_step == 3
+    assert (tmp_path / "earlier-1" / "checkpoint-2" / "optimizer.pt").is_file()
 
 
 def test_the_reward_rises(argv: Callable[..., list[str]], tmp_path: Path) -> None:
@@ -469,6 +507,13 @@ def test_what_the_trainer_refuses_is_one_message(
     words = argv("counting", "qwen2.5-vl", "--use_peft", "--lora_target_modules", "no_such")
     with pytest.raises(OptionError, match=r"cannot be built: Target modules .*no_such.* not found"):
         _train([*words, "--output_dir", str(tmp_path)])
+
+
+def test_one_name_of_a_layer_is_a_name(argv: Callable[..., list[str]]) -> None:
+    """To TRL a single one is a pattern that whole names must fit, which no name of a layer does."""
+    words = argv("counting", "qwen2.5-vl", "--use_peft", "--lora_target_modules")
+    assert prepare(parse([*words, "q_proj"])).options.model.lora_target_modules == ["q_proj"]
+    assert prepare(parse([*words, "all-linear"])).options.model.lora_target_modules == "all-linear"
 
 
 def test_a_broken_package_that_trl_imports_is_one_message(

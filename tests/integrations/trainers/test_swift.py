@@ -124,6 +124,7 @@ def test_its_preprocessor_keeps_packed_rows_and_its_rewards_score_them(
     from PIL import Image
     from swift.dataset.preprocessor import AutoPreprocessor
 
+    from vlreward.answer_frames import AnswerFrames
     from vlreward.frames import FAMILIES
     from vlreward.golds import unpack
     from vlreward.packing import pack_file
@@ -133,7 +134,7 @@ def test_its_preprocessor_keeps_packed_rows_and_its_rewards_score_them(
     packed = pack_file(
         Path(__file__).parents[2] / "cases" / "data" / "rows" / name,
         tmp_path / "packed.jsonl",
-        family=FAMILIES["qwen3-vl"],
+        frames=AnswerFrames(family=FAMILIES["qwen3-vl"]),
         image_root=tmp_path,
         task="counting" if answers else None,
     )

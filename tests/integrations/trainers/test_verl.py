@@ -173,13 +173,16 @@ def test_its_data_set_reads_packed_rows_and_its_manager_scores_them(tmp_path: An
     from PIL import Image
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
+    from vlreward.answer_frames import AnswerFrames
     from vlreward.frames import FAMILIES
     from vlreward.packing import pack_file
 
     source = Path(__file__).parents[2] / "cases" / "data" / "rows" / "verl_geo3k.jsonl"
     for name in ("a.png", "b.png"):
         Image.new("RGB", (640, 480)).save(tmp_path / name)
-    packed = pack_file(source, tmp_path / "packed.jsonl", family=FAMILIES["qwen2.5-vl"])
+    packed = pack_file(
+        source, tmp_path / "packed.jsonl", frames=AnswerFrames(family=FAMILIES["qwen2.5-vl"])
+    )
     assert packed.column == "reward_model.ground_truth"
     table = datasets.load_dataset("json", data_files=str(packed.path), split="train")
     table.to_parquet(str(tmp_path / "packed.parquet"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -26,46 +27,24 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "vlreward_requests",
-            "Requests answered, by endpoint and status.",
-            ["endpoint", "status"],
-            registry=self.registry,
-        )
+        here: Any = {"registry": self.registry}
+        summed: Any = {**here, "multiprocess_mode": "livesum"}
+        about = "Requests answered, by endpoint and status."
+        self.requests = Counter("vlreward_requests", about, ["endpoint", "status"], **here)
+        about = "Seconds from the head of a request to its answer."
         self.seconds = Histogram(
-            "vlreward_request_seconds",
-            "Seconds from the head of a request to its answer.",
-            ["endpoint"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            "vlreward_request_seconds", about, ["endpoint"], buckets=_SECONDS, **here
         )
-        self.completions = Counter(
-            "vlreward_completions", "Completions scored, by task.", ["task"], registry=self.registry
-        )
-        self.failures = Counter(
-            "vlreward_failures",
-            "Completions without a usable answer, by code.",
-            ["code"],
-            registry=self.registry,
-        )
-        self.dropped = Counter(
-            "vlreward_dropped",
-            "Requests given up, by reason: the client left, or did not send in time.",
-            ["reason"],
-            registry=self.registry,
-        )
-        self.pending = Gauge(
-            "vlreward_pending_completions",
-            "Completions that wait.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self.hard = Gauge(
-            "vlreward_hard_pending",
-            "Symbolic comparisons that wait for, or run in, a worker process.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
+        about = "Completions scored, by task."
+        self.completions = Counter("vlreward_completions", about, ["task"], **here)
+        about = "Completions without a usable answer, by code."
+        self.failures = Counter("vlreward_failures", about, ["code"], **here)
+        about = "Requests given up, by reason: the client left, or did not send in time."
+        self.dropped = Counter("vlreward_dropped", about, ["reason"], **here)
+        about = "Completions that wait."
+        self.pending = Gauge("vlreward_pending_completions", about, **summed)
+        about = "Symbolic comparisons that wait for, or run in, a worker process."
+        self.hard = Gauge("vlreward_hard_pending", about, **summed)
 
     def exposition(self) -> bytes:
         """All metrics as text."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import paddle
 
+from vlreward.engines.torn import check_whole
 from vlreward.errors import UserError
 from vlreward_paddle.entry import quiet_imports
 from vlreward_paddle.modeling.config import FAMILIES, VISION_IDS, to_paddle
@@ -24,6 +25,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: If there is none, or it is of another family, or attends to windows.
+        NoModelError: If a file of it is torn.
     """
     file = Path(path) / "config.json"
     if not file.is_file():
@@ -31,6 +33,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
             f"expected a directory with a Hugging Face checkpoint, got {str(path)!r} without "
             "config.json; download the model first, e.g. with `hf download NAME --local-dir DIR`"
         )
+    check_whole(path)
     config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     if config.get("model_type") not in FAMILIES:
         raise CheckpointError(
