@@ -48,6 +48,7 @@ OPTIONS=(
 if [ -n "$SHARDING" ] && [ "$PROCESSES" -gt 1 ]; then
   OPTIONS+=(--sharding "$SHARDING" --sharding_parallel_degree "$PROCESSES")
 fi
+mkdir -p "$OUTPUT_DIR/paddle_distributed_logs" || exit 2
 exec "$PYTHON" -m paddle.distributed.launch --master "$MASTER" --nnodes "$NODES" \
   --rank "$NODE_RANK" --nproc_per_node "$GPUS" --run_mode collective \
   --log_dir "$OUTPUT_DIR/paddle_distributed_logs" \
