@@ -117,8 +117,12 @@ def test_a_stream_is_what_comes_whole(
         runs.append(run(engine, suite, tmp_path / f"{len(options)}.jsonl"))
         engine.close()
     whole, streamed = ([item.generation for item in run] for run in runs)
-    assert all(a and b and a.text == b.text for a, b in zip(whole, streamed))
-    assert all(a and b and a.truncated == b.truncated for a, b in zip(whole, streamed))
+    for a, b in zip(whole, streamed):
+        assert a is not None
+        assert b is not None
+        assert (b.truncated, b.token_count) == (a.truncated, a.token_count)
+        # transformers 5.24 does not send the half of a character with which a stream ends.
+        assert b.text == a.text.rstrip("\ufffd")
 
 
 def test_the_served_run_is_resumed_from_its_file(

@@ -20,12 +20,7 @@ def is_stream(content: bytes) -> bool:
 
 
 def joined(content: bytes) -> Any:
-    """The reply: without a choice where an event tells of an error, or an answer has no end.
-
-    Raises:
-        ValueError: If an event is no JSON.
-        RecursionError: If one is nested too deeply.
-    """
+    """The reply: an error where an event tells of one or is no JSON, or an answer has no end."""
     about: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     pieces: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
@@ -35,12 +30,16 @@ def joined(content: bytes) -> Any:
         if not data or data == b"[DONE]":
             done = done or bool(data)
             continue
-        event = json.loads(data)
+        try:
+            event = json.loads(data)
+        except (ValueError, RecursionError):
+            return {"error": f"an event that is no JSON: {data[:200].decode('utf-8', 'replace')}"}
         if not isinstance(event, dict) or event.get("error"):
             return event
         about |= {k: event[k] for k in ("model", "usage") if event.get(k) is not None}
         for choice in _dicts(event.get("choices")):
-            place = choice.get("index") if type(choice.get("index")) is int else 0
+            index = choice.get("index")
+            place = index if isinstance(index, int) else 0
             kept = choices.setdefault(place, {"finish_reason": None})
             kept |= {k: v for k, v in choice.items() if k not in ("delta", "message") and v}
             for delta in _dicts([choice.get("delta")]):
