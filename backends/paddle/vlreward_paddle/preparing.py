@@ -17,6 +17,8 @@ _SHAPING = (
     "weight_decay", "lr_scheduler_type", "warmup_steps",
 )  # fmt: skip
 """Options that shape the result, besides those that backends share."""
+_POSITIONS = 32_768
+"""Those of a configuration that does not say them, as transformers has it."""
 _ADAPTING = ("lora_alpha", "lora_dropout", "targets")
 
 
@@ -53,5 +55,8 @@ def prepare(options: PaddleOptions) -> Run:
         settings={name: str(getattr(training, name)) for name in _SHAPING}
         | ({n: getattr(adapter, n) for n in _ADAPTING} if adapter.use_peft else {}),
     )
+    if training.local_rank <= 0:
+        text = {**config, **(config.get("text_config") or {})}
+        run.check_lengths(codec.words, text.get("max_position_embeddings", _POSITIONS))
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")
     return run

@@ -7,7 +7,6 @@ from typing import Any
 
 from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
-from vlreward.training.checks import check_lengths
 from vlreward.training.preparing import Run, prepare_run
 from vlreward_trl.arguments import TRLOptions
 from vlreward_trl.processing import load as load_processor
@@ -84,9 +83,8 @@ def uses_fsdp() -> bool:
 
 def _check_lengths(run: Run) -> None:
     training, tokenizer = run.options.training, run.processor.tokenizer
-    limit = run.config.get_text_config().max_position_embeddings
-    if training.use_vllm:
-        limit = training.vllm_max_model_length or limit
+    asked = training.use_vllm and training.vllm_max_model_length
+    limit = asked or run.config.get_text_config().max_position_embeddings
 
     def words(messages: list[Any]) -> int:
         more = training.chat_template_kwargs or {}
@@ -95,8 +93,7 @@ def _check_lengths(run: Run) -> None:
         )
         return len(tokenizer(text)["input_ids"])
 
-    for rows in filter(None, (run.rows, run.eval_rows)):
-        check_lengths(rows, words, training.max_completion_length, limit)
+    run.check_lengths(words, limit, "--vllm_max_model_length" if asked else "")
 
 
 def _check_processes(training: Any) -> None:

@@ -253,6 +253,12 @@ def test_a_bad_gold_is_named_with_file_and_row(model: Path, tmp_path: Path, caps
         ({"frame": "feet"}, "--frame: expected one of original_px"),
         ({"reward_weights": 1.0}, "--reward_weights: expected 2 numbers, for counting_exact"),
         ({"terms": "iou"}, "iou"),
+        ({"lora_r": 4}, "--lora_r does nothing without --use_peft"),
+        ({"eval_steps": 4}, "--eval_steps does nothing without --eval_data"),
+        ({"device": "abacus"}, "--device: Paddle sees cpu here, got 'abacus'"),
+        ({"sharding": "stage9"}, "--sharding: expected auto, stage1, stage2 or '' for none"),
+        ({"report_to": "paper"}, "--report_to: expected some of none, all, visualdl"),
+        ({"max_completion_length": 500}, "at most 512 tokens together, got 8 longer ones: leave"),
         ({"num_generations": 3}, "to be a multiple of --num_generations 3, got 8"),
         ({"resume_from_checkpoint": "none"}, "expected auto or the directory of a checkpoint"),
     ],
@@ -314,7 +320,7 @@ def test_the_scripts_say_what_they_would_do(name: str, model: Path, tmp_path: Pa
     }
     script = _ROOT / f"backends/paddle/scripts/run_grpo_{name}.sh"
     done = subprocess.run(
-        ["bash", str(script), "--dry-run"],
+        ["bash", str(script), "--dry-run", "--max_completion_length", "256"],
         env={**environment, "GPUS": "2", "BATCH_SIZE": "8"},
         capture_output=True,
         text=True,
