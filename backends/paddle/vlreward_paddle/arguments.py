@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments, Options
@@ -66,12 +66,16 @@ class PaddleOptions(Options):
     """How attention is computed."""
     adapter: AdapterOptions
     """Whether an adapter is trained, and which."""
-    foreign: ClassVar[tuple[str, ...]] = ("*.pt", "pytorch_model*", "adapter_model*")
 
     @property
     def lora_rank(self) -> int | None:
         """Rank of the LoRA adapter; None trains the model itself."""
         return self.adapter.lora_r if self.adapter.use_peft else None
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Files of torch's."""
+        return ("*.pt", "pytorch_model*", "adapter_model*")
 
 
 def parse(argv: Sequence[str]) -> PaddleOptions:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any
 
+from accelerate.utils import parse_flag_from_env
 from transformers import GenerationConfig
 from transformers.integrations import (
     INTEGRATION_TO_CALLBACK,
@@ -23,7 +24,7 @@ from vlreward.training.parsing import SWITCHES, check_idle, layered, usage
 from vlreward.training.recipes import defaults
 from vlreward_trl.options import TRLArguments
 
-__all__ = ["TRLOptions", "parse"]
+__all__ = ["TRLOptions", "parse", "uses_fsdp"]
 
 _NAMED = ("loss_type", "scale_rewards", "importance_sampling_level", "vllm_mode")
 """Options with a value out of those that TRL's documentation has in quotes."""
@@ -41,12 +42,27 @@ class TRLOptions(Options):
 
     model: Any
     """A `trl.ModelConfig`, with the model's name and LoRA targets filled in."""
-    foreign: ClassVar[tuple[str, ...]] = ("*.pdparams", "trainer_state.bin")
 
     @property
     def lora_rank(self) -> int | None:
         """Rank of the LoRA adapter; None trains the model itself."""
         return self.model.lora_r if self.model.use_peft else None
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Files of Paddle's, and of each of the three ways in which a model may be spread that is
+        not this run's."""
+        sharded, plain = {"fsdp": "*model_fsdp*", "deepspeed": "global_step*"}, "optimizer.pt"
+        if uses_fsdp():
+            sharded["fsdp"] = plain
+        elif getattr(self.training, "deepspeed_plugin", None) is not None:
+            sharded["deepspeed"] = plain
+        return ("*.pdparams", "trainer_state.bin", *sharded.values())
+
+
+def uses_fsdp() -> bool:
+    """Whether the launcher shards models by FSDP."""
+    return bool(parse_flag_from_env("ACCELERATE_USE_FSDP"))
 
 
 def parse(argv: Sequence[str]) -> TRLOptions:

@@ -8,10 +8,10 @@ from typing import Any
 from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
 from vlreward.training.preparing import Run, prepare_run
-from vlreward_trl.arguments import TRLOptions
+from vlreward_trl.arguments import TRLOptions, uses_fsdp
 from vlreward_trl.processing import load as load_processor
 
-__all__ = ["LORA_TARGETS", "prepare", "uses_fsdp"]
+__all__ = ["LORA_TARGETS", "prepare"]
 
 LORA_TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """Default of `--lora_target_modules`: every linear layer of the language model, and none of the
@@ -72,13 +72,6 @@ def prepare(options: TRLOptions) -> Run:
         # used, in vain, at each step, and every process warns of it.
         training.ddp_find_unused_parameters = False
     return run
-
-
-def uses_fsdp() -> bool:
-    """Whether the launcher shards models by FSDP."""
-    from accelerate.utils import parse_flag_from_env
-
-    return bool(parse_flag_from_env("ACCELERATE_USE_FSDP"))
 
 
 def _check_lengths(run: Run) -> None:
