@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,12 +68,14 @@ def test_it_is_built_again_when_the_run_has_gone_on(run: Path, client: httpx.Cli
 def test_it_is_built_again_after_a_second_at_the_earliest(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "_SHARE", 0)  # what it took here depends on the machine
+    now = [100.0]
+    monkeypatch.setattr("vlreward.report.serve.time.monotonic", lambda: now[0])
     live = LiveReport([run])
     token = live.page()[1]
     _write(run, 2)
+    now[0] += 0.9
     assert live.page()[1] == token, "not yet"
-    time.sleep(1.1)
+    now[0] += 0.2
     assert live.page()[1] != token
 
 
