@@ -10,9 +10,9 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-# The rest: verl, swift, verifiers and deepspeed install gigabytes for a few tests each; ranks takes
-# minutes; pythons wants more interpreters than a machine may have; newest is core in an environment
-# that is new.
+# The rest: verl, swift, openrlhf, verifiers and deepspeed install gigabytes for a few tests each;
+# ranks takes minutes; pythons wants more interpreters than a machine may have; newest is core in an
+# environment that is new.
 nox.options.sessions = [
     "core", "lowest", "gmpy2", "slow", "lint", "docs", "wheel", "serve", "browser", "formats", "hf",
     "trl", "paddle", "paddlenlp",
@@ -126,6 +126,17 @@ def swift(session: nox.Session) -> None:
         "aiohttp", "dacite", "binpacking", "requests", *TEST_TOOLS,
     )  # fmt: skip
     session.run("pytest", "tests/integrations/trainers/test_swift.py", *session.posargs)
+
+
+@nox.session
+def openrlhf(session: nox.Session) -> None:
+    """The function for OpenRLHF through its own loader of rows and its executor.
+
+    OpenRLHF comes without its dependencies, of which its loading code needs these.
+    """
+    session.install("--no-deps", "openrlhf==0.11.2")
+    session.install(TORCH, "-e", ".[hf,data]", "aiohttp", "pylatexenc", *TEST_TOOLS)
+    session.run("pytest", "tests/integrations/trainers/test_openrlhf.py", *session.posargs)
 
 
 @nox.session

@@ -42,7 +42,7 @@ def described(name: str, command: Any, level: int) -> Iterator[str]:
 
 def row(option: Any) -> str:
     """One option or argument of a table."""
-    names = ", ".join(f"`{each}`" for each in (*option.opts, *option.secondary_opts))
+    names = ", ".join(f"`{each}`{{.whole}}" for each in (*option.opts, *option.secondary_opts))
     if option.param_type_name == "argument":
         names = f"`{(option.metavar or option.name).upper()}`"
     kind = "" if getattr(option, "is_flag", False) else kind_of(option.type_descriptor.annotation)

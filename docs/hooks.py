@@ -29,6 +29,8 @@ SOURCES = {
     "vlreward_paddle": ROOT / "backends/paddle/vlreward_paddle",
 }
 
+_WIDE_END = re.compile(r"([\u3001-\u303f\uff00-\uffef”])\n *(?!- |\d+\. |[*#|>\n])(?=\S)")
+
 
 def on_config(config: Any) -> Any:
     """Build from a copy that holds the pages made here, too; MkDocs calls this first."""
@@ -39,6 +41,15 @@ def on_config(config: Any) -> Any:
         (pages / name).write_text(content, encoding="utf-8")
     config.docs_dir = str(pages)
     return config
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Chinese has no spaces: after a line that ends in its punctuation the next follows at once."""
+    if not page.file.src_uri.startswith("zh/"):
+        return markdown
+    parts = re.split(r"^(```.*?^```)$", markdown, flags=re.DOTALL | re.MULTILINE)
+    parts[::2] = [_WIDE_END.sub(r"\1", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def on_post_page(output: str, *, page: Any, config: Any) -> str:

@@ -57,7 +57,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         stub = self.stub
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        sent = self.rfile.read(length := int(self.headers["Content-Length"]))
+        if len(sent) < length:
+            raise ConnectionError("the client gave up")
+        body = json.loads(sent)
         with stub.lock:
             stub.requests.append(body)
             stub.headers.append(dict(self.headers))

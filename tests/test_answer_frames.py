@@ -50,6 +50,7 @@ class Case(NamedTuple):
 NONE = (None, None)
 CASES = [
     Case(NONE, NONE, None, NONE, NONE),
+    Case(("norm999", "yx"), NONE, None, ("norm999", "yx"), ("norm999", "yx")),
     Case(NONE, NONE, "gemini", ("norm1000", "yx"), ("norm1000", "yx")),
     Case(NONE, ("norm1", "xy"), "gemini", ("norm1", "xy"), ("norm1", "xy")),
     Case(NONE, ("norm1", None), "gemini", ("norm1", "yx"), ("norm1", "yx")),
@@ -124,10 +125,13 @@ def _trained(case: Case, folder: Path) -> tuple[Any, Any]:
     frame, order = case.option
     arguments: Any = SimpleNamespace(prompt=None, frame=frame, axis_order=order)
     family, reward = case.family or "nobody's", TaskReward("rec")
-    if case.family is None and frame is None:  # whatever rows declare
-        with pytest.raises(OptionError, match="is not known: declare --frame"):
+    if case.told == NONE:
+        unknown = (
+            r"1 rows .* row 1, do not say .* \"nobody's\" models is not known: declare --frame"
+        )
+        with pytest.raises(OptionError, match=unknown):
             rows_for(data, arguments, [reward], LIMITS, family)
-        return case.told
+        return NONE
     rows = rows_for(data, arguments, [reward], LIMITS, family)
     return rows[0]["frame"], rows[0]["axis_order"]
 

@@ -23,11 +23,21 @@ def test_a_task_and_a_suite_take_few_lines(root: Path, heading: str) -> None:
     assert 10 < len(lines) <= 40
 
 
-def test_the_demos_model_is_as_large_as_they_say(root: Path) -> None:
-    with (PACKAGED / "sft/model.safetensors").open("rb") as file:
+def _millions(name: str) -> str:
+    """Parameters of a packaged model."""
+    with (PACKAGED / name / "model.safetensors").open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     shapes = [tensor["shape"] for name, tensor in header.items() if name != "__metadata__"]
-    millions = f"{sum(map(math.prod, shapes)) / 1e6:.1f}"
+    return f"{sum(map(math.prod, shapes)) / 1e6:.1f}"
+
+
+def test_the_packaged_models_are_as_large_as_they_say(root: Path) -> None:
+    for guide in ("train-trl.md", "train-paddle.md"):
+        half = _millions("half")
+        assert f"model of {half} million parameters" in (root / "docs" / guide).read_text("utf-8")
+        chinese = (root / "docs/zh" / guide).read_text("utf-8")
+        assert f"{float(half) * 100:.0f} 万参数的模型" in chinese
+    millions = _millions("sft")
     assert f"{millions}-million-parameter" in (root / "README.md").read_text(encoding="utf-8")
     chinese = (root / "README.zh-CN.md").read_text(encoding="utf-8")
     assert f"{float(millions) * 100:.0f} 万参数" in chinese

@@ -120,7 +120,7 @@ def test_what_needs_no_data_is_executed(
         return
     for words in commands(path):
         line = shlex.join(words)
-        files = [word for word in words if word.endswith((".jsonl", ".json", ".parquet"))]
+        files = [word for word in words if word.endswith((".jsonl", ".json", ".parquet", ".csv"))]
         if path.name in ELSEWHERE or not OFFLINE.match(line):
             continue
         if not all(Path(file).exists() for file in files):

@@ -255,7 +255,7 @@ app.command("pack")(as_command(_PackOptions, _pack))
 app.command("serve")(integrations.serve)
 app.command()(integrations.path)
 app.command("doctor")(doctor)
-app.command()(attack)
+app.command("attack")(attack)
 app.command()(families)
 
 

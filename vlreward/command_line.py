@@ -140,6 +140,12 @@ class GoldOptions:
 class ReadOptions(GoldOptions):
     """How rows are read, whoever reads them."""
 
+    schema: Annotated[
+        str | None, data_option(help="Schema of the rows, where the keys do not tell.")
+    ] = None
+    on_bad_gold: Annotated[
+        Literal["error", "skip"], data_option(help="What to do about rows whose gold is none.")
+    ] = "error"
     where: Annotated[
         list[str] | None,
         data_option(help="Condition that rows must fit, e.g. difficulty<0.8; may be given again."),

@@ -151,3 +151,16 @@ def test_bad_input_ends_with_2(tmp_path: Path, counts: Path) -> None:
     done = RUN.invoke(app, ["attack", str(counts), "--terms", "exactly"])
     assert done.exit_code == 2
     assert "unknown term" in done.output
+
+
+def test_rows_are_read_by_the_options_that_errors_name(tmp_path: Path) -> None:
+    rows = [{"truth": count, "ask": "How many?", "pic": "1.png"} for count in (1, 2, "many")]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    line = ["attack", str(file), "--rounds", "0"]
+    assert "--columns gold=truth,image=pic,question=ask" in RUN.invoke(app, line).stderr
+    line += ["--columns", "gold=truth,image=pic,question=ask", "--task", "counting"]
+    assert "--on-bad-gold skip" in RUN.invoke(app, line).stderr
+    done = RUN.invoke(app, [*line, "--on-bad-gold", "skip"])
+    assert done.exit_code == 0, done.output
+    assert "on 2 samples" in done.output

@@ -156,6 +156,15 @@ def test_the_name_of_a_task_takes_rows_of_ones_own(
     done = CliRunner().invoke(commands, ["rescore", str(out), "--out", str(tmp_path / "again")])
     assert done.exit_code == 0, done.output
     assert entry(tmp_path / "again", "rec")["acc"] == 1.0
+    mine.write_text(mine.read_text().replace("[10, 20, 300, 480]", '"there"'))
+    options[-1] = str(tmp_path / "skipped")
+    refused = CliRunner().invoke(app, [*options, "--data", str(mine)])
+    assert "--on-bad-gold skip" in refused.stderr
+    line = [*options, "--data", str(mine), "--on-bad-gold", "skip"]
+    assert CliRunner().invoke(app, line).exit_code == 0
+    left = entry(tmp_path / "skipped", "rec")
+    assert (left["n"], left["acc"]) == (2, 1.0)
+    assert "1 rows of the data were skipped" in left["notes"]
     for more in ([], ["--data-root", str(data)]):
         bare = CliRunner().invoke(app, [*options, "--overwrite", *more])
         assert bare.exit_code == 2

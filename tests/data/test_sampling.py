@@ -6,7 +6,6 @@ import itertools
 import json
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,46 +23,37 @@ def _dataset(name: str, rows: int) -> Dataset:
     return Dataset(name, samples, Provenance(f"{name}.json", "rec", "0" * 64, rows, "counting"))
 
 
-def _script(data: list[int], number: int) -> list[int]:
-    """What the evaluation scripts do with the rows of one data set."""
-    random.shuffle(data)
+def _script(generator: random.Random, rows: int, number: int) -> list[int]:
+    """What the evaluation scripts do with the rows of one data set, by the global generator."""
+    data = list(range(rows))
+    generator.shuffle(data)
     return data[:number]
 
 
-@pytest.fixture
-def seeded() -> Any:
-    """Python's global generator, put back afterwards."""
-    state = random.getstate()
-    random.seed(42)
-    yield
-    random.setstate(state)
-
-
 class TestAgainstTheScripts:
-    def test_per_dataset(self, seeded: None) -> None:
+    def test_per_dataset(self) -> None:
         sampler = Sampler(42)
         for rows in (_VAL, _PLUS_VAL):
-            random.seed(42)
-            expected = _script(list(range(rows)), 500)
+            expected = _script(random.Random(42), rows, 500)
             chosen = sampler.sample(_dataset("x", rows), 500)
             assert [s.target for s in chosen] == expected
 
-    def test_chained(self, seeded: None) -> None:
-        sampler = Sampler(42, "chained")
+    def test_chained(self) -> None:
+        sampler, generator = Sampler(42, "chained"), random.Random(42)
         for rows in (60, 41, 100):
-            expected = _script(list(range(rows)), 30)
+            expected = _script(generator, rows, 30)
             assert [s.target for s in sampler.sample(_dataset("x", rows), 30)] == expected
 
-    def test_chained_moves_on_where_all_rows_are_taken(self, seeded: None) -> None:
-        sampler = Sampler(42, "chained")
+    def test_chained_moves_on_where_all_rows_are_taken(self) -> None:
+        sampler, generator = Sampler(42, "chained"), random.Random(42)
         for number in (None, 500):
             whole = _dataset("x", 60)
             assert sampler.sample(whole, number) is whole
-            random.shuffle(list(range(60)))
-        expected = _script(list(range(41)), 5)
+            _script(generator, 60, 60)
+        expected = _script(generator, 41, 5)
         assert [s.target for s in sampler.sample(_dataset("x", 41), 5)] == expected
 
-    def test_the_global_generator_is_left_alone(self, seeded: None) -> None:
+    def test_the_global_generator_is_left_alone(self) -> None:
         before = random.getstate()
         Sampler(7).sample(_dataset("x", 60), 5)
         assert random.getstate() == before
@@ -194,9 +184,9 @@ class TestStrategies:
         ("text", "name"),
         [("random:3", "x[3@42]"), ("random:25%", "x[25%@42]"), ("25%", "x[25%@42]")],
     )
-    def test_random(self, text: str, name: str, seeded: None) -> None:
+    def test_random(self, text: str, name: str) -> None:
         subset = Sampler(42).take(_dataset("x", 10), Strategy.parse(text))
-        assert [s.target for s in subset] == _script(list(range(10)), 3)
+        assert [s.target for s in subset] == _script(random.Random(42), 10, 3)
         assert subset.name == name
 
     @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ def trickle(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
 
 
 @pytest.fixture
-def closed_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def closed_port() -> Iterator[int]:
+    """A port on which nothing listens, and which no other test is given meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])

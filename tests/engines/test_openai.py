@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import io
 import json
 import re
+import socket
 import threading
 import time
 import tracemalloc
@@ -400,12 +402,26 @@ def test_rate_limit_spaces_requests(stub: Any) -> None:
 
 def test_timeout_is_named(stub: Any) -> None:
     release = threading.Event()
-    stub.reply = lambda n, body: release.wait(5) and stub.answer("late")
-    got = failure(answers(engine_for(stub, timeout=0.1, tries=2), ask())["k"])
+    stub.reply = lambda n, body: release.wait(30) and stub.answer("late")
+    got = failure(answers(engine_for(stub, timeout=0.5, tries=2), ask())["k"])
     release.set()
     assert got.kind == "timeout"
-    assert "no answer from" in got.detail
+    assert f"no answer from {stub.url} within 0.5 s" in got.detail
     assert "gave up after 2 tries" in got.detail
+
+
+def test_a_connection_that_is_never_made_is_named() -> None:
+    """It was no answer within 60 s, after 0.2."""
+    with socket.socket() as full, contextlib.ExitStack() as queue:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # what comes behind these is left waiting
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        with pytest.raises(EngineError, match=rf"no connection to {url} within 0\.2 s"):
+            OpenAIEngine(EngineConfig("m", base_url=url, tries=1, timeout=0.2))
 
 
 def test_endpoint_down_names_address_and_tries(closed_port: int) -> None:
@@ -445,14 +461,12 @@ def test_ten_refusals_of_one_kind_stop_the_run(
 
 
 def test_time_outs_stop_the_run(stub: Any) -> None:
-    def reply(n: int, body: dict[str, Any]) -> Any:
-        time.sleep(0.3)
-        return stub.answer("late")
-
-    stub.reply = reply
-    engine = engine_for(stub, tries=1, timeout=0.1, concurrency=8)
-    with pytest.raises(EngineError, match=r"10 requests in a row failed.*within 0\.1 s"):
+    release = threading.Event()
+    stub.reply = lambda n, body: release.wait(30) and stub.answer("late")
+    engine = engine_for(stub, tries=1, timeout=0.5, concurrency=10)
+    with pytest.raises(EngineError, match=r"10 requests in a row failed.*within 0\.5 s"):
         list(engine.generate(ask(str(i)) for i in range(1000)))
+    release.set()
     engine.close()
 
 

@@ -238,3 +238,14 @@ def test_the_metric_of_the_best_model_is_one_that_there_will_be(
     places: Any = {"model_type": "qwen2_vl", "rank": 0, "local_rank": 0, "questions": 1}
     with pytest.raises(OptionError, match=r"reward or TASK/METRIC .* rec; got 'loss'"):
         prepare_run(options, None, None, RESIZING, **places)
+
+
+def test_rows_without_coordinates_need_no_frame(
+    training_options: Any, scenes_data: Path, tmp_path: Path
+) -> None:
+    """A family that is not known was refused, whatever the rows."""
+    options = Options(
+        "counting", _arguments(scenes_data / "counting.jsonl"), training_options("out")
+    )
+    places: Any = {"model_type": "nobodys_vl", "rank": 0, "local_rank": 0, "questions": 1}
+    assert prepare_run(options, None, None, RESIZING, **places).rows[0]["frame"] is None

@@ -32,6 +32,13 @@ from vlreward.training.ranges import check_ranges
         ("learning_rate", math.nan, "a number"),
         ("anything", math.nan, "a number"),
         ("scoring_batch_size", -4, "at least 0"),
+        ("learning_rate", math.inf, "a finite number"),
+        ("num_train_epochs", math.inf, "a finite number"),
+        ("adam_beta1", 2.0, "less than 1"),
+        ("adam_epsilon", -1.0, "at least 0"),
+        ("min_p", 2.0, "at most 1"),
+        ("repetition_penalty", 0.0, "more than 0"),
+        ("top_entropy_quantile", 2.0, "at most 1"),
     ],
 )
 def test_numbers_out_of_range_are_refused(name: str, value: float, expected: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vlreward.command_line import PROTOCOLS
+from vlreward.data.options import RowOptions
+from vlreward.options import as_command
 
 if TYPE_CHECKING:
     from vlreward.attack.search import Attack, Found
@@ -16,31 +18,27 @@ if TYPE_CHECKING:
 __all__ = ["attack"]
 
 
-def attack(
-    data: Annotated[Path, typer.Argument(help="Data file or directory, as training reads it.")],
-    task: Annotated[
-        str | None, typer.Option(help="Task of the golds; by default as the data says.")
-    ] = None,
-    protocol: Annotated[str, typer.Option(help=PROTOCOLS)] = "strict",
+@dataclass(frozen=True, kw_only=True)
+class _Options(RowOptions):
+    data: Annotated[str, typer.Argument(help="Data file or directory, as training reads it.")]
+    protocol: Annotated[str, typer.Option(help=PROTOCOLS)] = "strict"
     terms: Annotated[
         str | None, typer.Option(help="Reward terms, separated by commas; default: the task's.")
-    ] = None,
-    image_root: Annotated[
-        Path | None,
-        typer.Option(help="Directory of the images, for rows that do not say their size."),
-    ] = None,
-    samples: Annotated[int, typer.Option(help="Samples, drawn with the seed.", min=1)] = 500,
-    rounds: Annotated[int, typer.Option(help="Rounds of mutation.", min=0)] = 4,
-    seed: Annotated[int, typer.Option(help="Seed of samples and mutations.")] = 0,
+    ] = None
+    samples: Annotated[int, typer.Option(help="Samples, drawn with the seed.", min=1)] = 500
+    rounds: Annotated[int, typer.Option(help="Rounds of mutation.", min=0)] = 4
+    seed: Annotated[int, typer.Option(help="Seed of samples and mutations.")] = 0
     margin: Annotated[
         float,
         typer.Option(help="Largest reward beyond the best plain constant that is let pass.", min=0),
-    ] = 0.01,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+    ] = 0.01
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+
+
+def _attack(options: _Options) -> None:
     """Search for answers that pay without looking at the image: the check before a training run.
 
-    Scores thousands of blind completions (constants, hedges, universal answers, format tricks, \
+    Scores some thousand blind completions (constants, hedges, universal answers, format tricks, \
 mutations of what scored) and sets the best beside the best plain constant.
 
     Exit codes: 0 nothing earns more than the constant and the margin; 1 something does; 2 bad \
@@ -52,16 +50,20 @@ input.
     from vlreward.data import load
     from vlreward.tasks import get_task
 
-    sizes = image_root is not None
-    loaded = load(data, task=task, image_root=image_root, read_sizes=sizes, on_missing="error")
-    spec = get_task(loaded.provenance.task, protocol=protocol, method=None)
-    if terms is not None:
-        spec = spec.with_terms([name.strip() for name in terms.split(",")])
+    reading = {**options.reading(), "read_sizes": options.image_root is not None}
+    loaded = load(options.data, **reading)
+    spec = get_task(loaded.provenance.task, protocol=options.protocol, method=None)
+    if options.terms is not None:
+        spec = spec.with_terms([name.strip() for name in options.terms.split(",")])
+    samples, seed, margin = options.samples, options.seed, options.margin
     chosen = Random(seed).sample(range(len(loaded)), min(samples, len(loaded)))
-    found = search(spec, [loaded[i] for i in sorted(chosen)], rounds=rounds, seed=seed)
-    typer.echo(_as_json(found, margin) if as_json else _as_text(found, margin))
+    found = search(spec, [loaded[i] for i in sorted(chosen)], rounds=options.rounds, seed=seed)
+    typer.echo(_as_json(found, margin) if options.as_json else _as_text(found, margin))
     if found.margin > margin:
         raise typer.Exit(1)
+
+
+attack = as_command(_Options, _attack)
 
 
 def _as_json(found: Attack, margin: float) -> str:

@@ -192,7 +192,8 @@ class RunOptions(EngineConfig, ReadOptions, AnswerOptions):
                     f"{len(self.suites)} suites, got {len(files)}"
                 )
         if self.completions:
-            self.refuse("recorded completions (--completions)", ASKING_FIELDS)
+            useless = ASKING_FIELDS if self.data else {*ASKING_FIELDS, "schema"}
+            self.refuse("recorded completions (--completions)", useless)
         elif self.model is None and self.engine != "openai":
             raise OptionError(
                 "give a model to ask (--model NAME_OR_PATH) or recorded completions to score "
@@ -207,8 +208,8 @@ _OF_ANSWERS = {"family", "min_pixels", "max_pixels"}
 ASKING_FIELDS = frozenset(
     {
         *({field.name for field in dataclasses.fields(EngineConfig)} - _OF_ANSWERS),
-        *("sample_num", "draw", "limit", "on_missing", "on_bad_image", "allow_urls", "where"),
-        *("split", "engine", "samples", "max_error_rate"),
+        *("sample_num", "draw", "limit", "on_missing", "on_bad_image", "on_bad_gold", "allow_urls"),
+        *("where", "split", "engine", "samples", "max_error_rate"),
     }
 )
 """What matters only where a model is asked."""

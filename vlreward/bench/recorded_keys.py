@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from vlreward._messages import said
 from vlreward._text import short
-from vlreward.bench.replies import Reply, replies_in, said
+from vlreward.bench.replies import Reply, replies_in
 from vlreward.data.columns import found
 from vlreward.data.rows import RawRow
 from vlreward.golds import literal

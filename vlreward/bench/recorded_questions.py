@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vlreward._messages import was_cut
 from vlreward.bench.recorded_keys import truth
-from vlreward.bench.replies import Reply, was_cut
+from vlreward.bench.replies import Reply
 from vlreward.data.rows import RawRow
 from vlreward.golds import literal
 from vlreward.types import Completion, Sample

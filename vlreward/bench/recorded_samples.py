@@ -218,7 +218,8 @@ def _measured(image: str | None, images: ImageSource | None, missing: str) -> Si
     """
     if image is None or images is None:
         raise ValueError(
-            f"{missing}: give width and height in the row, or the image's name and --image-root"
+            f"{missing}: give width and height in the row or in --data, or the image's name "
+            "and --image-root"
         )
     try:
         return image_size(images.source(image))

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vlreward._messages import TEXTS, said, was_cut
 from vlreward._text import short
 
-__all__ = ["Reply", "replies_in", "said", "was_cut"]
+__all__ = ["Reply", "replies_in"]
 
-_CUT = ("length", "max_tokens", "model_length")
-_TEXTS = ("content", "text", "value", "generated_text", "completion")
-_HIDDEN = ("reasoning", "thinking", "image_url", "image", "tool_use")
 _DEEPEST = 8
 
 
@@ -74,24 +72,12 @@ def replies_in(value: Any, depth: int = 0) -> list[Reply]:
     raise ValueError(f"expected a completion as text, got {short(value, 80)}")
 
 
-def said(content: Any) -> str:
-    """The text of a message's content: a text, or parts of which those that are text count."""
-    if isinstance(content, Mapping):
-        content = next((content[k] for k in _TEXTS if content.get(k) is not None), None)
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, (list, tuple)):
-        return "" if content is None else str(content)
-    parts = (p for p in content if not (isinstance(p, Mapping) and p.get("type") in _HIDDEN))
-    return "".join(p if isinstance(p, str) else said(p) for p in parts)
-
-
 def _failed(value: Mapping[str, Any]) -> bool:
     """Whether this is what a batch records of a request that failed."""
     status = value.get("status_code")
     if type(status) is int and (status >= 400 or value.get("body") is None):
         return True
-    told = any(value.get(name) is not None for name in (*_TEXTS, "choices", "outputs", "body"))
+    told = any(value.get(name) is not None for name in (*TEXTS, "choices", "outputs", "body"))
     return not told and (bool(value.get("error")) or value.get("object") == "error")
 
 
@@ -104,18 +90,13 @@ def _in_object(value: Mapping[str, Any], depth: int) -> list[Reply]:
     choices = value.get("choices", value.get("outputs"))
     if isinstance(choices, (list, tuple)) and (choices or value.get("completion") in (None, "")):
         return [_told(r, value) for c in choices or (None,) for r in replies_in(c, depth + 1)]
-    if not any(name in value for name in _TEXTS):
+    if not any(name in value for name in TEXTS):
         raise ValueError(f"expected a completion, got an object with the keys {sorted(value)[:12]}")
     if isinstance(value.get("text"), list):  # several, as lighteval has them
         return [_told(reply, value) for reply in replies_in(value["text"], depth + 1)]
     text = said(value)
-    empty = all(value.get(name) is None for name in _TEXTS)
+    empty = all(value.get(name) is None for name in TEXTS)
     return [_told(Reply(text, missing=empty), value)]
-
-
-def was_cut(about: Mapping[str, Any]) -> bool:
-    """Whether what stands beside a completion says that it was cut at the longest length."""
-    return about.get("finish_reason") in _CUT or about.get("stop_reason") in _CUT
 
 
 def _told(reply: Reply, about: Mapping[str, Any]) -> Reply:

@@ -25,9 +25,9 @@ def print_evaluations(evaluations: Sequence[Evaluation], console: Console) -> No
 
     numbers = ("accuracy", "95% interval", "n", "parsed")
     table = Table(
-        Column("suite", no_wrap=True),
+        Column("suite", overflow="fold"),
         *(Column(name, justify="right", no_wrap=True) for name in numbers),
-        "failures by code",
+        Column("failures", overflow="fold"),
     )
     for evaluation in evaluations:
         report = evaluation.report

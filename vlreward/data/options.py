@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from vlreward.command_line import ReadOptions, data_option
 
@@ -18,12 +18,6 @@ class RowOptions(ReadOptions):
     task: Annotated[
         str | None, data_option(help="Name of the task, where the data does not tell.")
     ] = None
-    schema: Annotated[
-        str | None, data_option(help="Schema of the rows, where the keys do not tell.")
-    ] = None
-    on_bad_gold: Annotated[
-        Literal["error", "skip"], data_option(help="What to do about rows whose gold is none.")
-    ] = "error"
 
     def reading(self) -> dict[str, Any]:
         """The options of `vlreward.data.load`.

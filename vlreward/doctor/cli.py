@@ -20,7 +20,8 @@ _Share = Annotated[
         min=0,
         max=1,
         rich_help_panel="Thresholds",
-        help="Largest value that is let pass.",
+        help="Largest allowed.",
+        metavar="SHARE",
         show_default=False,
     ),
 ]
@@ -45,7 +46,13 @@ class _Options(AnswerOptions, GoldOptions):
     max_timeouts: _Share = None
     max_disagreement: _Share = None
     max_sampler: Annotated[
-        float | None, typer.Option(min=0, rich_help_panel="Thresholds", help="In nats a token.")
+        float | None,
+        typer.Option(
+            min=0,
+            rich_help_panel="Thresholds",
+            help="Largest allowed, in nats a token.",
+            metavar="NATS",
+        ),
     ] = None
     task: Annotated[
         str | None, typer.Option(help="Task of recorded completions, which are scored first.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlreward._http import backoff_seconds
 from vlreward._text import one_line
+from vlreward.engines._loop import own_loop
 from vlreward.engines._protocol import model_names, read, refused
 from vlreward.engines.values import EngineError, Generation, GenerationError
 from vlreward.errors import OptionError
@@ -125,7 +126,8 @@ class Endpoint:
         Raises:
             EngineError: If there is no endpoint at the address, or it refuses the key.
         """
-        return asyncio.run(self._models())
+        with own_loop() as loop:
+            return loop.run_until_complete(self._models())
 
     async def _models(self) -> dict[str, str]:
         started, problem = time.monotonic(), ""
@@ -171,8 +173,12 @@ class Endpoint:
             keyed = "Authorization" in self._options["headers"]
             status, headers = response.status_code, response.headers
             return refused(status, headers, bytes(content), self.shown_url, keyed=keyed)
-        except (httpx.TimeoutException, TimeoutError):
-            detail = f"no answer from {self.shown_url} within {seconds:g} s"
+        except (httpx.TimeoutException, TimeoutError) as error:
+            limits: httpx.Timeout = self._options["timeout"]
+            connecting = isinstance(error, httpx.ConnectTimeout)
+            what = "connection to" if connecting else "answer from"
+            limit = (limits.connect if connecting else limits.read) or seconds
+            detail = f"no {what} {self.shown_url} within {min(limit, seconds):g} s"
             return GenerationError("timeout", detail, True)
         except (httpx.TransportError, httpx.DecodingError) as error:
             detail = f"no connection to {self.shown_url}: {type(error).__name__}: {error}"

@@ -8,18 +8,23 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from vlreward._http import RETRYABLE_STATUS, parse_retry_after
-from vlreward._text import one_line
+from vlreward._messages import said, thought, was_cut, with_thinking
+from vlreward._text import one_line, short
 from vlreward.engines._pictures import Picture
+from vlreward.engines._stream import is_stream, joined
 from vlreward.engines.values import Generation, GenerationError, Request, Sampling
 
 __all__ = ["Bodies", "model_names", "read", "refused"]
 
 _PLACE = uuid.uuid4().hex
 """Stands for the image while the rest of a body is written: no text of a prompt holds it."""
+_GIVEN_UP = ("abort", "error")
+"""Reasons with which servers end what is no answer: what there is of it is no completion."""
 _NO_KEY = "give the key in the environment variable OPENAI_API_KEY"
 _WRONG_KEY = "the key that the environment variable OPENAI_API_KEY gives is not taken"
 
@@ -102,7 +107,7 @@ def refused(
 def read(content: bytes, url: str) -> list[Generation] | GenerationError:
     """The completions in a reply with status 200, at least one, or why there is none."""
     try:
-        reply = json.loads(content)
+        reply = joined(content) if is_stream(content) else json.loads(content)
     except (ValueError, RecursionError):
         shown = one_line(content[:200].decode("utf-8", "replace"))
         return GenerationError(
@@ -110,21 +115,28 @@ def read(content: bytes, url: str) -> list[Generation] | GenerationError:
         )
     choices = reply.get("choices") if isinstance(reply, dict) else None
     if not isinstance(choices, list) or not choices:
-        return GenerationError("bad_reply", f"{url} answered 200 without any choice", True)
+        told = one_line(_message_in(reply))
+        why = "without any choice" + (f": {told}" if told else "")
+        return GenerationError("bad_reply", f"{url} answered 200 {why}", True)
     usage, model = _usage(reply.get("usage")), reply.get("model")
     answers: list[Generation] = []
     for choice in choices:
         text = _text_of(choice)
         if text is None:
-            shown = one_line(json.dumps(choice))
-            return GenerationError("bad_reply", f"{url} answered 200 without a text: {shown}", True)
+            why = f"{url} answered 200 without a text: {short(choice, 300)}"
+            return GenerationError("bad_reply", why, True)
         reason = choice.get("finish_reason")
+        if reason in _GIVEN_UP:
+            shown = one_line(_message_in(choice) or text)
+            why = f"an answer that it gave up ({reason}): {shown!r}"
+            return GenerationError("bad_reply", f"{url} answered 200 with {why}", True)
+        # An endpoint counts the tokens of a reply, not of each answer in it; 0 is "not counted".
+        tokens = (usage or {}).get("completion_tokens") if len(choices) == 1 else None
         answers.append(
             Generation(
                 text=text,
-                truncated=reason == "length",
-                # An endpoint counts the tokens of a reply, not of each answer in it.
-                token_count=(usage or {}).get("completion_tokens") if len(choices) == 1 else None,
+                truncated=was_cut({"finish_reason": reason}),
+                token_count=None if tokens == 0 and text else tokens,
                 finish_reason=reason if isinstance(reason, str) else None,
                 usage=None if answers else usage,
                 served_model=model if isinstance(model, str) else None,
@@ -144,28 +156,32 @@ def _usage(value: Any) -> dict[str, int] | None:
 
 
 def _text_of(choice: Any) -> str | None:
+    """What the model wrote, its thinking in its tags: as an engine without a server has it."""
     message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict) or "content" not in message:
+    if not isinstance(message, dict) or not ("content" in message or "role" in message):
         return None
-    content = message["content"]
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    if content is None:
-        return ""
-    return content if isinstance(content, str) else None
+    content = message.get("content")  # left out where null by some
+    if not (content is None or isinstance(content, (str, list))):
+        return None
+    cut = was_cut({"finish_reason": choice.get("finish_reason")})
+    try:
+        return with_thinking(said(content), thought(message), cut=cut)
+    except RecursionError:
+        return None
 
 
 def _server_message(content: bytes) -> str:
     text = content[:20_000].decode("utf-8", "replace")
-    try:
-        value = json.loads(text)
-        while isinstance(value, dict):
-            value = next(value[key] for key in ("error", "message", "detail") if key in value)
-        text = value if isinstance(value, str) else json.dumps(value)
-    except (ValueError, StopIteration, RecursionError):
-        pass
+    with suppress(ValueError, RecursionError):
+        text = _message_in(json.loads(text)) or text
     return one_line(text) or "no message"
+
+
+def _message_in(value: Any) -> str:
+    """What a server says of an error; empty if it says nothing."""
+    while isinstance(value, dict):
+        value = next((value[k] for k in ("error", "message", "detail") if value.get(k)), None)
+    return value if isinstance(value, str) else short(value, 300) if value else ""
 
 
 def model_names(content: bytes) -> dict[str, str]:

@@ -151,8 +151,8 @@ def fingerprint(name: str, model: Any, base: str | None = None) -> str | None:
 
 def _unreadable(name: str, error: Exception) -> EngineError:
     return EngineError(
-        f"no checkpoint could be read at {name!r}: {one_line(error)}. Give the directory of a "
-        "checkpoint or its name on the Hub; without network, download it first"
+        f"no checkpoint could be read at {name!r}: {one_line(error).rstrip('.')}. Give the "
+        "directory of a checkpoint or its name on the Hub; without network, download it first"
     )
 
 

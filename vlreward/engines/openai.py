@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlreward.engines._draws import Draws
 from vlreward.engines._endpoint import Endpoint, choose_model
+from vlreward.engines._loop import own_loop
 from vlreward.engines._pictures import Picture, Pictures
 from vlreward.engines._protocol import Bodies
 from vlreward.engines.base import (
@@ -113,7 +114,6 @@ class OpenAIEngine(Engine):
         """
         groups = self._draws.groups(requests)
         outcomes: asyncio.Queue[tuple[str, Outcome] | None] = asyncio.Queue()
-        loop = asyncio.new_event_loop()
 
         async def slot() -> None:
             # One client per slot: a shared pool searches all its connections for each request.
@@ -128,8 +128,8 @@ class OpenAIEngine(Engine):
             finally:
                 outcomes.put_nowait(None)
 
-        work = loop.create_task(slots())
-        try:
+        with own_loop() as loop:
+            work = loop.create_task(slots())
             while True:
                 waiting = outcomes.empty()
                 outcome = (
@@ -139,12 +139,6 @@ class OpenAIEngine(Engine):
                     break
                 yield outcome
             loop.run_until_complete(work)  # raises what a slot did
-        finally:
-            try:
-                loop.run_until_complete(_end())
-                loop.run_until_complete(loop.shutdown_asyncgens())
-            finally:
-                loop.close()
 
     async def _answer(
         self, client: httpx.AsyncClient, group: list[Request]
@@ -216,11 +210,3 @@ def _resizing(
             f"{family.name if family else 'no known family'}; give the family"
         )
     return resizing
-
-
-async def _end() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)

@@ -73,9 +73,9 @@ def _flaw(path: Path) -> str | None:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
-    if not size:
+    if not size and look is not _piece:  # a process may have had nothing to write
         return "is empty"
-    return f"begins with zeros ({size:,} bytes)" if not any(start) else look(path, size)
+    return f"begins with zeros ({size:,} bytes)" if size and not any(start) else look(path, size)
 
 
 def _safetensors(path: Path, size: int) -> str | None:

@@ -220,7 +220,7 @@ class Scorer:
         if found == _UNNAMED:
             raise ValueError(
                 f"expected a gold envelope, got {short(gold, 80)}: make one with `vlreward pack`, "
-                "or name the task of bare golds with VLREWARD_TASK"
+                "or name the task of bare golds with VLREWARD_TASK or by a `task` beside each"
             )
         if task is not None and found != task:
             self.rules(task)  # says so if there is no such task at all

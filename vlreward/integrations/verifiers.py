@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from vlreward._messages import with_thinking
 from vlreward.integrations.scorer import COLUMNS, Scored, scorer_for
 from vlreward.integrations.settings import Settings
 from vlreward.integrations.text import strip_end
@@ -78,4 +79,4 @@ def _text_of(trace: Any) -> str:
     text = strip_end(trace.last_reply)
     messages = getattr(trace, "assistant_messages", None)
     thinking = getattr(messages[-1], "reasoning_content", None) if messages else None
-    return f"<think>{thinking}</think>{text}" if thinking and "<think>" not in text else text
+    return with_thinking(text, thinking, cut=bool(getattr(trace, "is_truncated", False)))

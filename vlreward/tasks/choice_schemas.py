@@ -57,7 +57,9 @@ def option_texts(listed: Any) -> tuple[str, ...]:
             raise ValueError(f"expected options A, B, ... without a gap, got {short(listed, 120)}")
         listed = [listed[key] for key in keys]
     if not isinstance(listed, (list, tuple)):
-        raise ValueError(f"expected a list of options, got {short(listed, 120)}")
+        raise ValueError(
+            f'expected a list of options, as ["red", "blue"], got {short(listed, 120)}'
+        )
     if len(listed) > MOST_OPTIONS:
         raise ValueError(f"expected at most {MOST_OPTIONS} options, got {len(listed)}")
     texts = [str(option).strip() for option in listed]
@@ -76,7 +78,8 @@ def _choice(answer: str, options: Sequence[str]) -> dict[str, Any]:
     """The gold of an answer that is the content of an option."""
     same = [i for i, option in enumerate(options) if plain_option(option) == plain_option(answer)]
     if not same:
-        raise ValueError(f"expected the answer to be one of {short(options)}, got {answer!r}")
+        wanted = f"expected the answer, as letter or text, to be one of {short(options)}"
+        raise ValueError(f"{wanted}, got {answer!r}")
     return {"letters": [string.ascii_uppercase[same[0]]], "options": list(options)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from vlreward.data.decoding import CHECKS
 
@@ -136,10 +136,14 @@ class Options:
     """Options of data, prompts and rewards."""
     training: Any
     """The backend's `GRPOConfig`."""
-    foreign: ClassVar[tuple[str, ...]] = ()
-    """Patterns of files in checkpoints of other backends, which this one cannot go on from."""
 
     @property
     def lora_rank(self) -> int | None:
         """Rank of the LoRA adapter; None trains the model itself."""
         return None
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Patterns of files in checkpoints that this run cannot go on from: of other backends, or
+        of a model that is spread over processes in another way."""
+        return ()

@@ -63,17 +63,18 @@ class Checkpoint:
 
         Args:
             adapter: Whether an adapter is trained, and not the model.
-            foreign: Patterns of files in checkpoints of other backends.
+            foreign: Patterns of files in checkpoints that it cannot load.
 
         Raises:
-            OptionError: If it is another backend's, or a model where an adapter is trained, or the
+            OptionError: If it is foreign, or a model where an adapter is trained, or the
                 other way round.
         """
         if found := sorted(file.name for pattern in foreign for file in self.path.glob(pattern)):
             raise OptionError(
-                f"--resume: {self.path} is a checkpoint of the other backend, with {found[0]}: go "
-                "on with that one, or train its model on by --model DIR (checkpoint-N/hf of "
-                "Paddle's; of an adapter what `vlreward merge` makes of it)"
+                f"--resume: {self.path} is a checkpoint of another backend, or of a model that was "
+                f"spread in another way, with {found[0]}: start as that run did (STRATEGY of the "
+                "scripts), or train its model on by --model DIR (checkpoint-N/hf of Paddle's; of "
+                "an adapter what `vlreward merge` makes of it)"
             )
         if any(any(self.path.glob(pattern)) for pattern in _SHARDED):
             return

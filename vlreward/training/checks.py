@@ -14,7 +14,11 @@ __all__ = ["check_lengths"]
 
 
 def check_lengths(
-    rows: Rows, words: Callable[[list[Any]], int], completion: int, limit: int
+    rows: Rows,
+    words: Callable[[list[Any]], int],
+    completion: int,
+    limit: int,
+    option: str = "",
 ) -> None:
     """Check that a model can read every prompt with its images, and a completion behind it.
 
@@ -23,6 +27,7 @@ def check_lengths(
         words: The tokens of chat messages, an image counted as one.
         completion: Tokens of the longest completion.
         limit: Tokens that the model reads.
+        option: The option that set the limit, if not the model.
 
     Raises:
         DataError: If it cannot; lists the first ten rows and the count.
@@ -63,7 +68,7 @@ def check_lengths(
         raise DataError(
             f"expected prompts, images and answers of at most {limit} tokens together, got "
             f"{len(problems)} longer ones: leave them out, or see --max_pixels, "
-            "--max_completion_length and, with vLLM, --vllm_max_model_length",
+            f"--max_completion_length{option and f' and {option}'}",
             path=dataset.provenance.path,
             problems=problems,
         )

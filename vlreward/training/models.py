@@ -8,7 +8,7 @@ from typing import Any
 
 from vlreward.answer_frames import AnswerFrames
 from vlreward.errors import OptionError
-from vlreward.families import FAMILIES, family_of
+from vlreward.families import family_of
 from vlreward.frames import AxisOrder, Frame
 
 __all__ = ["ModelSize", "answer_frames", "freeze_vision", "is_vision"]
@@ -42,25 +42,19 @@ def answer_frames(
     """How a model is to write coordinates: what is declared by hand wins over rows and family.
 
     Args:
-        model_type: The `model_type` of its configuration, which names the family.
+        model_type: The `model_type` of its configuration, which names the family, if it is known.
         frame: A frame that is declared by hand.
         axis_order: An order of the axes that is declared by hand.
 
     Raises:
-        OptionError: If the frame is unknown, or none is declared and the family is unknown.
+        OptionError: If the frame is unknown.
     """
-    known = ", ".join(Frame)
     if frame is not None and frame not in list(Frame):
-        raise OptionError(f"--frame: expected one of {known}, got {frame!r}")
-    family = None
+        raise OptionError(f"--frame: expected one of {', '.join(Frame)}, got {frame!r}")
     try:
         family = family_of(model_type)
     except ValueError:
-        if frame is None:
-            raise OptionError(
-                f"the frame of {model_type!r} models is not known: declare --frame, "
-                f"one of {known}, or use a model of the families {', '.join(FAMILIES)}"
-            ) from None
+        family = None
     order: AxisOrder | None = None if axis_order is None else "yx" if axis_order == "yx" else "xy"
     return AnswerFrames(Frame(frame) if frame else None, order, family, over_rows=True)
 

@@ -18,7 +18,13 @@ from vlreward.training.arguments import Arguments
 from vlreward.training.ranges import check_ranges
 from vlreward.training.recipes import task_names
 
-__all__ = ["in_options", "layered", "short_help", "usage"]
+__all__ = ["SWITCHES", "check_idle", "in_options", "layered", "short_help", "usage"]
+
+SWITCHES = {
+    "lora_": "use_peft",
+    **dict.fromkeys(("eval_steps", "eval_on_start", "load_best_model_at_end"), "do_eval"),
+}
+"""What only other options give a meaning in every backend, see `check_idle`."""
 
 
 def usage(model: str) -> str:
@@ -109,6 +115,32 @@ def layered(
     return task, given, values
 
 
+def check_idle(
+    chosen: Mapping[str, Any], switches: Mapping[str, str], is_on: Callable[[str], Any]
+) -> None:
+    """Look for options that only another one gives a meaning.
+
+    Args:
+        chosen: The options that were given.
+        switches: The other one, by what names of options begin with.
+        is_on: Whether that one is in use; `do_eval` stands for rows to evaluate on.
+
+    Raises:
+        OptionError: If it is not; also for `--freeze_vision false` with an adapter.
+    """
+    for prefix, switch in switches.items():
+        if not is_on(switch) and (idle := [name for name in chosen if name.startswith(prefix)]):
+            needed = "eval_data" if switch == "do_eval" else switch
+            raise OptionError(
+                f"--{idle[0]} does nothing without --{needed}: leave it out or add it"
+            )
+    if is_on("use_peft") and chosen.get("freeze_vision") is False:
+        raise OptionError(
+            "--freeze_vision false: an adapter leaves the vision tower as it is; leave out one of "
+            "--freeze_vision and --use_peft, or name what it adapts by --lora_target_modules"
+        )
+
+
 def _given(
     parser: argparse.ArgumentParser, words: Sequence[str], aliases: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -158,7 +190,7 @@ def _read_config(path: str | None) -> dict[str, Any]:
 
 def _unknown_option(words: Sequence[str], known: Collection[str]) -> OptionError:
     """The error for what nobody takes, with options of similar names."""
-    wrong = [word for word in words if word.startswith("-")] or list(words)
+    wrong = [word for word in words if re.match(r"-\D", word)] or list(words)  # no numbers
     said = []
     for word in wrong:
         name = word.lstrip("-").partition("=")[0].replace("-", "_")

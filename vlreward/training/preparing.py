@@ -11,10 +11,13 @@ from vlreward.data import Dataset
 from vlreward.data.decoding import decode_images, refuse_unseen, with_good_images
 from vlreward.data.traces import warn
 from vlreward.errors import OptionError, UserError
+from vlreward.families import FAMILIES
+from vlreward.frames import Frame
 from vlreward.prompts import get_prompt
 from vlreward.resizing import Resizing
 from vlreward.rewards import TaskReward
 from vlreward.training.arguments import Arguments, Options
+from vlreward.training.checks import check_lengths
 from vlreward.training.columns import Rows
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.models import answer_frames
@@ -74,10 +77,25 @@ class Run:
         return replace(self, extra=[*self.extra, *given])
 
     def rewards(self) -> tuple[list[Callable[..., Any]], list[float]]:
-        """Every reward function as trainers call them, and their weights."""
+        """Every reward function as trainers call them, and their weights.
+
+        Raises:
+            OptionError: If all of these are 0, so that nothing is learned.
+        """
         extra = [r.function if iscoroutinefunction(r.function) else r for r in self.extra]
-        weights = [term.weight for term in self.terms]
-        return [*self.terms, *extra], weights + [reward.weight for reward in self.extra]
+        weights = [term.weight for term in self.terms] + [own.weight for own in self.extra]
+        if weights and not any(weights):
+            raise OptionError("--weights: expected one that is not 0, got none: nothing is learned")
+        return [*self.terms, *extra], weights
+
+    def check_lengths(
+        self, words: Callable[[list[Any]], int], limit: int, option: str = ""
+    ) -> None:
+        """Check that the model can read every row, and an answer behind it; see
+        `vlreward.training.checks.check_lengths`."""
+        completion = self.options.training.max_completion_length
+        for rows in filter(None, (self.rows, self.eval_rows)):
+            check_lengths(rows, words, completion, limit, option)
 
     def end_with(self, stop_ids: Iterable[int]) -> None:
         """Tell the rewards which token ids end a completion; others were cut off."""
@@ -267,13 +285,27 @@ def rows_for(
 
     Raises:
         DataError: If rows are bad.
-        OptionError: If it is not known in which frame the model writes coordinates.
+        OptionError: If neither an option, nor a row with coordinates, nor the family of the model
+            says in which frame it writes them.
         UnknownNameError: If the prompt is unknown.
     """
     own = None if arguments.prompt is None else get_prompt(arguments.prompt)
+    frames = answer_frames(model_type, arguments.frame, arguments.axis_order)
+    silent = [
+        number
+        for sample, number in zip(samples, samples.row_numbers, strict=True)
+        if sample.gold.located and frames.frame_of(sample.frame) is None
+    ]
+    if silent:
+        raise OptionError(
+            f"{samples.provenance.path}: {len(silent)} rows with coordinates, first row "
+            f"{silent[0]}, do not say in which frame the model writes them (as those of `vlreward "
+            f"pack` do), and that of {model_type!r} models is not known: declare --frame, one of "
+            f"{', '.join(Frame)}, or use a model of the families {', '.join(FAMILIES)}"
+        )
     return Rows(
         samples,
         resizing,
         {reward.spec.name: own or reward.spec.prompt for reward in rewards},
-        answer_frames(model_type, arguments.frame, arguments.axis_order),
+        frames,
     )

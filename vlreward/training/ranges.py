@@ -24,17 +24,26 @@ _AT_LEAST = {
     **dict.fromkeys(
         (
             "beta", "learning_rate", "top_k", "seed", "dataloader_num_workers", "max_grad_norm",
-            "weight_decay", "warmup_steps", "epsilon", "resample_groups", "scoring_batch_size",
-            "max_logp_difference",
+            "weight_decay", "warmup_steps", "epsilon", "epsilon_high", "resample_groups",
+            "scoring_batch_size", "max_logp_difference", "min_p", "adam_beta1", "adam_beta2",
+            "adam_epsilon", "top_entropy_quantile",
         ),
         0,
     ),
 }  # fmt: skip
 _POSITIVE = (
     "temperature", "top_p", "num_train_epochs", "logging_steps", "save_steps", "eval_steps",
-    "vllm_gpu_memory_utilization",
+    "vllm_gpu_memory_utilization", "repetition_penalty", "delta",
 )  # fmt: skip
-_AT_MOST = {"top_p": 1, "vllm_gpu_memory_utilization": 1, "temperature": 10, "seed": 2**32 - 1}
+_AT_MOST = {
+    "temperature": 10,
+    "seed": 2**32 - 1,
+    **dict.fromkeys(("top_p", "min_p", "vllm_gpu_memory_utilization", "top_entropy_quantile"), 1),
+    **dict.fromkeys(("adam_beta1", "adam_beta2"), 1 - 1e-9),
+}
+_ENDLESS = {"epsilon", "epsilon_high", "delta", "max_grad_norm", "max_logp_difference"}
+"""Limits, of which an infinite one is none."""
+_FINITE = {*_AT_LEAST, *_POSITIVE} - _ENDLESS
 
 
 def check_ranges(values: Mapping[str, Any]) -> None:
@@ -51,14 +60,16 @@ def check_ranges(values: Mapping[str, Any]) -> None:
             continue
         if math.isnan(value):
             expected = "a number"
+        elif math.isinf(value) and name in _FINITE:
+            expected = "a finite number"
         elif name == "max_steps" and (value == 0 or value < -1):
             expected = "at least 1, or -1 where --num_train_epochs counts"
         elif value < _AT_LEAST.get(name, -math.inf):
             expected = f"at least {_AT_LEAST[name]}"
         elif name in _POSITIVE and value <= 0:
             expected = "more than 0"
-        elif value > _AT_MOST.get(name, math.inf):
-            expected = f"at most {_AT_MOST[name]}"
+        elif value > (most := _AT_MOST.get(name, math.inf)):
+            expected = f"at most {most}" if isinstance(most, int) else "less than 1"
         else:
             continue
         raise OptionError(f"--{name}: expected {expected}, got {value!r}")

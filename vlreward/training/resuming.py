@@ -193,7 +193,7 @@ def decide(
         settings: What makes it this run: data, rewards, model and what shapes the result. JSON.
         total_steps: Steps that the whole run has.
         adapter: Whether an adapter is trained, and not the model.
-        foreign: Patterns of files in checkpoints of other backends, which this one cannot read.
+        foreign: Patterns of files in checkpoints that this run cannot load.
 
     Raises:
         OptionError: If there is no such checkpoint, if it cannot be gone on from, if the directory

@@ -27,6 +27,10 @@ for KEY in GPUS BATCH_SIZE NUM_GENERATIONS PER_DEVICE_BATCH_SIZE NODES; do
     exit 2
   fi
 done
+if ! [[ $NODE_RANK =~ ^[0-9]+$ ]] || [ "$NODE_RANK" -ge "$NODES" ]; then
+  echo "error: expected NODE_RANK to be a whole number below NODES=$NODES, got '$NODE_RANK'" >&2
+  exit 2
+fi
 PROCESSES=$((GPUS * NODES))
 PASS=$((PER_DEVICE_BATCH_SIZE * PROCESSES))
 if [ "$PASS" -gt "$BATCH_SIZE" ] || [ $((BATCH_SIZE % PASS)) -ne 0 ]; then
@@ -44,6 +48,7 @@ OPTIONS=(
 if [ -n "$SHARDING" ] && [ "$PROCESSES" -gt 1 ]; then
   OPTIONS+=(--sharding "$SHARDING" --sharding_parallel_degree "$PROCESSES")
 fi
+mkdir -p "$OUTPUT_DIR/paddle_distributed_logs" || exit 2
 exec "$PYTHON" -m paddle.distributed.launch --master "$MASTER" --nnodes "$NODES" \
   --rank "$NODE_RANK" --nproc_per_node "$GPUS" --run_mode collective \
   --log_dir "$OUTPUT_DIR/paddle_distributed_logs" \

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments, Options
-from vlreward.training.parsing import layered, usage
+from vlreward.training.parsing import SWITCHES, check_idle, layered, usage
 from vlreward.training.recipes import defaults
 from vlreward_paddle.lora import AdapterOptions
 
@@ -66,12 +66,16 @@ class PaddleOptions(Options):
     """How attention is computed."""
     adapter: AdapterOptions
     """Whether an adapter is trained, and which."""
-    foreign: ClassVar[tuple[str, ...]] = ("*.pt", "pytorch_model*", "adapter_model*")
 
     @property
     def lora_rank(self) -> int | None:
         """Rank of the LoRA adapter; None trains the model itself."""
         return self.adapter.lora_r if self.adapter.use_peft else None
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Files of torch's."""
+        return ("*.pt", "pytorch_model*", "adapter_model*")
 
 
 def parse(argv: Sequence[str]) -> PaddleOptions:
@@ -84,7 +88,7 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     from vlreward_paddle.shim import check_options, launch_options
 
     _refuse_old_names(argv)
-    task, _, given = layered(_parser(GRPOConfig), argv, _recipe, ALIASES)
+    task, chosen, given = layered(_parser(GRPOConfig), argv, _recipe, ALIASES)
     if given.get("recompute") is not None:
         given["gradient_checkpointing"] = given.pop("recompute")
     if given.get("sharding") == "auto":
@@ -92,6 +96,7 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
     if not given.get("sharding"):
         given.pop("sharding_parallel_degree", None)
     attn = given.pop("attn_implementation", "sdpa")
+    _check_reports(given["report_to"])
     if "tensorboard" in given["report_to"] and find_spec("tensorboardX") is None:
         raise OptionError("--report_to tensorboard needs a package: pip install tensorboardX")
     kinds: tuple[Any, ...] = (Arguments, AdapterOptions)
@@ -106,6 +111,9 @@ def parse(argv: Sequence[str]) -> PaddleOptions:
         made = GRPOConfig(**training)
     except (ValueError, AssertionError) as error:
         raise OptionError(str(error)) from error
+    check_idle(
+        chosen, SWITCHES, lambda name: getattr(made, name, None) or getattr(lora, name, None)
+    )
     return PaddleOptions(task, arguments, made, training, attn, lora)
 
 
@@ -118,10 +126,21 @@ def _refuse_old_names(words: Sequence[str]) -> None:
             raise OptionError(f"{name} is an option of PaddleMIX's r1_mllm: {answer}")
 
 
+def _check_reports(names: str | Sequence[str]) -> None:
+    from vlreward_paddle.shim import REPORTS
+
+    for name in [names] if isinstance(names, str) else names:
+        if name not in (known := ("none", "all", *REPORTS)):
+            raise OptionError(f"--report_to: expected some of {', '.join(known)}; got {name!r}")
+
+
 def _check_device(training: dict[str, Any], attention: str) -> None:
     import paddle
 
     gpu = _has_gpu()
+    kinds = ["cpu", *["gpu"] * gpu, *paddle.device.get_all_custom_device_type()]
+    if (device := str(training["device"])).partition(":")[0] not in kinds:
+        raise OptionError(f"--device: Paddle sees {', '.join(kinds)} here, got {device!r}")
     if training.get("bf16") and not (gpu and paddle.amp.is_bfloat16_supported()):
         raise OptionError(
             "--bf16 true: this machine's device does not compute bfloat16; leave it out, or on a "

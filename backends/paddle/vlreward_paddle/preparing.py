@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import paddle
 
 from vlreward.errors import OptionError
@@ -17,6 +20,8 @@ _SHAPING = (
     "weight_decay", "lr_scheduler_type", "warmup_steps",
 )  # fmt: skip
 """Options that shape the result, besides those that backends share."""
+_POSITIONS = 32_768
+"""Those of a configuration that does not say them, as transformers has it."""
 _ADAPTING = ("lora_alpha", "lora_dropout", "targets")
 
 
@@ -53,5 +58,24 @@ def prepare(options: PaddleOptions) -> Run:
         settings={name: str(getattr(training, name)) for name in _SHAPING}
         | ({n: getattr(adapter, n) for n in _ADAPTING} if adapter.use_peft else {}),
     )
+    _check_processes(run.start.checkpoint)
+    if training.local_rank <= 0:
+        text = {**config, **(config.get("text_config") or {})}
+        run.check_lengths(codec.words, text.get("max_position_embeddings", _POSITIONS))
     codec.resizing.check(codec.image_processor, run.rows[0]["image"], tensors="np")
     return run
+
+
+def _check_processes(checkpoint: str | None) -> None:
+    """The library loads what one process has saved in one process alone, and what several have in
+    several."""
+    now = paddle.distributed.get_world_size()
+    if checkpoint is None or os.environ.get("PADDLE_LOCAL_SIZE", "1") != str(now):
+        return  # on several machines, whose disks may hold a part each
+    before = len(list(Path(checkpoint).glob("rng_state_*.pth")))
+    if before and (before == 1) != (now == 1):
+        raise OptionError(
+            f"--resume: {checkpoint} was left by {before} process(es), which {now} cannot load: "
+            "start as many (GPUS of the scripts), or train its model on by --model "
+            f"{checkpoint}/hf with another --output_dir"
+        )

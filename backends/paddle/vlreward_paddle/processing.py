@@ -49,8 +49,9 @@ class QwenCodec:
 
         self.path = Path(path)
         if not any((self.path / name).is_file() for name in PROCESSOR_FILES):
+            inside = "; a whole model is in its directory hf" if (self.path / "hf").is_dir() else ""
             raise FileNotFoundError(
-                f"expected {' or '.join(PROCESSOR_FILES)} in {str(path)!r}, found neither"
+                f"expected {' or '.join(PROCESSOR_FILES)} in {str(path)!r}, found neither{inside}"
             )
         self.tokenizer = AutoTokenizer.from_pretrained(str(path))
         self.template = self.tokenizer.chat_template or _template(self.path)
@@ -75,6 +76,10 @@ class QwenCodec:
             messages, chat_template=self.template, tokenize=False, add_generation_prompt=True
         )
         return text
+
+    def words(self, messages: list[dict[str, Any]]) -> int:
+        """The tokens of chat messages, an image counted as one."""
+        return len(self._ids(self.render(messages)))
 
     def encode(self, row: dict[str, Any]) -> Prompt:
         """The prompt of a row with `prompt` and `images`."""

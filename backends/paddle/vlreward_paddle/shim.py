@@ -15,6 +15,7 @@ from vlreward.errors import OptionError
 
 __all__ = [
     "LIBRARY",
+    "REPORTS",
     "EarlyStoppingCallback",
     "PrinterCallback",
     "Trainer",
@@ -52,6 +53,10 @@ PrinterCallback = _trainer.PrinterCallback
 Trainer = _trainer.Trainer
 TrainerCallback = _trainer.TrainerCallback
 TrainingArguments = _trainer.TrainingArguments
+REPORTS: tuple[str, ...] = tuple(
+    importlib.import_module(f"{LIBRARY}.trainer.integrations").INTEGRATION_TO_CALLBACK
+)
+"""What the library can report to."""
 
 _FORMERS = {
     "tensor_parallel_degree": "tensor_model_parallel_size",
@@ -130,6 +135,10 @@ def check_options(options: dict[str, Any], *, gpu: bool) -> None:
         raise OptionError(
             f"--sharding {sharding!r}: this backend samples from whole weights on each device; "
             "use stage2 or stage1, or train an adapter (--use_peft)"
+        )
+    if wrong := set(sharding.split()) - {"stage1", "stage2"}:
+        raise OptionError(
+            f"--sharding: expected auto, stage1, stage2 or '' for none, got {min(wrong)!r}"
         )
     if "stage2" in sharding and not gpu:
         raise OptionError(

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any
 
+from accelerate.utils import parse_flag_from_env
+from transformers import GenerationConfig
 from transformers.integrations import (
     INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations,
@@ -18,22 +20,20 @@ from transformers.utils import is_flash_attn_2_available, is_torch_bf16_gpu_avai
 
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Options
-from vlreward.training.parsing import layered, usage
+from vlreward.training.parsing import SWITCHES, check_idle, layered, usage
 from vlreward.training.recipes import defaults
 from vlreward_trl.options import TRLArguments
 
-__all__ = ["TRLOptions", "parse"]
+__all__ = ["TRLOptions", "parse", "uses_fsdp"]
 
+_NAMED = ("loss_type", "scale_rewards", "importance_sampling_level", "vllm_mode")
+"""Options with a value out of those that TRL's documentation has in quotes."""
 _CHECKPOINTING = "activation_checkpointing"
-_SWITCHES = {
+_SWITCHES = SWITCHES | {
     "vllm_": "use_vllm",
-    "lora_": "use_peft",
     "bnb_4bit_": "load_in_4bit",
     "hub_": "push_to_hub",
-    "eval_steps": "do_eval",
-    "eval_on_start": "do_eval",
 }
-"""Options, by the beginning of their names, that only another one gives a meaning."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,27 @@ class TRLOptions(Options):
 
     model: Any
     """A `trl.ModelConfig`, with the model's name and LoRA targets filled in."""
-    foreign: ClassVar[tuple[str, ...]] = ("*.pdparams", "trainer_state.bin")
 
     @property
     def lora_rank(self) -> int | None:
         """Rank of the LoRA adapter; None trains the model itself."""
         return self.model.lora_r if self.model.use_peft else None
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Files of Paddle's, and of each of the three ways in which a model may be spread that is
+        not this run's."""
+        sharded, plain = {"fsdp": "*model_fsdp*", "deepspeed": "global_step*"}, "optimizer.pt"
+        if uses_fsdp():
+            sharded["fsdp"] = plain
+        elif getattr(self.training, "deepspeed_plugin", None) is not None:
+            sharded["deepspeed"] = plain
+        return ("*.pdparams", "trainer_state.bin", *sharded.values())
+
+
+def uses_fsdp() -> bool:
+    """Whether the launcher shards models by FSDP."""
+    return bool(parse_flag_from_env("ACCELERATE_USE_FSDP"))
 
 
 def parse(argv: Sequence[str]) -> TRLOptions:
@@ -97,8 +112,8 @@ def parse(argv: Sequence[str]) -> TRLOptions:
     except json.JSONDecodeError as error:
         objects = ", ".join(f"--{k}" for k, v in chosen.items() if str(v).startswith("{"))
         raise OptionError(f"{objects or 'an option'}: expected JSON: {error}") from error
-    except ValueError as error:
-        raise OptionError(str(error)) from error
+    except (ValueError, ImportError) as error:  # as deepspeed, where it is not installed
+        raise OptionError(str(error).strip()) from error
     _check(chosen, arguments, training, model)
     return TRLOptions(task, arguments, training, model)
 
@@ -107,19 +122,23 @@ def _check(chosen: Mapping[str, Any], arguments: Any, training: Any, model: Any)
     """What would do nothing, or fail after the model is loaded."""
     from trl import GRPOConfig
 
-    if model.use_peft and chosen.get("freeze_vision") is False:
-        raise OptionError(
-            "--freeze_vision false: an adapter leaves the vision tower as it is; leave out one of "
-            "--freeze_vision and --use_peft, or name what it adapts by --lora_target_modules"
-        )
-    for prefix, switch in _SWITCHES.items():
-        on = getattr(training, switch, None) or getattr(model, switch, None)
-        if not on and (idle := [name for name in chosen if name.startswith(prefix)]):
-            needed = "eval_data" if switch == "do_eval" else switch
+    check_idle(
+        chosen,
+        _SWITCHES,
+        lambda switch: getattr(training, switch, None) or getattr(model, switch, None),
+    )
+    _check_mappings(chosen, training)
+    if training.remove_unused_columns:
+        raise OptionError("--remove_unused_columns true: rows are made when they are taken")
+    if training.torch_compile_mode is not None:
+        from torch._inductor import list_mode_options as modes
+
+        if training.torch_compile_mode not in modes():
             raise OptionError(
-                f"--{idle[0]} does nothing without --{needed}: leave it out or add it"
+                f"--torch_compile_mode: expected one of {', '.join(modes())}; got "
+                f"{training.torch_compile_mode!r}"
             )
-    for name in ("loss_type", "scale_rewards"):
+    for name in _NAMED:
         value = str(getattr(training, name))
         if f'"{value}"' not in (GRPOConfig.__doc__ or f'"{value}"'):
             raise OptionError(f"--{name}: TRL {version('trl')} knows no {value!r}; see --help_all")
@@ -147,6 +166,23 @@ def _check(chosen: Mapping[str, Any], arguments: Any, training: Any, model: Any)
         raise OptionError(
             f"--attn_implementation {attention} needs the package flash-attn, or kernels; sdpa "
             "needs none"
+        )
+
+
+def _check_mappings(chosen: Mapping[str, Any], training: Any) -> None:
+    """Options in JSON, of whose keys generation and templates take any, or fail late."""
+    for name in chosen:
+        value = getattr(training, name, None)
+        if name.endswith("_kwargs") and value is not None and not isinstance(value, dict):
+            raise OptionError(f"--{name}: expected a JSON object, got {value!r:.80}")
+    wrong = {"tokenize", "add_generation_prompt"} & (training.chat_template_kwargs or {}).keys()
+    known = vars(GenerationConfig())
+    if not training.use_vllm:
+        wrong |= {key for key in training.generation_kwargs or () if key not in known}
+    if wrong:
+        raise OptionError(
+            "--generation_kwargs, --chat_template_kwargs: expected keys that transformers knows "
+            f"and that are not set here, got {', '.join(sorted(wrong))}"
         )
 
 

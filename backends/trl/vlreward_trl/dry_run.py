@@ -10,8 +10,8 @@ from vlreward.training import dry_run
 from vlreward.training.models import ModelSize, is_vision
 from vlreward.training.preparing import Run
 from vlreward.training.recipes import defaults
-from vlreward_trl.arguments import TRLOptions
-from vlreward_trl.preparing import LORA_TARGETS, uses_fsdp
+from vlreward_trl.arguments import TRLOptions, uses_fsdp
+from vlreward_trl.preparing import LORA_TARGETS
 
 __all__ = ["describe", "measure"]
 

@@ -7,12 +7,11 @@ from typing import Any
 
 from vlreward.engines.checkpoint import open_config
 from vlreward.errors import OptionError
-from vlreward.training.checks import check_lengths
 from vlreward.training.preparing import Run, prepare_run
-from vlreward_trl.arguments import TRLOptions
+from vlreward_trl.arguments import TRLOptions, uses_fsdp
 from vlreward_trl.processing import load as load_processor
 
-__all__ = ["LORA_TARGETS", "prepare", "uses_fsdp"]
+__all__ = ["LORA_TARGETS", "prepare"]
 
 LORA_TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """Default of `--lora_target_modules`: every linear layer of the language model, and none of the
@@ -75,18 +74,10 @@ def prepare(options: TRLOptions) -> Run:
     return run
 
 
-def uses_fsdp() -> bool:
-    """Whether the launcher shards models by FSDP."""
-    from accelerate.utils import parse_flag_from_env
-
-    return bool(parse_flag_from_env("ACCELERATE_USE_FSDP"))
-
-
 def _check_lengths(run: Run) -> None:
     training, tokenizer = run.options.training, run.processor.tokenizer
-    limit = run.config.get_text_config().max_position_embeddings
-    if training.use_vllm:
-        limit = training.vllm_max_model_length or limit
+    asked = training.use_vllm and training.vllm_max_model_length
+    limit = asked or run.config.get_text_config().max_position_embeddings
 
     def words(messages: list[Any]) -> int:
         more = training.chat_template_kwargs or {}
@@ -95,8 +86,7 @@ def _check_lengths(run: Run) -> None:
         )
         return len(tokenizer(text)["input_ids"])
 
-    for rows in filter(None, (run.rows, run.eval_rows)):
-        check_lengths(rows, words, training.max_completion_length, limit)
+    run.check_lengths(words, limit, "--vllm_max_model_length" if asked else "")
 
 
 def _check_processes(training: Any) -> None:

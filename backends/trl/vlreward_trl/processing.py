@@ -26,15 +26,19 @@ def load(
     loads where torchvision is installed.
 
     Raises:
-        OptionError: If the processor is none of the Qwen-VL family's, or the limits exclude
-            each other.
+        OptionError: If there is no processor, or it is none of the Qwen-VL family's, or the limits
+            exclude each other.
     """
     options: dict[str, Any] = {}
     if revision not in (None, "main"):
         options["revision"] = revision
     if trust_remote_code:
         options["trust_remote_code"] = True
-    processor = load_processor(name, **options)
+    try:
+        processor = load_processor(name, **options)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise OptionError(f"no processor could be loaded from {name!r}: {said}") from error
     images = processor.image_processor
     resizing = Resizing.of(images, min_pixels, max_pixels)
     if resizing is None:

@@ -14,7 +14,7 @@ from accelerate.utils import gather_object
 from transformers import GenerationConfig
 from trl.data_utils import prepare_multimodal_messages
 
-from vlreward.errors import UserError
+from vlreward.errors import OptionError, UserError
 from vlreward.files import replacing
 from vlreward.training.evaluation import Evaluation
 from vlreward.training.rewards import TermReward, cut_off
@@ -86,6 +86,14 @@ class ResumableGRPOTrainer(WatchingGRPOTrainer):
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    def create_scheduler(self, *args: Any, **kwargs: Any) -> Any:
+        """The schedule of learning rates; what it lacks is said."""
+        try:
+            return super().create_scheduler(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            name = str(getattr(self.args.lr_scheduler_type, "value", self.args.lr_scheduler_type))
+            raise OptionError(f"--lr_scheduler_type {name}: {error}") from error
 
     def get_train_dataloader(self) -> Any:
         """The loader, whose workers end with this process, however that ends."""

@@ -163,7 +163,8 @@ def _train(run: Run) -> Any:
         trainer = build_trainer(run)
     except (ImportError, OSError, ValueError, RuntimeError) as error:
         # TRL imports vLLM wherever it is, and says so if that is broken.
-        mended = not isinstance(error, RuntimeError) or isinstance(error.__cause__, ImportError)
+        bug = isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError)
+        mended = not bug or isinstance(error.__cause__, ImportError)
         if isinstance(error, UserError) or not mended or _is_ours(error):
             raise
         raise OptionError(f"the trainer cannot be built: {' '.join(str(error).split())}") from error

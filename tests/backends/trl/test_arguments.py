@@ -157,6 +157,7 @@ def test_what_would_do_nothing_or_fail_later_is_refused(
     ("more", "message"),
     [
         (("--max_stepz", "3"), r"unknown option --max_stepz \(did you mean --max_steps"),
+        (("--max_stepz", "-1"), r"unknown option --max_stepz \([^,]*\); --help_all"),
         (("--protocl=vlm-r1",), r"unknown option --protocl \(did you mean --protocol\?\)"),
         (("--report_to", "wandb"), "--report_to wandb needs its package: pip install wandb"),
         (("--report_to", "wand"), "--report_to: expected some of .*wandb; got 'wand'"),
@@ -170,6 +171,20 @@ def test_what_would_do_nothing_or_fail_later_is_refused(
         (("--eval_steps", "5"), "--eval_steps does nothing without --eval_data"),
         (("--attn_implementation", "flash_attention_2"), "needs the package flash-attn"),
         (("--freeze_vision", "false", "--use_peft"), "an adapter leaves the vision tower as it is"),
+        (
+            ("--load_best_model_at_end", "--save_strategy", "no"),
+            "--load_best_model_at_end does nothing without --eval_data",
+        ),
+        (("--importance_sampling_level", "word"), "--importance_sampling_level: TRL .* knows no"),
+        (
+            ("--torch_compile_mode", "fast"),
+            "--torch_compile_mode: expected one of default, .*'fast'",
+        ),
+        (("--remove_unused_columns",), "--remove_unused_columns true: rows are made when they are"),
+        (("--generation_kwargs", "[]"), r"--generation_kwargs: expected a JSON object, got '\[\]'"),
+        (("--chat_template_kwargs", "[]"), r"--chat_template_kwargs: expected a JSON object"),
+        (("--generation_kwargs", '{"min_tokens": 1}'), "that transformers knows .* got min_tokens"),
+        (("--chat_template_kwargs", '{"tokenize": 1}'), "that are not set here, got tokenize"),
     ],
 )
 def test_what_would_fail_after_the_model_is_loaded_is_said_before(
@@ -177,6 +192,28 @@ def test_what_would_fail_after_the_model_is_loaded_is_said_before(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         _parse("rec", *more)
+
+
+def test_checkpoints_of_a_model_spread_in_another_way_are_foreign(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A traceback; or, of DeepSpeed's, a run that went on with a fresh optimizer."""
+    assert {"*model_fsdp*", "global_step*"} < set(_parse("rec").foreign)  # type: ignore[attr-defined]
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    sharded = _parse("rec").foreign  # type: ignore[attr-defined]
+    assert {"optimizer.pt", "global_step*"} < set(sharded)
+    assert "*model_fsdp*" not in sharded
+
+
+def test_a_package_that_an_option_needs_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers looks for deepspeed when its options are read."""
+
+    def read(*args: object) -> None:
+        raise ImportError("deepspeed is not there")
+
+    monkeypatch.setattr("transformers.HfArgumentParser.parse_dict", read)
+    with pytest.raises(OptionError, match=r"^deepspeed is not there$"):
+        _parse("rec", "--deepspeed", "zero.json")
 
 
 def test_a_sampler_that_nobody_would_watch_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

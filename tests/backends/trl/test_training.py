@@ -505,8 +505,16 @@ def test_what_the_trainer_refuses_is_one_message(
 ) -> None:
     """A library's error says what is wrong with an option; it was a traceback."""
     words = argv("counting", "qwen2.5-vl", "--use_peft", "--lora_target_modules", "no_such")
+    out = ("--output_dir", str(tmp_path))
     with pytest.raises(OptionError, match=r"cannot be built: Target modules .*no_such.* not found"):
-        _train([*words, "--output_dir", str(tmp_path)])
+        _train([*words, *out])
+    with pytest.raises(OptionError, match=r"cannot be built: You passed `sync_ref_model=True` whi"):
+        _train([*argv("counting", "qwen2.5-vl", "--use_peft", "--sync_ref_model"), *out])
+    words = argv("counting", "qwen2.5-vl", *out)
+    with pytest.raises(OptionError, match=r"--lr_scheduler_type cosine_with_min_lr: One of min_lr"):
+        _train([*words, "--lr_scheduler_type", "cosine_with_min_lr"])
+    with pytest.raises(OptionError, match="--weights: expected one that is not 0, got none"):
+        _train([*words, "--weights", "exact=0", "format=0"])
 
 
 def test_one_name_of_a_layer_is_a_name(argv: Callable[..., list[str]]) -> None:

@@ -110,3 +110,24 @@ def test_packed_attention_is_attention_within_each_piece(sizes: list[int]) -> No
 
 def test_other_models_are_left_alone() -> None:
     assert not speed_up(torch.nn.Sequential(torch.nn.Linear(2, 2)))
+
+
+@pytest.mark.slow
+def test_a_compiled_model_trains_as_it_is(argv: Callable[..., list[str]], tmp_path: Path) -> None:
+    """`--torch_compile` beside `--fast_vision`, by what all backends of the compiler share."""
+    from vlreward_trl.arguments import parse
+    from vlreward_trl.preparing import prepare
+    from vlreward_trl.training import build_trainer
+
+    def varied(completion_ids: list[list[int]], **columns: Any) -> list[float]:
+        return [float(sum(ids) % 7) for ids in completion_ids]
+
+    found = []
+    for more in ((), ("--torch_compile", "--torch_compile_backend", "eager")):
+        words = argv("counting", "qwen2.5-vl", *more, output_dir=tmp_path, seed=3)
+        trainer = build_trainer(prepare(parse(words)), rewards=[varied])
+        trainer.train()
+        found.append([trainer.state.log_history[0][name] for name in ("grad_norm", "entropy")])
+    plain, compiled = found
+    assert plain[0] > 0.1
+    assert compiled == pytest.approx(plain, rel=1e-5)

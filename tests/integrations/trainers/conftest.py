@@ -1,7 +1,7 @@
 """What the tests with the trainers themselves share.
 
-Each trainer has an environment of its own (`nox -s verl`, `swift`, `verifiers`, `trl`); elsewhere
-its tests are skipped, and say so.
+Each trainer has an environment of its own (`nox -s verl`, `swift`, `openrlhf`, `verifiers`, `trl`);
+elsewhere its tests are skipped, and say so.
 """
 
 from __future__ import annotations

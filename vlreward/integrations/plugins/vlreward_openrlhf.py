@@ -1,6 +1,6 @@
 """Reward function for OpenRLHF.
 
-    --reward.remote_url $(vlreward path openrlhf) --data.label_key ground_truth
+    --reward.remote_url $(vlreward path openrlhf) --data.label_key answer
 
 The label must be a gold envelope (`vlreward pack`), or a bare gold together with the environment
 variables `VLREWARD_TASK` and, for boxes, `VLREWARD_FRAME` or `VLREWARD_FAMILY`
