@@ -47,7 +47,8 @@ def test_the_command_of_the_guide_is_one_of_openrlhfs(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def processor() -> Any:
+def processor(needs: Callable[[str], str]) -> Any:
+    needs("openrlhf")
     from importlib.resources import files
 
     from vlreward.engines.processor import load_processor
