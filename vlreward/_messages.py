@@ -40,11 +40,10 @@ def thought(message: Mapping[str, Any]) -> str:
     return "".join(said(p.get(p["type"], p.get("text"))) for p in hidden)
 
 
-def with_thinking(text: str, thinking: str | None, *, cut: bool = False) -> str:
-    """A text as the model wrote it, with the thinking in its tags that its server took out.
+def with_thinking(text: str, thinking: str | None) -> str:
+    """A text as the model wrote it, with the thinking in its tags that was taken out of it.
 
-    Args:
-        cut: Whether it was cut at the longest length: without a text behind it, the thinking was.
+    Without a text behind it the thinking is left open: what parses it does not tell whether it was.
 
     Example:
         >>> with_thinking("<answer>4</answer>", "two and two")
@@ -52,7 +51,7 @@ def with_thinking(text: str, thinking: str | None, *, cut: bool = False) -> str:
     """
     if not thinking or "<think>" in text:
         return text
-    return f"<think>{thinking}" + ("" if cut and not text else f"</think>{text}")
+    return f"<think>{thinking}</think>{text}" if text else f"<think>{thinking}"
 
 
 def was_cut(about: Mapping[str, Any]) -> bool:

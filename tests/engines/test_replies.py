@@ -24,9 +24,7 @@ REPLIES: dict[str, tuple[dict[str, Any], Any, str, bool]] = {
     "cut while it thinks": (
         {"content": None, "reasoning_content": "one"}, "length", "<think>one", True,
     ),
-    "ends as it thinks": (
-        {"content": None, "reasoning": "one"}, "stop", "<think>one</think>", False,
-    ),
+    "ends as it thinks": ({"content": None, "reasoning": "one"}, "stop", "<think>one", False),
     "thinking in both places": (
         {"content": THOUGHT, "reasoning_content": "one two"}, "stop", THOUGHT, False,
     ),

@@ -226,6 +226,8 @@ def test_swift_classes_positional_completions_and_columns(orms: dict[str, Any]) 
         "solution": [REC, COUNT, COUNT],
     }
     assert function([BOX_TEXT, COUNT_TEXT, "<think>"], **columns) == [1.5, 2.0, 0.0]
+    # The content of a message that calls a tool; it ended the training.
+    assert function([BOX_TEXT, COUNT_TEXT + "<|im_end|>", None], **columns) == [1.5, 2.0, 0.0]
     iou = orms["vlreward_iou"](args=None)
     assert iou([BOX_TEXT, COUNT_TEXT, "<think>"], **columns) == [0.5, None, None]
     names = [cls.__name__ for cls in orms.values()]

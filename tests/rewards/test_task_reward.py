@@ -12,7 +12,16 @@ from vlreward.errors import OptionError
 from vlreward.golds import pack
 from vlreward.registry import UnknownNameError
 from vlreward.resizing import Resizing
-from vlreward.rewards import REWARDS, TaskReward, giou_reward, iou50_reward, iou_reward
+from vlreward.rewards import (
+    REWARDS,
+    TaskReward,
+    count_reward,
+    format_reward,
+    giou_reward,
+    iou50_reward,
+    iou_reward,
+    tag_count_reward,
+)
 from vlreward.tasks import get_task
 from vlreward.types import FailureCode, Sample
 
@@ -206,6 +215,18 @@ def test_a_bad_completion_names_its_row() -> None:
     completions: list[Any] = [RIGHT, 3]
     with pytest.raises(TypeError, match="completion 1 as a string or a list of messages"):
         iou_reward(completions, [GOLD] * 2, frame=["original_px"] * 2)
+
+
+def test_thinking_that_a_trainer_took_out_counts_for_the_format() -> None:
+    """TRL 1.16 parses replies where a tokenizer has a response template, or tools are given."""
+    parsed = {"role": "assistant", "reasoning_content": "a b", "content": "<answer>3</answer>"}
+    named = {"role": "assistant", "thinking": "a b", "content": "<answer>3</answer>"}  # LFM2.5's
+    cut = {"role": "assistant", "reasoning_content": "a b", "content": ""}
+    called = {"role": "assistant", "content": "<answer>3</answer>", "tool_calls": []}
+    completions = [[parsed], [named], [cut], [called]]
+    assert format_reward(completions=completions) == [1.0, 1.0, 0.0, 0.0]
+    assert tag_count_reward(completions=completions)[2] == 0.25
+    assert count_reward(completions=completions, solution=[3] * 4) == [1.0, 1.0, 0.0, 1.0]
 
 
 def test_content_may_be_a_list_of_parts_or_none() -> None:

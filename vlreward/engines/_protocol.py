@@ -163,9 +163,8 @@ def _text_of(choice: Any) -> str | None:
     content = message.get("content")  # left out where null by some
     if not (content is None or isinstance(content, (str, list))):
         return None
-    cut = was_cut({"finish_reason": choice.get("finish_reason")})
     try:
-        return with_thinking(said(content), thought(message), cut=cut)
+        return with_thinking(said(content), thought(message))
     except RecursionError:
         return None
 

@@ -14,6 +14,7 @@ from vlreward.integrations.scorer import COLUMNS, reward_under, scorer_for
 from vlreward.integrations.settings import Settings
 from vlreward.integrations.text import strip_end
 from vlreward.rewards import REWARDS, FormatReward, TaskReward
+from vlreward.rewards.inputs import to_texts
 
 __all__ = ["make_class", "register", "register_all"]
 
@@ -50,8 +51,7 @@ def _call(
     flags = used.get("is_truncated")
     if "truncated" not in used and flags is not None:
         used["truncated"] = [bool(flag) for flag in flags]
-    texts = [strip_end(c) if isinstance(c, str) else c for c in completions]
-    return list(reward(texts, **used))
+    return list(reward([strip_end(text) for text in to_texts(completions)], **used))
 
 
 def register(name: str, task: str | None = None, **options: Any) -> type:

@@ -79,4 +79,4 @@ def _text_of(trace: Any) -> str:
     text = strip_end(trace.last_reply)
     messages = getattr(trace, "assistant_messages", None)
     thinking = getattr(messages[-1], "reasoning_content", None) if messages else None
-    return with_thinking(text, thinking, cut=bool(getattr(trace, "is_truncated", False)))
+    return with_thinking(text, thinking)

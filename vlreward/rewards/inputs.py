@@ -10,6 +10,7 @@ from functools import lru_cache
 from operator import is_
 from typing import Any
 
+from vlreward._messages import said, thought, with_thinking
 from vlreward._text import short
 from vlreward.answer_frames import AnswerFrames
 from vlreward.frames import Frame, MissingSizeError, ModelFamily, family_of
@@ -76,18 +77,20 @@ def to_texts(completions: Sequence[Any], first: int = 0) -> list[str]:
     """The texts of completions that are strings or message lists.
 
     Args:
-        completions: Strings, or lists of messages of which the last one's content is the text;
-            a content may be a string or a list of parts.
+        completions: Strings, or lists of messages of which the last one's content is the text, with
+            the thinking in its tags that a parser took out of it; a content may be a string or a
+            list of parts.
         first: Number of the first one, for error messages.
 
     Raises:
         TypeError: If a completion is neither.
     """
-    try:  # nearly always message lists with text
-        texts = [completion[-1]["content"] for completion in completions]
+    try:  # nearly always message lists with a role and text
+        lasts = [completion[-1] for completion in completions]
+        texts = [last["content"] for last in lasts]
     except (TypeError, KeyError, IndexError):
-        texts = [None]
-    if not _TEXT.issuperset(map(type, texts)):
+        lasts, texts = [], [None]
+    if not _TEXT.issuperset(map(type, texts)) or max(map(len, lasts), default=0) > 2:
         texts = [
             completion if isinstance(completion, str) else _content(completion, i)
             for i, completion in enumerate(completions, first)
@@ -98,17 +101,13 @@ def to_texts(completions: Sequence[Any], first: int = 0) -> list[str]:
 def _content(completion: Any, row: int) -> str:
     try:
         empty = completion is None or not len(completion)
-        content = "" if empty else completion[-1]["content"]
+        message = {"content": ""} if empty else completion[-1]
+        return with_thinking(said(message["content"]), thought(message))
     except (TypeError, KeyError, IndexError):
         raise TypeError(
             f"expected completion {row} as a string or a list of messages with 'content', "
             f"got {type(completion).__name__}: {str(completion)[:100]!r}"
         ) from None
-    if isinstance(content, str):
-        return content
-    if content is None:
-        return ""
-    return "".join(part.get("text", "") for part in content)
 
 
 @dataclass(frozen=True, slots=True)

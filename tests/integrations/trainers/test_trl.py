@@ -93,3 +93,31 @@ def test_dotted_paths_load_and_score_a_mixture(
         [True, True, False, False],
     ]
     assert found.nansum(dim=1).tolist() == [row["score"] for row in rows]
+
+
+@pytest.mark.parametrize("template", ["qwen3_vl", "qwen3_5_think"])
+def test_thinking_that_its_parser_takes_out_is_rewarded(template: str) -> None:
+    """As TRL decodes where tools are given, or a checkpoint has a response template."""
+    from importlib.resources import files
+    from pathlib import Path
+
+    import trl
+    from transformers import AutoTokenizer
+    from trl.chat_template_utils import add_response_schema, parse_response
+
+    from vlreward.rewards import format_reward
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(
+        str(files("vlreward.data") / "tiny_vlm" / "half")
+    )
+    templates = Path(str(trl.__file__)).parent / "chat_templates"
+    tokenizer.chat_template = (templates / f"{template}.jinja").read_text(encoding="utf-8")
+    add_response_schema(tokenizer)
+    opened = "<|im_start|>assistant\n"
+    text = "<think>a b</think>\n\n<answer>3</answer><|im_end|>"
+    if template.endswith("_think"):  # the prompt opens the thinking
+        opened, text = f"{opened}<think>\n", text.removeprefix("<think>")
+    prefix, ids = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in (opened, text))
+    message = parse_response(tokenizer, ids, prefix=prefix)
+    assert (message["reasoning_content"], message["content"]) == ("a b", "<answer>3</answer>")
+    assert format_reward(completions=[[message]]) == [1.0]
