@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from vlreward._text import warn
 from vlreward.data import DataError, Dataset, Provenance, load
 from vlreward.data.images import ImageFolder
 from vlreward.data.suspicious import suspicious_text
-from vlreward.data.traces import alike, read_trace, trace_files, warn
+from vlreward.data.traces import alike, read_trace, trace_files
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments
 from vlreward.training.recipes import MIXTURE
