@@ -207,10 +207,12 @@ def decide(
     left = [p for p in map(directory.joinpath, _LEFTOVERS) if p.exists()]
     everything = (*present.values(), *left)
 
-    def start(begun: Checkpoint | None, aside: Sequence[Path], **more: Any) -> RunStart:
+    def start(
+        begun: Checkpoint | None, aside: Sequence[Path], finished: bool = False, **more: Any
+    ) -> RunStart:
         name, step = (str(begun.path), begun.step or 0) if begun else (None, 0)
-        found: dict[str, Any] = {"finished": False, "settings": settings, "total": total_steps}
-        return RunStart(directory, name, step, aside=tuple(aside), **{**found, **more})
+        aside = tuple(aside)
+        return RunStart(directory, name, step, finished, aside, settings, total_steps, **more)
 
     automatic = resume.lower() in _AUTO
     if overwrite:
@@ -243,8 +245,7 @@ def decide(
         last.check_optimizer()
         done = _noted(directory).get("finished")
         finished = done is not None and last.step <= done >= total_steps
-        later = _later(present, number)
-        return start(last, later, finished=finished, torn=tuple(torn))
+        return start(last, _later(present, number), finished, torn=tuple(torn))
     if _has_model(directory):
         why = "; ".join(["holds a model and no checkpoint to go on from", *torn])
         raise OptionError(_occupied(directory, why))

@@ -138,7 +138,8 @@ def _check_device(training: dict[str, Any], attention: str) -> None:
     import paddle
 
     gpu = _has_gpu()
-    kinds = ["cpu", *["gpu"] * gpu, *paddle.device.get_all_custom_device_type()]
+    own = paddle.get_device().partition(":")[0]  # also what is neither, as xpu
+    kinds = dict.fromkeys(("cpu", *["gpu"] * gpu, own, *paddle.device.get_all_custom_device_type()))
     if (device := str(training["device"])).partition(":")[0] not in kinds:
         raise OptionError(f"--device: Paddle sees {', '.join(kinds)} here, got {device!r}")
     if training.get("bf16") and not (gpu and paddle.amp.is_bfloat16_supported()):
