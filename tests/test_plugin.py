@@ -68,30 +68,36 @@ def _row(name: str, gold: list[int], completion: str, radius: float) -> dict[str
             "metadata": {"radius": radius}}  # fmt: skip
 
 
-def test_a_task_with_golds_in_a_frame_runs_by_the_command_line_alone(
-    plugin: dict[str, str], tmp_path: Path
-) -> None:
-    rows, page = tmp_path / "rows.jsonl", tmp_path / "page.html"
+@pytest.fixture(scope="module")
+def spotted(plugin: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a run of the plug-in's suite, and what commands made of it."""
+    folder = tmp_path_factory.mktemp("spotted")
+    rows = folder / "rows.jsonl"
     rows.write_text("".join(json.dumps(_row(*spot)) + "\n" for spot in SPOTS))
     *_, compared, _ = commands(
         plugin,
-        tmp_path,
+        folder,
         [BENCH, "spots", "-c", rows, "-o", "run", "--controls", "--html"],
         [VLREWARD, "rescore", "run", "-o", "again", "--frame", "original_px"],
         [VLREWARD, "rescore", "run", "-o", "same"],
         [VLREWARD, "compare", "run", "again"],
-        [VLREWARD, "report", "run", "again", "--html", page],
+        [VLREWARD, "report", "run", "again", "--html", "page.html"],
     )
-    found, again = results(tmp_path / "run"), results(tmp_path / "again")
+    (folder / "compared").write_text(compared, encoding="utf-8")
+    return folder
+
+
+def test_a_task_with_golds_in_a_frame_runs_by_the_command_line_alone(spotted: Path) -> None:
+    found, again = results(spotted / "run"), results(spotted / "again")
     assert found["spots"]["acc"] == pytest.approx(1 / 3)
     assert found["spots"]["failures"] == {"no_answer": 1}
     assert (found["spots"]["primary"], found["spots"]["frame"]) == ("hit", "norm1000")
     assert found["spots@middle"]["acc"] == 0
     assert again["spots"]["frame"] == "original_px"
     assert again["spots"]["acc"] == 0
-    assert results(tmp_path / "same")["spots"]["metrics"] == found["spots"]["metrics"]
-    assert "-33.33%" in compared
-    text = page.read_text(encoding="utf-8")
+    assert results(spotted / "same")["spots"]["metrics"] == found["spots"]["metrics"]
+    assert "-33.33%" in (spotted / "compared").read_text(encoding="utf-8")
+    text = (spotted / "page.html").read_text(encoding="utf-8")
     assert "Samples by nearness" in text
     assert '"gs":[["point",[320.0,120.0],"\\u003cb\\u003espot"]]' in text
     assert '"as":[["circle",[321.92,120.96,10],"\\u003cb\\u003espot"]]' in text
@@ -114,12 +120,9 @@ def test_its_engine_answers_its_suite(plugin: dict[str, str], tmp_path: Path) ->
     assert found["engine"]["says"] == "<answer>[503, 252]</answer>"
 
 
-def test_without_the_plugin_its_run_is_still_shown(plugin: dict[str, str], tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text("".join(json.dumps(_row(*spot)) + "\n" for spot in SPOTS))
+def test_without_the_plugin_its_run_is_still_shown(spotted: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    commands(plugin, tmp_path, [BENCH, "spots", "-c", rows, "-o", "run"])
-    commands(environment(), tmp_path, [VLREWARD, "report", "run", "--html", page])
+    commands(environment(), spotted, [VLREWARD, "report", "run", "--html", page])
     assert '"g":"{\\"x\\": 500, ' in page.read_text(encoding="utf-8")
 
 

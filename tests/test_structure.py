@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,14 @@ class _Module(NamedTuple):
     """Those that are made when the module itself is imported."""
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All within it: what `ast.walk` gives but the expressions, which are most of a tree."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.expr):
+            yield child
+            yield from _statements(child)
+
+
 @pytest.fixture(scope="module")
 def modules(root: Path) -> dict[str, _Module]:
     """Every module of the package and the backends, by its path."""
@@ -30,8 +39,9 @@ def modules(root: Path) -> dict[str, _Module]:
     for path in [path for top in _SOURCES for path in sorted((root / top).rglob("*.py"))]:
         text = path.read_text("utf-8")
         tree = ast.parse(text)
-        made = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
-        at_once = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        imports = (ast.Import, ast.ImportFrom)
+        made = [node for node in _statements(tree) if isinstance(node, imports)]
+        at_once = [node for node in tree.body if isinstance(node, imports)]
         found[path.relative_to(root).as_posix()] = _Module(text, made, at_once)
     assert len(found) > 200
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+import sys
 from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["duration", "first_problem", "one_line", "short", "without_surrogates"]
+__all__ = ["duration", "first_problem", "one_line", "short", "warn", "without_surrogates"]
 
 
 def duration(seconds: float) -> str:
@@ -86,6 +87,11 @@ def one_line(value: object, n: int = 300) -> str:
 def without_surrogates(text: str) -> str:
     """Lone surrogates, which models do write and few readers take, become question marks."""
     return text.encode("utf-8", "replace").decode()
+
+
+def warn(text: str) -> None:
+    """Say it on standard error."""
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def first_problem(

@@ -104,4 +104,4 @@ def get_suite(name: str) -> Suite:
         return SUITES.get(name)
     if name not in TASKS:
         raise unknown_name("suite", name, [*SUITES, *TASKS])
-    return Suite(name=name, task=name, description="Rows of your own", file="", n=None, prompts={})
+    return Suite(name=name, task=name, description="Rows of your own", file="", prompts={})

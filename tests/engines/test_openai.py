@@ -227,22 +227,22 @@ def test_an_image_is_encoded_once_for_all_that_is_asked_about_it(
 ) -> None:
     """The seven expressions of an image were seven encodings of it."""
     for i in range(6):
-        noise((640, 480)).save(tmp_path / f"{i}.png")
+        noise((320, 240)).save(tmp_path / f"{i}.png")
     requests = [ask(f"{i} {j}", f"{j}?", tmp_path / f"{i}.png") for i in range(6) for j in range(5)]
-    engine = engine_for(stub, QWEN, max_pixels=28 * 28 * 64, concurrency=8)
+    engine = engine_for(stub, QWEN, max_pixels=28 * 28 * 16, concurrency=8)
     for _ in range(2):  # another suite on the same images
         assert len(dict(engine.generate(requests))) == 30
     assert engine._pictures.encoded == 6
     sizes = {sent_image(body).size for body in stub.requests}
-    assert sizes == {engine.input_size(Size(640, 480))}
+    assert sizes == {engine.input_size(Size(320, 240))}
     engine.close()
     # No more is kept than there is room for.
-    monkeypatch.setattr("vlreward.engines._pictures._KEPT", 300_000)
-    engine = engine_for(stub, QWEN, max_pixels=28 * 28 * 64, concurrency=1)
+    monkeypatch.setattr("vlreward.engines._pictures._KEPT", 75_000)
+    engine = engine_for(stub, QWEN, max_pixels=28 * 28 * 16, concurrency=1)
     for _ in range(2):
         assert len(dict(engine.generate(requests))) == 30
         kept = [future.result() for future in engine._pictures._kept.values()]
-        assert sum(len(picture.base64) for picture in kept) == engine._pictures._bytes <= 300_000
+        assert sum(len(picture.base64) for picture in kept) == engine._pictures._bytes <= 75_000
     assert engine._pictures.encoded == 12
     engine.close()
 

@@ -131,6 +131,8 @@ def test_large_pickles_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert torn_file(tmp_path) is None
     path.write_bytes(path.read_bytes()[:-1])
     assert "does not end" in str(torn_file(tmp_path))
+    path.rename(tmp_path / "pytorch_model.bin")  # as torch wrote before 1.6: tensors come last
+    assert torn_file(tmp_path) is None
 
 
 def test_what_nobody_reads_may_be_torn(tmp_path: Path) -> None:
@@ -140,6 +142,35 @@ def test_what_nobody_reads_may_be_torn(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"torn")
     assert torn_file(tmp_path) is None
     assert torn_file(tmp_path / "hf") is not None
+
+
+def test_what_lies_beside_a_model_makes_none_torn(tmp_path: Path) -> None:
+    """Notes of `hf download --local-dir`, logs of a line each, and an index of pieces that were
+    put together since, of which libraries take the whole."""
+    _safetensors(tmp_path / "model.safetensors")
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "log.json").write_text('{"step": 1}\n{"step": 2}\n')
+    notes = tmp_path / ".cache/huggingface/download"
+    notes.mkdir(parents=True)
+    (notes / "config.json.metadata").write_text("0" * 40 + "\n" + "1" * 40 + "\n1764000000.5\n")
+    (tmp_path / "config.json.metadata").write_text("0" * 40)
+    (notes / "tokenizer_config.json").write_text("")
+    assert torn_file(tmp_path) is None
+    check_whole(tmp_path)
+
+
+def test_a_tensor_may_have_any_name(tmp_path: Path) -> None:
+    header = json.dumps({"__a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(4)
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert torn_file(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b'{"weight_map": []}'])
+def test_an_index_that_is_none_is_said(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors.index.json").write_bytes(content)
+    assert "expected the key weight_map" in str(torn_file(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import pytest
 
 from vlreward.data import DataError
 from vlreward.engines.values import EngineError
+from vlreward.errors import OptionError
 from vlreward.registry import Registry, UnknownNameError
 from vlreward.training.cli import Backend, main
+from vlreward.training.parsing import SWITCHES, check_idle
 
 
 class Idle(Backend):
@@ -126,3 +128,10 @@ def test_a_missing_package_names_the_extra(capsys: Any) -> None:
         main(Bare(), [])
     assert "'no_such_package'" in (text := capsys.readouterr().err)
     assert "pip install 'vlreward[idle]'" in text
+
+
+def test_what_a_file_of_options_turns_off_is_not_idle() -> None:
+    chosen = {"load_best_model_at_end": False, "eval_steps": None, "eval_on_start": False}
+    check_idle(chosen, SWITCHES, lambda switch: False)
+    with pytest.raises(OptionError, match="--lora_dropout does nothing without --use_peft"):
+        check_idle({**chosen, "lora_dropout": 0}, SWITCHES, lambda switch: False)

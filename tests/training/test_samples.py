@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,20 @@ def test_the_same_rows_are_never_trained_on_and_evaluated(rows: Path, tmp_path: 
             _both(rows, eval_data=str(same))
     other = _write(tmp_path / "other.jsonl", 5)
     assert [len(d) for d in _both(rows, eval_data=str(other))] == [20, 5]
+
+
+def test_copies_of_rows_are_noticed_where_they_are_evaluated(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another file with the same questions was taken for other rows."""
+    copied = rows.with_name("copied.jsonl")
+    copied.write_text("\n".join(rows.read_text().splitlines()[:3]))
+    say_remarks(_both(rows, eval_data=str(copied)))
+    assert "3 of 3 rows for evaluation ask what a row for training asks" in capsys.readouterr().err
+    elsewhere = tmp_path / "elsewhere"  # images of the same names are not the same
+    shutil.copytree(rows.parent, elsewhere)
+    say_remarks(_both(rows, eval_data=str(elsewhere / "copied.jsonl")))
+    assert capsys.readouterr().err == ""
 
 
 def test_parts_of_one_file_may_be_trained_on_and_evaluated(rows: Path, tmp_path: Path) -> None:

@@ -76,7 +76,9 @@ def _zipfile() -> tuple[Any, type[Exception]]:
             from backports import zstd
             from backports.zstd import zipfile as reading
     except ImportError:
-        return zipfile, zipfile.BadZipFile
+        # Where inspect is imported, Python's own reads Zstandard too, by that library.
+        library = sys.modules.get("zstandard")
+        return zipfile, getattr(library, "ZstdError", zipfile.BadZipFile)
     return (zipfile if sys.version_info >= (3, 14) else reading), zstd.ZstdError
 
 

@@ -76,8 +76,10 @@ def _load(suite: Suite, options: RunOptions, path: Path | None) -> Dataset:
 
 def _under(root: Path, file: str) -> Path:
     """A suite's file below the data root, or in the one directory of an archive that holds it."""
+    if (path := root / file).exists():
+        return path  # below may lie 100,000 images
     deeper = [path for above in ("*", "*/*") for path in root.glob(f"{above}/{file}")]
-    return deeper[0] if len(deeper) == 1 and not (root / file).exists() else root / file
+    return deeper[0] if len(deeper) == 1 else path
 
 
 class FileColumns(NamedTuple):

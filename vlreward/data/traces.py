@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from vlreward._text import warn
 from vlreward.data.errors import DataError, RowProblem
 from vlreward.data.rows import RawRow, RowFile
 
-__all__ = ["alike", "is_trace", "read_trace", "trace_files", "warn"]
+__all__ = ["alike", "is_trace", "read_trace", "trace_files"]
 
 _ALIKE = 1e-6
 _NAMED = 10
@@ -24,11 +24,6 @@ def trace_files(directory: Path) -> list[Path]:
 def is_trace(path: Path) -> bool:
     """Whether a file has the name of the traces of a process."""
     return path.suffix == ".jsonl" and path.stem[:5] == "rank-" and path.stem[5:].isdecimal()
-
-
-def warn(text: str) -> None:
-    """Say it on standard error."""
-    print(f"warning: {text}", file=sys.stderr)
 
 
 def read_trace(path: Path, say: Callable[[str], object] = warn) -> Iterator[RawRow]:

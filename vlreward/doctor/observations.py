@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlreward._text import short
+from vlreward._text import short, warn
 from vlreward.answer_frames import UNDECLARED, AnswerFrames
 from vlreward.bench.completions_file import RecordedFile, read_recorded
 from vlreward.data.errors import DataError
 from vlreward.data.images import ImageSource
 from vlreward.data.rows import JSONL_SUFFIXES, RawRow, RowFile
-from vlreward.data.traces import is_trace, read_trace, trace_files, warn
+from vlreward.data.traces import is_trace, read_trace, trace_files
 from vlreward.errors import OptionError
 from vlreward.frames import BOXES, Frame, x_first
 from vlreward.geometry import Box, Size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -15,10 +16,12 @@ from vlreward.engines.values import NoModelError
 __all__ = ["check_whole", "torn_file"]
 
 _MODEL = ("*.safetensors", "*_model*.bin", "*.json", "*.jinja")
-_OF_RUNS = ("trainer_state.json", "run.json")
+_JSON = re.compile(r"(.*config|.*token.*|vocab|chat_template|.*\.index|trainer_state)\.json")
+"""What libraries read of it; others lie there for people, as logs of a line each."""
 _UNREAD = ("training_args.bin", "hf", "adapter")
 """Files and directories of checkpoints that nobody reads when a run goes on."""
-_PICKLED = (".pt", ".pth", ".bin", ".pdparams", ".pdopt", ".pdstates")
+_PADDLE = (".pdparams", ".pdopt", ".pdstates")
+_PICKLED = (".pt", ".pth", ".bin", *_PADDLE)
 _LARGEST_READ = 2**26
 
 
@@ -32,7 +35,7 @@ def check_whole(directory: str | Path) -> None:
         NoModelError: If one is torn; says which, what is wrong with it, and what to do.
     """
     found = {path for pattern in _MODEL for path in Path(directory).glob(pattern)}
-    flaw = _first(path for path in sorted(found) if path.name not in _OF_RUNS)
+    flaw = _first(path for path in sorted(found) if path.name != "trainer_state.json")
     if flaw is not None:
         raise NoModelError(
             f"expected a whole model in {str(directory)!r}, got a torn file, {flaw}: download or "
@@ -51,8 +54,13 @@ def torn_file(directory: str | Path) -> str | None:
         directory: Directory of a checkpoint of either backend, in whatever layout.
     """
     root = Path(directory)
-    inside = (path for path in sorted(root.rglob("*")) if path.name not in _UNREAD)
-    return _first(p for p in inside if p.relative_to(root).parts[0] not in _UNREAD)
+    return _first(p for p in sorted(root.rglob("*")) if _is_read(p.relative_to(root).parts))
+
+
+def _is_read(parts: tuple[str, ...]) -> bool:
+    """Hidden directories are those of downloads and editors."""
+    hidden = any(part.startswith(".") for part in parts[:-1])
+    return not hidden and parts[0] not in _UNREAD and parts[-1] not in _UNREAD
 
 
 def _first(paths: Iterable[Path]) -> str | None:
@@ -67,8 +75,8 @@ def _first(paths: Iterable[Path]) -> str | None:
 
 
 def _flaw(path: Path) -> str | None:
-    look = _LOOKS.get(path.name if path.name == ".metadata" else path.suffix)
-    if look is None:
+    look = _pieces if path.name == ".metadata" else _LOOKS.get(path.suffix)
+    if look is None or (look is _json and not _JSON.fullmatch(path.name)):
         return None
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -86,7 +94,8 @@ def _safetensors(path: Path, size: int) -> str | None:
             return f"expected {8 + length:,} bytes at least, got {size:,}"
         try:
             header = json.loads(file.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
+            header.pop("__metadata__", None)
+            ends = [entry["data_offsets"][1] for entry in header.values()]
         except (ValueError, LookupError, TypeError, AttributeError):
             return f"expected a header in JSON, got something else ({size:,} bytes)"
     return _length(8 + length + max(ends, default=0), size)
@@ -97,8 +106,12 @@ def _json(path: Path, size: int) -> str | None:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         return f"expected JSON, got {size:,} bytes: {error}"
-    if path.match("model*.safetensors.index.json"):
-        for name in sorted(set(content["weight_map"].values())):
+    one = path.parent / "model.safetensors"  # is taken in place of pieces
+    if path.match("model*.safetensors.index.json") and not one.is_file():
+        names = content.get("weight_map") if isinstance(content, dict) else None
+        if not isinstance(names, dict):
+            return "expected the key weight_map with the files of the weights"
+        for name in sorted(set(map(str, names.values()))):
             if not (path.parent / name).is_file():
                 return f"names {name}, which is not there"
     return None
@@ -116,7 +129,8 @@ def _pickled(path: Path, size: int) -> str | None:
         file.seek(0)
         if size > _LARGEST_READ:
             file.seek(-1, 2)
-            return None if file.read() == pickle.STOP else _cut(size)
+            whole = file.read() == pickle.STOP or path.suffix not in _PADDLE  # torch's old ones
+            return None if whole else _cut(size)
         try:
             _Blind(file).load()
         except Exception:  # whatever torn opcodes lead to
@@ -162,7 +176,6 @@ _LOOKS: dict[str, Callable[[Path, int], str | None]] = {
     ".json": _json,
     ".jinja": lambda path, size: None,
     ".distcp": _piece,
-    ".metadata": _pieces,
     **dict.fromkeys(_PICKLED, _pickled),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from vlreward.errors import OptionError
 from vlreward.files import replacing
 
 if TYPE_CHECKING:
+    import jinja2
+
     from vlreward.data.images import ImageSource
     from vlreward.report.images import Found, Shown
     from vlreward.report.load import Run
@@ -211,17 +214,24 @@ def _hash(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
-def _render(**context: Any) -> str:
+@functools.cache
+def _template() -> jinja2.Template:
+    """The page's, compiled once: a page that is served is made again and again."""
     import jinja2
 
-    from vlreward.bench.attempts import grouped
-    from vlreward.report.summary import plots, scale, summary
     from vlreward.report.text import percent, plain, points, visible
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(visible=visible, plain=plain, percent=percent, points=points)
+    return environment.from_string(_asset("report.html.j2"))
+
+
+def _render(**context: Any) -> str:
+    from vlreward.bench.attempts import grouped
+    from vlreward.report.summary import plots, scale, summary
+
     names = _SCRIPTS if context["samples"] else ("live.js",)
     script = '"use strict";\n(() => {\n' + "\n".join(map(_asset, names)) + "})();\n"
     style = _asset("report.css")
@@ -234,7 +244,7 @@ def _render(**context: Any) -> str:
     )
     lines = summary(context["runs"])
     overview = grouped(lines, lambda line: line.suite.name)
-    return environment.from_string(_asset("report.html.j2")).render(
+    return _template().render(
         **context,
         script=Markup(script),
         style=Markup(style),

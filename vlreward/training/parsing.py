@@ -128,8 +128,10 @@ def check_idle(
     Raises:
         OptionError: If it is not; also for `--freeze_vision false` with an adapter.
     """
+    # None and False leave things as they are.
+    given = [name for name, v in chosen.items() if v is not None and v is not False]
     for prefix, switch in switches.items():
-        if not is_on(switch) and (idle := [name for name in chosen if name.startswith(prefix)]):
+        if not is_on(switch) and (idle := [name for name in given if name.startswith(prefix)]):
             needed = "eval_data" if switch == "do_eval" else switch
             raise OptionError(
                 f"--{idle[0]} does nothing without --{needed}: leave it out or add it"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from inspect import iscoroutinefunction
 from typing import Any
 
+from vlreward._text import warn
 from vlreward.data import Dataset
 from vlreward.data.decoding import decode_images, refuse_unseen, with_good_images
-from vlreward.data.traces import warn
 from vlreward.errors import OptionError, UserError
 from vlreward.families import FAMILIES
 from vlreward.frames import Frame

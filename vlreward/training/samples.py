@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from vlreward._text import warn
 from vlreward.data import DataError, Dataset, Provenance, load
 from vlreward.data.images import ImageFolder
 from vlreward.data.suspicious import suspicious_text
-from vlreward.data.traces import alike, read_trace, trace_files, warn
+from vlreward.data.traces import alike, read_trace, trace_files
 from vlreward.errors import OptionError
 from vlreward.training.arguments import Arguments
 from vlreward.training.recipes import MIXTURE
+from vlreward.types import Sample
 
 __all__ = ["informative", "load_both", "load_samples", "say_remarks", "tasks_of"]
 
@@ -123,13 +125,38 @@ def _beside(path: str) -> ImageFolder | None:
 
 
 def say_remarks(loaded: Sequence[Dataset]) -> None:
-    """What a person should know of the rows before training begins."""
+    """What a person should know of the rows before training begins.
+
+    Args:
+        loaded: Those for training, and those for evaluation if there are any.
+    """
     for origin in (data.provenance for data in loaded):
         kinds = Counter(problem.kind.replace("_", " ") for problem in origin.skipped)
         for kind, count in kinds.items():
             print(f"{origin.path}: {count} rows left out: {kind}", file=sys.stderr)
         if (doubt := suspicious_text(origin)) is not None:
             warn(f"{origin.path}: {doubt}")
+    if len(loaded) > 1 and (twice := _asked_twice(*loaded)):
+        warn(
+            f"{loaded[1].provenance.path}: {twice} of {len(loaded[1])} rows for evaluation ask "
+            "what a row for training asks of the same image: eval_acc counts what is known by heart"
+        )
+
+
+def _asked_twice(samples: Dataset, held_out: Dataset) -> int:
+    """Rows of the one that are questions of the other, whatever file they are copied from."""
+
+    def asked(sample: Sample) -> tuple[Any, ...]:
+        return sample.question, sample.expression, sample.every_image
+
+    def shown(data: Dataset, sample: Sample) -> list[Any]:
+        assert data.images is not None
+        found = map(data.images.source, sample.every_image)
+        return [place.resolve() if isinstance(place, Path) else place for place in found]
+
+    known = {asked(sample): sample for sample in samples}
+    pairs = ((known.get(asked(sample)), sample) for sample in held_out)
+    return sum(a is not None and shown(samples, a) == shown(held_out, b) for a, b in pairs)
 
 
 def tasks_of(provenance: Provenance) -> set[str]:

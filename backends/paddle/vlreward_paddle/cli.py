@@ -74,6 +74,12 @@ def end_on_error() -> Iterator[None]:
         if _alone() or isinstance(error, UserError):
             raise
         traceback.print_exc()
+        rank = os.environ.get("PADDLE_TRAINER_ID", "?")
+        print(
+            f"process {rank} failed: where this is for want of another's answer, the cause is in "
+            "that one's workerlog.N, of which the launcher shows the first alone",
+            file=sys.stderr,
+        )
         _end(1)
 
 

@@ -20,7 +20,7 @@ MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 MASTER_PORT=${MASTER_PORT:-29500}
 OUTPUT_DIR=${OUTPUT_DIR:-work_dirs/${NAME}_${GPUS}GPUS}
 
-for KEY in GPUS BATCH_SIZE NUM_GENERATIONS COMPLETIONS_PER_DEVICE NODES MASTER_PORT; do
+for KEY in GPUS BATCH_SIZE NUM_GENERATIONS COMPLETIONS_PER_DEVICE NODES; do
   if ! [[ ${!KEY} =~ ^[1-9][0-9]*$ ]]; then
     echo "error: expected $KEY to be a whole number from 1 on, got '${!KEY}'" >&2
     exit 2
@@ -28,6 +28,10 @@ for KEY in GPUS BATCH_SIZE NUM_GENERATIONS COMPLETIONS_PER_DEVICE NODES MASTER_P
 done
 if ! [[ $NODE_RANK =~ ^[0-9]+$ ]] || [ "$NODE_RANK" -ge "$NODES" ]; then
   echo "error: expected NODE_RANK to be a whole number below NODES=$NODES, got '$NODE_RANK'" >&2
+  exit 2
+fi
+if ! [[ $MASTER_PORT =~ ^[0-9]+$ ]]; then  # 0: accelerate takes a free one
+  echo "error: expected MASTER_PORT to be a whole number, got '$MASTER_PORT'" >&2
   exit 2
 fi
 PROCESSES=$((GPUS * NODES))

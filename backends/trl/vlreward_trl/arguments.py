@@ -53,7 +53,7 @@ class TRLOptions(Options):
         """Files of Paddle's, and of each of the three ways in which a model may be spread that is
         not this run's."""
         sharded, plain = {"fsdp": "*model_fsdp*", "deepspeed": "global_step*"}, "optimizer.pt"
-        if uses_fsdp():
+        if uses_fsdp() or self.training.fsdp:
             sharded["fsdp"] = plain
         elif getattr(self.training, "deepspeed_plugin", None) is not None:
             sharded["deepspeed"] = plain

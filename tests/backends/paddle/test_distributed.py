@@ -171,6 +171,7 @@ def test_a_process_that_fails_ends_the_job_with_its_message(job: Job) -> None:
     done = job.start("crash", 2, more={"crash": 1}, per_device_train_batch_size=4, timeout=TIMEOUT)
     assert done.returncode not in (0, -signal.SIGKILL), "neither success nor a hang"
     assert "RuntimeError: the reward of rank 1 does not work" in done.stdout
+    assert "process 1 failed: where this is for want of another's answer" in done.stdout
 
 
 @pytest.mark.slow

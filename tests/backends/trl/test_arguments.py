@@ -199,10 +199,11 @@ def test_checkpoints_of_a_model_spread_in_another_way_are_foreign(
 ) -> None:
     """A traceback; or, of DeepSpeed's, a run that went on with a fresh optimizer."""
     assert {"*model_fsdp*", "global_step*"} < set(_parse("rec").foreign)  # type: ignore[attr-defined]
+    by_option = _parse("rec", "--fsdp", "full_shard").foreign  # type: ignore[attr-defined]
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    sharded = _parse("rec").foreign  # type: ignore[attr-defined]
-    assert {"optimizer.pt", "global_step*"} < set(sharded)
-    assert "*model_fsdp*" not in sharded
+    for sharded in (by_option, _parse("rec").foreign):  # type: ignore[attr-defined]
+        assert {"optimizer.pt", "global_step*"} < set(sharded)
+        assert "*model_fsdp*" not in sharded
 
 
 def test_a_package_that_an_option_needs_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,11 @@ def test_scripts_refuse_what_does_not_divide_and_unknown_strategies(
         done = launch("run_grpo_rec.sh", GPUS=wrong)
         said = f"error: expected GPUS to be a whole number from 1 on, got '{wrong}'\n"
         assert (done.returncode, done.stderr) == (2, said)
+    for name, wrong in (("MASTER_PORT", "x"), ("NODE_RANK", "1"), ("NODE_RANK", "-1")):
+        done = launch("run_grpo_rec.sh", **{name: wrong})
+        assert (done.returncode, f"expected {name} to be" in done.stderr) == (2, True)
+    done = launch("run_grpo_rec.sh", MASTER_PORT="0")  # accelerate looks for a free one
+    assert "--main_process_port\n0\n" in done.stdout
     done = launch("run_grpo_rec.sh", STRATEGY="zero9")
     assert (done.returncode, "expected STRATEGY" in done.stderr) == (2, True)
     done = launch("run_grpo_counting.sh", STRATEGY="multi_node_fsdp2", NODES="2", NODE_RANK="1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from tests.runs import results
 from vlreward.bench.command import run_command
+from vlreward.bench.inspect_log import inspect_rows
 from vlreward.bench.options import RunOptions
+from vlreward.data.errors import DataError
 
 SUITES = ("refcoco_val", "superclevr_test200", "geoqa_test")
 
@@ -153,6 +156,17 @@ def test_inspect_reads_its_logs(tmp_path: Path, repeat: int) -> None:
         assert first.output.completion == "half of a pair: ? <answer>"
         assert any(score.explanation for score in first.scores.values()), "why it failed"
         assert len(log.read_eval_log_sample_summaries(info)) == 40 * repeat
+
+
+def test_a_damaged_log_is_an_error_where_inspect_is_imported(tmp_path: Path) -> None:
+    """It has Python's own zipfile read Zstandard, whose errors were not expected."""
+    pytest.importorskip("inspect_ai.log", reason="inspect_ai is not installed")
+    path = tmp_path / "log.eval"
+    with zipfile.ZipFile(path, "w", 93) as archive:
+        archive.writestr("samples/1_epoch_1.json", "{}")
+    path.write_bytes(path.read_bytes().replace(b"\x28\xb5\x2f\xfd", bytes(4)))
+    with pytest.raises(DataError, match="expected an inspect log"):
+        inspect_rows(path)
 
 
 def test_inspect_bundles_its_viewer_with_the_logs(tmp_path: Path) -> None:
