@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vlreward.data import DataError
+from vlreward.data import DataError, load
 from vlreward.data.decoding import with_good_images
 from vlreward.doctor import diagnose, read_observations
 from vlreward.errors import OptionError
@@ -60,6 +60,11 @@ def test_copies_of_rows_are_noticed_where_they_are_evaluated(
     shutil.copytree(rows.parent, elsewhere)
     say_remarks(_both(rows, eval_data=str(elsewhere / "copied.jsonl")))
     assert capsys.readouterr().err == ""
+    words = [{"problem": f"{n} and {n}?", "answer": str(2 * n)} for n in range(3)]
+    for name, some in (("train", words), ("held", words[1:])):  # without images it was a bug
+        rows.with_name(f"{name}.jsonl").write_text("\n".join(map(json.dumps, some)))
+    say_remarks([load(rows.with_name(f"{n}.jsonl"), task="counting") for n in ("train", "held")])
+    assert "2 of 2 rows for evaluation ask" in capsys.readouterr().err
 
 
 def test_parts_of_one_file_may_be_trained_on_and_evaluated(rows: Path, tmp_path: Path) -> None:

@@ -150,8 +150,7 @@ def _asked_twice(samples: Dataset, held_out: Dataset) -> int:
         return sample.question, sample.expression, sample.every_image
 
     def shown(data: Dataset, sample: Sample) -> list[Any]:
-        assert data.images is not None
-        found = map(data.images.source, sample.every_image)
+        found = map(data.images.source, sample.every_image) if data.images else ()
         return [place.resolve() if isinstance(place, Path) else place for place in found]
 
     known = {asked(sample): sample for sample in samples}
