@@ -10,7 +10,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from accelerate.utils import parse_flag_from_env
+from accelerate.utils import DistributedType, parse_flag_from_env
 from transformers import GenerationConfig
 from transformers.integrations import (
     INTEGRATION_TO_CALLBACK,
@@ -53,7 +53,9 @@ class TRLOptions(Options):
         """Files of Paddle's, and of each of the three ways in which a model may be spread that is
         not this run's."""
         sharded, plain = {"fsdp": "*model_fsdp*", "deepspeed": "global_step*"}, "optimizer.pt"
-        if uses_fsdp() or self.training.fsdp:
+        processes = self.training.distributed_state.distributed_type
+        whole = processes in (DistributedType.NO, DistributedType.MULTI_CPU)
+        if not whole and (uses_fsdp() or self.training.fsdp):  # accelerate shards nothing there
             sharded["fsdp"] = plain
         elif getattr(self.training, "deepspeed_plugin", None) is not None:
             sharded["deepspeed"] = plain

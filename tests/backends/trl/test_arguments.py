@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from accelerate.utils import DistributedType
 
 from vlreward.errors import OptionError, UserError
 from vlreward_trl.arguments import parse
@@ -198,12 +201,20 @@ def test_checkpoints_of_a_model_spread_in_another_way_are_foreign(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A traceback; or, of DeepSpeed's, a run that went on with a fresh optimizer."""
-    assert {"*model_fsdp*", "global_step*"} < set(_parse("rec").foreign)  # type: ignore[attr-defined]
-    by_option = _parse("rec", "--fsdp", "full_shard").foreign  # type: ignore[attr-defined]
+    plain = {"*model_fsdp*", "global_step*"}
+    found: list[Any] = [_parse("rec"), _parse("rec", "--fsdp", "full_shard")]
+    assert plain < set(found[0].foreign)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    for sharded in (by_option, _parse("rec").foreign):  # type: ignore[attr-defined]
-        assert {"optimizer.pt", "global_step*"} < set(sharded)
-        assert "*model_fsdp*" not in sharded
+    for options in found:  # one process shards nothing, and refused its own checkpoints
+        assert plain < set(options.foreign)
+    for options in found:
+        options.training.distributed_state = SimpleNamespace(
+            distributed_type=DistributedType.MULTI_GPU
+        )
+        assert {"optimizer.pt", "global_step*"} < set(options.foreign)
+        assert "*model_fsdp*" not in options.foreign
+    monkeypatch.delenv("ACCELERATE_USE_FSDP")
+    assert ["optimizer.pt" in options.foreign for options in found] == [False, True]
 
 
 def test_a_package_that_an_option_needs_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
