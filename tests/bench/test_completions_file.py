@@ -197,7 +197,10 @@ SHAPES: list[tuple[Any, list[str]]] = [
         ["a", "b"],
     ),
     ({"role": "assistant", "content": [{"type": "text", "text": "a"}, "b"]}, ["ab"]),
-    ([{"type": "reasoning", "reasoning": "r"}, {"type": "text", "text": "a"}], ["<think>r</think>a"]),
+    (
+        [{"type": "reasoning", "reasoning": "r"}, {"type": "text", "text": "a"}],
+        ["<think>r</think>a"],
+    ),
     ({"role": "assistant", "content": "a", "reasoning_content": "r"}, ["<think>r</think>a"]),
     ({"choices": [{"message": {"content": None, "reasoning": "r"}}]}, ["<think>r"]),
     ({"choices": [{"message": {"content": "a"}}, {"message": {"content": None}}]}, ["a", ""]),
