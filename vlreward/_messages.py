@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["TEXTS", "said", "thought", "was_cut", "with_thinking"]
+__all__ = ["TEXTS", "said", "thought", "was_cut", "with_thinking", "written"]
 
 TEXTS = ("content", "text", "value", "generated_text", "completion")
 """Where the text of a message, or of a part of one, stands."""
@@ -52,6 +52,11 @@ def with_thinking(text: str, thinking: str | None) -> str:
     if not thinking or "<think>" in text:
         return text
     return f"<think>{thinking}</think>{text}" if text else f"<think>{thinking}"
+
+
+def written(message: Mapping[str, Any]) -> str:
+    """A message as the model wrote it, with what a server took out of it as its thinking."""
+    return with_thinking(said(message), thought(message))
 
 
 def was_cut(about: Mapping[str, Any]) -> bool:

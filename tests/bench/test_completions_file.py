@@ -122,9 +122,9 @@ def test_verdicts_lengths_and_ends_are_read_where_tools_record_them(cases: Path)
 def test_the_two_forms_of_an_inspect_log_read_alike(cases: Path) -> None:
     log = count(cases / "inspect_log.eval")
     assert said(log) == said(count(cases / "inspect_log.json"))
-    # A text that the log keeps apart is back; of content parts the reasoning is left out.
+    # Texts and reasoning that the log keeps apart are back.
     assert said(log)[1] == ("q1", 0, "<think>one by one</think><answer>3</answer>")
-    assert said(log)[2] == ("q2", 0, "<answer>6</answer>")
+    assert said(log)[2] == ("q2", 0, "<think>one by one</think><answer>6</answer>")
 
 
 def test_a_log_compressed_with_zstandard(cases: Path, tmp_path: Path) -> None:
@@ -197,7 +197,12 @@ SHAPES: list[tuple[Any, list[str]]] = [
         ["a", "b"],
     ),
     ({"role": "assistant", "content": [{"type": "text", "text": "a"}, "b"]}, ["ab"]),
-    ([{"type": "reasoning", "reasoning": "r"}, {"type": "text", "text": "a"}], ["a"]),
+    (
+        [{"type": "reasoning", "reasoning": "r"}, {"type": "text", "text": "a"}],
+        ["<think>r</think>a"],
+    ),
+    ({"role": "assistant", "content": "a", "reasoning_content": "r"}, ["<think>r</think>a"]),
+    ({"choices": [{"message": {"content": None, "reasoning": "r"}}]}, ["<think>r"]),
     ({"choices": [{"message": {"content": "a"}}, {"message": {"content": None}}]}, ["a", ""]),
     ({"outputs": [{"text": "a", "finish_reason": "length"}]}, ["a"]),
     ({"text": ["a", "b"], "input": "?"}, ["a", "b"]),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vlreward._messages import TEXTS, said, was_cut
+from vlreward._messages import TEXTS, was_cut, written
 from vlreward._text import short
 
 __all__ = ["Reply", "replies_in"]
@@ -58,7 +58,7 @@ def replies_in(value: Any, depth: int = 0) -> list[Reply]:
             if any("role" in v or "from" in v for v in value):
                 return [_last_word(value)]
             if any(isinstance(v.get("type"), str) for v in value):
-                return [Reply(said(value))]
+                return [Reply(written({"content": value}))]
         if _are_likelihoods(value):
             raise ValueError(
                 f"expected completions, got likelihoods of given answers: {short(value, 80)}; a "
@@ -94,8 +94,8 @@ def _in_object(value: Mapping[str, Any], depth: int) -> list[Reply]:
         raise ValueError(f"expected a completion, got an object with the keys {sorted(value)[:12]}")
     if isinstance(value.get("text"), list):  # several, as lighteval has them
         return [_told(reply, value) for reply in replies_in(value["text"], depth + 1)]
-    text = said(value)
-    empty = all(value.get(name) is None for name in TEXTS)
+    text = written(value)
+    empty = not text and all(value.get(name) is None for name in TEXTS)
     return [_told(Reply(text, missing=empty), value)]
 
 
@@ -117,7 +117,7 @@ def _last_word(turns: Any) -> Reply:
     names = [str(t.get("role", t.get("from"))).lower() for t in turns]
     for turn, name in zip(reversed(turns), reversed(names)):
         if name in ("assistant", "gpt", "model", "bot"):
-            text = said(turn)
+            text = written(turn)
             return Reply(text, missing=not text and turn.get("content", turn.get("value")) is None)
     raise ValueError(f"expected messages with one of the assistant, got those of {names[:8]}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlreward._http import RETRYABLE_STATUS, parse_retry_after
-from vlreward._messages import said, thought, was_cut, with_thinking
+from vlreward._messages import was_cut, written
 from vlreward._text import one_line, short
 from vlreward.engines._pictures import Picture
 from vlreward.engines._stream import is_stream, joined
@@ -164,7 +164,7 @@ def _text_of(choice: Any) -> str | None:
     if not (content is None or isinstance(content, (str, list))):
         return None
     try:
-        return with_thinking(said(content), thought(message))
+        return written(message)
     except RecursionError:
         return None
 
