@@ -17,6 +17,7 @@ import pytest
 from vlreward._lock import FileLock, LockedError
 from vlreward.errors import OptionError, UserError
 from vlreward.training.resuming import RUN_FILE, RunStart, StoppedError, decide
+from vlreward.training.rewards import UserReward
 
 SETTINGS = {"task": "counting", "beta": 0.04, "weights": {"counting.exact": 1.0}}
 
@@ -152,7 +153,7 @@ def test_a_checkpoint_of_another_kind_is_not_gone_on_from(tmp_path: Path) -> Non
 
 
 def test_weights_that_do_not_fit_are_one_message(tmp_path: Path) -> None:
-    def load_state_dict(text: str) -> None:
+    def load_state_dict(text: str) -> Any:
         raise RuntimeError(text)
 
     path = _checkpoint(tmp_path, 100)
@@ -163,6 +164,9 @@ def test_weights_that_do_not_fit_are_one_message(tmp_path: Path) -> None:
         load_state_dict("size mismatch for a.weight " * 1000)
     with pytest.raises(RuntimeError, match=r"^no kernel"), _decide(tmp_path).held(0):
         load_state_dict("no kernel")
+    judge = UserReward(lambda completions, **_: load_state_dict("size mismatch"))
+    with pytest.raises(RuntimeError, match=r"^size mismatch"), _decide(tmp_path).held(0):
+        judge(completions=["a"])
     shutil.rmtree(path)
     with pytest.raises(RuntimeError, match=r"^size mismatch"), _decide(tmp_path).held(0):
         load_state_dict("size mismatch")

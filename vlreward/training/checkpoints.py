@@ -104,7 +104,12 @@ class Checkpoint:
 
 
 def is_misfit(error: Exception) -> bool:
-    """Whether something could not be loaded, as it has other names, shapes or numbers."""
-    names = (frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__))
-    loading = any(name.startswith(("load_", "_load_")) for name in names)
+    """Whether something could not be loaded, as it has other names, shapes or numbers.
+
+    What a reward function loads, as a model that judges, is none of the checkpoint's.
+    """
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    if any(frame.f_globals.get("__name__") == f"{__package__}.rewards" for frame in frames):
+        return False
+    loading = any(frame.f_code.co_name.startswith(("load_", "_load_")) for frame in frames)
     return loading and _MISFIT.search(str(error)) is not None
