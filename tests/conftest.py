@@ -26,12 +26,14 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported and collected stays: the garbage collector need not walk it, or again."""
+    """What is imported and collected stays: the garbage collector need not walk it meanwhile.
+
+    Nor later, by `gc.freeze`, but then Hypothesis does not see what refers to its generators.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
-        gc.freeze()
         gc.enable()
 
 
