@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.pictures import noise
-from vlreward.data import DataError, Dataset, MissingImagesError, load
+from tests.pictures import counting_rows, noise
+from vlreward.data import DataError, MissingImagesError
 from vlreward.data.decoding import decode_images
 from vlreward.resizing import Resizing
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
-
-
-def _data(tmp_path: Path, names: list[str], **more: Any) -> Dataset:
-    rows = [{"image_path": n, "question": "?", "ground_truth": 1} for n in names]
-    path = tmp_path / "x.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return load(path, image_root=tmp_path, **more)
 
 
 @pytest.fixture
@@ -37,14 +28,16 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_good_images_are_counted_once(images: Path) -> None:
-    data = _data(images, ["good0.jpg", "good1.jpg", "good0.jpg"])
+    data = counting_rows(images, ["good0.jpg", "good1.jpg", "good0.jpg"])
     assert decode_images(data, RESIZING) == 2
     assert decode_images(data, RESIZING, "headers", threads=1) == 2
     assert decode_images(data, RESIZING, "none") == 0
 
 
 def test_every_bad_image_is_named_with_file_and_row(images: Path) -> None:
-    data = _data(images, ["good0.jpg", "truncated.jpg", "text.png", "good1.jpg", "thin.png"])
+    data = counting_rows(
+        images, ["good0.jpg", "truncated.jpg", "text.png", "good1.jpg", "thin.png"]
+    )
     with pytest.raises(DataError) as caught:
         decode_images(data, RESIZING)
     text = str(caught.value)
@@ -54,7 +47,7 @@ def test_every_bad_image_is_named_with_file_and_row(images: Path) -> None:
 
 
 def test_headers_find_what_is_no_image_but_no_truncated_one(images: Path) -> None:
-    data = _data(images, ["truncated.jpg", "text.png"])
+    data = counting_rows(images, ["truncated.jpg", "text.png"])
     with pytest.raises(DataError) as caught:
         decode_images(data, RESIZING, "headers")
     assert [problem.row for problem in caught.value.problems] == [2]
@@ -62,20 +55,20 @@ def test_headers_find_what_is_no_image_but_no_truncated_one(images: Path) -> Non
 
 def test_a_sample_is_decoded(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vlreward.data.decoding.SAMPLE_SIZE", 2)
-    data = _data(images, [f"good{n}.jpg" for n in range(3)])
+    data = counting_rows(images, [f"good{n}.jpg" for n in range(3)])
     assert decode_images(data, RESIZING, "sample") == 2
 
 
 def test_a_missing_image_is_an_error_when_the_rows_are_loaded(images: Path) -> None:
     with pytest.raises(MissingImagesError, match=r"row 2: no image .*gone\.jpg"):
-        _data(images, ["good0.jpg", "gone.jpg"])
-    assert len(_data(images, ["good0.jpg", "gone.jpg"], on_missing="skip")) == 1
+        counting_rows(images, ["good0.jpg", "gone.jpg"])
+    assert len(counting_rows(images, ["good0.jpg", "gone.jpg"], on_missing="skip")) == 1
 
 
 def test_a_terminal_sees_progress(
     images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = _data(images, [f"good{n}.jpg" for n in range(3)])
+    data = counting_rows(images, [f"good{n}.jpg" for n in range(3)])
     assert decode_images(data, RESIZING) == 3
     assert not capsys.readouterr().err
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -85,4 +78,4 @@ def test_a_terminal_sees_progress(
 
 def test_an_unknown_mode_is_an_error(images: Path) -> None:
     with pytest.raises(ValueError, match="expected mode"):
-        decode_images(_data(images, ["good0.jpg"]), RESIZING, "some")
+        decode_images(counting_rows(images, ["good0.jpg"]), RESIZING, "some")

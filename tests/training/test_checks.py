@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.pictures import counting_rows
 from vlreward.answer_frames import AnswerFrames
-from vlreward.data import DataError, Dataset, load
+from vlreward.data import DataError, Dataset
 from vlreward.frames import Frame
 from vlreward.prompts import PRESETS, PromptTemplate
 from vlreward.resizing import Resizing
@@ -18,13 +18,6 @@ from vlreward.training.checks import check_lengths
 from vlreward.training.columns import Rows
 
 RESIZING = Resizing(28, 56 * 56, 401_408)
-
-
-def _data(tmp_path: Path, names: list[str], **more: Any) -> Dataset:
-    rows = [{"image_path": n, "question": "?", "ground_truth": 1} for n in names]
-    path = tmp_path / "x.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return load(path, image_root=tmp_path, **more)
 
 
 @pytest.fixture
@@ -40,12 +33,12 @@ def _rows(dataset: Dataset, prompt: PromptTemplate = PRESETS["r1-v"]) -> Rows:
 
 
 def test_good_rows_are_checked_without_opening_an_image(images: Path) -> None:
-    data = _data(images, ["good0.jpg", "text.png"])
+    data = counting_rows(images, ["good0.jpg", "text.png"])
     assert len(_rows(data)) == 2
 
 
 def test_rows_whose_prompt_cannot_be_rendered_are_listed(images: Path) -> None:
-    data = _data(images, ["good0.jpg", "good1.jpg"])
+    data = counting_rows(images, ["good0.jpg", "good1.jpg"])
     asking = PromptTemplate(name="asking", text="Where is {expression}?")
     with pytest.raises(DataError) as caught:
         _rows(data, asking)
@@ -54,7 +47,7 @@ def test_rows_whose_prompt_cannot_be_rendered_are_listed(images: Path) -> None:
 
 
 def test_rows_without_an_image_are_an_error(images: Path) -> None:
-    data = _data(images, ["good0.jpg"])
+    data = counting_rows(images, ["good0.jpg"])
     bare = [data[0].model_copy(update={"image": None})]
     data.row_numbers = [7]
 
@@ -70,7 +63,7 @@ def test_rows_without_an_image_are_an_error(images: Path) -> None:
 
 def test_prompts_that_a_model_cannot_read_are_listed(images: Path) -> None:
     """One of them hung the run, or had its answers cut off, when its row was taken."""
-    data = _data(images, ["good0.jpg", "good1.jpg"])
+    data = counting_rows(images, ["good0.jpg", "good1.jpg"])
     counted: list[int] = []
 
     def words(messages: list[Any]) -> int:
