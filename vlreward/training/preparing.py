@@ -291,11 +291,13 @@ def rows_for(
     """
     own = None if arguments.prompt is None else get_prompt(arguments.prompt)
     frames = answer_frames(model_type, arguments.frame, arguments.axis_order)
-    silent = [
-        number
-        for sample, number in zip(samples, samples.row_numbers, strict=True)
-        if sample.gold.located and frames.frame_of(sample.frame) is None
-    ]
+    silent: list[int] = []
+    if frames.frame_of(None) is None:  # or else all rows have one, and need not be looked at
+        silent = [
+            number
+            for sample, number in zip(samples, samples.row_numbers, strict=True)
+            if sample.gold.located and frames.frame_of(sample.frame) is None
+        ]
     if silent:
         raise OptionError(
             f"{samples.provenance.path}: {len(silent)} rows with coordinates, first row "
