@@ -29,22 +29,37 @@ class ServerMetrics:
         self.registry = CollectorRegistry()
         here: Any = {"registry": self.registry}
         summed: Any = {**here, "multiprocess_mode": "livesum"}
-        about = "Requests answered, by endpoint and status."
-        self.requests = Counter("vlreward_requests", about, ["endpoint", "status"], **here)
-        about = "Seconds from the head of a request to its answer."
-        self.seconds = Histogram(
-            "vlreward_request_seconds", about, ["endpoint"], buckets=_SECONDS, **here
+        self.requests = Counter(
+            "vlreward_requests",
+            "Requests answered, by endpoint and status.",
+            ["endpoint", "status"],
+            **here,
         )
-        about = "Completions scored, by task."
-        self.completions = Counter("vlreward_completions", about, ["task"], **here)
-        about = "Completions without a usable answer, by code."
-        self.failures = Counter("vlreward_failures", about, ["code"], **here)
-        about = "Requests given up, by reason: the client left, or did not send in time."
-        self.dropped = Counter("vlreward_dropped", about, ["reason"], **here)
-        about = "Completions that wait."
-        self.pending = Gauge("vlreward_pending_completions", about, **summed)
-        about = "Symbolic comparisons that wait for, or run in, a worker process."
-        self.hard = Gauge("vlreward_hard_pending", about, **summed)
+        self.seconds = Histogram(
+            "vlreward_request_seconds",
+            "Seconds from the head of a request to its answer.",
+            ["endpoint"],
+            buckets=_SECONDS,
+            **here,
+        )
+        self.completions = Counter(
+            "vlreward_completions", "Completions scored, by task.", ["task"], **here
+        )
+        self.failures = Counter(
+            "vlreward_failures", "Completions without a usable answer, by code.", ["code"], **here
+        )
+        self.dropped = Counter(
+            "vlreward_dropped",
+            "Requests given up, by reason: the client left, or did not send in time.",
+            ["reason"],
+            **here,
+        )
+        self.pending = Gauge("vlreward_pending_completions", "Completions that wait.", **summed)
+        self.hard = Gauge(
+            "vlreward_hard_pending",
+            "Symbolic comparisons that wait for, or run in, a worker process.",
+            **summed,
+        )
 
     def exposition(self) -> bytes:
         """All metrics as text."""
